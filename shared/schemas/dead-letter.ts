@@ -1,0 +1,38 @@
+/**
+ * Why a record was not counted.
+ *
+ * - `undecodable`: the bytes are not of the source's format.
+ * - `invalid`: the record does not fit the schema, or its event time or a value is not usable.
+ * - `threw`: a callback of the pipeline threw.
+ * - `too-large`: one output of the record does not fit into an exchange block.
+ * - `late`: every window that the record belongs to, in the named steps, was closed before it came.
+ */
+export type DeadLetterReason = 'undecodable' | 'invalid' | 'threw' | 'too-large' | 'late';
+
+/** A record that was not counted, with its reason and its position in the raw stream. */
+export interface DeadLetter {
+  /** Made of the position and the reason, so a letter that is sent twice can be recognised. */
+  readonly id: string;
+  readonly pipeline: string;
+  readonly reason: DeadLetterReason;
+  /** What was wrong and where, for a person. */
+  readonly message: string;
+  readonly source: string;
+  /** The raw shard, or the file, that the record came from. */
+  readonly origin: string;
+  /** The raw record's sequence number; in `millrace run` the number of the line, from 1. */
+  readonly sequence: string;
+  /** Which record of a raw record that holds several, from 0; for late ones, which output of the raw record. */
+  readonly sub: number;
+  readonly partitionKey?: string;
+  /** The steps that found the record late, or the step whose callback threw. */
+  readonly steps?: readonly string[];
+  readonly eventTimeMs?: number;
+  /** Base64 of the raw bytes, cut at `deadLetterPayloadBytesMax`. */
+  readonly payload?: string;
+  /** What is known of a late record: its key columns. */
+  readonly key?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** SQS takes 256 KiB a message; base64 and the other fields must fit too. */
+export const deadLetterPayloadBytesMax = 96 * 1024;

@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config';
+
+const slow = ['test/e2e/**', 'test/infra/**', 'test/simulation/**'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: slow } },
+      {
+        extends: true,
+        test: { name: 'infra', include: ['test/infra/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+      },
+      { extends: true, test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 240_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+    pool: 'forks',
+    maxWorkers: 2,
+    isolate: false,
+    reporters: ['default', './test/reporter.ts'],
+  },
+});
