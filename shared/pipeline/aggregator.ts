@@ -1,0 +1,29 @@
+/** What JSON can carry. Selected values and encoded accumulators are of this type: they cross the exchange and the stores. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/**
+ * One column of a windowed result, computed record by record.
+ *
+ * Laws, for any accumulators a, b and values v: `merge` is associative and commutative up to `result`; splitting the values
+ * anywhere, adding each part to its own accumulator and merging gives the same `result`; `decode(encode(a))` behaves as a.
+ * An accumulator that is handed to `add`, or to `merge` as `into`, is owned by it and may be changed in place; `from` is not.
+ */
+export interface Aggregator<In, Value, Accumulator, Out> {
+  /** Names the aggregator in the plan; with `config` it is the identity of the state. */
+  readonly kind: string;
+  readonly config: { readonly [name: string]: Json };
+  /** Takes what the aggregator needs from a record, in the preprocess stage: only this crosses the exchange. Pure. */
+  readonly select: (record: In) => Value;
+  /** Why a selected value cannot be aggregated, or undefined when it can. The record then is rejected as `invalid`. */
+  readonly refuse?: (value: Value) => string | undefined;
+  readonly create: () => Accumulator;
+  readonly add: (accumulator: Accumulator, value: Value) => Accumulator;
+  readonly merge: (into: Accumulator, from: Accumulator) => Accumulator;
+  readonly result: (accumulator: Accumulator) => Out;
+  readonly encode: (accumulator: Accumulator) => Json;
+  readonly decode: (encoded: Json) => Accumulator;
+}
+
+/** Any aggregator over records of type `In`, whatever it keeps. */
+// biome-ignore lint/suspicious/noExplicitAny: the accumulator's type is known to the aggregator alone.
+export type AnyAggregator<In> = Aggregator<In, any, any, unknown>;
