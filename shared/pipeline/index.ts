@@ -1,0 +1,28 @@
+export type { Aggregator, AnyAggregator, Json } from './aggregator.ts';
+export { count } from './aggregators/count.ts';
+export { countDistinct } from './aggregators/count-distinct.ts';
+export { max } from './aggregators/max.ts';
+export { mean } from './aggregators/mean.ts';
+export { min } from './aggregators/min.ts';
+export { quantile } from './aggregators/quantile.ts';
+export { sum } from './aggregators/sum.ts';
+export type { Decoder } from './decoder.ts';
+export { type AccessLogRecord, combinedLog } from './decoders/combined-log.ts';
+export { csv } from './decoders/csv.ts';
+export { json } from './decoders/json.ts';
+export { type Derived, rate, ratio, shareOfTotal } from './derive.ts';
+export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
+export { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from './pipeline.ts';
+export type { Placement } from './placement.ts';
+export type { Plan } from './plan.ts';
+export { dynamodb, type SinkSpec } from './sink.ts';
+export {
+  type KeyedStream,
+  type Output,
+  type Source,
+  type Stream,
+  stream,
+  type WindowedStream,
+  type WindowedTable,
+} from './stream.ts';
+export { session, sliding, tumbling, type WindowSpec } from './window.ts';

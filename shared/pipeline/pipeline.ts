@@ -1,0 +1,196 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { hashHex } from '#shared/schemas/hash.ts';
+import type { AnyAggregator, Json } from './aggregator.ts';
+import type { Decoder } from './decoder.ts';
+import { place } from './placement.ts';
+import type { Plan, PlanNode, StepPlan } from './plan.ts';
+import type { KeyNode, KeyShape, Output, StepDefinition, StreamNode } from './stream.ts';
+import { checkNames, checkStep, checkSource, expectedKeysMax, slotsMax } from './validate.ts';
+
+/** The callbacks of a plan's node, found by the node's id. */
+export type Binding =
+  | {
+      readonly op: 'source';
+      readonly schema: StandardSchemaV1;
+      readonly timestamp: (record: unknown) => Date | number;
+      readonly decoders: readonly Decoder[];
+    }
+  | { readonly op: 'filter'; readonly call: (record: unknown) => boolean }
+  | { readonly op: 'map'; readonly call: (record: unknown) => unknown }
+  | { readonly op: 'flatMap'; readonly call: (record: unknown) => readonly unknown[] }
+  | { readonly op: 'key'; readonly call: (record: unknown) => KeyShape }
+  | { readonly op: 'aggregate'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> };
+
+// biome-ignore lint/suspicious/noExplicitAny: an output's key and row types are carried for the reader's sake only.
+export type AnyOutput = Output<string, any, any>;
+type OutputMap<O extends readonly AnyOutput[]> = { readonly [Name in O[number]['name']]: Extract<O[number], { name: Name }> };
+
+/** A pipeline that can be planned, deployed, run and tested: a plan, and its callbacks beside it. */
+export interface Pipeline<Outputs extends Readonly<Record<string, AnyOutput>> = Readonly<Record<string, AnyOutput>>> {
+  readonly id: string;
+  readonly plan: Plan;
+  /** Hex. Changes with anything in the plan; hosts compare it with the one they were deployed with. */
+  readonly planHash: string;
+  readonly bindings: ReadonlyMap<string, Binding>;
+  readonly outputs: Outputs;
+}
+
+export interface PipelineOptions {
+  /** A power of two that bounds the useful number of exchange shards. Fixed for the life of the state. Default 16. */
+  readonly slots?: number;
+  /**
+   * About how many keys a window holds. It sizes the state items so that one stays near 1 KB, the least that DynamoDB bills.
+   * Fixed for the life of the state. Default 4,096.
+   */
+  readonly expectedKeys?: number;
+}
+
+export const slotsDefault = 16;
+export const expectedKeysDefault = 4_096;
+/** A key with a few small aggregates takes about 64 bytes, so 16 of them make an item of about 1 KB. */
+const keysPerItem = 16;
+
+/**
+ * Turns finished branches into a pipeline. Throws `PIPELINE_INVALID` or `PLACEMENT_REFUSED`, saying which step and why.
+ *
+ * `export const traffic = pipeline('traffic', [byIp, visits]);`
+ */
+export function pipeline<const O extends readonly AnyOutput[]>(
+  id: string,
+  outputs: O,
+  options: PipelineOptions = {},
+): Pipeline<OutputMap<O>> {
+  const slots = options.slots ?? slotsDefault;
+  const expectedKeys = options.expectedKeys ?? expectedKeysDefault;
+  if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax) {
+    throw new MillraceError('PIPELINE_INVALID', `${id}: slots is ${slots}; it must be a power of two up to ${slotsMax}.`);
+  }
+  if (!Number.isInteger(expectedKeys) || expectedKeys < 1 || expectedKeys > expectedKeysMax) {
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `${id}: expectedKeys is ${expectedKeys}; it must be a whole number up to ${expectedKeysMax}.`,
+    );
+  }
+  checkNames(id, outputs.map((output) => output.name));
+  const graph = new Graph(id);
+  for (const output of outputs) graph.addStep(output.step);
+  const plan: Plan = { version: 1, id, slots, groups: groupsFor(expectedKeys, slots), nodes: graph.nodes };
+  return {
+    id,
+    plan,
+    planHash: hashHex(canonicalJson(plan as unknown as Json)),
+    bindings: graph.bindings,
+    outputs: Object.fromEntries(outputs.map((output) => [output.name, output])) as unknown as OutputMap<O>,
+  };
+}
+
+function groupsFor(expectedKeys: number, slots: number): number {
+  return 2 ** Math.max(0, Math.ceil(Math.log2(expectedKeys / slots / keysPerItem)));
+}
+
+/** Gathers nodes, inputs first, each definition once. */
+class Graph {
+  readonly nodes: PlanNode[] = [];
+  readonly bindings = new Map<string, Binding>();
+  readonly #pipeline: string;
+  readonly #ids = new Map<StreamNode | KeyNode, string>();
+
+  constructor(pipeline: string) {
+    this.#pipeline = pipeline;
+  }
+
+  addStep(step: StepDefinition): void {
+    checkStep(this.#pipeline, step);
+    const input = this.#addKey(step.key);
+    const decision = place(step);
+    if (decision.refusal !== undefined) {
+      throw new MillraceError(
+        'PLACEMENT_REFUSED',
+        `${this.#pipeline}: step ${step.name} cannot be placed on ${decision.placement}: ${decision.refusal}.`,
+      );
+    }
+    const node: StepPlan = {
+      op: 'aggregate',
+      id: step.name,
+      source: sourceOf(step.key.input).name,
+      input,
+      window: step.window,
+      allowedLatenessMs: step.allowedLatenessMs,
+      emit: step.emit,
+      refreshMs: step.refreshMs,
+      aggregates: mapValues(step.aggregates, ({ kind, config }) => ({ kind, config })),
+      derived: mapValues(step.derived, ({ kind, columns }) => ({ kind, columns })),
+      sink: step.sink,
+      placement: decision.placement,
+      reason: decision.reason,
+    };
+    this.#add(node, { op: 'aggregate', aggregates: step.aggregates });
+  }
+
+  #addKey(key: KeyNode): string {
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    const input = this.#addStream(key.input);
+    const id = this.#freeId(`${input}/key`);
+    this.#ids.set(key, id);
+    this.#add({ op: 'key', id, source: sourceOf(key.input).name, input }, { op: 'key', call: key.call });
+    return id;
+  }
+
+  #addStream(node: StreamNode): string {
+    const known = this.#ids.get(node);
+    if (known !== undefined) return known;
+    if (node.op === 'source') {
+      checkSource(this.#pipeline, node, this.bindings.has(node.name));
+      this.#ids.set(node, node.name);
+      this.#add(
+        {
+          op: 'source',
+          id: node.name,
+          formats: node.decoders.map(({ format, config }) => ({ format, config })),
+          outOfOrdernessMs: node.outOfOrdernessMs,
+          ...(node.idleAfterMs === undefined ? {} : { idleAfterMs: node.idleAfterMs }),
+        },
+        { op: 'source', schema: node.schema, timestamp: node.timestamp, decoders: node.decoders },
+      );
+      return node.name;
+    }
+    const input = this.#addStream(node.input);
+    const id = this.#freeId(`${input}/${node.op}`);
+    this.#ids.set(node, id);
+    this.#add({ op: node.op, id, input }, { op: node.op, call: node.call } as Binding);
+    return id;
+  }
+
+  #add(node: PlanNode, binding: Binding): void {
+    this.nodes.push(node);
+    this.bindings.set(node.id, binding);
+  }
+
+  /** Branches of one input are numbered in the order of their definition: `requests/filter`, `requests/filter-2`. */
+  #freeId(wanted: string): string {
+    if (!this.bindings.has(wanted)) return wanted;
+    let number = 2;
+    while (this.bindings.has(`${wanted}-${number}`)) number += 1;
+    return `${wanted}-${number}`;
+  }
+}
+
+function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> {
+  return node.op === 'source' ? node : sourceOf(node.input);
+}
+
+function mapValues<V, W>(values: Readonly<Record<string, V>>, change: (value: V) => W): { readonly [name: string]: W } {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
+}
+
+/** JSON with sorted names: equal values give equal text, in whatever order they were written. */
+export function canonicalJson(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value as { readonly [name: string]: Json })
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`;
+}

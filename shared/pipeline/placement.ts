@@ -1,0 +1,65 @@
+import type { StepDefinition } from './stream.ts';
+
+/** Where a stateful step runs: in the aggregate Lambda, or in the Fargate worker. */
+export type Placement = 'lambda' | 'fargate';
+
+export interface PlacementDecision {
+  readonly placement: Placement;
+  /** Why, in a sentence for `millrace plan`. */
+  readonly reason: string;
+}
+
+/** How many overlapping windows a record may be in before the step goes to the worker, which slices them. */
+export const overlapMaxOnLambda = 8;
+/** An override may go further, at the cost of one state item per overlapping window. */
+export const overlapMaxOnLambdaByOverride = 100;
+/** Longer windows stay in the worker's memory instead of being rewritten for days. */
+export const windowMsMaxOnLambda = 6 * 3_600_000;
+
+/** Decides where `step` runs; an override that would give wrong rows is refused by a reason in `refusal`. */
+export function place(step: StepDefinition): PlacementDecision & { readonly refusal?: string } {
+  const automatic = placeAutomatically(step);
+  if (step.placement === undefined || step.placement === automatic.placement) return automatic;
+  const decision = { placement: step.placement, reason: `set by the pipeline (automatic: ${automatic.placement})` };
+  const refusal = step.placement === 'lambda' ? refuseLambda(step) : undefined;
+  return refusal === undefined ? decision : { ...decision, refusal };
+}
+
+function placeAutomatically({ window, emit }: StepDefinition): PlacementDecision {
+  if (window.kind === 'session') {
+    return { placement: 'fargate', reason: 'sessions grow and merge, so all of a key is kept in one memory' };
+  }
+  if (emit === 'on-close') {
+    return { placement: 'fargate', reason: 'on-close fires once, when the window is complete' };
+  }
+  if (window.sizeMs > windowMsMaxOnLambda) {
+    return {
+      placement: 'fargate',
+      reason: `windows of ${window.sizeMs / 3_600_000} h stay in memory instead of being rewritten for hours`,
+    };
+  }
+  const overlap = overlapOf(window);
+  if (overlap > overlapMaxOnLambda) {
+    return {
+      placement: 'fargate',
+      reason: `a record is in ${overlap} overlapping windows; the worker slices them and updates one`,
+    };
+  }
+  return { placement: 'lambda', reason: 'small mergeable state, updated in DynamoDB as the window fills' };
+}
+
+function refuseLambda({ window }: StepDefinition): string | undefined {
+  if (window.kind === 'session') {
+    return 'sessions are judged against the sessions before them, which Lambda retries would see half changed';
+  }
+  const overlap = overlapOf(window);
+  if (overlap > overlapMaxOnLambdaByOverride) {
+    return `a record would be in ${overlap} windows, each a state item of its own; at most ${overlapMaxOnLambdaByOverride} are allowed`;
+  }
+  return undefined;
+}
+
+/** In how many windows a record is at most. */
+export function overlapOf(window: { readonly kind: string; readonly sizeMs: number; readonly slideMs?: number }): number {
+  return window.slideMs === undefined ? 1 : Math.ceil(window.sizeMs / window.slideMs);
+}

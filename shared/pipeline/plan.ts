@@ -1,0 +1,74 @@
+import type { Json } from './aggregator.ts';
+import type { Placement } from './placement.ts';
+import type { SinkSpec } from './sink.ts';
+import type { WindowSpec } from './window.ts';
+
+/**
+ * A pipeline as data: a graph of nodes, in an order in which inputs come first. It is JSON, it is immutable, and it holds
+ * everything that decides about state and placement. The callbacks stay beside it, by node id, and never travel.
+ */
+export interface Plan {
+  readonly version: 1;
+  readonly id: string;
+  /** Into how many slots the keys are cut. Part of the state's identity. */
+  readonly slots: number;
+  /** Into how many key groups a slot is cut for state items. Part of the state's identity. */
+  readonly groups: number;
+  readonly nodes: readonly PlanNode[];
+}
+
+export type PlanNode = SourcePlan | TransformPlan | RoutePlan | StepPlan;
+
+export interface SourcePlan {
+  readonly op: 'source';
+  /** The stream's name. */
+  readonly id: string;
+  readonly formats: readonly { readonly format: string; readonly config: { readonly [name: string]: Json } }[];
+  readonly outOfOrdernessMs: number;
+  readonly idleAfterMs?: number;
+}
+
+export interface TransformPlan {
+  readonly op: 'filter' | 'map' | 'flatMap';
+  readonly id: string;
+  readonly input: string;
+}
+
+/** A `keyBy` that a stateful step needs: here records leave the preprocess stage and cross the exchange. */
+export interface RoutePlan {
+  readonly op: 'key';
+  readonly id: string;
+  readonly source: string;
+  readonly input: string;
+}
+
+/** A stateful step: one view. */
+export interface StepPlan {
+  readonly op: 'aggregate';
+  /** The step's name, which is the view's. */
+  readonly id: string;
+  readonly source: string;
+  readonly input: string;
+  readonly window: WindowSpec;
+  readonly allowedLatenessMs: number;
+  readonly emit: 'on-update' | 'on-close';
+  readonly refreshMs: number;
+  readonly aggregates: { readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } } };
+  readonly derived: { readonly [column: string]: { readonly kind: string; readonly columns: readonly string[] } };
+  readonly sink: SinkSpec;
+  readonly placement: Placement;
+  readonly reason: string;
+}
+
+export function sourcesOf(plan: Plan): readonly SourcePlan[] {
+  return plan.nodes.filter((node) => node.op === 'source');
+}
+
+export function routesOf(plan: Plan): readonly RoutePlan[] {
+  return plan.nodes.filter((node) => node.op === 'key');
+}
+
+export function stepsOf(plan: Plan, placement?: Placement): readonly StepPlan[] {
+  const steps = plan.nodes.filter((node) => node.op === 'aggregate');
+  return placement === undefined ? steps : steps.filter((step) => step.placement === placement);
+}

@@ -1,0 +1,220 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { AnyAggregator } from './aggregator.ts';
+import type { Decoder } from './decoder.ts';
+import { json } from './decoders/json.ts';
+import type { Derived } from './derive.ts';
+import type { Duration } from './duration.ts';
+import type { Placement } from './placement.ts';
+import type { SinkSpec } from './sink.ts';
+import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from './window.ts';
+
+/** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
+export type StreamNode =
+  | SourceNode
+  | { readonly op: 'filter'; readonly input: StreamNode; readonly call: (record: unknown) => boolean }
+  | { readonly op: 'map'; readonly input: StreamNode; readonly call: (record: unknown) => unknown }
+  | { readonly op: 'flatMap'; readonly input: StreamNode; readonly call: (record: unknown) => readonly unknown[] };
+
+export interface SourceNode {
+  readonly op: 'source';
+  readonly name: string;
+  readonly schema: StandardSchemaV1;
+  readonly timestamp: (record: unknown) => Date | number;
+  readonly decoders: readonly Decoder[];
+  readonly outOfOrdernessMs: number;
+  readonly idleAfterMs: number | undefined;
+}
+
+export interface KeyNode {
+  readonly op: 'key';
+  readonly input: StreamNode;
+  readonly call: (record: unknown) => KeyShape;
+}
+
+/** A stateful step as it was defined. Its name is the identity of its state. */
+export interface StepDefinition {
+  readonly name: string;
+  readonly key: KeyNode;
+  readonly window: WindowSpec;
+  readonly allowedLatenessMs: number;
+  readonly emit: 'on-update' | 'on-close';
+  readonly refreshMs: number;
+  readonly placement: Placement | undefined;
+  readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
+  readonly derived: Readonly<Record<string, Derived<string>>>;
+  readonly sink: SinkSpec;
+}
+
+export type KeyValue = string | number | boolean;
+export type KeyShape = Readonly<Record<string, KeyValue>>;
+type Simplify<T> = { [P in keyof T]: T[P] } & {};
+// biome-ignore lint/suspicious/noExplicitAny: only the result's type is read off the aggregator.
+type ResultOf<A> = A extends { readonly result: (accumulator: any) => infer Out } ? Out : never;
+type ResultRow<A> = { readonly [Column in keyof A]: ResultOf<A[Column]> };
+type NumericColumn<Row> = { [C in keyof Row]: Row[C] extends number ? C : never }[keyof Row] & string;
+
+export interface WindowBounds {
+  readonly windowStart: Date;
+  readonly windowEnd: Date;
+}
+
+/** Records of one type, on their way to a key. */
+export interface Stream<T> {
+  readonly node: StreamNode;
+  /** Keeps the records for which `predicate` holds; a type guard narrows the type. */
+  filter<U extends T>(predicate: (record: T) => record is U): Stream<U>;
+  filter(predicate: (record: T) => boolean): Stream<T>;
+  /** Turns each record into another. The event time stays that of the source's record. */
+  map<U>(transform: (record: T) => U): Stream<U>;
+  /** Turns each record into none, one or several. */
+  flatMap<U>(transform: (record: T) => readonly U[]): Stream<U>;
+  /** Applies a reusable piece of pipeline: `stream.through(withoutBots)`. */
+  through<S>(piece: (stream: Stream<T>) => S): S;
+  /** Names the columns that group records; what has the same columns and values meets in the same state. */
+  keyBy<K extends KeyShape>(select: (record: T) => K): KeyedStream<T, K>;
+}
+
+/** A stream that others may send to. `In` is what the schema accepts, `T` what it gives. */
+export interface Source<In, T> extends Stream<T> {
+  readonly name: string;
+  readonly __in?: In;
+}
+
+interface CommonWindowOptions {
+  /** How long a window stays open behind the watermark for records that are even later than `outOfOrderness`. */
+  readonly allowedLateness: Duration;
+  /** Overrides the automatic placement of the step. */
+  readonly placement?: Placement;
+}
+
+/** Options of windows that may report before they are complete. */
+export interface WindowOptions extends CommonWindowOptions {
+  /** `on-update` (default): rows are refreshed as the window fills; `on-close`: one row, when it is final. */
+  readonly emit?: 'on-update' | 'on-close';
+  /** How often at most a row is rewritten while its window fills. Default 5 s. Each rewrite is a paid write. */
+  readonly refresh?: Duration;
+}
+
+/** A session's bounds change until it closes, so its row is written once, when it is final. */
+export interface SessionOptions extends CommonWindowOptions {
+  readonly emit?: 'on-close';
+}
+
+export interface KeyedStream<T, K extends KeyShape> {
+  readonly key: KeyNode;
+  readonly __key?: K;
+  window(spec: TumblingWindow | SlidingWindow, options: WindowOptions): WindowedStream<T, K>;
+  window(spec: SessionWindow, options: SessionOptions): WindowedStream<T, K>;
+}
+
+export interface WindowedStream<T, K extends KeyShape> {
+  /** Computes columns for each key and window. `name` is the view's name and the identity of its state. */
+  aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
+    name: Name,
+    aggregates: A,
+  ): WindowedTable<Name, K, ResultRow<A>>;
+}
+
+export interface WindowedTable<Name extends string, K extends KeyShape, Row> {
+  /** Adds columns that are computed when the view is read, from the row and from the window's totals. */
+  derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
+    columns: D,
+  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number }>;
+  /** Names where the rows go. */
+  to(sink: SinkSpec): Output<Name, K, Simplify<K & WindowBounds & Row>>;
+}
+
+/** A finished branch of a pipeline. `__key` and `__row` exist in the types only. */
+export interface Output<Name extends string, K, Row> {
+  readonly name: Name;
+  readonly step: StepDefinition;
+  readonly __key?: K;
+  readonly __row?: Row;
+}
+
+export const refreshMsDefault = 5_000;
+
+/**
+ * Declares a source: a Kinesis stream of records that fit `schema`.
+ *
+ * `timestamp` gives a record's event time as a Date or as milliseconds since the epoch. `outOfOrderness` is how far a record
+ * may lag behind the newest one of its shard without being late. `idleAfter` is how long a silent shard is waited for; without it,
+ * forever. `decode` lists the formats of the raw records, by default JSON; a line is read by the first that recognises it.
+ */
+export function stream<S extends StandardSchemaV1>(
+  name: string,
+  options: {
+    readonly schema: S;
+    readonly timestamp: (record: StandardSchemaV1.InferOutput<S>) => Date | number;
+    readonly outOfOrderness: Duration;
+    readonly idleAfter?: Duration;
+    readonly decode?: Decoder | readonly [Decoder, ...Decoder[]];
+  },
+): Source<StandardSchemaV1.InferInput<S>, StandardSchemaV1.InferOutput<S>> {
+  const decode = options.decode ?? json();
+  const node: SourceNode = {
+    op: 'source',
+    name,
+    schema: options.schema,
+    timestamp: options.timestamp as (record: unknown) => Date | number,
+    decoders: 'decodeLine' in decode ? [decode] : decode,
+    outOfOrdernessMs: options.outOfOrderness,
+    idleAfterMs: options.idleAfter,
+  };
+  return { ...streamOf<StandardSchemaV1.InferOutput<S>>(node), name };
+}
+
+function streamOf<T>(node: StreamNode): Stream<T> {
+  const self: Stream<T> = {
+    node,
+    filter: <U extends T>(predicate: (record: T) => boolean) =>
+      streamOf<U>({ op: 'filter', input: node, call: predicate as (record: unknown) => boolean }),
+    map: <U>(transform: (record: T) => U) =>
+      streamOf<U>({ op: 'map', input: node, call: transform as (record: unknown) => unknown }),
+    flatMap: <U>(transform: (record: T) => readonly U[]) =>
+      streamOf<U>({ op: 'flatMap', input: node, call: transform as (record: unknown) => readonly unknown[] }),
+    through: (piece) => piece(self),
+    keyBy: <K extends KeyShape>(select: (record: T) => K) =>
+      keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),
+  };
+  return self;
+}
+
+function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
+  return {
+    key,
+    window: (spec: WindowSpec, options: WindowOptions | SessionOptions) =>
+      windowedOf<T, K>({
+        key,
+        window: spec,
+        allowedLatenessMs: options.allowedLateness,
+        emit: options.emit ?? (spec.kind === 'session' ? 'on-close' : 'on-update'),
+        refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
+        placement: options.placement,
+      }),
+  };
+}
+
+function windowedOf<T, K extends KeyShape>(
+  step: Omit<StepDefinition, 'name' | 'aggregates' | 'derived' | 'sink'>,
+): WindowedStream<T, K> {
+  return {
+    aggregate: (name, aggregates) =>
+      tableOf({
+        ...step,
+        name,
+        aggregates: aggregates as unknown as StepDefinition['aggregates'],
+        derived: {},
+      }),
+  };
+}
+
+function tableOf<Name extends string, K extends KeyShape, Row>(
+  step: Omit<StepDefinition, 'sink'>,
+): WindowedTable<Name, K, Row> {
+  return {
+    derive: (columns) =>
+      tableOf({ ...step, derived: { ...step.derived, ...(columns as unknown as StepDefinition['derived']) } }),
+    to: (sink) => ({ name: step.name as Name, step: { ...step, sink } }),
+  };
+}

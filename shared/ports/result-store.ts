@@ -1,0 +1,29 @@
+import type { Row, TotalPartial } from '#shared/schemas/row.ts';
+
+/** The rows that users read. A write wins only over a row of a strictly lower order (rule 14); losing is no error. */
+export interface ResultStore {
+  /** Gives how many of them lost against a newer row (fenced writes). */
+  readonly writeRows: (rows: readonly Row[]) => Promise<{ readonly fenced: number }>;
+  readonly writeTotals: (totals: readonly TotalPartial[]) => Promise<{ readonly fenced: number }>;
+
+  readonly readRow: (view: string, key: string, windowStartMs: number) => Promise<Row | undefined>;
+  /** Rows of one key whose window starts in [fromMs, toMs), ascending by window start. */
+  readonly rowsOfKey: (request: {
+    readonly view: string;
+    readonly key: string;
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly rowsMax: number;
+  }) => Promise<readonly Row[]>;
+  /** Rows of all keys whose window starts in [fromMs, toMs), ascending by window start, then key. */
+  readonly rowsOfView: (request: {
+    readonly view: string;
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly rowsMax: number;
+  }) => Promise<readonly Row[]>;
+  /** The start of the newest window of the view that has a row. */
+  readonly newestWindow: (view: string) => Promise<number | undefined>;
+  /** Every slot's partial of the window. Strongly consistent. */
+  readonly readTotals: (view: string, windowStartMs: number) => Promise<readonly TotalPartial[]>;
+}

@@ -1,0 +1,54 @@
+import type { LogPosition } from '#shared/schemas/position.ts';
+import type { CellId, Checkpoint, LateMark, OriginCounts, Stage, StoredCell } from '#shared/schemas/state.ts';
+
+/** A write either happened, or found that somebody else had written first. */
+export type WriteOutcome = 'written' | 'conflict';
+
+/** On what condition a checkpoint is replaced. */
+export type CheckpointCondition =
+  /** The stored position is the one that was read (rule 13); undefined: there was none. */
+  | { readonly kind: 'unchanged'; readonly position: LogPosition | undefined }
+  /** The stored position is lower than the new one, or there is none (rule 15). */
+  | { readonly kind: 'lower' };
+
+/** State of one pipeline. Every read is strongly consistent (rule 11). Rejects with `STORE_UNAVAILABLE` when trying again may help. */
+export interface StateStore {
+  readonly readCheckpoint: (stage: Stage, slot: number) => Promise<Checkpoint | undefined>;
+  readonly writeCheckpoint: (request: {
+    readonly stage: Stage;
+    readonly slot: number;
+    readonly checkpoint: Checkpoint;
+    readonly condition: CheckpointCondition;
+  }) => Promise<WriteOutcome>;
+
+  /** The cells asked for, in that order; undefined where there is none. */
+  readonly readCells: (ids: readonly CellId[]) => Promise<readonly (StoredCell | undefined)[]>;
+  /** All cells of a pane in a slot, its total included. */
+  readonly listCells: (pane: Omit<CellId, 'group'>) => Promise<readonly StoredCell[]>;
+  /** Writes on condition that the stored position is the one read (rule 12); undefined: there was no such cell. */
+  readonly writeCell: (request: {
+    readonly cell: StoredCell;
+    readonly read: LogPosition | undefined;
+    /** When the store may remove it, in milliseconds since the epoch. */
+    readonly expiresMs: number;
+  }) => Promise<WriteOutcome>;
+
+  readonly readOrigin: (source: string, shard: string) => Promise<OriginCounts | undefined>;
+  /** Writes on condition that the stored counts are still those that were read. */
+  readonly writeOrigin: (request: {
+    readonly source: string;
+    readonly shard: string;
+    readonly counts: OriginCounts;
+    readonly read: OriginCounts | undefined;
+  }) => Promise<WriteOutcome>;
+  readonly listOrigins: () => Promise<readonly { readonly source: string; readonly shard: string; readonly counts: OriginCounts }[]>;
+
+  /** Idempotent: a mark is the same whenever it is made. */
+  readonly addLateMarks: (marks: readonly LateMark[]) => Promise<void>;
+  readonly listLateMarks: () => Promise<readonly LateMark[]>;
+
+  /** Generations of exchange shards by shard id (rule 7). */
+  readonly readGenerations: () => Promise<ReadonlyMap<string, number>>;
+  /** Recorded when first seen; what is recorded stays. */
+  readonly recordGeneration: (shardId: string, generation: number) => Promise<void>;
+}

@@ -1,0 +1,54 @@
+import type { RecordPosition } from './position.ts';
+
+/**
+ * What crosses the exchange: all outputs of one origin for one slot in the range of positions (from, to], packed by column
+ * (rule 3). Without outputs it is a heartbeat (rule 5); a tick has no origin and only carries its arrival time (rule 10).
+ */
+export interface Block {
+  readonly version: 1;
+  readonly pipeline: string;
+  /** The hash of the plan that made it; a consumer with another plan stops (rule 6). */
+  readonly plan: string;
+  readonly slots: number;
+  readonly slot: number;
+  readonly origin?: BlockOrigin;
+  readonly routes: readonly RouteOutputs[];
+}
+
+export interface BlockOrigin {
+  readonly source: string;
+  /** The raw shard. */
+  readonly shard: string;
+  /** For people only; overlaps are found by the mark. */
+  readonly from: RecordPosition | null;
+  readonly to: RecordPosition;
+  /** Over positions up to `to` (rule 3). Null while no event time was seen. */
+  readonly watermarkMs: number | null;
+  /** The raw shards with their parents (rule 3). */
+  readonly roster: Roster;
+}
+
+/** Shard id to the ids of its parents. */
+export type Roster = Readonly<Record<string, readonly string[]>>;
+
+/** The outputs of one route, in the order of their positions; element i of each array is of output i. */
+export interface RouteOutputs {
+  readonly route: string;
+  /** Raw sequence numbers, each once, rising. */
+  readonly sequences: readonly string[];
+  /** Index into `sequences`. */
+  readonly sequence: readonly number[];
+  readonly sub: readonly number[];
+  readonly timeMs: readonly number[];
+  /** Canonical keys, each once. */
+  readonly keys: readonly string[];
+  /** Index into `keys`. */
+  readonly key: readonly number[];
+  /** How many (output, stage) pairs the raw record became in all: what it takes to tell that all of them were late. */
+  readonly shares: readonly number[];
+  /** For each selected column of the route its values. */
+  readonly columns: readonly (readonly unknown[])[];
+}
+
+/** Kinesis takes 1 MiB a record; the rest is left for the partition key and the packing of a retried put. */
+export const blockBytesMax = 1_000_000;

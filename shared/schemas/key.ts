@@ -1,0 +1,61 @@
+/** A key's columns. What has the same columns and values meets in the same state. */
+export type KeyColumns = Readonly<Record<string, string | number | boolean>>;
+
+/** DynamoDB allows 2,048 bytes for a partition key, which also holds the view's name. */
+export const keyCharactersMax = 1_024;
+
+/**
+ * The canonical text of a key, the only place that makes one: columns sorted, values tagged with their type.
+ *
+ * `{ ip: '1.2.3.4', status: 200 }` gives `ip=1.2.3.4&status:n=200`. Throws an Error that says which column cannot be a key.
+ */
+export function encodeKey(columns: KeyColumns): string {
+  const names = Object.keys(columns);
+  if (names.length === 0) throw new Error('the key has no columns');
+  // One column of text is by far the most frequent key, and needs no sorting.
+  if (names.length > 1) names.sort();
+  let text = '';
+  for (const name of names) {
+    if (text !== '') text += '&';
+    text += encodeColumn(name, columns[name]);
+  }
+  if (text.length > keyCharactersMax) throw new Error(`the key has ${text.length} characters; at most ${keyCharactersMax} are allowed`);
+  return text;
+}
+
+function encodeColumn(name: string, value: unknown): string {
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) throw new Error(`key column ${JSON.stringify(name)} is not a name of letters, digits and _`);
+  switch (typeof value) {
+    case 'string':
+      return `${name}=${escape(value)}`;
+    case 'number':
+      if (!Number.isFinite(value)) throw new Error(`key column ${name} is ${value}, which is not a finite number`);
+      // -0 and 0 are equal to a user, and so are their keys.
+      return `${name}:n=${value === 0 ? 0 : value}`;
+    case 'boolean':
+      return `${name}:b=${value}`;
+    default:
+      throw new Error(`key column ${name} is ${value === null ? 'null' : typeof value}; use a string, a number or a boolean`);
+  }
+}
+
+const special = /[%&=#\u0000-\u001f\ud800-\udfff]/;
+const specials = /[%&=#\u0000-\u001f]|[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g;
+
+/** Lone surrogates are escaped too: they would not survive UTF-8, and two keys would become one. */
+function escape(text: string): string {
+  if (!special.test(text)) return text;
+  return text.replace(specials, (found) => (found.length === 2 ? found : `%${found.charCodeAt(0).toString(16).padStart(4, '0')}`));
+}
+
+/** The columns of a key that `encodeKey` made. */
+export function decodeKey(text: string): KeyColumns {
+  const columns: Record<string, string | number | boolean> = {};
+  for (const part of text.split('&')) {
+    const at = part.indexOf('=');
+    const value = part.slice(at + 1);
+    const [name = '', tag] = part.slice(0, at).split(':');
+    columns[name] = tag === 'n' ? Number(value) : tag === 'b' ? value === 'true' : value.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  }
+  return columns;
+}

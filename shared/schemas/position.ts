@@ -1,0 +1,39 @@
+/**
+ * Where an output stands in its origin: the raw record's sequence number, and which output of that record it is (rule 2).
+ * A chunk may end in the middle of a record; its end is `[sequence, subMax]` only when the record is complete.
+ */
+export type RecordPosition = readonly [sequence: string, sub: number];
+
+/** Behind every output of a record. */
+export const subMax = Number.MAX_SAFE_INTEGER;
+
+/** Decimal numbers without leading zeros, of any length: the longer one is larger. */
+export function compareSequences(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+export function compareRecordPositions(a: RecordPosition, b: RecordPosition): number {
+  return compareSequences(a[0], b[0]) || a[1] - b[1];
+}
+
+/**
+ * Where a block stands in its slot's log (rule 7): the generation of the exchange shard, which is one more than the highest of
+ * its parents', and the sequence number in it. Written so that the order of texts is the order of positions, which lets a
+ * store compare them: `0000000g` `.` `lll` digits.
+ */
+export type LogPosition = string & { readonly __unit: 'log position' };
+
+/** Before every block. */
+export const logStart = '' as LogPosition;
+
+export function logPosition(generation: number, sequence: string): LogPosition {
+  return `${String(generation).padStart(8, '0')}.${String(sequence.length).padStart(3, '0')}${sequence}` as LogPosition;
+}
+
+export function generationOf(position: LogPosition): number {
+  return position === logStart ? 0 : Number(position.slice(0, 8));
+}
+
+export function sequenceOf(position: LogPosition): string {
+  return position.slice(12);
+}

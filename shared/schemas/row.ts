@@ -1,0 +1,48 @@
+import type { KeyColumns } from './key.ts';
+import type { LogPosition } from './position.ts';
+
+/** A row of a view: one key, one window. */
+export interface Row {
+  readonly view: string;
+  /** Canonical key. */
+  readonly key: string;
+  readonly windowStartMs: number;
+  readonly windowEndMs: number;
+  readonly final: boolean;
+  /** The position of the state that the row was made from. */
+  readonly position: LogPosition;
+  /** The aggregated columns. */
+  readonly columns: Readonly<Record<string, unknown>>;
+  /** When it may be removed, on the slot's clock. */
+  readonly expiresMs: number;
+}
+
+/** One slot's share of a window's total over all keys. */
+export interface TotalPartial {
+  readonly view: string;
+  readonly slot: number;
+  readonly windowStartMs: number;
+  readonly windowEndMs: number;
+  readonly final: boolean;
+  readonly position: LogPosition;
+  /** Encoded accumulators by column. */
+  readonly columns: Readonly<Record<string, unknown>>;
+  readonly expiresMs: number;
+}
+
+/**
+ * What orders two writes of one row: a final one is above all others, then the state's position decides, and only the strictly
+ * greater wins (rule 14). Written so that a store compares it as text.
+ */
+export function rowOrder(row: { readonly final: boolean; readonly position: LogPosition }): string {
+  return `${row.final ? 1 : 0}${row.position}`;
+}
+
+/** A row as it is printed and served, with its derived columns. */
+export type PrintedRow = {
+  readonly view: string;
+  readonly windowStart: string;
+  readonly windowEnd: string;
+  readonly final: boolean;
+} & KeyColumns &
+  Readonly<Record<string, unknown>>;

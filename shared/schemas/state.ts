@@ -1,0 +1,102 @@
+import type { Roster } from './block.ts';
+import type { LogPosition, RecordPosition } from './position.ts';
+
+/** The stages that keep state, each with its own checkpoint per slot. */
+export type Stage = 'aggregate' | 'window';
+
+/** All that a stage keeps for a slot besides its items: a pure function of the slot's log up to `position` (rule 8). */
+export interface Checkpoint {
+  readonly version: 1;
+  readonly plan: string;
+  readonly slots: number;
+  /** P: the last block of the slot's log that is applied. */
+  readonly position: LogPosition;
+  /** The highest arrival time of the log up to here. */
+  readonly clockMs: number;
+  readonly sources: Readonly<Record<string, SourceProgress>>;
+  readonly counts: SlotCounts;
+  readonly steps: Readonly<Record<string, StepProgress>>;
+  /** The blob that holds the state of the window stage at `position`. */
+  readonly snapshot?: string;
+}
+
+export interface SourceProgress {
+  /** W of the source in this slot; null is minus infinity. */
+  readonly watermarkMs: number | null;
+  readonly roster: Roster;
+  readonly origins: Readonly<Record<string, OriginProgress>>;
+}
+
+export interface OriginProgress {
+  /** The highest position covered: at or below it everything was seen. */
+  readonly mark: RecordPosition;
+  readonly watermarkMs: number | null;
+  /** The slot's clock at the origin's last block. */
+  readonly lastMs: number;
+  /** Its descendants were seen: it is out of the minimum for good, but its mark stays (rule 9). */
+  readonly retired: boolean;
+}
+
+/** Records by what became of them; see `Dispositions` for those that became several outputs or went to several stages. */
+export interface SlotCounts {
+  readonly counted: number;
+  readonly late: number;
+  /** Records with several outputs or stages whose first output came to this slot and stage. */
+  readonly shared: number;
+  /** Outputs that were dropped because an earlier attempt's block held them. */
+  readonly duplicates: number;
+}
+
+export interface StepProgress {
+  readonly counted: number;
+  readonly late: number;
+  /** Starts of panes that hold something and are not closed, ascending. */
+  readonly open: readonly number[];
+  /** When rows were last emitted, on the slot's clock. */
+  readonly emittedMs: number;
+  /** Cells touched since then: `pane/group`. */
+  readonly pending: readonly string[];
+}
+
+/** The identity of a state item (rule 12): one key group of one pane of one step in one slot. */
+export interface CellId {
+  readonly step: string;
+  readonly slot: number;
+  /** Where the pane starts, in event time. */
+  readonly paneMs: number;
+  /** A key group, or `totalGroup`. */
+  readonly group: number;
+}
+
+/** The group that holds a pane's total over all keys of the slot. */
+export const totalGroup = -1;
+
+/** A state item: the accumulators of a cell, with the position it has counted up to. */
+export interface StoredCell {
+  readonly id: CellId;
+  readonly position: LogPosition;
+  /** JSON of the cell's keys and accumulators. */
+  readonly body: string;
+}
+
+/** DynamoDB takes 400 KB an item; the rest is left for its keys. */
+export const cellBytesMax = 390 * 1024;
+
+/** What the preprocess stage keeps for a raw shard: how many records it has told apart up to `sequence`. */
+export interface OriginCounts {
+  readonly sequence: string;
+  readonly sent: number;
+  readonly filtered: number;
+  readonly rejected: number;
+  /** The lone record that is being tried, and how often: one that kills the process cannot report itself (rule 6). */
+  readonly attempt?: { readonly sequence: string; readonly count: number };
+}
+
+/** An output of a record with several shares that every step of its stage found late. */
+export interface LateMark {
+  readonly source: string;
+  readonly origin: string;
+  readonly position: RecordPosition;
+  readonly stage: Stage;
+  readonly shares: number;
+}
