@@ -1,0 +1,64 @@
+/**
+ * The environment of every host, by the exact names that the CDK writes and the hosts read. A host reads only those that
+ * its part of the data's path needs; `infra/` gives each host exactly these.
+ */
+export const settingNames = {
+  /** The pipeline's id in the registry. */
+  pipeline: 'PIPELINE',
+  /** The plan's hash at synth; a host whose bundle holds another plan stops with `PLAN_MISMATCH`. */
+  planHash: 'PLAN_HASH',
+  /** The source that a preprocess function reads. */
+  source: 'SOURCE',
+  /** Name of the raw stream of `source`. */
+  rawStream: 'RAW_STREAM',
+  /** Name of the pipeline's exchange stream. */
+  exchangeStream: 'EXCHANGE_STREAM',
+  /** Name of the table of checkpoints and state items. */
+  stateTable: 'STATE_TABLE',
+  /** Name of the table of rows and totals. */
+  resultsTable: 'RESULTS_TABLE',
+  deadLetterQueueUrl: 'DEAD_LETTER_QUEUE_URL',
+  /** Name of the bucket of the worker's snapshots. */
+  snapshotBucket: 'SNAPSHOT_BUCKET',
+  logLevel: 'LOG_LEVEL',
+  /** A file that the worker touches whenever it made progress or knows that it has caught up; its health check reads the age. */
+  aliveFile: 'ALIVE_FILE',
+} as const;
+
+export type Setting = keyof typeof settingNames;
+export type SettingName = (typeof settingNames)[Setting];
+
+/** Which settings each host is given. A function of one is never started with less. */
+export const hostSettings = {
+  preprocess: [
+    'pipeline',
+    'planHash',
+    'source',
+    'rawStream',
+    'exchangeStream',
+    'stateTable',
+    'deadLetterQueueUrl',
+    'logLevel',
+  ],
+  aggregate: ['pipeline', 'planHash', 'exchangeStream', 'stateTable', 'resultsTable', 'deadLetterQueueUrl', 'logLevel'],
+  read: ['pipeline', 'planHash', 'stateTable', 'resultsTable', 'logLevel'],
+  tick: ['pipeline', 'planHash', 'exchangeStream', 'logLevel'],
+  worker: [
+    'pipeline',
+    'planHash',
+    'exchangeStream',
+    'stateTable',
+    'resultsTable',
+    'deadLetterQueueUrl',
+    'snapshotBucket',
+    'logLevel',
+    'aliveFile',
+  ],
+} as const satisfies Readonly<Record<string, readonly Setting[]>>;
+
+export type HostName = keyof typeof hostSettings;
+
+/** The environment of one host. */
+export type HostEnvironment<Host extends HostName> = {
+  readonly [S in (typeof hostSettings)[Host][number] as (typeof settingNames)[S]]: string;
+};
