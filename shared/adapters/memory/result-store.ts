@@ -1,0 +1,125 @@
+import type { ResultStore } from '#shared/ports/result-store.ts';
+import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
+
+/** All that a memory result store holds, as plain values: for a test to look at, and to start another store from. */
+export interface ResultDump {
+  /** By view, then window start, then key. */
+  readonly rows: readonly Row[];
+  /** By view, then window start, then slot. */
+  readonly totals: readonly TotalPartial[];
+}
+
+export type MemoryResultStore = ResultStore & { readonly dump: () => ResultDump };
+
+/** Results in memory. Nothing expires. `createMemoryResultStore(other.dump())` is a copy of `other`. */
+export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
+  const rows: Views<string, Row> = new Map();
+  const totals: Views<number, TotalPartial> = new Map();
+  for (const row of from?.rows ?? []) writeNewer(rows, row.key, row);
+  for (const total of from?.totals ?? []) writeNewer(totals, total.slot, total);
+
+  const rowsOfView: ResultStore['rowsOfView'] = async ({ view, fromMs, toMs, rowsMax }) => {
+    const found: Row[] = [];
+    for (const [, byKey] of windowsOf(rows, view, fromMs, toMs)) {
+      if (found.length >= rowsMax) break;
+      found.push(...[...byKey.values()].sort((a, b) => compareKeys(a.key, b.key)));
+    }
+    return found.slice(0, rowsMax);
+  };
+
+  return {
+    writeRows: async (written) => ({ fenced: countOf(written, (row) => !writeNewer(rows, row.key, row)) }),
+    writeTotals: async (written) => ({ fenced: countOf(written, (total) => !writeNewer(totals, total.slot, total)) }),
+
+    readRow: async (view, key, windowStartMs) => rows.get(view)?.get(windowStartMs)?.get(key),
+    rowsOfKey: async ({ view, key, fromMs, toMs, rowsMax }) => {
+      const found: Row[] = [];
+      for (const [, byKey] of windowsOf(rows, view, fromMs, toMs)) {
+        const row = byKey.get(key);
+        if (row !== undefined) found.push(row);
+      }
+      return found.slice(0, rowsMax);
+    },
+    rowsOfView,
+    newestWindow: async (view) => {
+      let newest: number | undefined;
+      for (const startMs of rows.get(view)?.keys() ?? []) {
+        if (newest === undefined || startMs > newest) newest = startMs;
+      }
+      return newest;
+    },
+    readTotals: async (view, windowStartMs) =>
+      [...(totals.get(view)?.get(windowStartMs)?.values() ?? [])].sort((a, b) => a.slot - b.slot),
+
+    dump: () => ({
+      rows: all(rows).sort(
+        (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || compareKeys(a.key, b.key),
+      ),
+      totals: all(totals).sort(
+        (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || a.slot - b.slot,
+      ),
+    }),
+  };
+}
+
+/** By view, window start, and key or slot. */
+type Views<Id, Stored> = Map<string, Map<number, Map<Id, Stored>>>;
+
+/** Only the strictly greater order wins (rule 14). */
+function writeNewer<Id, Stored extends Row | TotalPartial>(views: Views<Id, Stored>, id: Id, written: Stored): boolean {
+  const windows = getOrAdd(views, written.view);
+  const stored = getOrAdd(windows, written.windowStartMs);
+  const before = stored.get(id);
+  if (before !== undefined && rowOrder(written) <= rowOrder(before)) return false;
+  const kept: Stored = {
+    ...written,
+    columns: copyColumns(written.columns),
+    expiresMs: Math.ceil(written.expiresMs / 1_000) * 1_000,
+  };
+  stored.set(id, Object.freeze(kept));
+  return true;
+}
+
+function getOrAdd<Id, InnerId, Stored>(outer: Map<Id, Map<InnerId, Stored>>, id: Id): Map<InnerId, Stored> {
+  let inner = outer.get(id);
+  if (inner === undefined) {
+    inner = new Map();
+    outer.set(id, inner);
+  }
+  return inner;
+}
+
+/** What is stored shares nothing with what the writer keeps. Columns without a value are left out, as in a table. */
+function copyColumns(columns: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const copy: Record<string, unknown> = {};
+  for (const name in columns) {
+    const value = columns[name];
+    if (value !== undefined) copy[name] = typeof value === 'object' && value !== null ? structuredClone(value) : value;
+  }
+  return Object.freeze(copy);
+}
+
+function windowsOf<Id, Stored>(
+  views: Views<Id, Stored>,
+  view: string,
+  fromMs: number,
+  toMs: number,
+): readonly (readonly [number, Map<Id, Stored>])[] {
+  const windows = [...(views.get(view) ?? [])].filter(([startMs]) => startMs >= fromMs && startMs < toMs);
+  return windows.sort(([a], [b]) => a - b);
+}
+
+function all<Id, Stored>(views: Views<Id, Stored>): Stored[] {
+  return [...views.values()].flatMap((windows) => [...windows.values()].flatMap((stored) => [...stored.values()]));
+}
+
+function countOf<Value>(values: readonly Value[], claim: (value: Value) => boolean): number {
+  let count = 0;
+  for (const value of values) if (claim(value)) count += 1;
+  return count;
+}
+
+/** By code point, as a table sorts: characters beyond the first plane come last, though their surrogates do not. */
+function compareKeys(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
