@@ -1,5 +1,18 @@
 import * as z from 'zod';
-import { count, csv, days, dynamodb, json, minutes, pipeline, seconds, shareOfTotal, stream, sum, tumbling } from '#shared/pipeline/index.ts';
+import {
+  count,
+  csv,
+  days,
+  dynamodb,
+  json,
+  minutes,
+  pipeline,
+  seconds,
+  shareOfTotal,
+  stream,
+  sum,
+  tumbling,
+} from '#shared/pipeline/index.ts';
 
 /** One flow record: `bytes` went to or from `ip` at `ts`, in milliseconds since the epoch. */
 export const flowRecord = z.object({ ts: z.number(), ip: z.string(), bytes: z.number() });

@@ -80,7 +80,12 @@ const perHour = byIp
 
 const visits = byIp
   .window(session({ gap: minutes(30) }), { allowedLateness: minutes(1), emit: 'on-close' })
-  .aggregate('visits', { requests: columns.requests, bytes: columns.bytes, errors: columns.errors, paths: columns.paths })
+  .aggregate('visits', {
+    requests: columns.requests,
+    bytes: columns.bytes,
+    errors: columns.errors,
+    paths: columns.paths,
+  })
   .to(dynamodb({ ttl: days(30) }));
 
 /** Which share of the traffic does each IP have, right now? And how do its visits look? */

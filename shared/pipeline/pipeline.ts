@@ -6,7 +6,7 @@ import type { Decoder } from './decoder.ts';
 import { place } from './placement.ts';
 import type { Plan, PlanNode, StepPlan } from './plan.ts';
 import type { KeyNode, KeyShape, Output, StepDefinition, StreamNode } from './stream.ts';
-import { checkNames, checkStep, checkSource, expectedKeysMax, slotsMax } from './validate.ts';
+import { checkNames, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
 
 /** The callbacks of a plan's node, found by the node's id. */
 export type Binding =
@@ -24,7 +24,9 @@ export type Binding =
 
 // biome-ignore lint/suspicious/noExplicitAny: an output's key and row types are carried for the reader's sake only.
 export type AnyOutput = Output<string, any, any>;
-type OutputMap<O extends readonly AnyOutput[]> = { readonly [Name in O[number]['name']]: Extract<O[number], { name: Name }> };
+type OutputMap<O extends readonly AnyOutput[]> = {
+  readonly [Name in O[number]['name']]: Extract<O[number], { name: Name }>;
+};
 
 /** A pipeline that can be planned, deployed, run and tested: a plan, and its callbacks beside it. */
 export interface Pipeline<Outputs extends Readonly<Record<string, AnyOutput>> = Readonly<Record<string, AnyOutput>>> {
@@ -64,7 +66,10 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   const slots = options.slots ?? slotsDefault;
   const expectedKeys = options.expectedKeys ?? expectedKeysDefault;
   if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax) {
-    throw new MillraceError('PIPELINE_INVALID', `${id}: slots is ${slots}; it must be a power of two up to ${slotsMax}.`);
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `${id}: slots is ${slots}; it must be a power of two up to ${slotsMax}.`,
+    );
   }
   if (!Number.isInteger(expectedKeys) || expectedKeys < 1 || expectedKeys > expectedKeysMax) {
     throw new MillraceError(
@@ -72,7 +77,10 @@ export function pipeline<const O extends readonly AnyOutput[]>(
       `${id}: expectedKeys is ${expectedKeys}; it must be a whole number up to ${expectedKeysMax}.`,
     );
   }
-  checkNames(id, outputs.map((output) => output.name));
+  checkNames(
+    id,
+    outputs.map((output) => output.name),
+  );
   const graph = new Graph(id);
   for (const output of outputs) graph.addStep(output.step);
   const plan: Plan = { version: 1, id, slots, groups: groupsFor(expectedKeys, slots), nodes: graph.nodes };

@@ -60,6 +60,10 @@ function refuseLambda({ window }: StepDefinition): string | undefined {
 }
 
 /** In how many windows a record is at most. */
-export function overlapOf(window: { readonly kind: string; readonly sizeMs: number; readonly slideMs?: number }): number {
+export function overlapOf(window: {
+  readonly kind: string;
+  readonly sizeMs: number;
+  readonly slideMs?: number;
+}): number {
   return window.slideMs === undefined ? 1 : Math.ceil(window.sizeMs / window.slideMs);
 }

@@ -53,7 +53,9 @@ export interface StepPlan {
   readonly allowedLatenessMs: number;
   readonly emit: 'on-update' | 'on-close';
   readonly refreshMs: number;
-  readonly aggregates: { readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } } };
+  readonly aggregates: {
+    readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } };
+  };
   readonly derived: { readonly [column: string]: { readonly kind: string; readonly columns: readonly string[] } };
   readonly sink: SinkSpec;
   readonly placement: Placement;

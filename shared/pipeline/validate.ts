@@ -11,15 +11,30 @@ export const overlapMax = 10_000;
 const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 /** The names that every row has beside its key columns and aggregates. */
-export const reservedColumns: ReadonlySet<string> = new Set(['view', 'windowStart', 'windowEnd', 'final', 'pk', 'sk', 'position', 'ttl', 'window']);
+export const reservedColumns: ReadonlySet<string> = new Set([
+  'view',
+  'windowStart',
+  'windowEnd',
+  'final',
+  'pk',
+  'sk',
+  'position',
+  'ttl',
+  'window',
+]);
 
 export function checkNames(pipeline: string, steps: readonly string[]): void {
   if (!nameForm.test(pipeline)) throw invalid(`pipeline ${JSON.stringify(pipeline)}`, nameAdvice);
-  if (steps.length === 0) throw invalid(pipeline, 'it has no outputs; give it at least one branch that ends in .to(...).');
+  if (steps.length === 0)
+    throw invalid(pipeline, 'it has no outputs; give it at least one branch that ends in .to(...).');
   const seen = new Set<string>();
   for (const step of steps) {
     if (!nameForm.test(step)) throw invalid(`${pipeline}: step ${JSON.stringify(step)}`, nameAdvice);
-    if (seen.has(step)) throw invalid(`${pipeline}: step ${step}`, 'two steps have this name, and the name is the identity of the state. Rename one.');
+    if (seen.has(step))
+      throw invalid(
+        `${pipeline}: step ${step}`,
+        'two steps have this name, and the name is the identity of the state. Rename one.',
+      );
     seen.add(step);
   }
 }
@@ -45,8 +60,13 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
     case 'sliding':
       checkDuration(where, 'window size', window.sizeMs, 1);
       checkDuration(where, 'slide', window.slideMs, 1);
-      if (window.slideMs > window.sizeMs) throw invalid(where, `slides by ${window.slideMs} ms with a size of ${window.sizeMs} ms, so records between windows would be in none.`);
-      if (overlapOf(window) > overlapMax) throw invalid(where, `a record would be in ${overlapOf(window)} windows; at most ${overlapMax} are allowed.`);
+      if (window.slideMs > window.sizeMs)
+        throw invalid(
+          where,
+          `slides by ${window.slideMs} ms with a size of ${window.sizeMs} ms, so records between windows would be in none.`,
+        );
+      if (overlapOf(window) > overlapMax)
+        throw invalid(where, `a record would be in ${overlapOf(window)} windows; at most ${overlapMax} are allowed.`);
       break;
     case 'session':
       checkDuration(where, 'gap', window.gapMs, 1);
@@ -57,27 +77,38 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
 
 function checkColumns(where: string, step: StepDefinition): void {
   const columns = [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
-  if (Object.keys(step.aggregates).length === 0) throw invalid(where, 'it aggregates no columns; name at least one, such as { count: count() }.');
+  if (Object.keys(step.aggregates).length === 0)
+    throw invalid(where, 'it aggregates no columns; name at least one, such as { count: count() }.');
   for (const column of columns) {
-    if (!columnForm.test(column)) throw invalid(where, `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`);
+    if (!columnForm.test(column))
+      throw invalid(
+        where,
+        `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`,
+      );
     if (reservedColumns.has(column)) throw invalid(where, `column ${column} is a name that every row has already.`);
   }
   const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
   if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is both aggregated and derived.`);
   for (const [column, derived] of Object.entries(step.derived)) {
     const missing = derived.columns.find((input) => !(input in step.aggregates));
-    if (missing !== undefined) throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
+    if (missing !== undefined)
+      throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
     if (derived.kind === 'share-of-total' && step.window.kind === 'session') {
-      throw invalid(where, `derived column ${column}: sessions of different keys have different bounds, so there is no total to share.`);
+      throw invalid(
+        where,
+        `derived column ${column}: sessions of different keys have different bounds, so there is no total to share.`,
+      );
     }
   }
 }
 
 function checkDuration(where: string, what: string, ms: number, min: number): void {
-  if (!Number.isSafeInteger(ms) || ms < min) throw invalid(where, `${what} is ${ms} ms; it must be a whole number of at least ${min} ms.`);
+  if (!Number.isSafeInteger(ms) || ms < min)
+    throw invalid(where, `${what} is ${ms} ms; it must be a whole number of at least ${min} ms.`);
 }
 
-const nameAdvice = 'is not a name: use lower-case letters, digits and hyphens, begin with a letter, at most 63 characters.';
+const nameAdvice =
+  'is not a name: use lower-case letters, digits and hyphens, begin with a letter, at most 63 characters.';
 
 function invalid(where: string, what: string): MillraceError {
   return new MillraceError('PIPELINE_INVALID', `${where} ${what}`);

@@ -41,7 +41,9 @@ export interface StateStore {
     readonly counts: OriginCounts;
     readonly read: OriginCounts | undefined;
   }) => Promise<WriteOutcome>;
-  readonly listOrigins: () => Promise<readonly { readonly source: string; readonly shard: string; readonly counts: OriginCounts }[]>;
+  readonly listOrigins: () => Promise<
+    readonly { readonly source: string; readonly shard: string; readonly counts: OriginCounts }[]
+  >;
 
   /** Idempotent: a mark is the same whenever it is made. */
   readonly addLateMarks: (marks: readonly LateMark[]) => Promise<void>;

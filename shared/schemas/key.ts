@@ -19,15 +19,17 @@ export function encodeKey(columns: KeyColumns): string {
     if (text !== '') text += '&';
     text += encodeColumn(name, columns[name]);
   }
-  if (text.length > keyCharactersMax) throw new Error(`the key has ${text.length} characters; at most ${keyCharactersMax} are allowed`);
+  if (text.length > keyCharactersMax)
+    throw new Error(`the key has ${text.length} characters; at most ${keyCharactersMax} are allowed`);
   return text;
 }
 
 function encodeColumn(name: string, value: unknown): string {
-  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) throw new Error(`key column ${JSON.stringify(name)} is not a name of letters, digits and _`);
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name))
+    throw new Error(`key column ${JSON.stringify(name)} is not a name of letters, digits and _`);
   switch (typeof value) {
     case 'string':
-      return `${name}=${escape(value)}`;
+      return `${name}=${escapeText(value)}`;
     case 'number':
       if (!Number.isFinite(value)) throw new Error(`key column ${name} is ${value}, which is not a finite number`);
       // -0 and 0 are equal to a user, and so are their keys.
@@ -35,17 +37,21 @@ function encodeColumn(name: string, value: unknown): string {
     case 'boolean':
       return `${name}:b=${value}`;
     default:
-      throw new Error(`key column ${name} is ${value === null ? 'null' : typeof value}; use a string, a number or a boolean`);
+      throw new Error(
+        `key column ${name} is ${value === null ? 'null' : typeof value}; use a string, a number or a boolean`,
+      );
   }
 }
 
-const special = /[%&=#\u0000-\u001f\ud800-\udfff]/;
-const specials = /[%&=#\u0000-\u001f]|[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g;
+const special = /[%&=#\ud800-\udfff]/;
+const specials = /[%&=#]|[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g;
 
 /** Lone surrogates are escaped too: they would not survive UTF-8, and two keys would become one. */
-function escape(text: string): string {
+function escapeText(text: string): string {
   if (!special.test(text)) return text;
-  return text.replace(specials, (found) => (found.length === 2 ? found : `%${found.charCodeAt(0).toString(16).padStart(4, '0')}`));
+  return text.replace(specials, (found) =>
+    found.length === 2 ? found : `%${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** The columns of a key that `encodeKey` made. */
@@ -55,7 +61,12 @@ export function decodeKey(text: string): KeyColumns {
     const at = part.indexOf('=');
     const value = part.slice(at + 1);
     const [name = '', tag] = part.slice(0, at).split(':');
-    columns[name] = tag === 'n' ? Number(value) : tag === 'b' ? value === 'true' : value.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    columns[name] =
+      tag === 'n'
+        ? Number(value)
+        : tag === 'b'
+          ? value === 'true'
+          : value.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   }
   return columns;
 }

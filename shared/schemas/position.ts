@@ -4,6 +4,12 @@
  */
 export type RecordPosition = readonly [sequence: string, sub: number];
 
+/**
+ * A raw record may hold several records (lines), and each may become several outputs. `sub` counts them both, in order: the
+ * record's index times this, plus the output's index.
+ */
+export const outputsPerRecordMax = 1_000_000;
+
 /** Behind every output of a record. */
 export const subMax = Number.MAX_SAFE_INTEGER;
 
@@ -36,4 +42,9 @@ export function generationOf(position: LogPosition): number {
 
 export function sequenceOf(position: LogPosition): string {
   return position.slice(12);
+}
+
+/** Behind every block of the exchange shards of one generation: where a slot stands when its shard was read to the end. */
+export function logEnd(generation: number): LogPosition {
+  return `${String(generation).padStart(8, '0')}.999` as LogPosition;
 }

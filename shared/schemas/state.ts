@@ -1,4 +1,3 @@
-import type { Roster } from './block.ts';
 import type { LogPosition, RecordPosition } from './position.ts';
 
 /** The stages that keep state, each with its own checkpoint per slot. */
@@ -23,15 +22,16 @@ export interface Checkpoint {
 export interface SourceProgress {
   /** W of the source in this slot; null is minus infinity. */
   readonly watermarkMs: number | null;
-  readonly roster: Roster;
+  /** Every raw shard that a block has listed, with its parents and when it was first listed. */
+  readonly roster: Readonly<Record<string, { readonly parents: readonly string[]; readonly sinceMs: number }>>;
   readonly origins: Readonly<Record<string, OriginProgress>>;
 }
 
 export interface OriginProgress {
-  /** The highest position covered: at or below it everything was seen. */
-  readonly mark: RecordPosition;
+  /** The highest position covered: at or below it everything was seen. Null for one that was retired unseen. */
+  readonly mark: RecordPosition | null;
   readonly watermarkMs: number | null;
-  /** The slot's clock at the origin's last block. */
+  /** The slot's clock at the origin's last block, or when it was retired. */
   readonly lastMs: number;
   /** Its descendants were seen: it is out of the minimum for good, but its mark stays (rule 9). */
   readonly retired: boolean;

@@ -1,0 +1,64 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import { assert } from '#shared/schemas/error.ts';
+import type { CompiledStep } from './compile.ts';
+
+/** The accumulators of one key in one window, slice or session, aligned with the step's aggregators. */
+export type Accumulators = unknown[];
+
+export function createAccumulators(step: CompiledStep): Accumulators {
+  return step.aggregators.map((aggregator) => aggregator.create());
+}
+
+/** Adds a record's selected values in place. The hot line of the engine. */
+export function addValues(step: CompiledStep, accumulators: Accumulators, values: readonly unknown[]): void {
+  const { aggregators, inputs } = step;
+  for (let index = 0; index < aggregators.length; index += 1) {
+    const aggregator = aggregators[index] as CompiledStep['aggregators'][number];
+    accumulators[index] = aggregator.add(accumulators[index], values[inputs[index] as number]);
+  }
+}
+
+/** Adds to a total over all keys, which keeps only the columns that a derived column shares. Others stay as created. */
+export function addToTotal(step: CompiledStep, total: Accumulators, values: readonly unknown[]): void {
+  for (const index of step.totals) {
+    const aggregator = step.aggregators[index] as CompiledStep['aggregators'][number];
+    total[index] = aggregator.add(total[index], values[step.inputs[index] as number]);
+  }
+}
+
+/** `into` is changed, `from` is not. */
+export function mergeAccumulators(step: CompiledStep, into: Accumulators, from: Accumulators): void {
+  for (let index = 0; index < step.aggregators.length; index += 1) {
+    into[index] = step.aggregators[index]?.merge(into[index], from[index]);
+  }
+}
+
+/** The row's columns by name. */
+export function resultsOf(step: CompiledStep, accumulators: Accumulators): Readonly<Record<string, unknown>> {
+  const columns: Record<string, unknown> = {};
+  for (let index = 0; index < step.columns.length; index += 1) {
+    columns[step.columns[index] as string] = step.aggregators[index]?.result(accumulators[index]);
+  }
+  return columns;
+}
+
+/** The encoded columns of a total, by name. */
+export function encodeTotal(step: CompiledStep, total: Accumulators): Readonly<Record<string, Json>> {
+  const columns: Record<string, Json> = {};
+  for (const index of step.totals) {
+    columns[step.columns[index] as string] = step.aggregators[index]?.encode(total[index]) ?? null;
+  }
+  return columns;
+}
+
+export function encodeAccumulators(step: CompiledStep, accumulators: Accumulators): readonly Json[] {
+  return step.aggregators.map((aggregator, index) => aggregator.encode(accumulators[index]));
+}
+
+export function decodeAccumulators(step: CompiledStep, encoded: unknown): Accumulators {
+  assert(
+    Array.isArray(encoded) && encoded.length === step.aggregators.length,
+    `state of ${step.plan.id} has one accumulator a column`,
+  );
+  return step.aggregators.map((aggregator, index) => aggregator.decode(encoded[index] as Json));
+}

@@ -1,0 +1,302 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import { assert } from '#shared/schemas/error.ts';
+import type { LogPosition } from '#shared/schemas/position.ts';
+import { logStart } from '#shared/schemas/position.ts';
+import { type CellId, type Checkpoint, type StepProgress, type StoredCell, totalGroup } from '#shared/schemas/state.ts';
+import {
+  type Accumulators,
+  addToTotal,
+  addValues,
+  createAccumulators,
+  decodeAccumulators,
+  encodeAccumulators,
+} from './accumulate.ts';
+import type { CompiledPipeline, CompiledStep } from './compile.ts';
+import { createEmission, type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
+import { groupOf } from './key.ts';
+import { type NewOutput, type PlacedBlock, SlotReader } from './slot.ts';
+import { isClosed, windowStarts } from './window.ts';
+
+/** What the aggregate stage wants written, in this order: cells, letters, marks, rows and totals, and last the checkpoint. */
+export interface CellEffects {
+  readonly cells: readonly {
+    readonly cell: StoredCell;
+    readonly read: LogPosition | undefined;
+    readonly expiresMs: number;
+  }[];
+  readonly emission: Emission;
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * The aggregate stage of one slot for one batch. State lives in cells, one a key group and window, which the host loads and
+ * stores. First the blocks are judged, which needs the checkpoint alone and says which cells are needed; then the cells are
+ * brought up to date. Windows are whole here, not sliced: a cell that an interrupted attempt has written is ahead of the
+ * checkpoint, and a slice that is ahead would give its records to windows that were closed before they came.
+ */
+export class CellStage {
+  readonly reader: SlotReader;
+  readonly #pipeline: CompiledPipeline;
+  readonly #steps = new Map<string, StepWork>();
+  readonly #work = new Map<string, CellWork>();
+  readonly #closed: { readonly step: CompiledStep; readonly paneMs: number }[] = [];
+
+  constructor(pipeline: CompiledPipeline, slot: number, checkpoint: Checkpoint | undefined) {
+    this.#pipeline = pipeline;
+    this.reader = new SlotReader(pipeline, 'aggregate', slot, checkpoint);
+    for (const step of pipeline.steps) {
+      if (step.stage !== 'aggregate') continue;
+      const saved = checkpoint?.steps[step.plan.id];
+      this.#steps.set(step.plan.id, {
+        step,
+        open: new Set(saved?.open),
+        emittedMs: saved?.emittedMs ?? 0,
+        pending: new Set(saved?.pending),
+      });
+    }
+  }
+
+  /** Judges one block: what of it is new, what is late, and which windows close behind it. False: it was applied before. */
+  judge(placed: PlacedBlock): boolean {
+    const applied = this.reader.apply(placed, (step, output) => this.#add(step, output));
+    if (applied) for (const work of this.#steps.values()) this.#close(work);
+    return applied;
+  }
+
+  /** The cells that must be loaded before `finish`: single ones, and whole panes of windows that have closed. */
+  needed(): { readonly cells: readonly CellId[]; readonly panes: readonly Omit<CellId, 'group'>[] } {
+    const panes = this.#closed.map(({ step, paneMs }) => ({ step: step.plan.id, slot: this.reader.slot, paneMs }));
+    const whole = new Set(panes.map((pane) => `${pane.step}/${pane.paneMs}`));
+    const cells = new Map<string, CellId>();
+    for (const [name, work] of this.#work)
+      if (!whole.has(`${work.id.step}/${work.id.paneMs}`)) cells.set(name, work.id);
+    for (const { step, emittedMs, pending } of this.#steps.values()) {
+      if (!isRefreshDue(step, emittedMs, this.reader.log.clockMs)) continue;
+      for (const name of pending) {
+        const id = this.#cellOf(step, name);
+        if (!whole.has(`${id.step}/${id.paneMs}`)) cells.set(cellName(id), id);
+      }
+    }
+    return { cells: [...cells.values()], panes };
+  }
+
+  /** Brings the loaded cells up to date and says what is to be written. */
+  finish(loaded: readonly StoredCell[]): CellEffects {
+    const { log } = this.reader;
+    const cells = new Map<string, Cell>();
+    for (const stored of loaded) cells.set(cellName(stored.id), this.#decode(stored));
+    for (const [name, work] of this.#work) {
+      const cell = cells.get(name) ?? this.#create(work.id);
+      cells.set(name, cell);
+      this.#addAll(cell, work);
+    }
+    const emission = createEmission();
+    for (const work of this.#steps.values()) {
+      if (isRefreshDue(work.step, work.emittedMs, log.clockMs)) this.#refresh(work, cells, emission);
+    }
+    for (const { step, paneMs } of this.#closed) {
+      for (const cell of cells.values()) {
+        if (cell.id.step === step.plan.id && cell.id.paneMs === paneMs) this.#emit(step, cell, true, 0, emission);
+      }
+    }
+    return {
+      cells: [...cells.values()].filter((cell) => cell.changed).map((cell) => this.#encode(cell)),
+      emission,
+      checkpoint: this.#checkpoint(),
+    };
+  }
+
+  #add(step: CompiledStep, output: NewOutput): boolean {
+    const { window, allowedLatenessMs } = step.plan;
+    assert(window.kind !== 'session', 'placement refuses sessions on Lambda');
+    let counted = false;
+    for (const paneMs of windowStarts(window, output.timeMs)) {
+      if (isClosed(paneMs + window.sizeMs, allowedLatenessMs, output.watermarkMs)) continue;
+      counted = true;
+      this.#stepWork(step).open.add(paneMs);
+      this.#note(step, paneMs, groupOf(output.key, this.#pipeline.groups), output);
+      if (step.totals.length > 0) this.#note(step, paneMs, totalGroup, output);
+    }
+    return counted;
+  }
+
+  /** Rule 14: every cell that a block touches is emitted, even if the stored cell turns out to have the block already. */
+  #note(step: CompiledStep, paneMs: number, group: number, output: NewOutput): void {
+    const id = { step: step.plan.id, slot: this.reader.slot, paneMs, group };
+    const name = cellName(id);
+    let work = this.#work.get(name);
+    if (work === undefined) {
+      work = { id, step, adds: [] };
+      this.#work.set(name, work);
+    }
+    work.adds.push({
+      key: group === totalGroup ? '' : output.key,
+      values: [...output.values],
+      position: output.position,
+      clockMs: this.reader.log.clockMs,
+    });
+    this.#stepWork(step).pending.add(`${paneMs}/${group}`);
+  }
+
+  #close(work: StepWork): void {
+    const { window, allowedLatenessMs, source } = work.step.plan;
+    if (window.kind === 'session') return;
+    const watermarkMs = this.reader.log.watermarkOf(source);
+    for (const paneMs of work.open) {
+      if (!isClosed(paneMs + window.sizeMs, allowedLatenessMs, watermarkMs)) continue;
+      work.open.delete(paneMs);
+      this.#closed.push({ step: work.step, paneMs });
+    }
+  }
+
+  #addAll(cell: Cell, work: CellWork): void {
+    const read = cell.position;
+    for (const { key, values, position, clockMs } of work.adds) {
+      // Rule 12: what is at or below the cell's own position is in it already.
+      if (position <= read) continue;
+      let state = cell.keys.get(key);
+      if (state === undefined) {
+        state = { accumulators: createAccumulators(work.step), touchedMs: clockMs };
+        cell.keys.set(key, state);
+      }
+      if (cell.id.group === totalGroup) addToTotal(work.step, state.accumulators, values);
+      else addValues(work.step, state.accumulators, values);
+      state.touchedMs = clockMs;
+      cell.changed = true;
+    }
+    // Rule 12: P is the slot's last of the batch.
+    if (cell.changed) cell.position = this.reader.log.position;
+  }
+
+  #refresh(work: StepWork, cells: ReadonlyMap<string, Cell>, emission: Emission): void {
+    for (const name of work.pending) {
+      const cell = cells.get(cellName(this.#cellOf(work.step, name)));
+      if (cell !== undefined && work.open.has(cell.id.paneMs))
+        this.#emit(work.step, cell, false, work.emittedMs, emission);
+    }
+    work.pending.clear();
+    work.emittedMs = this.reader.log.clockMs;
+  }
+
+  #emit(step: CompiledStep, cell: Cell, final: boolean, sinceMs: number, emission: Emission): void {
+    const { window: spec } = step.plan;
+    if (spec.kind === 'session') return;
+    const window = { startMs: cell.id.paneMs, endMs: cell.id.paneMs + spec.sizeMs };
+    const context: EmissionContext = {
+      slot: this.reader.slot,
+      position: cell.position,
+      clockMs: this.reader.log.clockMs,
+    };
+    for (const [key, state] of cell.keys) {
+      if (state.touchedMs < sinceMs) continue;
+      if (cell.id.group === totalGroup)
+        emitTotal(emission, step, context, { window, final, accumulators: state.accumulators });
+      else emitRow(emission, step, context, { key, window, final, accumulators: state.accumulators });
+    }
+  }
+
+  #checkpoint(): Checkpoint {
+    const steps: Record<string, StepProgress> = {};
+    for (const [name, { step, open, emittedMs, pending }] of this.#steps) {
+      steps[name] = {
+        ...this.reader.countsOf(step),
+        open: [...open].sort((a, b) => a - b),
+        emittedMs,
+        pending: [...pending].filter((cell) => open.has(Number(cell.slice(0, cell.indexOf('/'))))),
+      };
+    }
+    return {
+      version: 1,
+      plan: this.#pipeline.planHash,
+      slots: this.#pipeline.slots,
+      ...this.reader.log.save(),
+      counts: { ...this.reader.counts },
+      steps,
+    };
+  }
+
+  #create(id: CellId): Cell {
+    return { id, position: logStart, read: undefined, keys: new Map(), changed: false };
+  }
+
+  #decode(stored: StoredCell): Cell {
+    const { step } = this.#stepWork(stored.id.step);
+    const entries = JSON.parse(stored.body) as readonly (readonly [key: string, touchedMs: number, encoded: Json])[];
+    return {
+      id: stored.id,
+      position: stored.position,
+      read: stored.position,
+      keys: new Map(
+        entries.map(([key, touchedMs, encoded]) => [
+          key,
+          { touchedMs, accumulators: decodeAccumulators(step, encoded) },
+        ]),
+      ),
+      changed: false,
+    };
+  }
+
+  #encode(cell: Cell): CellEffects['cells'][number] {
+    const { step } = this.#stepWork(cell.id.step);
+    const entries = [...cell.keys].map(([key, { touchedMs, accumulators }]) => [
+      key,
+      touchedMs,
+      encodeAccumulators(step, accumulators),
+    ]);
+    return {
+      cell: { id: cell.id, position: cell.position, body: JSON.stringify(entries) },
+      read: cell.read,
+      expiresMs: this.reader.log.clockMs + cellKeptMs,
+    };
+  }
+
+  #stepWork(step: CompiledStep | string): StepWork {
+    const name = typeof step === 'string' ? step : step.plan.id;
+    const work = this.#steps.get(name);
+    assert(work !== undefined, `step ${name} is placed on Lambda`);
+    return work;
+  }
+
+  #cellOf(step: CompiledStep, pending: string): CellId {
+    const at = pending.indexOf('/');
+    return {
+      step: step.plan.id,
+      slot: this.reader.slot,
+      paneMs: Number(pending.slice(0, at)),
+      group: Number(pending.slice(at + 1)),
+    };
+  }
+}
+
+/** Longer than a stream may keep its records (365 days): while a record can come back, its cell is still there (rule 12). */
+export const cellKeptMs = 400 * 86_400_000;
+
+interface StepWork {
+  readonly step: CompiledStep;
+  readonly open: Set<number>;
+  emittedMs: number;
+  readonly pending: Set<string>;
+}
+
+interface CellWork {
+  readonly id: CellId;
+  readonly step: CompiledStep;
+  readonly adds: {
+    readonly key: string;
+    readonly values: readonly unknown[];
+    readonly position: LogPosition;
+    readonly clockMs: number;
+  }[];
+}
+
+interface Cell {
+  readonly id: CellId;
+  position: LogPosition;
+  readonly read: LogPosition | undefined;
+  readonly keys: Map<string, { readonly accumulators: Accumulators; touchedMs: number }>;
+  changed: boolean;
+}
+
+function cellName({ step, paneMs, group }: CellId): string {
+  return `${step}/${paneMs}/${group}`;
+}

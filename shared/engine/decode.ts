@@ -1,0 +1,101 @@
+import { walkLines } from '#shared/pipeline/lines.ts';
+import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import type { CompiledSource } from './compile.ts';
+
+/** Event times outside the years 1 to 9999 are refused: most often they are in another unit, and one would close every window. */
+export const eventTimeMsMin = -62_135_596_800_000;
+export const eventTimeMsMax = 253_402_300_799_999;
+
+/** A record that cannot be counted, and why. */
+export interface Rejection {
+  readonly kind: 'rejected';
+  readonly reason: Exclude<DeadLetterReason, 'late'>;
+  readonly message: string;
+  /** The step whose callback threw or whose value was refused. */
+  readonly step?: string;
+  readonly eventTimeMs?: number;
+}
+
+/** A record that fits its source's schema, with its event time. */
+export interface DecodedRecord {
+  readonly kind: 'decoded';
+  readonly value: unknown;
+  readonly timeMs: number;
+}
+
+/** One line of a raw record, decoded and validated; undefined for a line without a record, such as a header. */
+export function decodeLine(source: CompiledSource, line: string): DecodedRecord | Rejection | undefined {
+  let raw: unknown;
+  try {
+    raw = decoderFor(source, line).decodeLine(line);
+  } catch (error) {
+    return { kind: 'rejected', reason: 'undecodable', message: messageOf(error) };
+  }
+  return raw === undefined ? undefined : validate(source, raw);
+}
+
+/** Checks a value against the source's schema and reads its event time. */
+export function validate(source: CompiledSource, raw: unknown): DecodedRecord | Rejection {
+  let result: ReturnType<CompiledSource['schema']['~standard']['validate']>;
+  try {
+    result = source.schema['~standard'].validate(raw);
+  } catch (error) {
+    return { kind: 'rejected', reason: 'threw', message: `the schema threw: ${messageOf(error)}` };
+  }
+  if ('then' in result) {
+    throw new MillraceError(
+      'SCHEMA_ASYNC',
+      `the schema of stream ${source.plan.id} validates asynchronously, which a retried batch cannot repeat exactly. Use a schema without asynchronous checks and look things up in a step instead.`,
+    );
+  }
+  if (result.issues !== undefined) {
+    return {
+      kind: 'rejected',
+      reason: 'invalid',
+      message: result.issues.slice(0, issuesShownMax).map(describeIssue).join('; '),
+    };
+  }
+  const { value } = result;
+  let timeMs: number;
+  try {
+    timeMs = Number(source.timestamp(value));
+  } catch (error) {
+    return { kind: 'rejected', reason: 'threw', message: `timestamp threw: ${messageOf(error)}` };
+  }
+  if (!(timeMs >= eventTimeMsMin && timeMs <= eventTimeMsMax))
+    return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs) };
+  return { kind: 'decoded', value, timeMs: Math.floor(timeMs) };
+}
+
+/** Calls `visit` for each non-empty line of a raw record's text. */
+export { walkLines };
+
+const issuesShownMax = 5;
+
+function decoderFor(source: CompiledSource, line: string): CompiledSource['decoders'][number] {
+  const { decoders } = source;
+  for (const decoder of decoders) {
+    if (decoders.length === 1 || decoder.recognises(line)) return decoder;
+  }
+  throw new Error(`the line is of none of the formats ${decoders.map((decoder) => decoder.format).join(', ')}`);
+}
+
+type Issue = {
+  readonly message: string;
+  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
+};
+
+function describeIssue(issue: Issue): string {
+  const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+  return path === '' ? issue.message : `${path}: ${issue.message}`;
+}
+
+function describeTime(timeMs: number): string {
+  if (Number.isNaN(timeMs)) return 'the event time is not a time (NaN); check what timestamp returns';
+  return `the event time is ${timeMs} ms since 1970, outside the years 1 to 9999; is it in microseconds or nanoseconds?`;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

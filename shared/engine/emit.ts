@@ -1,0 +1,71 @@
+import type { LogPosition } from '#shared/schemas/position.ts';
+import type { Row, TotalPartial } from '#shared/schemas/row.ts';
+import { type Accumulators, encodeTotal, resultsOf } from './accumulate.ts';
+import type { CompiledStep } from './compile.ts';
+import type { WindowRange } from './window.ts';
+
+/** What a stage has decided to show. */
+export interface Emission {
+  readonly rows: Row[];
+  readonly totals: TotalPartial[];
+}
+
+export function createEmission(): Emission {
+  return { rows: [], totals: [] };
+}
+
+/** Where and when an emission is made. */
+export interface EmissionContext {
+  readonly slot: number;
+  /** The position of the state that the rows are made from (rule 14). */
+  readonly position: LogPosition;
+  readonly clockMs: number;
+}
+
+/** Makes the row of one key in one window. */
+export function emitRow(
+  emission: Emission,
+  step: CompiledStep,
+  context: EmissionContext,
+  row: {
+    readonly key: string;
+    readonly window: WindowRange;
+    readonly final: boolean;
+    readonly accumulators: Accumulators;
+  },
+): void {
+  emission.rows.push({
+    view: step.plan.id,
+    key: row.key,
+    windowStartMs: row.window.startMs,
+    windowEndMs: row.window.endMs,
+    final: row.final,
+    position: context.position,
+    columns: resultsOf(step, row.accumulators),
+    expiresMs: context.clockMs + step.plan.sink.ttlMs,
+  });
+}
+
+/** Makes a slot's partial of a window's total over all keys. */
+export function emitTotal(
+  emission: Emission,
+  step: CompiledStep,
+  context: EmissionContext,
+  total: { readonly window: WindowRange; readonly final: boolean; readonly accumulators: Accumulators },
+): void {
+  emission.totals.push({
+    view: step.plan.id,
+    slot: context.slot,
+    windowStartMs: total.window.startMs,
+    windowEndMs: total.window.endMs,
+    final: total.final,
+    position: context.position,
+    columns: encodeTotal(step, total.accumulators),
+    expiresMs: context.clockMs + step.plan.sink.ttlMs,
+  });
+}
+
+/** A row that fills is refreshed at a cadence on the slot's clock, which is the same in every attempt. */
+export function isRefreshDue(step: CompiledStep, emittedMs: number, clockMs: number): boolean {
+  return step.plan.emit === 'on-update' && clockMs >= emittedMs + step.plan.refreshMs;
+}

@@ -1,0 +1,77 @@
+import { hash128 } from '#shared/schemas/hash.ts';
+import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+
+/** A key that was met, with where its state is. */
+export interface KeyEntry {
+  /** Canonical. */
+  readonly text: string;
+  readonly slot: number;
+}
+
+/** Rule 1: slot = floor(hash(key) * S / 2^128). S is a power of two, so these are the highest bits. */
+export function slotOf(key: string, slots: number): number {
+  return slots === 1 ? 0 : hash128(key)[0] >>> (32 - Math.log2(slots));
+}
+
+/** The key group within its slot, from other bits than the slot. */
+export function groupOf(key: string, groups: number): number {
+  return groups === 1 ? 0 : hash128(key)[1] >>> (32 - Math.log2(groups));
+}
+
+/** Rule 1: every block of a slot uses the hash key in the middle of the slot's range, and no other. */
+export function slotHashKey(slot: number, slots: number): bigint {
+  const range = (1n << 128n) / BigInt(slots);
+  return BigInt(slot) * range + range / 2n;
+}
+
+/** So many keys are remembered before a dictionary starts afresh; forgetting is only slower. */
+const dictionaryKeysMax = 200_000;
+
+/** Finds a key's entry without building its text anew for each record. */
+export class KeyDictionary {
+  readonly #slots: number;
+  readonly #byText = new Map<string, KeyEntry>();
+  /** The frequent case, one column of text: found by its value alone. */
+  readonly #byValue = new Map<string, KeyEntry>();
+  #valueColumn: string | undefined;
+
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
+
+  /** Throws an Error that says which column cannot be a key. */
+  find(columns: KeyColumns): KeyEntry {
+    const column = onlyColumn(columns);
+    if (column === undefined) return this.#findText(encodeKey(columns));
+    const value = columns[column];
+    if (typeof value !== 'string') return this.#findText(encodeKey(columns));
+    if (this.#valueColumn !== column) {
+      this.#valueColumn = column;
+      this.#byValue.clear();
+    }
+    const known = this.#byValue.get(value);
+    if (known !== undefined) return known;
+    const entry = this.#findText(encodeKey(columns));
+    if (this.#byValue.size >= dictionaryKeysMax) this.#byValue.clear();
+    this.#byValue.set(value, entry);
+    return entry;
+  }
+
+  #findText(text: string): KeyEntry {
+    const known = this.#byText.get(text);
+    if (known !== undefined) return known;
+    if (this.#byText.size >= dictionaryKeysMax) this.#byText.clear();
+    const entry = { text, slot: slotOf(text, this.#slots) };
+    this.#byText.set(text, entry);
+    return entry;
+  }
+}
+
+function onlyColumn(columns: KeyColumns): string | undefined {
+  let only: string | undefined;
+  for (const name in columns) {
+    if (only !== undefined) return undefined;
+    only = name;
+  }
+  return only;
+}

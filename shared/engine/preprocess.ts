@@ -1,0 +1,137 @@
+import { outputsPerRecordMax } from '#shared/schemas/position.ts';
+import type { CompiledPipeline, CompiledRoute, CompiledSource, TransformNode } from './compile.ts';
+import { type DecodedRecord, decodeLine, messageOf, type Rejection, validate } from './decode.ts';
+import { KeyDictionary, type KeyEntry } from './key.ts';
+
+/** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
+export interface StagedOutput {
+  route: CompiledRoute;
+  key: KeyEntry;
+  values: unknown[];
+}
+
+/**
+ * Takes records through decode, filter, map, flatMap, key and select. A record is taken whole or not at all: when a callback
+ * throws for one branch, no branch has seen it. Pure: the same record gives the same outputs in every attempt.
+ */
+export class Preprocessor {
+  readonly source: CompiledSource;
+  readonly #keys = new Map<CompiledRoute, KeyDictionary>();
+  readonly #staged: StagedOutput[] = [];
+  #count = 0;
+  #shares = 0;
+  #where = '';
+
+  constructor(pipeline: CompiledPipeline, source: CompiledSource) {
+    this.source = source;
+    for (const route of source.routes) this.#keys.set(route, new KeyDictionary(pipeline.slots));
+  }
+
+  /** Outputs of the record that was taken last; only the first `outputCount` are valid. */
+  get outputs(): readonly StagedOutput[] {
+    return this.#staged;
+  }
+
+  get outputCount(): number {
+    return this.#count;
+  }
+
+  /** How many (output, stage) pairs the record became. */
+  get shares(): number {
+    return this.#shares;
+  }
+
+  /** Takes one line; undefined for a line that holds no record. */
+  takeLine(line: string): DecodedRecord | Rejection | undefined {
+    const decoded = decodeLine(this.source, line);
+    this.#count = 0;
+    return decoded?.kind === 'decoded' ? this.#transform(decoded) : decoded;
+  }
+
+  /** Takes a value that is decoded already, such as a test's. */
+  takeValue(raw: unknown): DecodedRecord | Rejection {
+    const decoded = validate(this.source, raw);
+    this.#count = 0;
+    return decoded.kind === 'decoded' ? this.#transform(decoded) : decoded;
+  }
+
+  #transform(record: DecodedRecord): DecodedRecord | Rejection {
+    this.#shares = 0;
+    try {
+      for (const next of this.source.root.next) this.#visit(next, record.value);
+    } catch (error) {
+      this.#count = 0;
+      const refused = error instanceof Refusal;
+      return {
+        kind: 'rejected',
+        reason: refused ? error.reason : 'threw',
+        message: refused ? error.message : `${this.#where} threw: ${messageOf(error)}`,
+        step: this.#where,
+        eventTimeMs: record.timeMs,
+      };
+    }
+    return record;
+  }
+
+  #visit(node: TransformNode, value: unknown): void {
+    const { binding } = node;
+    this.#where = node.id;
+    switch (binding.op) {
+      case 'filter':
+        if (binding.call(value)) for (const next of node.next) this.#visit(next, value);
+        return;
+      case 'map': {
+        const mapped = binding.call(value);
+        for (const next of node.next) this.#visit(next, mapped);
+        return;
+      }
+      case 'flatMap':
+        for (const part of binding.call(value)) for (const next of node.next) this.#visit(next, part);
+        return;
+      case 'key':
+        if (node.route !== undefined) this.#stage(node.route, value);
+        return;
+    }
+  }
+
+  #stage(route: CompiledRoute, value: unknown): void {
+    if (this.#count >= outputsPerRecordMax) {
+      throw new Refusal('too-large', `the record became more than ${outputsPerRecordMax} outputs`);
+    }
+    const columns = route.call(value);
+    let key: KeyEntry;
+    try {
+      key = (this.#keys.get(route) as KeyDictionary).find(columns);
+    } catch (error) {
+      throw new Refusal('invalid', messageOf(error));
+    }
+    let staged = this.#staged[this.#count];
+    if (staged === undefined) {
+      staged = { route, key, values: [] };
+      this.#staged[this.#count] = staged;
+    } else {
+      staged.route = route;
+      staged.key = key;
+      staged.values.length = route.columns.length;
+    }
+    for (let index = 0; index < route.columns.length; index += 1) {
+      const column = route.columns[index] as CompiledRoute['columns'][number];
+      const selected = column.select(value);
+      const refusal = column.refuse?.(selected);
+      if (refusal !== undefined) throw new Refusal('invalid', `${column.label}: ${refusal}`);
+      staged.values[index] = selected;
+    }
+    this.#count += 1;
+    this.#shares += route.stages.length;
+  }
+}
+
+/** Data that cannot be used, told apart from a callback that threw. */
+class Refusal extends Error {
+  readonly reason: 'invalid' | 'too-large';
+
+  constructor(reason: 'invalid' | 'too-large', message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}

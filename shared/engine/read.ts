@@ -1,0 +1,51 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import { evaluateDerived } from '#shared/pipeline/derive.ts';
+import { decodeKey } from '#shared/schemas/key.ts';
+import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
+import { toIso } from '#shared/schemas/time.ts';
+import type { CompiledStep } from './compile.ts';
+
+/** A window's totals over all keys, by column. */
+export type Totals = Readonly<Record<string, number>>;
+
+/** Merges the slots' partials of one window. A slot without a partial has no record in the window. */
+export function mergeTotals(step: CompiledStep, partials: readonly TotalPartial[]): Totals {
+  const totals: Record<string, number> = {};
+  for (const index of step.totals) {
+    const column = step.columns[index] as string;
+    const aggregator = step.aggregators[index] as CompiledStep['aggregators'][number];
+    let merged = aggregator.create();
+    for (const partial of partials)
+      merged = aggregator.merge(merged, aggregator.decode(partial.columns[column] as Json));
+    totals[column] = Number(aggregator.result(merged));
+  }
+  return totals;
+}
+
+/** The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. */
+export function printRow(step: CompiledStep, row: Row, totals: Totals): PrintedRow {
+  const numbers = row.columns as Readonly<Record<string, number>>;
+  const windowMs = row.windowEndMs - row.windowStartMs;
+  const derived: Record<string, number> = {};
+  for (const [column, spec] of Object.entries(step.plan.derived)) {
+    derived[column] = evaluateDerived(spec, { row: numbers, totals, windowMs });
+  }
+  return {
+    view: row.view,
+    windowStart: toIso(row.windowStartMs),
+    windowEnd: toIso(row.windowEndMs),
+    final: row.final,
+    ...decodeKey(row.key),
+    ...row.columns,
+    ...derived,
+  };
+}
+
+/** The order of printed rows: view, window start, key. */
+export function compareRows(a: Row, b: Row): number {
+  return compareText(a.view, b.view) || a.windowStartMs - b.windowStartMs || compareText(a.key, b.key);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,132 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import type { SessionWindow } from '#shared/pipeline/window.ts';
+import {
+  type Accumulators,
+  addValues,
+  createAccumulators,
+  decodeAccumulators,
+  encodeAccumulators,
+  mergeAccumulators,
+} from './accumulate.ts';
+import type { Operator } from './aggregate.ts';
+import type { CompiledStep } from './compile.ts';
+import { type Emission, type EmissionContext, emitRow } from './emit.ts';
+import { MinHeap } from './heap.ts';
+import { isClosed } from './window.ts';
+
+interface Session {
+  startMs: number;
+  /** `gap` after the last record. */
+  endMs: number;
+  accumulators: Accumulators;
+  /** An earlier session has taken it in. */
+  merged: boolean;
+}
+
+/**
+ * Session windows in memory. A record joins the open sessions it touches, which may bridge several into one, and is late only if
+ * the session that results is closed (Flink's rule: windows that touch are merged before lateness is judged).
+ *
+ *     gap 10:   1    7        17     ends at 27; exactly `gap` apart is still one session
+ */
+export class SessionAggregate implements Operator {
+  readonly #step: CompiledStep;
+  readonly #gapMs: number;
+  /** Open sessions of each key, ascending. */
+  readonly #sessions = new Map<string, Session[]>();
+  /** Every session is in here once, under an end that it has or had; one that has grown since goes back with its new end. */
+  readonly #byEnd = new MinHeap<{ readonly endMs: number; readonly key: string; readonly session: Session }>(
+    (a, b) => a.endMs - b.endMs,
+  );
+
+  constructor(step: CompiledStep, window: SessionWindow, saved?: Json) {
+    this.#step = step;
+    this.#gapMs = window.gapMs;
+    if (saved !== undefined) this.#restore(saved as unknown as SavedSessions);
+  }
+
+  get keyCount(): number {
+    return this.#sessions.size;
+  }
+
+  get openCount(): number {
+    return this.#byEnd.size;
+  }
+
+  add(key: string, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
+    const open = this.#sessions.get(key) ?? [];
+    let startMs = timeMs;
+    let endMs = timeMs + this.#gapMs;
+    const touched = open.filter((session) => session.startMs <= timeMs + this.#gapMs && session.endMs >= timeMs);
+    for (const session of touched) {
+      startMs = Math.min(startMs, session.startMs);
+      endMs = Math.max(endMs, session.endMs);
+    }
+    if (isClosed(endMs, this.#step.plan.allowedLatenessMs, watermarkMs)) return false;
+    const [first, ...others] = touched;
+    if (first === undefined) {
+      const session = { startMs, endMs, accumulators: createAccumulators(this.#step), merged: false };
+      addValues(this.#step, session.accumulators, values);
+      open.push(session);
+      open.sort((a, b) => a.startMs - b.startMs);
+      this.#sessions.set(key, open);
+      this.#byEnd.push({ endMs, key, session });
+      return true;
+    }
+    addValues(this.#step, first.accumulators, values);
+    first.startMs = startMs;
+    first.endMs = endMs;
+    for (const other of others) {
+      mergeAccumulators(this.#step, first.accumulators, other.accumulators);
+      other.merged = true;
+      open.splice(open.indexOf(other), 1);
+    }
+    return true;
+  }
+
+  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    const { allowedLatenessMs } = this.#step.plan;
+    for (;;) {
+      const next = this.#byEnd.peek();
+      if (next === undefined || !isClosed(next.endMs, allowedLatenessMs, watermarkMs)) return;
+      this.#byEnd.pop();
+      const { key, session } = next;
+      if (session.merged) continue;
+      if (session.endMs > next.endMs) {
+        this.#byEnd.push({ endMs: session.endMs, key, session });
+        continue;
+      }
+      emitRow(emission, this.#step, context, { key, window: session, final: true, accumulators: session.accumulators });
+      const open = this.#sessions.get(key) ?? [];
+      if (open.length <= 1) this.#sessions.delete(key);
+      else open.splice(open.indexOf(session), 1);
+    }
+  }
+
+  refresh(): void {
+    // A session's bounds change until it closes, so there is nothing to show before.
+  }
+
+  save(): Json {
+    return [...this.#sessions].map(([key, sessions]) => [
+      key,
+      sessions.map((session) => [session.startMs, session.endMs, encodeAccumulators(this.#step, session.accumulators)]),
+    ]);
+  }
+
+  #restore(saved: SavedSessions): void {
+    for (const [key, sessions] of saved) {
+      const restored = sessions.map(([startMs, endMs, encoded]) => {
+        const session = { startMs, endMs, accumulators: decodeAccumulators(this.#step, encoded), merged: false };
+        this.#byEnd.push({ endMs, key, session });
+        return session;
+      });
+      this.#sessions.set(key, restored);
+    }
+  }
+}
+
+type SavedSessions = readonly (readonly [
+  key: string,
+  sessions: readonly (readonly [startMs: number, endMs: number, accumulators: readonly Json[]])[],
+])[];

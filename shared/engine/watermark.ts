@@ -1,0 +1,177 @@
+import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
+import { compareRecordPositions, type LogPosition, logStart, type RecordPosition } from '#shared/schemas/position.ts';
+import type { Checkpoint, SourceProgress } from '#shared/schemas/state.ts';
+import type { CompiledPipeline } from './compile.ts';
+
+/** What a slot knows of a raw shard. */
+interface Origin {
+  mark: RecordPosition | null;
+  watermarkMs: number;
+  lastMs: number;
+  retired: boolean;
+}
+
+interface SourceState {
+  readonly idleAfterMs: number | undefined;
+  watermarkMs: number;
+  readonly roster: Map<string, { readonly parents: readonly string[]; readonly sinceMs: number }>;
+  readonly origins: Map<string, Origin>;
+}
+
+/** Rule 8: the part of a slot's state that is about its log: P, clock, W, roster and, per origin, mark and watermark. */
+export class SlotLog {
+  position: LogPosition = logStart;
+  clockMs = 0;
+  readonly #sources = new Map<string, SourceState>();
+
+  constructor(pipeline: CompiledPipeline, checkpoint: Checkpoint | undefined) {
+    for (const [name, source] of pipeline.sources) {
+      this.#sources.set(name, restoreSource(source.plan.idleAfterMs, checkpoint?.sources[name]));
+    }
+    if (checkpoint === undefined) return;
+    this.position = checkpoint.position;
+    this.clockMs = checkpoint.clockMs;
+  }
+
+  /** W of a source; minus infinity before every origin was heard of. */
+  watermarkOf(source: string): number {
+    return this.#source(source).watermarkMs;
+  }
+
+  /** Rule 8, before the outputs: the clock and the roster. Gives the mark that outputs must be above to be new. */
+  open(block: Block, arrivalMs: number): RecordPosition | null {
+    this.clockMs = Math.max(this.clockMs, arrivalMs);
+    if (block.origin === undefined) return null;
+    const source = this.#source(block.origin.source);
+    for (const [shard, parents] of Object.entries(block.origin.roster)) {
+      if (!source.roster.has(shard)) source.roster.set(shard, { parents, sinceMs: this.clockMs });
+    }
+    return source.origins.get(block.origin.shard)?.mark ?? null;
+  }
+
+  /** Rule 8, after the outputs: the origin's mark and watermark, then W of every source, since the clock may have made one idle. */
+  close(block: Block, position: LogPosition): void {
+    if (block.origin !== undefined) this.#cover(block.origin);
+    for (const source of this.#sources.values()) {
+      source.watermarkMs = Math.max(source.watermarkMs, minimumOverLive(source, this.clockMs));
+    }
+    this.position = position;
+  }
+
+  save(): Pick<Checkpoint, 'position' | 'clockMs' | 'sources'> {
+    const sources: Record<string, SourceProgress> = {};
+    for (const [name, source] of this.#sources) {
+      sources[name] = {
+        watermarkMs: finiteOrNull(source.watermarkMs),
+        roster: Object.fromEntries(source.roster),
+        origins: Object.fromEntries(
+          [...source.origins].map(([shard, origin]) => [
+            shard,
+            { ...origin, watermarkMs: finiteOrNull(origin.watermarkMs) },
+          ]),
+        ),
+      };
+    }
+    return { position: this.position, clockMs: this.clockMs, sources };
+  }
+
+  #cover(from: BlockOrigin): void {
+    const { origins, roster } = this.#source(from.source);
+    const known = origins.get(from.shard);
+    if (known === undefined || known.mark === null) {
+      // Rule 9: an origin's first block retires its ancestors for good.
+      for (const ancestor of ancestorsOf(from.shard, roster)) retire(origins, ancestor, this.clockMs);
+    }
+    const origin = known ?? { mark: null, watermarkMs: Number.NEGATIVE_INFINITY, lastMs: this.clockMs, retired: false };
+    if (origin.mark === null || compareRecordPositions(from.to, origin.mark) > 0) origin.mark = from.to;
+    origin.watermarkMs = Math.max(origin.watermarkMs, from.watermarkMs ?? Number.NEGATIVE_INFINITY);
+    // Rule 9: late blocks of a retired origin are deduplicated and revive nothing.
+    if (!origin.retired) origin.lastMs = this.clockMs;
+    origins.set(from.shard, origin);
+  }
+
+  #source(name: string): SourceState {
+    const source = this.#sources.get(name);
+    if (source === undefined)
+      throw new Error(`Bug in Millrace: a block of source ${name}, which the plan does not have`);
+    return source;
+  }
+}
+
+/** The least watermark of the origins that are waited for; plus infinity when none is, which leaves W as it is. */
+function minimumOverLive(source: SourceState, clockMs: number): number {
+  const isIdle = (sinceMs: number): boolean =>
+    source.idleAfterMs !== undefined && clockMs - sinceMs > source.idleAfterMs;
+  let minimum = Number.POSITIVE_INFINITY;
+  for (const [shard, { parents, sinceMs }] of source.roster) {
+    const origin = source.origins.get(shard);
+    if (origin !== undefined) {
+      if (!origin.retired && !isIdle(origin.lastMs)) minimum = Math.min(minimum, origin.watermarkMs);
+      continue;
+    }
+    const known = parents.filter((parent) => source.roster.has(parent) || source.origins.has(parent));
+    if (known.length === 0) {
+      // Rule 9: a listed root that was not seen yet counts as minus infinity.
+      if (!isIdle(sinceMs)) return Number.NEGATIVE_INFINITY;
+      continue;
+    }
+    // Rule 9: unseen children of a retired origin hold at the parents' watermark. While the parents live, they hold it themselves.
+    const retired = known.filter((parent) => source.origins.get(parent)?.retired === true);
+    if (retired.length === 0) continue;
+    const heldSinceMs = Math.max(sinceMs, ...retired.map((parent) => source.origins.get(parent)?.lastMs ?? 0));
+    if (!isIdle(heldSinceMs))
+      minimum = Math.min(minimum, ...retired.map((parent) => inheritedWatermark(source, parent)));
+  }
+  return minimum === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : minimum;
+}
+
+/** An origin that was retired unseen stands where its own parents stood. */
+function inheritedWatermark(source: SourceState, shard: string): number {
+  const origin = source.origins.get(shard);
+  if (origin !== undefined && origin.mark !== null) return origin.watermarkMs;
+  const parents = (source.roster.get(shard)?.parents ?? []).filter((parent) => source.origins.has(parent));
+  return parents.length === 0
+    ? Number.NEGATIVE_INFINITY
+    : Math.min(...parents.map((parent) => inheritedWatermark(source, parent)));
+}
+
+function ancestorsOf(shard: string, roster: SourceState['roster']): readonly string[] {
+  const found = new Set<string>();
+  const visit = (child: string): void => {
+    for (const parent of roster.get(child)?.parents ?? []) {
+      if (found.has(parent)) continue;
+      found.add(parent);
+      visit(parent);
+    }
+  };
+  visit(shard);
+  return [...found];
+}
+
+function retire(origins: Map<string, Origin>, shard: string, clockMs: number): void {
+  const origin = origins.get(shard);
+  if (origin === undefined) {
+    origins.set(shard, { mark: null, watermarkMs: Number.NEGATIVE_INFINITY, lastMs: clockMs, retired: true });
+  } else if (!origin.retired) {
+    origin.retired = true;
+    origin.lastMs = clockMs;
+  }
+}
+
+function restoreSource(idleAfterMs: number | undefined, saved: SourceProgress | undefined): SourceState {
+  return {
+    idleAfterMs,
+    watermarkMs: saved?.watermarkMs ?? Number.NEGATIVE_INFINITY,
+    roster: new Map(Object.entries(saved?.roster ?? {})),
+    origins: new Map(
+      Object.entries(saved?.origins ?? {}).map(([shard, origin]) => [
+        shard,
+        { ...origin, watermarkMs: origin.watermarkMs ?? Number.NEGATIVE_INFINITY },
+      ]),
+    ),
+  };
+}
+
+function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,28 @@
+import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
+import type { StateStore } from '#shared/ports/state-store.ts';
+
+/**
+ * Rule 7: the generation of an exchange shard is one more than the highest of its parents', recorded when first seen, since the
+ * parents leave the stream's list with their retention.
+ */
+export function createGenerations(directory: ShardDirectory, state: StateStore): (shardId: string) => Promise<number> {
+  const known = new Map<string, number>();
+  return async (shardId) => {
+    const found = known.get(shardId);
+    if (found !== undefined) return found;
+    for (const [shard, generation] of await state.readGenerations()) known.set(shard, generation);
+    const parents = new Map((await directory.list()).map((shard) => [shard.shardId, shard.parents]));
+    const generationOf = (shard: string): number => {
+      const recorded = known.get(shard);
+      if (recorded !== undefined) return recorded;
+      // A parent that is neither listed nor recorded has expired before anybody read it.
+      const above = (parents.get(shard) ?? []).filter((parent) => parents.has(parent) || known.has(parent));
+      const generation = 1 + Math.max(0, ...above.map(generationOf));
+      known.set(shard, generation);
+      return generation;
+    };
+    const generation = generationOf(shardId);
+    await state.recordGeneration(shardId, generation);
+    return generation;
+  };
+}

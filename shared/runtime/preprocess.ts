@@ -1,0 +1,326 @@
+import { Buffer } from 'node:buffer';
+import { type CompiledPipeline, type CompiledSource, compile } from '#shared/engine/compile.ts';
+import { eventTimeMsMax, eventTimeMsMin, messageOf, type Rejection, walkLines } from '#shared/engine/decode.ts';
+import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/exchange.ts';
+import { Preprocessor } from '#shared/engine/preprocess.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { Clock } from '#shared/ports/clock.ts';
+import type { DeadLetters } from '#shared/ports/dead-letters.ts';
+import type { Exchange } from '#shared/ports/exchange.ts';
+import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
+import type { StateStore } from '#shared/ports/state-store.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
+import type { Roster } from '#shared/schemas/block.ts';
+import { type DeadLetter, deadLetterPayloadBytesMax } from '#shared/schemas/dead-letter.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { compareSequences } from '#shared/schemas/position.ts';
+import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
+import type { OriginCounts } from '#shared/schemas/state.ts';
+import { putBlocks } from './put-blocks.ts';
+
+/** A record of a raw stream. */
+export interface RawRecord {
+  readonly sequence: string;
+  readonly partitionKey: string;
+  readonly bytes: Uint8Array;
+  readonly arrivalMs: number;
+}
+
+export interface PreprocessOptions {
+  readonly pipeline: Pipeline;
+  readonly source: string;
+  readonly exchange: Exchange;
+  /** The shards of the raw stream. */
+  readonly directory: ShardDirectory;
+  readonly state: StateStore;
+  readonly deadLetters: DeadLetters;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly limits?: ChunkLimits;
+}
+
+export interface Preprocess {
+  /**
+   * Takes one batch of one raw shard into the exchange. `failedFrom` is the sequence number from which the batch must be sent
+   * again; without it all went well. Throws when nothing of the batch was accepted.
+   */
+  readonly process: (batch: {
+    readonly shardId: string;
+    readonly records: readonly RawRecord[];
+  }) => Promise<{ readonly failedFrom?: string }>;
+}
+
+/** A lone record that has killed the process so often is taken for poison (rule 6). */
+export const attemptsMax = 3;
+
+/** The preprocess stage of one source. Keeps nothing between batches but what is derived from the plan. */
+export function createPreprocess(options: PreprocessOptions): Preprocess {
+  const pipeline = compile(options.pipeline);
+  const source = pipeline.sources.get(options.source);
+  if (source === undefined) {
+    throw new MillraceError(
+      'SETTING_INVALID',
+      `pipeline ${pipeline.id} has no source ${options.source}; it has ${[...pipeline.sources.keys()].join(', ')}.`,
+    );
+  }
+  const roster = createRoster(options.directory);
+  return {
+    process: async (batch) => {
+      const attempt = new Attempt(options, pipeline, source, batch.shardId, await roster(batch.shardId));
+      return attempt.run(batch.records);
+    },
+  };
+}
+
+/** The raw stream's shards, asked for again only when a shard turns up that is not listed: its siblings are listed with it. */
+function createRoster(directory: ShardDirectory): (shardId: string) => Promise<Roster> {
+  let roster: Roster = {};
+  return async (shardId) => {
+    if (roster[shardId] === undefined) {
+      roster = Object.fromEntries((await directory.list()).map((shard) => [shard.shardId, shard.parents]));
+    }
+    return roster[shardId] === undefined ? { ...roster, [shardId]: [] } : roster;
+  };
+}
+
+/** What became of one raw record. */
+interface Tally {
+  readonly sequence: string;
+  sent: number;
+  filtered: number;
+  rejected: number;
+}
+
+/** One attempt at one batch. */
+class Attempt {
+  readonly #options: PreprocessOptions;
+  readonly #pipeline: CompiledPipeline;
+  readonly #preprocessor: Preprocessor;
+  readonly #packer: ChunkPacker;
+  readonly #shardId: string;
+  readonly #limits: ChunkLimits;
+  readonly #tallies: Tally[] = [];
+  readonly #letters: DeadLetter[] = [];
+  /** Everything of the batch up to here was accepted by the exchange. */
+  #accepted: string | undefined;
+
+  constructor(
+    options: PreprocessOptions,
+    pipeline: CompiledPipeline,
+    source: CompiledSource,
+    shardId: string,
+    roster: Roster,
+  ) {
+    this.#options = options;
+    this.#pipeline = pipeline;
+    this.#shardId = shardId;
+    this.#limits = options.limits ?? chunkLimits;
+    this.#preprocessor = new Preprocessor(pipeline, source);
+    this.#packer = new ChunkPacker({ pipeline, source: options.source, shard: shardId, roster, limits: this.#limits });
+  }
+
+  async run(records: readonly RawRecord[]): Promise<{ readonly failedFrom?: string }> {
+    const poison = records.length === 1 && (await this.#beginLone(records[0] as RawRecord));
+    try {
+      for (const record of records) {
+        if (poison) this.#rejectPoison(record);
+        else this.#take(record);
+        if (records.length === 1 && !poison) await this.#passLone(record);
+        await this.#put(this.#packer.take());
+      }
+      await this.#put(this.#packer.finish());
+      // Rule 5: only now does everything up to the batch's end stand accepted.
+      await putBlocks(this.#options, this.#packer.heartbeats());
+      this.#accepted = records.at(-1)?.sequence;
+    } catch (error) {
+      if (this.#accepted === undefined || !isTransient(error)) throw error;
+      this.#options.telemetry.log('warn', 'The batch was accepted in part; the rest will be sent again.', {
+        shard: this.#shardId,
+        accepted: this.#accepted,
+        error: messageOf(error),
+      });
+      await this.#settle();
+      return { failedFrom: this.#afterAccepted(records) };
+    }
+    await this.#settle();
+    this.#report(records);
+    return {};
+  }
+
+  async #put(chunks: ReturnType<ChunkPacker['take']>): Promise<void> {
+    for (const chunk of chunks) {
+      // Rule 4: one unacknowledged chunk per origin; the next one waits until this one is accepted in every slot.
+      await putBlocks(this.#options, chunk.blocks);
+      if (chunk.completed !== undefined) this.#accepted = chunk.completed;
+    }
+  }
+
+  #take(record: RawRecord): void {
+    const tally: Tally = { sequence: record.sequence, sent: 0, filtered: 0, rejected: 0 };
+    this.#tallies.push(tally);
+    const text = decodeUtf8(record.bytes);
+    if (text === undefined) {
+      this.#reject(tally, record, 0, record.bytes, {
+        kind: 'rejected',
+        reason: 'undecodable',
+        message: 'the record is not UTF-8 text',
+      });
+    } else if (record.partitionKey === watermarkPartitionKey) {
+      this.#takePunctuation(tally, record, text);
+    } else {
+      let index = 0;
+      walkLines(text, (line) => {
+        this.#takeLine(tally, record, index, line);
+        index += 1;
+      });
+    }
+    this.#packer.complete(record.sequence);
+  }
+
+  #takeLine(tally: Tally, record: RawRecord, index: number, line: string): void {
+    const taken = this.#preprocessor.takeLine(line);
+    if (taken === undefined) return;
+    if (taken.kind === 'rejected') {
+      this.#reject(tally, record, index, line, taken);
+      return;
+    }
+    const { outputs, outputCount, shares } = this.#preprocessor;
+    for (let output = 0; output < outputCount; output += 1) {
+      const bytes = ChunkPacker.sizeOf(outputs[output] as (typeof outputs)[number]);
+      if (bytes <= this.#limits.blockBytesMax) continue;
+      const message = `an output of the record may take ${bytes} bytes, and a block holds ${this.#limits.blockBytesMax}; shorten its key or the values it selects`;
+      this.#reject(tally, record, index, line, { kind: 'rejected', reason: 'too-large', message });
+      return;
+    }
+    tally.sent += 1;
+    if (outputCount === 0) tally.filtered += 1;
+    this.#packer.add(record.sequence, index, taken.timeMs, outputs, outputCount, shares);
+  }
+
+  #takePunctuation(tally: Tally, record: RawRecord, text: string): void {
+    let watermark: unknown;
+    try {
+      watermark = (JSON.parse(text) as { readonly watermark?: unknown }).watermark;
+    } catch {
+      watermark = undefined;
+    }
+    if (typeof watermark === 'number' && watermark >= eventTimeMsMin && watermark <= eventTimeMsMax) {
+      this.#packer.promise(watermark);
+      return;
+    }
+    const message = `a record with the partition key ${watermarkPartitionKey} must be {"watermark": <milliseconds since 1970>} within the years 1 to 9999`;
+    this.#reject(tally, record, 0, text, { kind: 'rejected', reason: 'undecodable', message });
+  }
+
+  #reject(tally: Tally, record: RawRecord, sub: number, payload: string | Uint8Array, rejection: Rejection): void {
+    tally.sent += 1;
+    tally.rejected += 1;
+    this.#letters.push({
+      id: `${this.#options.source}/${this.#shardId}/${record.sequence}/${sub}/${rejection.reason}`,
+      pipeline: this.#pipeline.id,
+      reason: rejection.reason,
+      message: rejection.message,
+      source: this.#options.source,
+      origin: this.#shardId,
+      sequence: record.sequence,
+      sub,
+      partitionKey: record.partitionKey,
+      ...(rejection.step === undefined ? {} : { steps: [rejection.step] }),
+      ...(rejection.eventTimeMs === undefined ? {} : { eventTimeMs: rejection.eventTimeMs }),
+      payload: Buffer.from(payload as Uint8Array)
+        .subarray(0, deadLetterPayloadBytesMax)
+        .toString('base64'),
+    });
+  }
+
+  #rejectPoison(record: RawRecord): void {
+    const tally: Tally = { sequence: record.sequence, sent: 0, filtered: 0, rejected: 0 };
+    this.#tallies.push(tally);
+    const message = `a callback killed the process or ran out of time on this record ${attemptsMax} times`;
+    this.#reject(tally, record, 0, record.bytes, { kind: 'rejected', reason: 'threw', message });
+    this.#packer.complete(record.sequence);
+  }
+
+  /** Rule 6: notes that a lone record is being tried; true when it has killed the process too often. */
+  async #beginLone(record: RawRecord): Promise<boolean> {
+    const read = await this.#readOrigin();
+    const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : 0;
+    if (count >= attemptsMax) return true;
+    await this.#writeOrigin({ ...(read ?? noCounts), attempt: { sequence: record.sequence, count: count + 1 } }, read);
+    return false;
+  }
+
+  /** The callbacks have come through: what kills the process from here on is not the record. */
+  async #passLone(record: RawRecord): Promise<void> {
+    const read = await this.#readOrigin();
+    if (read?.attempt?.sequence !== record.sequence) return;
+    const { attempt: _, ...counts } = read;
+    await this.#writeOrigin(counts, read);
+  }
+
+  /** The letters, then the counts, of all raw records that are accepted whole. Done last: an attempt that died was not counted. */
+  async #settle(): Promise<void> {
+    const accepted = this.#accepted as string;
+    const letters = this.#letters.filter((letter) => compareSequences(letter.sequence, accepted) <= 0);
+    if (letters.length > 0) await this.#options.deadLetters.send(letters);
+    for (;;) {
+      const read = await this.#readOrigin();
+      const before = read ?? noCounts;
+      if (compareSequences(before.sequence, accepted) >= 0) return;
+      const next = { sequence: accepted, sent: before.sent, filtered: before.filtered, rejected: before.rejected };
+      for (const tally of this.#tallies) {
+        // The same fence as everywhere: what is at or below the stored position was counted by an earlier attempt.
+        if (compareSequences(tally.sequence, before.sequence) <= 0 || compareSequences(tally.sequence, accepted) > 0)
+          continue;
+        next.sent += tally.sent;
+        next.filtered += tally.filtered;
+        next.rejected += tally.rejected;
+      }
+      if ((await this.#writeOrigin(next, read)) === 'written') return;
+    }
+  }
+
+  #readOrigin(): Promise<OriginCounts | undefined> {
+    return this.#options.state.readOrigin(this.#options.source, this.#shardId);
+  }
+
+  #writeOrigin(counts: OriginCounts, read: OriginCounts | undefined): Promise<'written' | 'conflict'> {
+    return this.#options.state.writeOrigin({ source: this.#options.source, shard: this.#shardId, counts, read });
+  }
+
+  #afterAccepted(records: readonly RawRecord[]): string {
+    const accepted = this.#accepted as string;
+    const next = records.find((record) => compareSequences(record.sequence, accepted) > 0) ?? records.at(-1);
+    return (next as RawRecord).sequence;
+  }
+
+  #report(records: readonly RawRecord[]): void {
+    const { telemetry } = this.#options;
+    const labels = { stage: 'preprocess', shard: this.#shardId };
+    const total = (name: 'sent' | 'rejected'): number => this.#tallies.reduce((sum, tally) => sum + tally[name], 0);
+    telemetry.metric('records_in_total', total('sent'), labels);
+    telemetry.metric(
+      'bytes_in_total',
+      records.reduce((sum, record) => sum + record.bytes.length, 0),
+      labels,
+    );
+    if (total('rejected') === 0) return;
+    telemetry.metric('rejected_records_total', total('rejected'), labels);
+    telemetry.metric('dead_letters_total', this.#letters.length, labels);
+  }
+}
+
+const noCounts: OriginCounts = { sequence: '', sent: 0, filtered: 0, rejected: 0 };
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'retry' in error && error.retry === true;
+}

@@ -1,0 +1,37 @@
+import { slotHashKey } from '#shared/engine/key.ts';
+import type { Clock } from '#shared/ports/clock.ts';
+import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
+import type { Block } from '#shared/schemas/block.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { encodeBlock } from './block-codec.ts';
+
+/** After so many tries the batch fails and its source sends it again; nothing is given up. */
+const putTriesMax = 12;
+const backoffMsMin = 20;
+const backoffMsMax = 1_000;
+
+/** Rule 4: puts blocks, and what was refused or not answered again, until every one is accepted. */
+export async function putBlocks(
+  { exchange, clock, telemetry }: { readonly exchange: Exchange; readonly clock: Clock; readonly telemetry: Telemetry },
+  blocks: readonly Block[],
+): Promise<void> {
+  let entries: readonly ExchangeEntry[] = blocks.map((block) => ({
+    slot: block.slot,
+    explicitHashKey: slotHashKey(block.slot, block.slots).toString(),
+    bytes: encodeBlock(block),
+  }));
+  for (let tries = 1; entries.length > 0; tries += 1) {
+    const refused = await exchange.put(entries);
+    entries = refused.map((index) => entries[index] as ExchangeEntry);
+    if (entries.length === 0) return;
+    telemetry.metric('retries_total', entries.length, { operation: 'exchange-put' });
+    if (tries === putTriesMax) {
+      throw new MillraceError(
+        'EXCHANGE_UNAVAILABLE',
+        `the exchange refused ${entries.length} of ${blocks.length} blocks ${tries} times; the batch will be sent again. Add shards to the exchange stream if this goes on.`,
+      );
+    }
+    await clock.sleep(Math.min(backoffMsMax, backoffMsMin * 2 ** (tries - 1)));
+  }
+}

@@ -1,0 +1,198 @@
+import { type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
+import type { Dispositions } from '#shared/engine/run.ts';
+import { isClosed } from '#shared/engine/window.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { ResultStore } from '#shared/ports/result-store.ts';
+import type { StateStore } from '#shared/ports/state-store.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { outputsPerRecordMax } from '#shared/schemas/position.ts';
+import type { PrintedRow, Row } from '#shared/schemas/row.ts';
+import type { Checkpoint, Stage } from '#shared/schemas/state.ts';
+
+export interface ReaderOptions {
+  readonly pipeline: Pipeline;
+  readonly state: StateStore;
+  readonly results: ResultStore;
+}
+
+/** Which rows are wanted. Times are window starts, in [fromMs, toMs); without them the newest window. */
+export interface ViewQuery {
+  readonly view: string;
+  /** Canonical. */
+  readonly key?: string;
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  /** The `top` rows with the highest value in column `by`; by default all, in the order of window start and key. */
+  readonly top?: number;
+  readonly by?: string;
+}
+
+export interface Reader {
+  readonly rows: (query: ViewQuery) => Promise<readonly PrintedRow[]>;
+  readonly counts: () => Promise<Counts>;
+  /** Per source and stage the least watermark over all slots, in milliseconds; null while a slot has none. */
+  readonly progress: () => Promise<readonly Progress[]>;
+}
+
+/** Records by what became of them, and the numbers of each step. Consistent once the pipeline has caught up. */
+export interface Counts extends Readonly<Dispositions> {
+  readonly duplicates: number;
+  readonly steps: Readonly<Record<string, { readonly counted: number; readonly late: number }>>;
+}
+
+export interface Progress {
+  readonly source: string;
+  readonly stage: Stage;
+  readonly watermarkMs: number | null;
+  /** Slots that have a checkpoint. */
+  readonly slots: number;
+}
+
+/** One query never gives more rows than this; a larger one is refused, not cut. */
+export const rowsMax = 100_000;
+
+/** Reads the views: rows with their derived columns, totals merged from the slots' partials, finality by rule 16. */
+export function createReader(options: ReaderOptions): Reader {
+  const pipeline = compile(options.pipeline);
+  return {
+    rows: (query) => readRows(options, pipeline, query),
+    counts: () => readCounts(options, pipeline),
+    progress: () => readProgress(options, pipeline),
+  };
+}
+
+async function readRows(
+  { state, results }: ReaderOptions,
+  pipeline: CompiledPipeline,
+  query: ViewQuery,
+): Promise<readonly PrintedRow[]> {
+  const step = pipeline.steps.find((candidate) => candidate.plan.id === query.view);
+  if (step === undefined) {
+    const known = pipeline.steps.map((candidate) => candidate.plan.id).join(', ');
+    throw new MillraceError('VIEW_UNKNOWN', `pipeline ${pipeline.id} has no view ${query.view}; it has ${known}.`);
+  }
+  const columns = [...step.columns, ...Object.keys(step.plan.derived)];
+  if (query.by !== undefined && !columns.includes(query.by)) {
+    throw new MillraceError(
+      'QUERY_INVALID',
+      `view ${query.view} has no column ${query.by}; it has ${columns.join(', ')}.`,
+    );
+  }
+  // Rule 16: every slot's W first, then the partials.
+  const watermarkMs = await leastWatermark(state, pipeline, step);
+  const rows = await findRows(results, query);
+  const totals = new Map<number, Totals>();
+  if (step.totals.length > 0) {
+    for (const startMs of new Set(rows.map((row) => row.windowStartMs))) {
+      totals.set(startMs, mergeTotals(step, await results.readTotals(query.view, startMs)));
+    }
+  }
+  const printed = rows.map((row): PrintedRow => {
+    const total = totals.get(row.windowStartMs);
+    // A share is final only when the total is: when all slots have passed the window.
+    const final =
+      row.final && (total === undefined || isClosed(row.windowEndMs, step.plan.allowedLatenessMs, watermarkMs));
+    return printRow(step, final === row.final ? row : { ...row, final }, total ?? {});
+  });
+  return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (step.columns[0] as string));
+}
+
+async function findRows(results: ResultStore, query: ViewQuery): Promise<readonly Row[]> {
+  const { view, key } = query;
+  let { fromMs = Number.MIN_SAFE_INTEGER, toMs = Number.MAX_SAFE_INTEGER } = query;
+  if (key !== undefined) return limited(await results.rowsOfKey({ view, key, fromMs, toMs, rowsMax: rowsMax + 1 }));
+  if (query.fromMs === undefined && query.toMs === undefined) {
+    const newest = await results.newestWindow(view);
+    if (newest === undefined) return [];
+    fromMs = newest;
+    toMs = newest + 1;
+  }
+  return limited(await results.rowsOfView({ view, fromMs, toMs, rowsMax: rowsMax + 1 }));
+}
+
+function limited(rows: readonly Row[]): readonly Row[] {
+  if (rows.length <= rowsMax) return rows;
+  throw new MillraceError(
+    'QUERY_INVALID',
+    `the query gives more than ${rowsMax} rows; narrow it with a key or a time range.`,
+  );
+}
+
+function topOf(rows: readonly PrintedRow[], top: number, by: string): readonly PrintedRow[] {
+  return [...rows].sort((a, b) => Number(b[by]) - Number(a[by])).slice(0, top);
+}
+
+/** The least W over all slots; a slot without a checkpoint counts as minus infinity (rule 16). */
+async function leastWatermark(state: StateStore, pipeline: CompiledPipeline, step: CompiledStep): Promise<number> {
+  const checkpoints = await readCheckpoints(state, pipeline, step.stage);
+  return Math.min(
+    ...checkpoints.map((checkpoint) => checkpoint?.sources[step.plan.source]?.watermarkMs ?? Number.NEGATIVE_INFINITY),
+  );
+}
+
+function readCheckpoints(
+  state: StateStore,
+  pipeline: CompiledPipeline,
+  stage: Stage,
+): Promise<readonly (Checkpoint | undefined)[]> {
+  return Promise.all(Array.from({ length: pipeline.slots }, (_, slot) => state.readCheckpoint(stage, slot)));
+}
+
+function stagesOf(pipeline: CompiledPipeline): readonly Stage[] {
+  return (['aggregate', 'window'] as const).filter((stage) => pipeline.steps.some((step) => step.stage === stage));
+}
+
+async function readProgress({ state }: ReaderOptions, pipeline: CompiledPipeline): Promise<readonly Progress[]> {
+  const progress: Progress[] = [];
+  for (const stage of stagesOf(pipeline)) {
+    const checkpoints = await readCheckpoints(state, pipeline, stage);
+    for (const source of pipeline.sources.keys()) {
+      const watermarks = checkpoints.map(
+        (checkpoint) => checkpoint?.sources[source]?.watermarkMs ?? Number.NEGATIVE_INFINITY,
+      );
+      const least = Math.min(...watermarks);
+      const slots = checkpoints.filter((checkpoint) => checkpoint !== undefined).length;
+      progress.push({ source, stage, watermarkMs: Number.isFinite(least) ? least : null, slots });
+    }
+  }
+  return progress;
+}
+
+async function readCounts({ state }: ReaderOptions, pipeline: CompiledPipeline): Promise<Counts> {
+  const counts = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0, duplicates: 0 };
+  const steps: Record<string, { counted: number; late: number }> = {};
+  for (const { counts: origin } of await state.listOrigins()) {
+    counts.sent += origin.sent;
+    counts.filtered += origin.filtered;
+    counts.rejected += origin.rejected;
+  }
+  let shared = 0;
+  for (const stage of stagesOf(pipeline)) {
+    for (const checkpoint of await readCheckpoints(state, pipeline, stage)) {
+      if (checkpoint === undefined) continue;
+      counts.counted += checkpoint.counts.counted;
+      counts.late += checkpoint.counts.late;
+      counts.duplicates += checkpoint.counts.duplicates;
+      shared += checkpoint.counts.shared;
+      for (const [step, { counted, late }] of Object.entries(checkpoint.steps)) {
+        const sum = steps[step] ?? { counted: 0, late: 0 };
+        steps[step] = { counted: sum.counted + counted, late: sum.late + late };
+      }
+    }
+  }
+  const entirelyLate = await countEntirelyLate(state);
+  counts.counted += shared - entirelyLate;
+  counts.late += entirelyLate;
+  return { ...counts, steps };
+}
+
+/** Records that became several outputs or went to several stages, all of which were late: as many marks as shares. */
+async function countEntirelyLate(state: StateStore): Promise<number> {
+  const missing = new Map<string, number>();
+  for (const { source, origin, position, shares } of await state.listLateMarks()) {
+    const record = `${source}/${origin}/${position[0]}/${Math.floor(position[1] / outputsPerRecordMax)}`;
+    missing.set(record, (missing.get(record) ?? shares) - 1);
+  }
+  return [...missing.values()].filter((shares) => shares === 0).length;
+}
