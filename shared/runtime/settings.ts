@@ -1,0 +1,45 @@
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { type HostEnvironment, type HostName, hostSettings, settingNames } from '#shared/schemas/settings.ts';
+
+/** The settings of a host, read from its environment. Throws `SETTING_MISSING`, naming every one that is not set. */
+export function readSettings<Host extends HostName>(
+  host: Host,
+  environment: Readonly<Record<string, string | undefined>>,
+): HostEnvironment<Host> {
+  const names = hostSettings[host].map((setting) => settingNames[setting]);
+  const missing = names.filter((name) => environment[name] === undefined || environment[name] === '');
+  if (missing.length > 0) {
+    throw new MillraceError(
+      'SETTING_MISSING',
+      `${host} was started without ${missing.join(', ')}. The stack sets them; deploy it again, or set them by hand.`,
+    );
+  }
+  return Object.fromEntries(names.map((name) => [name, environment[name]])) as HostEnvironment<Host>;
+}
+
+/** Picks the pipeline that a host was deployed for, and stops with `PLAN_MISMATCH` when the bundle holds another plan of it. */
+export function selectPipeline(
+  registry: readonly Pipeline[],
+  { PIPELINE, PLAN_HASH }: { readonly PIPELINE: string; readonly PLAN_HASH: string },
+): Pipeline {
+  const pipeline = findPipeline(registry, PIPELINE);
+  if (pipeline.planHash !== PLAN_HASH) {
+    throw new MillraceError(
+      'PLAN_MISMATCH',
+      `the bundle holds plan ${pipeline.planHash.slice(0, 8)} of pipeline ${PIPELINE}, and the stack was deployed with plan ${PLAN_HASH.slice(0, 8)}. Redeploy the stack, so that all hosts have one plan.`,
+    );
+  }
+  return pipeline;
+}
+
+/** The pipeline with this id; `PIPELINE_UNKNOWN` lists those there are. */
+export function findPipeline(registry: readonly Pipeline[], id: string): Pipeline {
+  const pipeline = registry.find((candidate) => candidate.id === id);
+  if (pipeline !== undefined) return pipeline;
+  const known = registry.map((candidate) => candidate.id).join(', ');
+  throw new MillraceError(
+    'PIPELINE_UNKNOWN',
+    `there is no pipeline ${JSON.stringify(id)}; pipelines/index.ts registers ${known}.`,
+  );
+}
