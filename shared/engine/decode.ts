@@ -1,4 +1,3 @@
-import { walkLines } from '#shared/pipeline/lines.ts';
 import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { CompiledSource } from './compile.ts';
@@ -67,9 +66,6 @@ export function validate(source: CompiledSource, raw: unknown): DecodedRecord | 
     return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs) };
   return { kind: 'decoded', value, timeMs: Math.floor(timeMs) };
 }
-
-/** Calls `visit` for each non-empty line of a raw record's text. */
-export { walkLines };
 
 const issuesShownMax = 5;
 

@@ -1,4 +1,5 @@
 import type { Json } from './aggregator.ts';
+import type { Derived } from './derive.ts';
 import type { Placement } from './placement.ts';
 import type { SinkSpec } from './sink.ts';
 import type { WindowSpec } from './window.ts';
@@ -56,7 +57,7 @@ export interface StepPlan {
   readonly aggregates: {
     readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } };
   };
-  readonly derived: { readonly [column: string]: { readonly kind: string; readonly columns: readonly string[] } };
+  readonly derived: { readonly [column: string]: Derived<string> };
   readonly sink: SinkSpec;
   readonly placement: Placement;
   readonly reason: string;

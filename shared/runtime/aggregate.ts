@@ -117,11 +117,11 @@ async function trySlot(
 
 async function loadCells(state: StateStore, stage: CellStage): Promise<readonly StoredCell[]> {
   const { cells, panes } = stage.needed();
-  const [single, ...whole] = await Promise.all([
+  const [single, whole] = await Promise.all([
     cells.length === 0 ? [] : state.readCells(cells),
-    ...panes.map((pane) => state.listCells(pane)),
+    Promise.all(panes.map((pane) => state.listCells(pane))),
   ]);
-  return [...single.filter((cell) => cell !== undefined), ...whole.flat()];
+  return [...single, ...whole.flat()].filter((cell) => cell !== undefined);
 }
 
 /** Rule 12: each cell on condition that the stored P is the one read. */

@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { type CompiledPipeline, type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { eventTimeMsMax, eventTimeMsMin, messageOf, type Rejection, walkLines } from '#shared/engine/decode.ts';
+import { eventTimeMsMax, eventTimeMsMin, messageOf, type Rejection } from '#shared/engine/decode.ts';
 import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/exchange.ts';
 import { Preprocessor } from '#shared/engine/preprocess.ts';
+import { walkLines } from '#shared/pipeline/lines.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
@@ -168,11 +169,7 @@ class Attempt {
     } else if (record.partitionKey === watermarkPartitionKey) {
       this.#takePunctuation(tally, record, text);
     } else {
-      let index = 0;
-      walkLines(text, (line) => {
-        this.#takeLine(tally, record, index, line);
-        index += 1;
-      });
+      walkLines(text, (line, index) => this.#takeLine(tally, record, index, line));
     }
     this.#packer.complete(record.sequence);
   }

@@ -1,0 +1,18 @@
+import { isNodeError } from './node-error.ts';
+
+/** Ends the command with exit code 1 and a message that says what happened and what to do; a stack trace only for a bug. */
+export function fail(error: unknown): never {
+  process.stderr.write(`millrace: ${describe(error)}\n`);
+  process.exit(1);
+}
+
+function describe(error: unknown): string {
+  if (typeof error === 'string') return error;
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'MillraceError')
+    return error.cause === undefined ? error.message : `${error.message}\n  cause: ${describe(error.cause)}`;
+  if (error.name === 'CLIError') return error.message;
+  if (isNodeError(error) && error.code === 'ENOSPC')
+    return `the disk is full${error.path === undefined ? '' : ` (${error.path})`}. Make room and start again; what was accepted is kept.`;
+  return error.stack ?? error.message;
+}

@@ -1,0 +1,40 @@
+import { defineCommand, runCommand, showUsage } from 'citty';
+import { fail } from './fail.ts';
+
+const commands = {
+  dev: () => import('./dev.ts').then((module) => module.devCommand),
+  run: () => import('./run.ts').then((module) => module.runCommand),
+  push: () => import('./push.ts').then((module) => module.pushCommand),
+  query: () => import('./query.ts').then((module) => module.queryCommand),
+  plan: () => import('./plan.ts').then((module) => module.planCommand),
+  simulate: () => import('./simulate.ts').then((module) => module.simulateCommand),
+};
+
+const main = defineCommand({
+  meta: {
+    name: 'millrace',
+    description: 'Exact stream processing in TypeScript on AWS, and the whole of it on a laptop.',
+  },
+  subCommands: commands,
+});
+
+async function start(args: readonly string[]): Promise<void> {
+  const [name = '', ...rest] = args;
+  const known = Object.keys(commands);
+  if (name === '' || name === '--help' || name === '-h') {
+    await showUsage(main);
+    return;
+  }
+  if (!(name in commands))
+    fail(
+      `there is no command ${JSON.stringify(name)}. The commands are ${known.join(', ')}; "millrace --help" describes them.`,
+    );
+  const command = await commands[name as keyof typeof commands]();
+  if (rest.includes('--help') || rest.includes('-h')) {
+    await showUsage(command as Parameters<typeof showUsage>[0], main);
+    return;
+  }
+  await runCommand(command as Parameters<typeof runCommand>[0], { rawArgs: rest });
+}
+
+start(process.argv.slice(2)).catch((error: unknown) => fail(error));

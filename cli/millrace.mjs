@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// Starts the command line under the Node that the project installs, which is the version that Lambda runs, whatever the machine has.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const installed = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
+const [major] = process.versions.node.split('.').map(Number);
+if (!existsSync(installed) && major < 24) {
+  console.error(
+    `millrace needs Node 24, which "npm ci" installs into the project; this is Node ${process.versions.node}. Run "npm ci" in ${root}.`,
+  );
+  process.exit(1);
+}
+const child = spawn(
+  existsSync(installed) ? installed : process.execPath,
+  [
+    '--enable-source-maps',
+    '--disable-warning=ExperimentalWarning',
+    join(root, 'cli', 'main.ts'),
+    ...process.argv.slice(2),
+  ],
+  {
+    stdio: 'inherit',
+  },
+);
+// The terminal signals the whole group; a signal sent to this process alone is passed on, and the child decides how to end.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { pipelines } from '#pipelines/index.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { findPipeline } from '#shared/runtime/settings.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+
+/** The pipeline that a command names: a registry id, or the path of a module that exports one pipeline. */
+export async function loadPipeline(name: string): Promise<Pipeline> {
+  const isPath = /\.[cm]?[jt]s$/.test(name) || name.includes('/');
+  if (!isPath) return findPipeline(pipelines, name);
+  const path = resolve(name);
+  if (!existsSync(path)) {
+    throw new MillraceError(
+      'PIPELINE_UNKNOWN',
+      `there is no file ${path}. Name a pipeline of pipelines/index.ts, or the path of a module that exports one.`,
+    );
+  }
+  const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+  const found = Object.values(module).filter(isPipeline);
+  const [only] = found;
+  if (found.length === 1 && only !== undefined) return only;
+  throw new MillraceError(
+    'PIPELINE_UNKNOWN',
+    found.length === 0
+      ? `${path} exports no pipeline; it must export what pipeline(...) returns.`
+      : `${path} exports ${found.length} pipelines (${found.map((pipeline) => pipeline.id).join(', ')}); leave one.`,
+  );
+}
+
+function isPipeline(value: unknown): value is Pipeline {
+  return typeof value === 'object' && value !== null && 'plan' in value && 'bindings' in value && 'planHash' in value;
+}

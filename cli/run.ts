@@ -1,0 +1,126 @@
+import { defineCommand } from 'citty';
+import type { Taken } from '#shared/engine/run.ts';
+import { walkLines } from '#shared/pipeline/lines.ts';
+import { sourcesOf } from '#shared/pipeline/plan.ts';
+import { createBoundedRun } from '#shared/runtime/run.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { listOf } from './arguments.ts';
+import { countsLine, stepLines } from './counts.ts';
+import { type Input, parseInputs, readLineChunks, withFormat } from './input.ts';
+import { writeLines, writeRows } from './output.ts';
+import { createProgress } from './progress.ts';
+import { loadPipeline } from './registry.ts';
+
+const rejectionsShownMax = 5;
+
+export const runCommand = defineCommand({
+  meta: {
+    name: 'run',
+    description: 'Run a pipeline over files in one process, without servers: every window is final at the end.',
+  },
+  args: {
+    pipeline: {
+      type: 'positional',
+      required: true,
+      description: 'A pipeline of pipelines/index.ts, or the path of a module that exports one',
+    },
+    input: {
+      type: 'string',
+      required: true,
+      valueHint: 'FILE|-',
+      description: 'Records; for several sources --input source=FILE for each',
+    },
+    format: {
+      type: 'string',
+      valueHint: 'ndjson|csv|combined',
+      description: 'Format of the input; by default each line is recognised',
+    },
+    view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
+    output: { type: 'string', valueHint: 'FILE|-', default: '-', description: 'Where the rows go, as NDJSON' },
+    'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
+  },
+  run: async ({ args, rawArgs }) => {
+    const pipeline = withFormat(await loadPipeline(args.pipeline), args.format);
+    const inputs = parseInputs(pipeline, listOf(rawArgs, 'input'));
+    checkView(pipeline.id, Object.keys(pipeline.outputs), args.view);
+    const missing = sourcesOf(pipeline.plan).filter((source) => !inputs.some((input) => input.source === source.id));
+    if (missing.length > 0)
+      throw new MillraceError(
+        'INPUT_INVALID',
+        `no input for ${missing.map((source) => source.id).join(', ')}: add --input ${missing[0]?.id}=FILE.`,
+      );
+    const run = createBoundedRun(pipeline);
+    const letters = createLetters(args['dead-letters'] !== undefined);
+    for (const input of inputs) {
+      await readInput(input, (line, number) => {
+        const taken = run.takeLine(input.source, line);
+        if (taken !== undefined && (taken.rejection !== undefined || taken.lateSteps.length > 0))
+          letters.add(input, line, number, taken);
+      });
+    }
+    writeRows(args.output, run.finish(args.view));
+    if (args['dead-letters'] !== undefined) writeLines(args['dead-letters'], letters.lines);
+    for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
+      process.stderr.write(`${line}\n`);
+  },
+});
+
+function checkView(pipeline: string, views: readonly string[], view: string | undefined): void {
+  if (view !== undefined && !views.includes(view))
+    throw new MillraceError('VIEW_UNKNOWN', `pipeline ${pipeline} has no view ${view}; it has ${views.join(', ')}.`);
+}
+
+/** Calls `take` for each line with its number, from 1. */
+async function readInput(input: Input, take: (line: string, number: number) => void): Promise<void> {
+  const progress = createProgress(input.path);
+  let lineCount = 0;
+  for await (const bytes of readLineChunks(input.path)) {
+    const before = lineCount;
+    walkLines(bytes.toString('utf8'), (line, index) => take(line, before + index + 1));
+    lineCount += countLines(bytes);
+    progress.add(bytes.length);
+  }
+  progress.end();
+}
+
+function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count += 1;
+  return count;
+}
+
+/** Gathers the records that were not counted: all of them as NDJSON when they are wanted, the first ones as a message. */
+function createLetters(wanted: boolean): {
+  readonly add: (input: Input, line: string, number: number, taken: Taken) => void;
+  readonly lines: readonly string[];
+  readonly shown: readonly string[];
+} {
+  const lines: string[] = [];
+  const shown: string[] = [];
+  let count = 0;
+  return {
+    lines,
+    shown,
+    add: (input, line, number, taken) => {
+      const { rejection, lateSteps } = taken;
+      const reason = rejection?.reason ?? 'late';
+      const message = rejection?.message ?? `every window it belongs to had closed in ${lateSteps.join(', ')}`;
+      count += 1;
+      if (count <= rejectionsShownMax) shown.push(`${input.path}:${number}: ${reason}: ${message}`);
+      else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');
+      if (!wanted) return;
+      lines.push(
+        JSON.stringify({
+          reason,
+          message,
+          source: input.source,
+          origin: input.path,
+          sequence: String(number),
+          ...(lateSteps.length === 0 ? {} : { steps: lateSteps }),
+          ...(taken.eventTimeMs === undefined ? {} : { eventTimeMs: taken.eventTimeMs }),
+          payload: line,
+        }),
+      );
+    },
+  };
+}
