@@ -1,0 +1,47 @@
+import { Buffer } from 'node:buffer';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
+import { pipelines } from '#pipelines/index.ts';
+import { wallClock } from '#shared/adapters/clock.ts';
+import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
+import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
+import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
+import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
+import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
+import { createPowertoolsTelemetry } from '#shared/adapters/telemetry/powertools.ts';
+import { createAggregate } from '#shared/runtime/aggregate.ts';
+import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { shardOf } from './event.ts';
+
+const settings = readSettings('aggregate', process.env);
+const pipeline = selectPipeline(pipelines, settings);
+const clock = wallClock;
+const telemetry = createPowertoolsTelemetry({ pipeline: pipeline.id, stage: 'aggregate', placement: 'lambda' });
+const dynamodb = new DynamoDBClient({});
+const aggregate = createAggregate({
+  pipeline,
+  state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
+  results: createDynamoDbResultStore({ client: dynamodb, table: settings.RESULTS_TABLE }),
+  deadLetters: createSqsDeadLetters({ client: new SQSClient({}), queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
+  directory: createKinesisShardDirectory({ client: createKinesisClient(), streamName: settings.EXCHANGE_STREAM }),
+  clock,
+  telemetry,
+});
+
+/** The aggregate stage: one batch of one exchange shard into state and rows. An error sends the whole batch again (rule 11). */
+export async function handler(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
+  try {
+    await aggregate.process({
+      shardId: shardOf(event),
+      records: event.Records.map(({ kinesis: record }) => ({
+        sequence: record.sequenceNumber,
+        bytes: Buffer.from(record.data, 'base64'),
+        arrivalMs: Math.round(record.approximateArrivalTimestamp * 1_000),
+      })),
+    });
+    return { batchItemFailures: [] };
+  } finally {
+    telemetry.flush();
+  }
+}

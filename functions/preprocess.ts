@@ -1,0 +1,54 @@
+import { Buffer } from 'node:buffer';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
+import { pipelines } from '#pipelines/index.ts';
+import { wallClock } from '#shared/adapters/clock.ts';
+import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
+import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
+import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
+import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
+import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
+import { createPowertoolsTelemetry } from '#shared/adapters/telemetry/powertools.ts';
+import { createPreprocess } from '#shared/runtime/preprocess.ts';
+import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { shardOf } from './event.ts';
+
+const settings = readSettings('preprocess', process.env);
+const pipeline = selectPipeline(pipelines, settings);
+const clock = wallClock;
+const telemetry = createPowertoolsTelemetry({ pipeline: pipeline.id, stage: 'preprocess', placement: 'lambda' });
+const kinesis = createKinesisClient();
+const preprocess = createPreprocess({
+  pipeline,
+  source: settings.SOURCE,
+  exchange: createKinesisExchange({ client: kinesis, streamName: settings.EXCHANGE_STREAM, telemetry }),
+  directory: createKinesisShardDirectory({ client: kinesis, streamName: settings.RAW_STREAM }),
+  state: createDynamoDbStateStore({
+    client: new DynamoDBClient({}),
+    table: settings.STATE_TABLE,
+    pipeline: pipeline.id,
+    clock,
+  }),
+  deadLetters: createSqsDeadLetters({ client: new SQSClient({}), queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
+  clock,
+  telemetry,
+});
+
+/** The preprocess stage: one batch of one raw shard into the exchange. */
+export async function handler(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
+  try {
+    const { failedFrom } = await preprocess.process({
+      shardId: shardOf(event),
+      records: event.Records.map(({ kinesis: record }) => ({
+        sequence: record.sequenceNumber,
+        partitionKey: record.partitionKey,
+        bytes: Buffer.from(record.data, 'base64'),
+        arrivalMs: record.approximateArrivalTimestamp * 1_000,
+      })),
+    });
+    return { batchItemFailures: failedFrom === undefined ? [] : [{ itemIdentifier: failedFrom }] };
+  } finally {
+    telemetry.flush();
+  }
+}

@@ -1,0 +1,47 @@
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import type { IStream } from 'aws-cdk-lib/aws-kinesis';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+
+/** What a host may do, said action by action: no wildcards, and nothing that a host does not do. */
+export const permit = {
+  /** Also what an event source mapping needs to poll for a function, fan-out excepted. */
+  readStream: (role: Role, stream: IStream) =>
+    allow(role, stream.streamArn, [
+      'kinesis:DescribeStream',
+      'kinesis:DescribeStreamSummary',
+      'kinesis:GetRecords',
+      'kinesis:GetShardIterator',
+      'kinesis:ListShards',
+    ]),
+  putBlocks: (role: Role, exchange: IStream) => allow(role, exchange.streamArn, ['kinesis:PutRecords']),
+  /** Nothing is ever deleted from the state table but by TTL (rule 12). */
+  keepState: (role: Role, state: ITable) =>
+    allow(role, state.tableArn, [
+      'dynamodb:BatchGetItem',
+      'dynamodb:BatchWriteItem',
+      'dynamodb:GetItem',
+      'dynamodb:PutItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+    ]),
+  readState: (role: Role, state: ITable) =>
+    allow(role, state.tableArn, ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query']),
+  /** Only conditional writes, so no batches of them: a row never goes backwards (rule 14). */
+  writeRows: (role: Role, results: ITable) =>
+    allow(role, results.tableArn, ['dynamodb:PutItem', 'dynamodb:UpdateItem']),
+  readRows: (role: Role, results: ITable, index: string) => {
+    allow(role, results.tableArn, ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query']);
+    allow(role, `${results.tableArn}/index/${index}`, ['dynamodb:Query']);
+  },
+  sendDeadLetters: (role: Role, queue: IQueue) => allow(role, queue.queueArn, ['sqs:SendMessage']),
+  keepSnapshots: (role: Role, bucket: IBucket) => {
+    allow(role, bucket.bucketArn, ['s3:ListBucket']);
+    allow(role, bucket.arnForObjects('*'), ['s3:DeleteObject', 's3:GetObject', 's3:PutObject']);
+  },
+} as const;
+
+function allow(role: Role, resource: string, actions: readonly string[]): void {
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: [...actions], resources: [resource] }));
+}

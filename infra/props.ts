@@ -1,0 +1,129 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { sourcesOf } from '#shared/pipeline/plan.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+
+export interface StreamPipelineProps {
+  /** A pipeline of the registry: the hosts find it there again by its id. */
+  readonly pipeline: Pipeline;
+  /**
+   * What becomes of streams, tables, snapshots, dead letters and logs when the stack is deleted. Tables are protected from
+   * deletion unless it is DESTROY; a snapshot bucket must then be emptied by hand first. Default: RETAIN.
+   */
+  readonly removalPolicy?: RemovalPolicy;
+  /** Shards of each raw stream: each takes 1 MB/s and 1,000 records/s. Default: 2. */
+  readonly rawShards?: number;
+  /**
+   * Shards of the exchange stream, at most the plan's slots: more would be idle. Default: one for four raw shards, since
+   * blocks are packed and compressed.
+   */
+  readonly exchangeShards?: number;
+  /** How long the streams keep records: how long an outage may last without loss. At least 72 hours, the default. */
+  readonly retention?: Duration;
+  /** How the raw streams are cut into batches. Default: 1,000 records or 1 s. */
+  readonly preprocess?: BatchProps;
+  /** How the exchange stream is cut into batches. A longer window means fewer checkpoints and later rows. Default: 100 blocks or 1 s. */
+  readonly aggregate?: BatchProps;
+  /** The size of the Fargate task. Default: 1,024 CPU units (1 vCPU) and 2,048 MiB. */
+  readonly worker?: WorkerProps;
+  /** Is told of every alarm and of its end. Default: alarms are shown, nobody is told. */
+  readonly alarmTopic?: ITopic;
+  /** How far a consumer may fall behind before the alarm. At most a quarter of the retention. Default: 15 minutes. */
+  readonly lagMax?: Duration;
+  /** Default: info. */
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** A batch is sent when it is full, when the window is over, or at 6 MB. */
+export interface BatchProps {
+  readonly size?: number;
+  readonly window?: Duration;
+}
+
+export interface WorkerProps {
+  readonly cpuUnits?: number;
+  readonly memoryMiB?: number;
+}
+
+/** Props with every default filled in and every limit checked. */
+export interface Sizing {
+  readonly removalPolicy: RemovalPolicy;
+  readonly rawShards: number;
+  readonly exchangeShards: number;
+  readonly retention: Duration;
+  readonly preprocess: Required<BatchProps>;
+  readonly aggregate: Required<BatchProps>;
+  readonly worker: Required<WorkerProps>;
+  readonly lagMax: Duration;
+  readonly logLevel: string;
+}
+
+export const retentionHoursMin = 72;
+/** What Kinesis offers: a year. */
+const retentionHoursMax = 8_760;
+/** What an event source mapping offers. */
+const batchSizeMax = 10_000;
+const batchWindowSecondsMax = 300;
+/** Blocks are packed by column and compressed, so this many raw shards fit into one exchange shard. */
+const rawShardsPerExchangeShard = 4;
+/** After the alarm there must be time to act: the rest of the retention. */
+const lagPerRetentionMax = 1 / 4;
+
+/** Throws `SETTING_INVALID`, naming the prop, its value and its limits. */
+export function sizingOf(props: StreamPipelineProps): Sizing {
+  const { pipeline } = props;
+  const rawShards = props.rawShards ?? 2;
+  checkRange(pipeline.id, { name: 'rawShards', value: rawShards, min: 1, max: Number.POSITIVE_INFINITY });
+  const wanted = Math.ceil((rawShards * sourcesOf(pipeline.plan).length) / rawShardsPerExchangeShard);
+  const exchangeShards = props.exchangeShards ?? Math.min(wanted, pipeline.plan.slots);
+  checkRange(pipeline.id, { name: 'exchangeShards', value: exchangeShards, min: 1, max: pipeline.plan.slots });
+  const retention = props.retention ?? Duration.hours(retentionHoursMin);
+  checkRange(pipeline.id, {
+    name: 'retention in hours',
+    value: retention.toHours({ integral: false }),
+    min: retentionHoursMin,
+    max: retentionHoursMax,
+  });
+  const lagMax = props.lagMax ?? Duration.minutes(15);
+  checkRange(pipeline.id, {
+    name: 'lagMax in seconds',
+    value: lagMax.toSeconds(),
+    min: 60,
+    max: retention.toSeconds() * lagPerRetentionMax,
+  });
+  return {
+    removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    rawShards,
+    exchangeShards,
+    retention,
+    preprocess: batchOf(pipeline.id, { name: 'preprocess', sizeDefault: 1_000, batch: props.preprocess }),
+    aggregate: batchOf(pipeline.id, { name: 'aggregate', sizeDefault: 100, batch: props.aggregate }),
+    worker: { cpuUnits: props.worker?.cpuUnits ?? 1_024, memoryMiB: props.worker?.memoryMiB ?? 2_048 },
+    lagMax,
+    logLevel: props.logLevel ?? 'info',
+  };
+}
+
+function batchOf(
+  pipeline: string,
+  { name, sizeDefault, batch }: { name: string; sizeDefault: number; batch: BatchProps | undefined },
+): Required<BatchProps> {
+  const size = batch?.size ?? sizeDefault;
+  const window = batch?.window ?? Duration.seconds(1);
+  checkRange(pipeline, { name: `${name}.size`, value: size, min: 1, max: batchSizeMax });
+  checkRange(pipeline, {
+    name: `${name}.window in seconds`,
+    value: window.toSeconds({ integral: false }),
+    min: 0,
+    max: batchWindowSecondsMax,
+  });
+  return { size, window };
+}
+
+function checkRange(pipeline: string, prop: { name: string; value: number; min: number; max: number }): void {
+  const { name, value, min, max } = prop;
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  const range = max === Number.POSITIVE_INFINITY ? `from ${min}` : `from ${min} to ${max}`;
+  throw new MillraceError('SETTING_INVALID', `${pipeline}: ${name} is ${value}; it must be a whole number ${range}.`);
+}

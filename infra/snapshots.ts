@@ -1,0 +1,37 @@
+import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { BlockPublicAccess, Bucket, BucketEncryption, type CfnBucket, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import type { Sizing } from './props.ts';
+
+/** The worker's snapshots. A checkpoint in the state table names the one that counts. */
+export function createSnapshots(scope: Construct, { sizing }: { sizing: Sizing }): Bucket {
+  const bucket = new Bucket(scope, 'Snapshots', {
+    blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+    objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+    encryption: BucketEncryption.S3_MANAGED,
+    enforceSSL: true,
+    minimumTLSVersion: 1.2,
+    // A state table that was restored to an earlier time names snapshots that the worker has removed since.
+    versioned: true,
+    lifecycleRules: [
+      {
+        // State from before the streams' retention cannot be brought up to date again, so older snapshots are of no use.
+        noncurrentVersionExpiration: Duration.days(Math.ceil(sizing.retention.toDays({ integral: false })) + 1),
+        expiredObjectDeleteMarker: true,
+        abortIncompleteMultipartUploadAfter: Duration.days(1),
+      },
+    ],
+    removalPolicy: sizing.removalPolicy,
+  });
+  Validations.of(bucket).acknowledge({
+    id: 'AwsSolutions-S1',
+    reason:
+      'Only the worker role reads or writes this bucket, every few seconds; access logs would outgrow the snapshots.',
+  });
+  return bucket;
+}
+
+/** The bucket's logical id, by which findings name it. */
+export function logicalIdOf(bucket: Bucket): string {
+  return Stack.of(bucket).getLogicalId(bucket.node.defaultChild as CfnBucket);
+}

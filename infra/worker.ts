@@ -1,0 +1,157 @@
+import { join } from 'node:path';
+import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import {
+  AvailabilityZoneRebalancing,
+  Capability,
+  Cluster,
+  ContainerImage,
+  ContainerInsights,
+  CpuArchitecture,
+  FargateService,
+  FargateTaskDefinition,
+  LinuxParameters,
+  LogDriver,
+  OperatingSystemFamily,
+} from 'aws-cdk-lib/aws-ecs';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { environmentOf, type SettingValues } from './environment.ts';
+import { createNetwork } from './network.ts';
+import { permit } from './permissions.ts';
+import type { Sizing } from './props.ts';
+import { createSnapshots, logicalIdOf } from './snapshots.ts';
+import { root } from './source.ts';
+import type { Streams } from './streams.ts';
+import type { Tables } from './tables.ts';
+import { bundleWorker } from './worker-image.ts';
+
+export interface Worker {
+  readonly cluster: Cluster;
+  readonly service: FargateService;
+  readonly snapshots: Bucket;
+}
+
+/** The same number as in worker/Dockerfile. */
+const userId = '10001:10001';
+const scratchFolder = '/tmp';
+const aliveFile = `${scratchFolder}/alive`;
+/** Older than this, and the worker is taken for stuck. */
+const aliveAgeSecondsMax = 60;
+/** What V8 may use of the task's memory; the rest is for buffers, compression and Node itself. */
+const heapShare = 0.75;
+
+interface Neighbours {
+  readonly sizing: Sizing;
+  readonly settings: SettingValues;
+  readonly streams: Streams;
+  readonly tables: Tables;
+  readonly deadLetters: Queue;
+}
+
+/** The Fargate service for long-running windows, with its network, its image and its snapshots. */
+export function createWorker(parent: Construct, it: Neighbours): Worker {
+  const scope = new Construct(parent, 'Worker');
+  const snapshots = createSnapshots(scope, it);
+  const { vpc, workerSecurityGroup } = createNetwork(scope, it);
+  const taskDefinition = createTask(scope, { ...it, snapshots });
+  const cluster = new Cluster(scope, 'Cluster', { vpc, containerInsightsV2: ContainerInsights.ENABLED });
+  const service = new FargateService(scope, 'Service', {
+    cluster,
+    taskDefinition,
+    securityGroups: [workerSecurityGroup],
+    assignPublicIp: false,
+    desiredCount: 1,
+    // One worker owns all shards: the old one checkpoints and stops before the new one starts.
+    minHealthyPercent: 0,
+    maxHealthyPercent: 100,
+    availabilityZoneRebalancing: AvailabilityZoneRebalancing.DISABLED,
+    circuitBreaker: { enable: true, rollback: true },
+  });
+  return { cluster, service, snapshots };
+}
+
+function createTask(scope: Construct, it: Neighbours & { snapshots: Bucket }): FargateTaskDefinition {
+  const { cpuUnits, memoryMiB } = it.sizing.worker;
+  const taskDefinition = new FargateTaskDefinition(scope, 'Task', {
+    cpu: cpuUnits,
+    memoryLimitMiB: memoryMiB,
+    runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
+    taskRole: createTaskRole(scope, it),
+  });
+  const settings = { ...it.settings, snapshotBucket: it.snapshots.bucketName, aliveFile };
+  const linuxParameters = new LinuxParameters(scope, 'Linux', {});
+  linuxParameters.dropCapabilities(Capability.ALL);
+  const container = taskDefinition.addContainer('worker', {
+    image: ContainerImage.fromAsset(contextFolder(scope), { platform: Platform.LINUX_ARM64 }),
+    environment: {
+      ...environmentOf('worker', settings),
+      NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMiB * heapShare)}`,
+    },
+    logging: LogDriver.awsLogs({
+      streamPrefix: 'worker',
+      logGroup: new LogGroup(scope, 'Logs', {
+        retention: RetentionDays.ONE_MONTH,
+        removalPolicy: it.sizing.removalPolicy,
+      }),
+    }),
+    user: userId,
+    readonlyRootFilesystem: true,
+    linuxParameters,
+    // From SIGTERM to SIGKILL: time to checkpoint. Fargate gives no more.
+    stopTimeout: Duration.seconds(120),
+    healthCheck: {
+      command: ['CMD', 'node', '-e', aliveCheck()],
+      interval: Duration.seconds(30),
+      timeout: Duration.seconds(10),
+      retries: 3,
+      // The time that reading the snapshots may take.
+      startPeriod: Duration.seconds(300),
+    },
+  });
+  taskDefinition.addVolume({ name: 'scratch' });
+  container.addMountPoints({ sourceVolume: 'scratch', containerPath: scratchFolder, readOnly: false });
+  acknowledgeTask(taskDefinition);
+  return taskDefinition;
+}
+
+/** Exits with 1 when the worker made no progress for too long, or never wrote the file. */
+function aliveCheck(): string {
+  const age = `Date.now() - require('node:fs').statSync('${aliveFile}').mtimeMs`;
+  return `process.exit(${age} < ${aliveAgeSecondsMax * 1_000} ? 0 : 1)`;
+}
+
+function createTaskRole(scope: Construct, it: Neighbours & { snapshots: Bucket }): Role {
+  const role = new Role(scope, 'Role', { assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com') });
+  permit.readStream(role, it.streams.exchange);
+  permit.keepState(role, it.tables.state);
+  permit.writeRows(role, it.tables.results);
+  permit.sendDeadLetters(role, it.deadLetters);
+  permit.keepSnapshots(role, it.snapshots);
+  Validations.of(role).acknowledge({
+    id: `AwsSolutions-IAM5[Resource::<${logicalIdOf(it.snapshots)}.Arn>/*]`,
+    reason: 'The names of snapshots are made at run time, and the bucket holds nothing but snapshots.',
+  });
+  return role;
+}
+
+function acknowledgeTask(taskDefinition: FargateTaskDefinition): void {
+  Validations.of(taskDefinition).acknowledge(
+    {
+      id: 'AwsSolutions-ECS2',
+      reason: 'The variables are names of resources and a log level. The worker has no secrets: it uses its role.',
+    },
+    {
+      id: 'AwsSolutions-IAM5[Resource::*]',
+      reason: 'ecr:GetAuthorizationToken, with which ECS pulls the image, can be given for all resources only.',
+    },
+  );
+}
+
+/** Where bundling is switched off, the image is never built, and the sources beside the Dockerfile stand in for the bundle. */
+function contextFolder(scope: Construct): string {
+  return Stack.of(scope).bundlingRequired ? bundleWorker() : join(root, 'worker');
+}

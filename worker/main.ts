@@ -1,0 +1,57 @@
+import { writeFileSync } from 'node:fs';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { pipelines } from '#pipelines/index.ts';
+import { wallClock } from '#shared/adapters/clock.ts';
+import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
+import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
+import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
+import { createKinesisExchangeReader } from '#shared/adapters/kinesis/exchange-reader.ts';
+import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
+import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
+import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
+import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { createWorker } from '#shared/runtime/worker.ts';
+
+const settings = readSettings('worker', process.env);
+const pipeline = selectPipeline(pipelines, settings);
+const clock = wallClock;
+const telemetry = createConsoleTelemetry({ pipeline: pipeline.id, stage: 'window', placement: 'fargate' });
+const dynamodb = new DynamoDBClient({});
+const worker = createWorker({
+  pipeline,
+  reader: createKinesisExchangeReader({ client: createKinesisClient(), streamName: settings.EXCHANGE_STREAM, clock }),
+  state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
+  results: createDynamoDbResultStore({ client: dynamodb, table: settings.RESULTS_TABLE }),
+  blobs: createS3BlobStore({
+    client: new S3Client({ forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined }),
+    bucket: settings.SNAPSHOT_BUCKET,
+  }),
+  deadLetters: createSqsDeadLetters({ client: new SQSClient({}), queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
+  clock,
+  telemetry,
+  onProgress: () => writeFileSync(settings.ALIVE_FILE, ''),
+});
+
+// ECS and the embedded AWS ask with SIGTERM and kill after stopTimeout: the batch at hand is finished and everything is snapshot.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    telemetry.log('info', 'The worker was asked to stop; it snapshots its state.', { signal });
+    worker.stop().catch(() => {});
+  });
+}
+
+try {
+  telemetry.log('info', 'The worker starts.', { planHash: pipeline.planHash });
+  await worker.run();
+  telemetry.log('info', 'The worker has stopped; its state is snapshot.');
+  telemetry.flush();
+  process.exit(0);
+} catch (error) {
+  telemetry.log('error', 'The worker stops; its successor goes on from the snapshots.', {
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  telemetry.flush();
+  process.exit(1);
+}
