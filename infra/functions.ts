@@ -1,20 +1,26 @@
-import { join } from 'node:path';
 import { Duration } from 'aws-cdk-lib';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Stream } from 'aws-cdk-lib/aws-kinesis';
-import { Architecture, FunctionUrlAuthType, type IFunction, Runtime, StartingPosition } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import {
+  Architecture,
+  Code,
+  FunctionUrlAuthType,
+  type IFunction,
+  Runtime,
+  StartingPosition,
+} from 'aws-cdk-lib/aws-lambda';
+import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type Plan, stepsOf } from '#shared/pipeline/plan.ts';
 import type { HostName } from '#shared/schemas/settings.ts';
+import { codeFolder } from './bundle.ts';
 import { environmentOf, type SettingValues } from './environment.ts';
 import { permit } from './permissions.ts';
 import type { BatchProps, Sizing } from './props.ts';
-import { requireBanner, root } from './source.ts';
 import type { Streams } from './streams.ts';
 import { byWindowIndex, type Tables } from './tables.ts';
 
@@ -158,8 +164,9 @@ function createFunction(scope: Construct, options: FunctionOptions): { handler: 
   const role = new Role(own, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
   logGroup.grantWrite(role);
   const handler = new NodejsFunction(own, 'Function', {
-    entry: join(root, 'functions', `${options.host}.ts`),
-    handler: 'handler',
+    // Bundled together with the other hosts: a run of its own for each would take longer than all of synth.
+    code: Code.fromAsset(codeFolder(own, options.host)),
+    handler: 'index.handler',
     runtime: Runtime.NODEJS_24_X,
     architecture: Architecture.ARM_64,
     memorySize: options.memoryMiB,
@@ -167,20 +174,6 @@ function createFunction(scope: Construct, options: FunctionOptions): { handler: 
     role,
     logGroup,
     environment: { ...environmentOf(options.host, options.settings), NODE_OPTIONS: '--enable-source-maps' },
-    projectRoot: root,
-    depsLockFilePath: join(root, 'package-lock.json'),
-    bundling: {
-      format: OutputFormat.ESM,
-      target: 'node24',
-      mainFields: ['module', 'main'],
-      // The SDK comes along, so that what was tested is what runs.
-      externalModules: [],
-      minify: true,
-      keepNames: true,
-      sourceMap: true,
-      sourcesContent: false,
-      banner: requireBanner,
-    },
   });
   return { handler, role };
 }

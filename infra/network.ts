@@ -10,17 +10,20 @@ import {
   Vpc,
 } from 'aws-cdk-lib/aws-ec2';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import type { Sizing } from './props.ts';
 
 export interface Network {
+  /** Everything below, for those who must wait for all of it. */
+  readonly scope: Construct;
   readonly vpc: Vpc;
   /** For the worker: out to AWS over TLS, and nothing in. */
   readonly workerSecurityGroup: SecurityGroup;
 }
 
 /** A network without a way to the internet: the worker talks to six services of AWS, each through an endpoint. */
-export function createNetwork(scope: Construct, { sizing }: { sizing: Sizing }): Network {
+export function createNetwork(parent: Construct, { sizing }: { sizing: Sizing }): Network {
+  const scope = new Construct(parent, 'Network');
   const vpc = new Vpc(scope, 'Vpc', {
     ipAddresses: IpAddresses.cidr('10.0.0.0/24'),
     maxAzs: 2,
@@ -38,7 +41,7 @@ export function createNetwork(scope: Construct, { sizing }: { sizing: Sizing }):
       new LogGroup(scope, 'FlowLogs', { retention: RetentionDays.ONE_MONTH, removalPolicy: sizing.removalPolicy }),
     ),
   });
-  const workerSecurityGroup = new SecurityGroup(scope, 'SecurityGroup', {
+  const workerSecurityGroup = new SecurityGroup(scope, 'WorkerSecurityGroup', {
     vpc,
     description: 'The worker: TLS out, nothing in.',
     allowAllOutbound: false,
@@ -61,5 +64,5 @@ export function createNetwork(scope: Construct, { sizing }: { sizing: Sizing }):
     securityGroup.addIngressRule(workerSecurityGroup, Port.tcp(443), 'TLS from the worker');
     vpc.addInterfaceEndpoint(`${name}Endpoint`, { service, open: false, securityGroups: [securityGroup] });
   }
-  return { vpc, workerSecurityGroup };
+  return { scope, vpc, workerSecurityGroup };
 }

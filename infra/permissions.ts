@@ -16,7 +16,7 @@ export const permit = {
       'kinesis:ListShards',
     ]),
   putBlocks: (role: Role, exchange: IStream) => allow(role, exchange.streamArn, ['kinesis:PutRecords']),
-  /** Nothing is ever deleted from the state table but by TTL (rule 12). */
+  /** Nothing is deleted from the state table but by TTL (rule 12); batches of writes are for late marks, which never change. */
   keepState: (role: Role, state: ITable) =>
     allow(role, state.tableArn, [
       'dynamodb:BatchGetItem',
@@ -24,7 +24,6 @@ export const permit = {
       'dynamodb:GetItem',
       'dynamodb:PutItem',
       'dynamodb:Query',
-      'dynamodb:UpdateItem',
     ]),
   readState: (role: Role, state: ITable) =>
     allow(role, state.tableArn, ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query']),
@@ -32,7 +31,7 @@ export const permit = {
   writeRows: (role: Role, results: ITable) =>
     allow(role, results.tableArn, ['dynamodb:PutItem', 'dynamodb:UpdateItem']),
   readRows: (role: Role, results: ITable, index: string) => {
-    allow(role, results.tableArn, ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query']);
+    allow(role, results.tableArn, ['dynamodb:GetItem', 'dynamodb:Query']);
     allow(role, `${results.tableArn}/index/${index}`, ['dynamodb:Query']);
   },
   sendDeadLetters: (role: Role, queue: IQueue) => allow(role, queue.queueArn, ['sqs:SendMessage']),

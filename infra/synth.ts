@@ -4,7 +4,7 @@ import { App } from 'aws-cdk-lib';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { PipelineStack } from './pipeline-stack.ts';
 import type { StreamPipelineProps } from './props.ts';
-import { root } from './source.ts';
+import { root } from './root.ts';
 
 export interface Template {
   readonly Resources: Readonly<Record<string, TemplateResource>>;

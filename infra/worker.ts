@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { Duration, Stack, Validations } from 'aws-cdk-lib';
+import { Duration, Validations } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import {
   AvailabilityZoneRebalancing,
@@ -19,15 +18,14 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { codeFolder } from './bundle.ts';
 import { environmentOf, type SettingValues } from './environment.ts';
 import { createNetwork } from './network.ts';
 import { permit } from './permissions.ts';
 import type { Sizing } from './props.ts';
 import { createSnapshots, logicalIdOf } from './snapshots.ts';
-import { root } from './source.ts';
 import type { Streams } from './streams.ts';
 import type { Tables } from './tables.ts';
-import { bundleWorker } from './worker-image.ts';
 
 export interface Worker {
   readonly cluster: Cluster;
@@ -56,13 +54,13 @@ interface Neighbours {
 export function createWorker(parent: Construct, it: Neighbours): Worker {
   const scope = new Construct(parent, 'Worker');
   const snapshots = createSnapshots(scope, it);
-  const { vpc, workerSecurityGroup } = createNetwork(scope, it);
+  const network = createNetwork(scope, it);
   const taskDefinition = createTask(scope, { ...it, snapshots });
-  const cluster = new Cluster(scope, 'Cluster', { vpc, containerInsightsV2: ContainerInsights.ENABLED });
+  const cluster = new Cluster(scope, 'Cluster', { vpc: network.vpc, containerInsightsV2: ContainerInsights.ENABLED });
   const service = new FargateService(scope, 'Service', {
     cluster,
     taskDefinition,
-    securityGroups: [workerSecurityGroup],
+    securityGroups: [network.workerSecurityGroup],
     assignPublicIp: false,
     desiredCount: 1,
     // One worker owns all shards: the old one checkpoints and stops before the new one starts.
@@ -71,6 +69,8 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
     availabilityZoneRebalancing: AvailabilityZoneRebalancing.DISABLED,
     circuitBreaker: { enable: true, rollback: true },
   });
+  // A task that starts before it may pull its image or reach its endpoints fails, and the circuit breaker then fails the stack.
+  service.node.addDependency(network.scope, taskDefinition.obtainExecutionRole());
   return { cluster, service, snapshots };
 }
 
@@ -86,7 +86,7 @@ function createTask(scope: Construct, it: Neighbours & { snapshots: Bucket }): F
   const linuxParameters = new LinuxParameters(scope, 'Linux', {});
   linuxParameters.dropCapabilities(Capability.ALL);
   const container = taskDefinition.addContainer('worker', {
-    image: ContainerImage.fromAsset(contextFolder(scope), { platform: Platform.LINUX_ARM64 }),
+    image: ContainerImage.fromAsset(codeFolder(scope, 'worker'), { platform: Platform.LINUX_ARM64 }),
     environment: {
       ...environmentOf('worker', settings),
       NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMiB * heapShare)}`,
@@ -149,9 +149,4 @@ function acknowledgeTask(taskDefinition: FargateTaskDefinition): void {
       reason: 'ecr:GetAuthorizationToken, with which ECS pulls the image, can be given for all resources only.',
     },
   );
-}
-
-/** Where bundling is switched off, the image is never built, and the sources beside the Dockerfile stand in for the bundle. */
-function contextFolder(scope: Construct): string {
-  return Stack.of(scope).bundlingRequired ? bundleWorker() : join(root, 'worker');
 }
