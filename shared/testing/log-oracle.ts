@@ -1,0 +1,242 @@
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { type SourcePlan, type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
+import { compareRecordPositions, type RecordPosition } from '#shared/schemas/position.ts';
+import { type OracleCell, type Verdict, windowsAt } from './oracle.ts';
+
+/** A block of a slot's log, with the time at which the exchange took it. */
+export interface LogEntry {
+  readonly block: Block;
+  readonly arrivalMs: number;
+}
+
+/**
+ * What the logs decide, read straight from rules 7 to 10 and apart from the engine: for each step the outputs that come late, and
+ * the windows that hold the others. `logs` has, by slot, all accepted blocks in the order of generation and sequence number.
+ */
+export function logOracle(pipeline: Pipeline, logs: ReadonlyMap<number, readonly LogEntry[]>): Verdict {
+  const late = new Map<string, Set<string>>();
+  const cells = new Map<string, OracleCell[]>();
+  for (const step of stepsOf(pipeline.plan)) {
+    late.set(step.id, new Set());
+    cells.set(step.id, []);
+  }
+  for (const log of logs.values()) {
+    const sources = new Map(sourcesOf(pipeline.plan).map((plan) => [plan.id, new SourceLog(plan)]));
+    const judges = stepsOf(pipeline.plan).map((step) =>
+      step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step),
+    );
+    for (const entry of log) readBlock(entry, sources, judges, late);
+    for (const judge of judges) cells.get(judge.step.id)?.push(...judge.cells());
+  }
+  return { late, cells };
+}
+
+function readBlock(
+  { block, arrivalMs }: LogEntry,
+  sources: ReadonlyMap<string, SourceLog>,
+  judges: readonly Judge[],
+  late: ReadonlyMap<string, Set<string>>,
+): void {
+  for (const source of sources.values()) source.clockMs = Math.max(source.clockMs, arrivalMs);
+  const { origin } = block;
+  const source = origin === undefined ? undefined : sources.get(origin.source);
+  if (origin !== undefined && source !== undefined) {
+    source.list(origin.roster);
+    const known = source.heard.get(origin.shard);
+    for (const route of block.routes) {
+      for (const [index, sub] of route.sub.entries()) {
+        const sequence = route.sequences[route.sequence[index] ?? 0] ?? '';
+        // Rule 8: an output counts only if its position is above the mark.
+        if (known !== undefined && compareRecordPositions([sequence, sub], known.mark) <= 0) continue;
+        const id = `${origin.source}/${origin.shard}/${sequence}/${sub}`;
+        const key = route.keys[route.key[index] ?? 0] ?? '';
+        for (const judge of judges) {
+          if (judge.step.input !== route.route) continue;
+          // Rule 8: judged against W as it was before this block.
+          if (!judge.take({ id, key, timeMs: route.timeMs[index] ?? 0 }, source.watermarkMs))
+            late.get(judge.step.id)?.add(id);
+        }
+      }
+    }
+    source.hear(origin);
+  }
+  for (const one of sources.values()) one.advance();
+  for (const judge of judges) judge.close(sources.get(judge.step.source)?.watermarkMs ?? Number.NEGATIVE_INFINITY);
+}
+
+interface Heard {
+  mark: RecordPosition;
+  watermarkMs: number;
+  lastMs: number;
+}
+
+/** Rules 8 to 10 for one source in one slot. */
+class SourceLog {
+  clockMs = 0;
+  watermarkMs = Number.NEGATIVE_INFINITY;
+  readonly heard = new Map<string, Heard>();
+  readonly #plan: SourcePlan;
+  /** Parents, and the clock when first listed. */
+  readonly #listed = new Map<string, { readonly parents: readonly string[]; readonly atMs: number }>();
+  /** The clock when it was retired. */
+  readonly #retired = new Map<string, number>();
+
+  constructor(plan: SourcePlan) {
+    this.#plan = plan;
+  }
+
+  list(roster: BlockOrigin['roster']): void {
+    for (const [shard, parents] of Object.entries(roster)) {
+      if (!this.#listed.has(shard)) this.#listed.set(shard, { parents, atMs: this.clockMs });
+    }
+  }
+
+  hear(origin: BlockOrigin): void {
+    const before = this.heard.get(origin.shard);
+    if (before === undefined) for (const ancestor of this.#ancestors(origin.shard)) this.#retire(ancestor);
+    const watermarkMs = origin.watermarkMs ?? Number.NEGATIVE_INFINITY;
+    this.heard.set(origin.shard, {
+      mark: before !== undefined && compareRecordPositions(before.mark, origin.to) > 0 ? before.mark : origin.to,
+      watermarkMs: Math.max(before?.watermarkMs ?? Number.NEGATIVE_INFINITY, watermarkMs),
+      lastMs: this.clockMs,
+    });
+  }
+
+  advance(): void {
+    const waitedFor = [...this.#listed.keys()].flatMap((shard) => this.#standing(shard));
+    if (waitedFor.length > 0) this.watermarkMs = Math.max(this.watermarkMs, Math.min(...waitedFor));
+  }
+
+  /** The watermark at which a listed shard holds the minimum; nothing when it is not waited for. */
+  #standing(shard: string): readonly number[] {
+    if (this.#retired.has(shard)) return [];
+    const heard = this.heard.get(shard);
+    if (heard !== undefined) return this.#isIdleSince(heard.lastMs) ? [] : [heard.watermarkMs];
+    const atMs = this.#listed.get(shard)?.atMs ?? 0;
+    const parents = this.#parentsOf(shard);
+    // Rule 9: a listed root that was not seen yet counts as minus infinity.
+    if (parents.length === 0) return this.#isIdleSince(atMs) ? [] : [Number.NEGATIVE_INFINITY];
+    // Rule 9: unseen children of a retired origin hold at the parents' watermark.
+    const retired = parents.filter((parent) => this.#retired.has(parent));
+    if (retired.length === 0) return [];
+    const heldSinceMs = Math.max(atMs, ...retired.map((parent) => this.#retired.get(parent) ?? 0));
+    return this.#isIdleSince(heldSinceMs) ? [] : [Math.min(...retired.map((parent) => this.#lastOf(parent)))];
+  }
+
+  /** The watermark of an origin or, when it was never heard of, of those that it came from. */
+  #lastOf(shard: string): number {
+    const heard = this.heard.get(shard);
+    if (heard !== undefined) return heard.watermarkMs;
+    const parents = this.#parentsOf(shard);
+    return parents.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...parents.map((parent) => this.#lastOf(parent)));
+  }
+
+  #isIdleSince(lastMs: number): boolean {
+    return this.#plan.idleAfterMs !== undefined && this.clockMs - lastMs > this.#plan.idleAfterMs;
+  }
+
+  #retire(shard: string): void {
+    if (!this.#retired.has(shard)) this.#retired.set(shard, this.clockMs);
+  }
+
+  /** Parents that anybody has ever listed or heard of. */
+  #parentsOf(shard: string): readonly string[] {
+    return (this.#listed.get(shard)?.parents ?? []).filter(
+      (parent) => this.#listed.has(parent) || this.heard.has(parent),
+    );
+  }
+
+  #ancestors(shard: string): ReadonlySet<string> {
+    const found = new Set<string>();
+    const waiting = [...(this.#listed.get(shard)?.parents ?? [])];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (found.has(next)) continue;
+      found.add(next);
+      waiting.push(...(this.#listed.get(next)?.parents ?? []));
+    }
+    return found;
+  }
+}
+
+interface Candidate {
+  readonly id: string;
+  readonly key: string;
+  readonly timeMs: number;
+}
+
+interface Judge {
+  readonly step: StepPlan;
+  /** False when the output is late. */
+  take(output: Candidate, watermarkMs: number): boolean;
+  close(watermarkMs: number): void;
+  cells(): readonly OracleCell[];
+}
+
+class AlignedJudge implements Judge {
+  readonly step: StepPlan;
+  readonly #cells = new Map<string, OracleCell & { readonly outputIds: string[] }>();
+
+  constructor(step: StepPlan) {
+    this.step = step;
+  }
+
+  take({ id, key, timeMs }: Candidate, watermarkMs: number): boolean {
+    const open = windowsAt(this.step, timeMs).filter(([, endMs]) => watermarkMs < endMs + this.step.allowedLatenessMs);
+    for (const [startMs, endMs] of open) {
+      const name = `${startMs}/${key}`;
+      const cell = this.#cells.get(name) ?? { key, startMs, endMs, outputIds: [] };
+      cell.outputIds.push(id);
+      this.#cells.set(name, cell);
+    }
+    return open.length > 0;
+  }
+
+  close(): void {
+    // Whether a window takes an output depends on the watermark alone.
+  }
+
+  cells(): readonly OracleCell[] {
+    return [...this.#cells.values()];
+  }
+}
+
+class SessionJudge implements Judge {
+  readonly step: StepPlan;
+  readonly #gapMs: number;
+  #open: OracleCell[] = [];
+  readonly #closed: OracleCell[] = [];
+
+  constructor(step: StepPlan) {
+    this.step = step;
+    this.#gapMs = step.window.kind === 'session' ? step.window.gapMs : 0;
+  }
+
+  take({ id, key, timeMs }: Candidate, watermarkMs: number): boolean {
+    const touches = (cell: OracleCell): boolean =>
+      cell.key === key && cell.startMs <= timeMs + this.#gapMs && cell.endMs >= timeMs;
+    const touched = this.#open.filter(touches);
+    const merged = {
+      key,
+      startMs: Math.min(timeMs, ...touched.map((cell) => cell.startMs)),
+      endMs: Math.max(timeMs + this.#gapMs, ...touched.map((cell) => cell.endMs)),
+      outputIds: [...touched.flatMap((cell) => cell.outputIds), id],
+    };
+    if (this.#isClosed(merged, watermarkMs)) return false;
+    this.#open = [...this.#open.filter((cell) => !touches(cell)), merged];
+    return true;
+  }
+
+  close(watermarkMs: number): void {
+    this.#closed.push(...this.#open.filter((cell) => this.#isClosed(cell, watermarkMs)));
+    this.#open = this.#open.filter((cell) => !this.#isClosed(cell, watermarkMs));
+  }
+
+  cells(): readonly OracleCell[] {
+    return [...this.#closed, ...this.#open];
+  }
+
+  #isClosed({ endMs }: OracleCell, watermarkMs: number): boolean {
+    return watermarkMs >= endMs + this.step.allowedLatenessMs;
+  }
+}

@@ -1,0 +1,354 @@
+import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
+import { type PlanNode, type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import type { KeyShape } from '#shared/pipeline/stream.ts';
+import { decodeKey, encodeKey } from '#shared/schemas/key.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+
+/** A raw record as a producer sent it. */
+export interface OracleRecord {
+  readonly source: string;
+  /** The raw shard, and the record's sequence number in it: together its position. */
+  readonly origin: string;
+  readonly sequence: string;
+  readonly data: Uint8Array | string;
+}
+
+/** One output of a record: what a route's steps see of it. */
+export interface OracleOutput {
+  /** `source/origin/sequence/sub`. */
+  readonly id: string;
+  readonly recordId: string;
+  readonly route: string;
+  readonly key: string;
+  readonly timeMs: number;
+  /** What `keyBy` was given; the aggregators select from it. */
+  readonly value: unknown;
+}
+
+export interface OracleRejection {
+  /** `source/origin/sequence/line`. */
+  readonly id: string;
+  readonly reason: 'undecodable' | 'invalid' | 'threw';
+}
+
+/** What the records become before any window is asked. */
+export interface Evaluation {
+  readonly outputs: ReadonlyMap<string, OracleOutput>;
+  readonly rejections: readonly OracleRejection[];
+  readonly sent: number;
+  readonly filtered: number;
+}
+
+/** One key in one window, with the outputs that it holds in the order of their judgement. */
+export interface OracleCell {
+  readonly key: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly outputIds: readonly string[];
+}
+
+/** What a log decided where records came late: which outputs each step refused, and which window holds which output. */
+export interface Verdict {
+  /** By step, the ids of the outputs that it found late in all their windows. */
+  readonly late: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By step, the cells that the log gave. */
+  readonly cells: ReadonlyMap<string, readonly OracleCell[]>;
+}
+
+export interface OracleNumbers {
+  readonly sent: number;
+  readonly counted: number;
+  readonly filtered: number;
+  readonly late: number;
+  readonly rejected: number;
+}
+
+export interface OracleResult {
+  /** Final rows by view, window start and key. */
+  readonly rows: readonly PrintedRow[];
+  readonly numbers: OracleNumbers;
+}
+
+/**
+ * The right answer, computed naively from all records at once, apart from the engine: what every host, batch and fault must lead
+ * to. Without a verdict no record is late; with one, the windows are the verdict's and the values still the records' own.
+ */
+export function oracle(pipeline: Pipeline, records: readonly OracleRecord[], verdict?: Verdict): OracleResult {
+  const evaluation = evaluate(pipeline, records);
+  const rows = stepsOf(pipeline.plan).flatMap((step) => {
+    const cells = verdict === undefined ? cellsOf(step, evaluation) : (verdict.cells.get(step.id) ?? []);
+    return rowsOf(pipeline, step, cells, evaluation);
+  });
+  return { rows, numbers: numbersOf(pipeline, evaluation, verdict) };
+}
+
+/** Decodes, validates, filters, maps and keys every record through the pipeline's own callbacks. */
+export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): Evaluation {
+  const outputs = new Map<string, OracleOutput>();
+  const rejections: OracleRejection[] = [];
+  let sent = 0;
+  let filtered = 0;
+  for (const record of records) {
+    const recordId = `${record.source}/${record.origin}/${record.sequence}`;
+    const text = typeof record.data === 'string' ? record.data : readUtf8(record.data);
+    if (text === undefined) {
+      sent += 1;
+      rejections.push({ id: `${recordId}/0`, reason: 'undecodable' });
+      continue;
+    }
+    for (const [index, line] of text.split(/\r?\n|\r$/).entries()) {
+      if (line === '') continue;
+      const taken = takeLine(pipeline, record.source, line);
+      if (taken === undefined) continue;
+      sent += 1;
+      if (typeof taken === 'string') {
+        rejections.push({ id: `${recordId}/${index}`, reason: taken });
+        continue;
+      }
+      if (taken.length === 0) filtered += 1;
+      for (const [at, output] of taken.entries()) {
+        const id = `${recordId}/${index * 1_000_000 + at}`;
+        outputs.set(id, { ...output, id, recordId: `${recordId}/${index}` });
+      }
+    }
+  }
+  return { outputs, rejections, sent, filtered };
+}
+
+type Fresh = Omit<OracleOutput, 'id' | 'recordId'>;
+
+/** One line's outputs, the reason why it is rejected, or undefined when it holds no record. */
+function takeLine(
+  pipeline: Pipeline,
+  source: string,
+  line: string,
+): readonly Fresh[] | OracleRejection['reason'] | undefined {
+  const binding = pipeline.bindings.get(source);
+  if (binding?.op !== 'source') throw new Error(`the pipeline has no source ${source}`);
+  let decoded: unknown;
+  try {
+    const decoder =
+      binding.decoders.length === 1 ? binding.decoders[0] : binding.decoders.find((one) => one.recognises(line));
+    if (decoder === undefined) return 'undecodable';
+    decoded = decoder.decodeLine(line);
+  } catch {
+    return 'undecodable';
+  }
+  if (decoded === undefined) return undefined;
+  try {
+    const result = binding.schema['~standard'].validate(decoded);
+    if ('then' in result) throw new Error('an asynchronous schema');
+    if (result.issues !== undefined) return 'invalid';
+    const timeMs = Number(binding.timestamp(result.value));
+    // The years 1 to 9999.
+    if (!(timeMs >= Date.parse('0001-01-01T00:00:00.000Z') && timeMs <= Date.parse('9999-12-31T23:59:59.999Z')))
+      return 'invalid';
+    const found: Fresh[] = [];
+    const usable = walk(pipeline, source, result.value, Math.floor(timeMs), found);
+    return usable ? found : 'invalid';
+  } catch {
+    return 'threw';
+  }
+}
+
+/** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
+function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
+  const children = pipeline.plan.nodes.filter(
+    (child) => child.op !== 'source' && child.op !== 'aggregate' && child.input === node,
+  );
+  // Part by part through all branches, so a flatMap's second output stands behind everything of its first.
+  return children.every((child) => {
+    const binding = pipeline.bindings.get(child.id) as Binding;
+    switch (binding.op) {
+      case 'filter':
+        return binding.call(value) ? walk(pipeline, child.id, value, timeMs, found) : true;
+      case 'map':
+        return walk(pipeline, child.id, binding.call(value), timeMs, found);
+      case 'flatMap':
+        return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
+      case 'key': {
+        const key = keyOf(binding.call(value));
+        if (key === undefined || !isUsable(pipeline, child, value)) return false;
+        found.push({ route: child.id, key, timeMs, value });
+        return true;
+      }
+      default:
+        return true;
+    }
+  });
+}
+
+function keyOf(columns: KeyShape): string | undefined {
+  try {
+    return encodeKey(columns);
+  } catch {
+    return undefined;
+  }
+}
+
+function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown): boolean {
+  return stepsOf(pipeline.plan)
+    .filter((step) => step.input === route.id)
+    .every((step) =>
+      Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined),
+    );
+}
+
+function aggregatesOf(pipeline: Pipeline, step: StepPlan): Readonly<Record<string, AnyAggregator<unknown>>> {
+  const binding = pipeline.bindings.get(step.id);
+  if (binding?.op !== 'aggregate') throw new Error(`the pipeline has no step ${step.id}`);
+  return binding.aggregates;
+}
+
+/** All windows of a step when nothing is late. */
+function cellsOf(step: StepPlan, evaluation: Evaluation): readonly OracleCell[] {
+  const byKey = new Map<string, OracleOutput[]>();
+  for (const output of evaluation.outputs.values()) {
+    if (output.route === step.input) byKey.set(output.key, [...(byKey.get(output.key) ?? []), output]);
+  }
+  return [...byKey].flatMap(([key, outputs]) => {
+    const { window } = step;
+    const ranges = window.kind === 'session' ? sessionsOf(outputs, window.gapMs) : alignedOf(step, outputs);
+    return ranges.map(([startMs, endMs]) => ({
+      key,
+      startMs,
+      endMs,
+      outputIds: outputs.filter(({ timeMs }) => timeMs >= startMs && timeMs < endMs).map((output) => output.id),
+    }));
+  });
+}
+
+type Range = readonly [startMs: number, endMs: number];
+
+/** [first, last + gap) of each run of records with neighbours at most `gap` apart: windows that touch are one. */
+function sessionsOf(outputs: readonly OracleOutput[], gapMs: number): readonly Range[] {
+  const times = outputs.map((output) => output.timeMs).sort((a, b) => a - b);
+  const ranges: [number, number][] = [];
+  for (const timeMs of times) {
+    const last = ranges.at(-1);
+    if (last !== undefined && timeMs <= last[1]) last[1] = timeMs + gapMs;
+    else ranges.push([timeMs, timeMs + gapMs]);
+  }
+  return ranges;
+}
+
+function alignedOf(step: StepPlan, outputs: readonly OracleOutput[]): readonly Range[] {
+  const ranges = new Map<number, Range>();
+  for (const { timeMs } of outputs) for (const range of windowsAt(step, timeMs)) ranges.set(range[0], range);
+  return [...ranges.values()];
+}
+
+/** The tumbling or sliding windows that hold a time, found by asking every candidate. */
+export function windowsAt(step: StepPlan, timeMs: number): readonly Range[] {
+  const { window } = step;
+  if (window.kind === 'session') throw new Error('sessions are not aligned');
+  const slideMs = window.kind === 'sliding' ? window.slideMs : window.sizeMs;
+  const found: Range[] = [];
+  for (let index = Math.floor((timeMs - window.sizeMs) / slideMs); index * slideMs <= timeMs; index += 1) {
+    const startMs = index * slideMs;
+    // -0 is 0.
+    if (timeMs < startMs + window.sizeMs) found.push([startMs + 0, startMs + window.sizeMs]);
+  }
+  return found;
+}
+
+/** Folds each cell, adds the derived columns and sorts. */
+function rowsOf(
+  pipeline: Pipeline,
+  step: StepPlan,
+  cells: readonly OracleCell[],
+  evaluation: Evaluation,
+): readonly PrintedRow[] {
+  const aggregates = aggregatesOf(pipeline, step);
+  const folded = cells.map((cell) => ({ cell, columns: fold(aggregates, cell.outputIds, evaluation) }));
+  const totals = new Map<number, Readonly<Record<string, unknown>>>();
+  for (const { cell } of folded) {
+    if (totals.has(cell.startMs)) continue;
+    const inWindow = cells.filter((other) => other.startMs === cell.startMs).flatMap((other) => other.outputIds);
+    totals.set(cell.startMs, fold(aggregates, inWindow, evaluation));
+  }
+  return folded
+    .sort((a, b) => a.cell.startMs - b.cell.startMs || (a.cell.key < b.cell.key ? -1 : a.cell.key > b.cell.key ? 1 : 0))
+    .map(({ cell, columns }) => ({
+      view: step.id,
+      windowStart: new Date(cell.startMs).toISOString(),
+      windowEnd: new Date(cell.endMs).toISOString(),
+      final: true,
+      ...decodeKey(cell.key),
+      ...columns,
+      ...derive(step, columns, totals.get(cell.startMs) ?? {}, cell.endMs - cell.startMs),
+    }));
+}
+
+function fold(
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+  outputIds: readonly string[],
+  evaluation: Evaluation,
+): Readonly<Record<string, unknown>> {
+  const columns: Record<string, unknown> = {};
+  for (const [name, aggregator] of Object.entries(aggregates)) {
+    let accumulator: unknown = aggregator.create();
+    for (const id of outputIds) {
+      const output = evaluation.outputs.get(id);
+      if (output === undefined) throw new Error(`the log holds output ${id}, which no record gave`);
+      accumulator = aggregator.add(accumulator, aggregator.select(output.value));
+    }
+    columns[name] = aggregator.result(accumulator);
+  }
+  return columns;
+}
+
+/** What nothing was counted of has no share, no ratio and no rate: 0. */
+function derive(
+  step: StepPlan,
+  columns: Readonly<Record<string, unknown>>,
+  totals: Readonly<Record<string, unknown>>,
+  windowMs: number,
+): Readonly<Record<string, number>> {
+  const derived: Record<string, number> = {};
+  for (const [name, { kind, columns: inputs }] of Object.entries(step.derived)) {
+    const first = Number(columns[inputs[0] as string]);
+    const divisor =
+      kind === 'share-of-total'
+        ? Number(totals[inputs[0] as string])
+        : kind === 'ratio'
+          ? Number(columns[inputs[1] as string])
+          : windowMs / 1_000;
+    derived[name] = divisor === 0 ? 0 : first / divisor;
+  }
+  return derived;
+}
+
+function numbersOf(pipeline: Pipeline, evaluation: Evaluation, verdict: Verdict | undefined): OracleNumbers {
+  const steps = stepsOf(pipeline.plan);
+  const wanted = new Set<string>();
+  const counted = new Set<string>();
+  for (const output of evaluation.outputs.values()) {
+    wanted.add(output.recordId);
+    const taken = steps.some(
+      (step) => step.input === output.route && verdict?.late.get(step.id)?.has(output.id) !== true,
+    );
+    if (taken) counted.add(output.recordId);
+  }
+  return {
+    sent: evaluation.sent,
+    counted: counted.size,
+    filtered: evaluation.filtered,
+    late: wanted.size - counted.size,
+    rejected: evaluation.rejections.length,
+  };
+}
+
+function readUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The names of the sources that an oracle's records may have. */
+export function sourceNames(pipeline: Pipeline): readonly string[] {
+  return sourcesOf(pipeline.plan).map((source) => source.id);
+}

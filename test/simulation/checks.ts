@@ -1,0 +1,101 @@
+import { stepsOf } from '#shared/pipeline/plan.ts';
+import { decodeBlock } from '#shared/runtime/block-codec.ts';
+import { createReader } from '#shared/runtime/read.ts';
+import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
+import { logOracle } from '#shared/testing/log-oracle.ts';
+import { type Evaluation, evaluate, type OracleRecord, oracle, type Verdict } from '#shared/testing/oracle.ts';
+import { logsOf, nameOfRow, type WorldEnd } from './world.ts';
+
+/** What is wrong at the end of a seed; empty when it is exact. */
+export async function check(end: WorldEnd): Promise<readonly string[]> {
+  if (end.complaints.length > 0) return end.complaints;
+  if (!end.finished) return [`it did not come to rest in ${end.steps} steps`];
+  const { pipeline } = end.scenario.sim;
+  const records = recordsOf(end);
+  const verdict = verdictOf(end);
+  const right = end.scenario.mayBeLate ? oracle(pipeline, records, verdict) : oracle(pipeline, records);
+  const reader = createReader({ pipeline, state: end.state, results: end.results });
+  const wrong: string[] = [];
+
+  const rows = (
+    await Promise.all(
+      stepsOf(pipeline.plan).map((step) =>
+        reader.rows({ view: step.id, fromMs: Number.MIN_SAFE_INTEGER, toMs: Number.MAX_SAFE_INTEGER }),
+      ),
+    )
+  ).flat();
+  compareRows(
+    right.rows.map((row) => JSON.stringify(row)),
+    rows.map((row) => JSON.stringify(row)),
+    wrong,
+  );
+
+  const last = new Map(rows.map((row) => [nameOfRow(row), JSON.stringify(row)]));
+  for (const [name, text] of end.seenFinal) {
+    if (last.get(name) !== text)
+      wrong.push(`a reader was shown as final ${text}, and in the end it is ${last.get(name) ?? 'gone'}`);
+  }
+
+  const { sent, counted, filtered, late, rejected, steps } = await reader.counts();
+  const numbers = { sent, counted, filtered, late, rejected };
+  if (JSON.stringify(numbers) !== JSON.stringify(right.numbers)) {
+    wrong.push(`the numbers are ${JSON.stringify(numbers)} and should be ${JSON.stringify(right.numbers)}`);
+  }
+  if (sent !== counted + filtered + late + rejected)
+    wrong.push(`sent ${sent} is not counted ${counted} + filtered ${filtered} + late ${late} + rejected ${rejected}`);
+
+  const evaluation = evaluate(pipeline, records);
+  for (const step of stepsOf(pipeline.plan)) {
+    const lateIds = verdict.late.get(step.id) ?? new Set();
+    if (!end.scenario.mayBeLate && lateIds.size > 0)
+      wrong.push(`step ${step.id} found ${[...lateIds].join(', ')} late, where nothing is`);
+    if ((steps[step.id]?.late ?? 0) !== lateIds.size)
+      wrong.push(`step ${step.id} counted ${steps[step.id]?.late ?? 0} late outputs, and the logs say ${lateIds.size}`);
+  }
+  checkLetters(end, evaluation, verdict, wrong);
+  return wrong;
+}
+
+function compareRows(right: readonly string[], found: readonly string[], wrong: string[]): void {
+  const rightRows = new Set(right);
+  const foundRows = new Set(found);
+  for (const row of right) if (!foundRows.has(row)) wrong.push(`missing row ${row}`);
+  for (const row of found) if (!rightRows.has(row)) wrong.push(`wrong row   ${row}`);
+  if (wrong.length === 0 && right.join('\n') !== found.join('\n'))
+    wrong.push('the rows are right, and in another order');
+}
+
+/** Every record that was late or rejected is in the dead letters, with its reason and position, and nothing else is. */
+function checkLetters(end: WorldEnd, evaluation: Evaluation, verdict: Verdict, wrong: string[]): void {
+  const right = new Set(evaluation.rejections.map(({ id, reason }) => `${id} ${reason}`));
+  for (const [step, ids] of verdict.late) for (const id of ids) right.add(`${id} late in ${step}`);
+  const found = new Set(
+    end.letters.flatMap(({ source, origin, sequence, sub, reason, steps }) => {
+      const position = `${source}/${origin}/${sequence}/${sub}`;
+      return reason === 'late' ? (steps ?? []).map((step) => `${position} late in ${step}`) : [`${position} ${reason}`];
+    }),
+  );
+  for (const letter of right) if (!found.has(letter)) wrong.push(`no dead letter for ${letter}`);
+  for (const letter of found) if (!right.has(letter)) wrong.push(`a dead letter for ${letter}, which is not so`);
+}
+
+function recordsOf(end: WorldEnd): readonly OracleRecord[] {
+  return [...end.rawStreams].flatMap(([source, stream]) =>
+    stream.shards.flatMap((shard) =>
+      shard.records
+        .filter((record) => record.partitionKey !== watermarkPartitionKey)
+        .map((record) => ({ source, origin: shard.shardId, sequence: record.sequence, data: record.bytes })),
+    ),
+  );
+}
+
+function verdictOf(end: WorldEnd): Verdict {
+  const { pipeline } = end.scenario.sim;
+  const logs = new Map(
+    [...logsOf(end.exchange, pipeline.plan.slots)].map(([slot, log]) => [
+      slot,
+      log.map(({ record, position }) => ({ block: decodeBlock(record.bytes, position), arrivalMs: record.arrivalMs })),
+    ]),
+  );
+  return logOracle(pipeline, logs);
+}

@@ -1,0 +1,208 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { Aggregator } from '#shared/pipeline/aggregator.ts';
+import {
+  type AnyOutput,
+  count,
+  dynamodb,
+  hours,
+  milliseconds,
+  type Pipeline,
+  pipeline,
+  rate,
+  ratio,
+  seconds,
+  session,
+  shareOfTotal,
+  sliding,
+  stream,
+  sum,
+  tumbling,
+} from '#shared/pipeline/index.ts';
+
+/** The records of the simulation. */
+export interface SimValue {
+  readonly id: number;
+  readonly at: number;
+  readonly key: string;
+  readonly amount: number;
+  readonly tags: readonly string[];
+  /** The callback that throws on this record. */
+  readonly throws?: string;
+}
+
+export const outOfOrdernessMs = 3_000;
+export const idleAfterMs = 60_000;
+
+/** A pipeline that seeds draw from, with what the workload must know of it. */
+export interface SimPipeline {
+  readonly pipeline: Pipeline;
+  readonly sources: readonly string[];
+  readonly hasIdle: boolean;
+}
+
+/** Written by hand, since a schema library would take most of a seed's time. */
+const schema: StandardSchemaV1<SimValue, SimValue> = {
+  '~standard': {
+    version: 1,
+    vendor: 'simulation',
+    validate: (value) => {
+      const { id, at, key, tags } = value as Partial<SimValue>;
+      if (typeof id === 'number' && typeof at === 'number' && typeof key === 'string' && Array.isArray(tags))
+        return { value: value as SimValue };
+      return { issues: [{ message: 'not a record of the simulation' }] };
+    },
+  },
+};
+
+/** Which records, by their ids: what was lost or counted twice shows itself. */
+const ids: Aggregator<SimValue, number, number[], string> = {
+  kind: 'ids',
+  config: {},
+  select: (record) => record.id,
+  create: () => [],
+  add: (accumulator, id) => {
+    accumulator.push(id);
+    return accumulator;
+  },
+  merge: (into, from) => {
+    into.push(...from);
+    return into;
+  },
+  result: (accumulator) => [...accumulator].sort((a, b) => a - b).join(','),
+  encode: (accumulator) => [...accumulator],
+  decode: (encoded) => [...(encoded as readonly number[])],
+};
+
+const columns = { ids, requests: count<SimValue>(), total: sum((record: SimValue) => record.amount) };
+const shares = { share: shareOfTotal('total'), mean: ratio('total', 'requests'), perSecond: rate('requests') } as const;
+const sink = dynamodb({ ttl: hours(1) });
+
+function trip(record: SimValue, callback: string): void {
+  if (record.throws === callback) throw new Error(`record ${record.id} breaks ${callback}`);
+}
+
+function records(name: string, withIdle: boolean) {
+  return stream(name, {
+    schema,
+    timestamp: (record) => record.at,
+    outOfOrderness: milliseconds(outOfOrdernessMs),
+    ...(withIdle ? { idleAfter: milliseconds(idleAfterMs) } : {}),
+  });
+}
+
+function kept(source: ReturnType<typeof records>) {
+  return source
+    .filter((record) => {
+      trip(record, 'filter');
+      return record.amount !== 13;
+    })
+    .map((record) => {
+      trip(record, 'map');
+      return { ...record, amount: record.amount * 2 };
+    });
+}
+
+function byKey(source: ReturnType<typeof records>) {
+  return kept(source).keyBy((record) => {
+    trip(record, 'key');
+    return { key: record.key };
+  });
+}
+
+function byTag(source: ReturnType<typeof records>) {
+  return source
+    .flatMap((record) => {
+      trip(record, 'flatMap');
+      return record.tags.map((tag, index) => ({ ...record, id: record.id * 10 + index, key: tag }));
+    })
+    .keyBy((record) => ({ tag: record.key, odd: record.amount % 2 === 1 }));
+}
+
+type Keyed = ReturnType<typeof byKey>;
+type Tagged = ReturnType<typeof byTag>;
+
+const onLambda = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
+  keyed
+    .window(tumbling(seconds(10)), { allowedLateness: seconds(lateness), refresh: milliseconds(1) })
+    .aggregate(name, columns)
+    .derive(shares)
+    .to(sink);
+const onWorker = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
+  keyed
+    .window(tumbling(seconds(10)), { allowedLateness: seconds(lateness), refresh: seconds(1), placement: 'fargate' })
+    .aggregate(name, columns)
+    .derive(shares)
+    .to(sink);
+const hopping = (name: string, keyed: Keyed): AnyOutput =>
+  keyed
+    .window(sliding(seconds(15), { every: seconds(10) }), { allowedLateness: seconds(1), refresh: seconds(2) })
+    .aggregate(name, columns)
+    .derive(shares)
+    .to(sink);
+const finelySliding = (name: string, keyed: Keyed): AnyOutput =>
+  keyed
+    .window(sliding(seconds(10), { every: seconds(1) }), { allowedLateness: seconds(0), refresh: seconds(5) })
+    .aggregate(name, { ids, total: columns.total })
+    .derive({ share: shareOfTotal('total') })
+    .to(sink);
+const sessions = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
+  keyed
+    .window(session({ gap: seconds(4) }), { allowedLateness: seconds(lateness) })
+    .aggregate(name, columns)
+    .to(sink);
+const tagged = (name: string, keyed: Tagged, placement: 'lambda' | 'fargate'): AnyOutput =>
+  keyed
+    .window(tumbling(seconds(5)), { allowedLateness: seconds(0), refresh: milliseconds(1), placement })
+    .aggregate(name, { ids, requests: columns.requests })
+    .to(sink);
+
+function define(
+  id: string,
+  build: (withIdle: boolean) => { readonly outputs: readonly AnyOutput[]; readonly sources: readonly string[] },
+): readonly SimPipeline[] {
+  return [1, 2, 4].flatMap((slots) =>
+    [false, true].map((hasIdle) => {
+      const { outputs, sources } = build(hasIdle);
+      // Two key groups a slot, so that a window of a slot is several state items.
+      const options = { slots, expectedKeys: slots * 32 };
+      return { pipeline: pipeline(id, outputs, options), sources, hasIdle };
+    }),
+  );
+}
+
+/** Made once: a pipeline is immutable, so all seeds share it. */
+export const simPipelines: readonly SimPipeline[] = [
+  ...define('lambda', (withIdle) => ({
+    outputs: [onLambda('tumbling', byKey(records('a', withIdle)), 1)],
+    sources: ['a'],
+  })),
+  ...define('both', (withIdle) => {
+    const keyed = byKey(records('a', withIdle));
+    return { outputs: [onLambda('on-lambda', keyed, 0), onWorker('on-worker', keyed, 0)], sources: ['a'] };
+  }),
+  ...define('windows', (withIdle) => {
+    const keyed = byKey(records('a', withIdle));
+    return {
+      outputs: [hopping('hopping', keyed), finelySliding('sliding', keyed), sessions('sessions', keyed, 1)],
+      sources: ['a'],
+    };
+  }),
+  ...define('tags', (withIdle) => {
+    const source = records('a', withIdle);
+    return {
+      outputs: [tagged('tags', byTag(source), 'lambda'), tagged('tags-on-worker', byTag(source), 'fargate')],
+      sources: ['a'],
+    };
+  }),
+  ...define('sources', (withIdle) => ({
+    outputs: [
+      onLambda('first', byKey(records('a', withIdle)), 0),
+      sessions('second', byKey(records('b', withIdle)), 0),
+    ],
+    sources: ['a', 'b'],
+  })),
+  ...define('worker', (withIdle) => {
+    const keyed = byKey(records('a', withIdle));
+    return { outputs: [onWorker('tumbling', keyed, 1), sessions('sessions', keyed, 0)], sources: ['a'] };
+  }),
+];

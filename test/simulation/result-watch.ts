@@ -1,0 +1,67 @@
+import type { ResultStore } from '#shared/ports/result-store.ts';
+import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
+
+interface Seen {
+  readonly order: string;
+  readonly final: boolean;
+  readonly text: string;
+  readonly ids: readonly string[];
+}
+
+/** Looks at every stored row after every write: none goes backwards, none changes once it is final. */
+export class ResultWatch {
+  readonly #store: ResultStore;
+  readonly #complain: (complaint: string) => void;
+  readonly #seen = new Map<string, Seen>();
+
+  /** `store` is what is looked at; what the hosts write to may be broken. */
+  constructor(store: ResultStore, complain: (complaint: string) => void) {
+    this.#store = store;
+    this.#complain = complain;
+  }
+
+  over(given: ResultStore): ResultStore {
+    return {
+      ...given,
+      writeRows: async (rows) => {
+        const outcome = await given.writeRows(rows);
+        for (const { view, key, windowStartMs } of rows) {
+          const row = await this.#store.readRow(view, key, windowStartMs);
+          if (row !== undefined) this.#look(`row ${view} ${key} ${windowStartMs}`, row);
+        }
+        return outcome;
+      },
+      writeTotals: async (totals) => {
+        const outcome = await given.writeTotals(totals);
+        for (const { view, slot, windowStartMs } of totals) {
+          const total = (await this.#store.readTotals(view, windowStartMs)).find((partial) => partial.slot === slot);
+          if (total !== undefined) this.#look(`total ${view} slot ${slot} ${windowStartMs}`, total);
+        }
+        return outcome;
+      },
+    };
+  }
+
+  #look(name: string, stored: Row | TotalPartial): void {
+    const now: Seen = {
+      order: rowOrder(stored),
+      final: stored.final,
+      text: JSON.stringify([stored.windowEndMs, stored.columns]),
+      ids: idsOf(stored.columns),
+    };
+    const before = this.#seen.get(name);
+    if (before !== undefined) {
+      if (before.final && (!now.final || before.text !== now.text))
+        this.#complain(`${name} was final and changed: ${before.text} became ${now.text}`);
+      if (now.order < before.order) this.#complain(`${name} went back from ${before.order} to ${now.order}`);
+      if (!before.ids.every((id) => now.ids.includes(id)))
+        this.#complain(`${name} lost records: ${before.text} became ${now.text}`);
+    }
+    this.#seen.set(name, now);
+  }
+}
+
+/** The column that names the records; a total keeps only what is shared. */
+function idsOf({ ids }: Readonly<Record<string, unknown>>): readonly string[] {
+  return typeof ids === 'string' && ids !== '' ? ids.split(',') : [];
+}

@@ -1,0 +1,159 @@
+import { outOfOrdernessMs, type SimPipeline, type SimValue, simPipelines } from './pipelines.ts';
+import { createRandom, type Random } from './random.ts';
+
+/** What the world does, in this order, while everything else goes on. */
+export type Action =
+  | {
+      readonly kind: 'put';
+      readonly source: string;
+      readonly at: number;
+      readonly data: string | Uint8Array;
+      readonly label: string;
+    }
+  | { readonly kind: 'promise'; readonly source: string; readonly shard: number; readonly watermarkMs: number }
+  | { readonly kind: 'reshard'; readonly stream: string; readonly op: 'split' | 'merge'; readonly shard: number }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'wait'; readonly ms: number };
+
+export const faultKinds = [
+  'crash-before',
+  'crash-after',
+  'lost-response',
+  'refused',
+  'zombie',
+  'put-refused',
+  'put-doubled',
+  'put-delayed',
+  'put-throttled',
+  'redelivery',
+  'rewind',
+  'rival-worker',
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** One seed's world: all that chance decides before the first step. */
+export interface Scenario {
+  readonly seed: number;
+  readonly sim: SimPipeline;
+  /** Whether records may come late; then the logs decide what is right. */
+  readonly mayBeLate: boolean;
+  readonly rawShards: number;
+  readonly exchangeShards: number;
+  readonly outputsPerChunkMax: number;
+  readonly batchRecordsMax: number;
+  readonly stepMsMax: number;
+  readonly checkpointEveryMs: number;
+  /** How eagerly the actions are done, against the rest of the world: low drains as it goes, high builds a backlog. */
+  readonly haste: number;
+  readonly rates: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly faultsMax: number;
+  readonly actions: readonly Action[];
+}
+
+/** Leads the generator to where a rule matters. */
+export interface Bias {
+  readonly pipelines?: readonly string[];
+  readonly slots?: readonly number[];
+  readonly idle?: boolean;
+  readonly late?: boolean;
+  readonly faults?: Readonly<Partial<Record<FaultKind, number>>>;
+  /** At least so many reshards of each stream. */
+  readonly rawReshards?: number;
+  readonly exchangeReshards?: number;
+  readonly outputsPerChunkMax?: number;
+}
+
+/** The exchange's name among the streams; the raw ones have their source's. */
+export const exchangeName = 'exchange';
+export const startMs = Date.UTC(2026, 0, 1);
+
+export function createScenario(seed: number, bias: Bias = {}): Scenario {
+  const random = createRandom(seed, 'workload');
+  const candidates = simPipelines.filter(
+    ({ pipeline, hasIdle }) =>
+      (bias.pipelines?.includes(pipeline.id) ?? true) &&
+      (bias.slots?.includes(pipeline.plan.slots) ?? true) &&
+      hasIdle === (bias.idle ?? hasIdle),
+  );
+  let sim = random.pick(candidates);
+  // Idle shards make lateness a matter of timing, so they are the rarer half.
+  if (sim.hasIdle && bias.idle === undefined && random.chance(0.5))
+    sim = random.pick(candidates.filter((one) => !one.hasIdle));
+  const mayBeLate = bias.late ?? (sim.hasIdle || random.chance(0.3));
+  const harsh = random.pick([0, 0.01, 0.03, 0.08]);
+  const rates: Partial<Record<FaultKind, number>> = {};
+  for (const kind of faultKinds) if (random.chance(0.6)) rates[kind] = harsh * random.pick([0.3, 1, 2]);
+  return {
+    seed,
+    sim,
+    mayBeLate,
+    rawShards: random.between(1, 3),
+    exchangeShards: random.between(1, Math.min(3, sim.pipeline.plan.slots + 1)),
+    outputsPerChunkMax: bias.outputsPerChunkMax ?? random.pick([1, 2, 3, 5, 50]),
+    batchRecordsMax: random.pick([1, 3, 8, 20]),
+    stepMsMax: random.pick([0, 5, 40, sim.hasIdle ? 2_000 : 300]),
+    checkpointEveryMs: random.pick([1, 300, 3_000]),
+    haste: random.pick([0.2, 1, 5]),
+    rates: { ...rates, ...bias.faults },
+    faultsMax: random.pick([5, 20, 60]),
+    actions: createActions(random, sim, mayBeLate, bias),
+  };
+}
+
+function createActions(random: Random, sim: SimPipeline, mayBeLate: boolean, bias: Bias): readonly Action[] {
+  const actions: Action[] = [];
+  const recordCount = random.pick([3, 8, 16, 30]);
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].slice(0, random.between(1, 8));
+  // Coarse times meet the edges of windows and sessions.
+  const grainMs = random.pick([1_000, 1_000, 500, 1]);
+  const paceMs = random.pick([200, 1_000, 3_000]);
+  const lateChance = mayBeLate ? random.pick([0.02, 0.1, 0.3]) : 0;
+  const rawReshards = Math.max(bias.rawReshards ?? 0, random.pick([0, 0, 1, 3]));
+  const exchangeReshards = Math.max(bias.exchangeReshards ?? 0, random.pick([0, 0, 1, 3]));
+  let baseMs = startMs + random.below(20_000);
+  for (let id = 1; id <= recordCount; id += 1) {
+    const source = random.pick(sim.sources);
+    baseMs += random.below(paceMs);
+    const lagMs = random.below(outOfOrdernessMs + 1) + (random.chance(lateChance) ? random.below(30_000) : 0);
+    const timeMs = Math.max(
+      Math.floor((baseMs - lagMs) / grainMs) * grainMs,
+      mayBeLate ? 0 : baseMs - outOfOrdernessMs,
+    );
+    const { data, label } = createData(random, { id, timeMs, key: random.pick(keys), keys });
+    actions.push({ kind: 'put', source, at: random.below(1_000_000), data, label });
+    if (random.chance(0.03))
+      actions.push({ kind: 'promise', source, shard: random.below(8), watermarkMs: baseMs - outOfOrdernessMs });
+    if (sim.hasIdle && random.chance(0.15)) actions.push({ kind: 'tick' });
+    if (sim.hasIdle && random.chance(0.1)) actions.push({ kind: 'wait', ms: random.between(5_000, 90_000) });
+  }
+  const insert = (action: Action): void => void actions.splice(random.below(actions.length + 1), 0, action);
+  for (let count = 0; count < rawReshards; count += 1) insert(createReshard(random, random.pick(sim.sources)));
+  for (let count = 0; count < exchangeReshards; count += 1) insert(createReshard(random, exchangeName));
+  return actions;
+}
+
+function createReshard(random: Random, stream: string): Action {
+  return { kind: 'reshard', stream, op: random.chance(0.6) ? 'split' : 'merge', shard: random.below(8) };
+}
+
+/** A raw record of one line or two, or one that cannot be counted. */
+function createData(
+  random: Random,
+  record: { readonly id: number; readonly timeMs: number; readonly key: string; readonly keys: readonly string[] },
+): { readonly data: string | Uint8Array; readonly label: string } {
+  const { id, timeMs, key, keys } = record;
+  if (random.chance(0.02)) return { data: new Uint8Array([0xc3, 0x28, id]), label: `#${id} bytes that are no text` };
+  if (random.chance(0.02)) return { data: `{"id":${id}`, label: `#${id} undecodable` };
+  if (random.chance(0.02)) return { data: JSON.stringify({ id, at: 'soon' }), label: `#${id} invalid` };
+  const tags = Array.from({ length: random.pick([0, 1, 2, 5]) }, () => random.pick(keys));
+  const amount = random.chance(0.1) ? 13 : random.below(100);
+  const throws = random.chance(0.02) ? random.pick(['filter', 'map', 'key', 'flatMap']) : undefined;
+  const value: SimValue = { id, at: timeMs, key, amount, tags, ...(throws === undefined ? {} : { throws }) };
+  const label = `#${id} ${key} at ${(timeMs - startMs) / 1_000}s${throws === undefined ? '' : ` throws in ${throws}`}`;
+  if (!random.chance(0.1)) return { data: JSON.stringify(value), label };
+  const second = { ...value, id: id + 500, key: random.pick(keys) };
+  return {
+    data: `${JSON.stringify(value)}\n\n${JSON.stringify(second)}\n`,
+    label: `${label}, #${second.id} ${second.key}`,
+  };
+}

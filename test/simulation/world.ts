@@ -1,0 +1,649 @@
+import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
+import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
+import type { BlobStore } from '#shared/ports/blob-store.ts';
+import type { Clock } from '#shared/ports/clock.ts';
+import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
+import type { ExchangeReader } from '#shared/ports/exchange-reader.ts';
+import type { ResultStore } from '#shared/ports/result-store.ts';
+import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
+import type { StateStore } from '#shared/ports/state-store.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
+import { createAggregate } from '#shared/runtime/aggregate.ts';
+import { createPreprocess } from '#shared/runtime/preprocess.ts';
+import { createReader } from '#shared/runtime/read.ts';
+import { createTick } from '#shared/runtime/tick.ts';
+import { createWorker } from '#shared/runtime/worker.ts';
+import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { logPosition } from '#shared/schemas/position.ts';
+import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { type InvocationEnd, type MappingFlaws, SimMapping } from './mapping.ts';
+import { createRandom, type Random } from './random.ts';
+import { ResultWatch } from './result-watch.ts';
+import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
+import { type SimRecord, type SimShard, SimStream } from './stream.ts';
+import { type Action, exchangeName, type FaultKind, type Scenario, startMs } from './workload.ts';
+
+/** How the outside world breaks a rule, for the tests that show what the rule is for. */
+export interface Flaws {
+  readonly state?: (store: StateStore, random: Random) => StateStore;
+  readonly results?: (store: ResultStore, random: Random) => ResultStore;
+  readonly exchange?: (exchange: Exchange, random: Random) => Exchange;
+  readonly rawMapping?: MappingFlaws;
+  readonly exchangeMapping?: MappingFlaws;
+}
+
+/** Which faults, by the order in which they came, are left out of a replay. */
+export interface Replay {
+  readonly withoutFaults?: ReadonlySet<number>;
+  readonly withHistory?: boolean;
+  readonly flaws?: Flaws;
+}
+
+/** Everything that stands at the end of a seed, for the checks. */
+export interface WorldEnd {
+  readonly scenario: Scenario;
+  readonly finished: boolean;
+  /** What broke while it ran. */
+  readonly complaints: readonly string[];
+  readonly rawStreams: ReadonlyMap<string, SimStream>;
+  readonly exchange: SimStream;
+  readonly letters: readonly DeadLetter[];
+  /** Rows that a reader was shown as final on the way. */
+  readonly seenFinal: ReadonlyMap<string, string>;
+  readonly state: StateStore;
+  readonly results: ResultStore;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly faultCount: number;
+  readonly steps: number;
+  readonly history: readonly string[];
+}
+
+const stepsMax = 30_000;
+/** Closes every window. */
+const farFutureMs = startMs + 86_400_000;
+
+export async function runWorld(scenario: Scenario, replay: Replay = {}): Promise<WorldEnd> {
+  return new World(scenario, replay).run();
+}
+
+/** A process that runs one task at a time: a warm Lambda environment, or the worker's. */
+interface Host<Handler> {
+  task: Task;
+  readonly handler: Handler;
+}
+
+class World {
+  readonly #scenario: Scenario;
+  readonly #scheduler: Scheduler;
+  readonly #chance: Random;
+  readonly #faultChance: Random;
+  readonly #withoutFaults: ReadonlySet<number>;
+  readonly #faults = new Map<string, number>();
+  #faultCount = 0;
+  readonly #history: string[] = [];
+  readonly #withHistory: boolean;
+  readonly #complaints: string[] = [];
+  readonly #rawStreams: ReadonlyMap<string, SimStream>;
+  readonly #exchange: SimStream;
+  readonly #mappings: readonly SimMapping[];
+  readonly #state = createMemoryStateStore();
+  readonly #results = createMemoryResultStore();
+  /** What the hosts are given: the memory stores, watched, and broken where a rule is to be broken. */
+  readonly #givenState: StateStore;
+  readonly #givenResults: ResultStore;
+  readonly #breakExchange: (exchange: Exchange) => Exchange;
+  readonly #blobs = new Map<string, Uint8Array>();
+  readonly #letters: DeadLetter[] = [];
+  readonly #seenFinal = new Map<string, string>();
+  /** Entries that the network still holds although their sender was told that they failed. */
+  readonly #delayed: ExchangeEntry[] = [];
+  readonly #live = new Set<Task>();
+  readonly #workers = new Map<Task, ReturnType<typeof createWorker>>();
+  readonly #hasWorker: boolean;
+  #nextAction = 0;
+  #taskCount = 0;
+  #promised = false;
+  #stopped = false;
+
+  constructor(scenario: Scenario, replay: Replay) {
+    this.#scenario = scenario;
+    this.#withoutFaults = replay.withoutFaults ?? new Set();
+    this.#withHistory = replay.withHistory ?? false;
+    this.#chance = createRandom(scenario.seed, 'world');
+    this.#faultChance = createRandom(scenario.seed, 'faults');
+    const flawChance = createRandom(scenario.seed, 'flaws');
+    this.#scheduler = new Scheduler(createRandom(scenario.seed, 'schedule'), {
+      startMs,
+      stepMsMax: scenario.stepMsMax,
+    });
+    this.#scheduler.fault = (task, call) => this.#callFault(task, call);
+    this.#scheduler.failure = (call) => new MillraceError('STORE_UNAVAILABLE', `${call} was not answered.`);
+    this.#scheduler.onCrash = (task) => this.#end(task);
+    this.#scheduler.onZombie = (task) => this.#abandon(task);
+    if (this.#withHistory) this.#scheduler.trace = (line) => this.#note(line());
+    const { sim } = scenario;
+    this.#rawStreams = new Map(
+      sim.sources.map((source) => [
+        source,
+        new SimStream(source, scenario.rawShards, createRandom(scenario.seed, source)),
+      ]),
+    );
+    this.#exchange = new SimStream(exchangeName, scenario.exchangeShards, createRandom(scenario.seed, exchangeName));
+    const watch = new ResultWatch(this.#results, (complaint) => this.#complaints.push(complaint));
+    const { flaws = {} } = replay;
+    this.#givenState = flaws.state?.(this.#state, flawChance) ?? this.#state;
+    this.#givenResults = watch.over(flaws.results?.(this.#results, flawChance) ?? this.#results);
+    this.#breakExchange = (exchange) => flaws.exchange?.(exchange, flawChance) ?? exchange;
+    this.#hasWorker = sim.pipeline.plan.nodes.some((node) => node.op === 'aggregate' && node.placement === 'fargate');
+    const hasLambda = sim.pipeline.plan.nodes.some((node) => node.op === 'aggregate' && node.placement === 'lambda');
+    this.#mappings = [
+      ...[...this.#rawStreams.values()].map((stream) => this.#rawMapping(stream, flaws.rawMapping)),
+      ...(hasLambda ? [this.#exchangeMapping(flaws.exchangeMapping)] : []),
+    ];
+  }
+
+  async run(): Promise<WorldEnd> {
+    while (!this.#stopped && this.#scheduler.steps < stepsMax && this.#complaints.length === 0) {
+      const more = await this.#scheduler.step(this.#choices());
+      if (!more && (await this.#advancePhase())) break;
+    }
+    const finished = this.#stopped;
+    return {
+      scenario: this.#scenario,
+      finished,
+      complaints: this.#complaints,
+      rawStreams: this.#rawStreams,
+      exchange: this.#exchange,
+      letters: this.#letters,
+      seenFinal: this.#seenFinal,
+      state: this.#state,
+      results: this.#results,
+      faults: this.#faults,
+      faultCount: this.#faultCount,
+      steps: this.#scheduler.steps,
+      history: this.#history,
+    };
+  }
+
+  #choices(): readonly Choice[] {
+    const { actions, haste } = this.#scenario;
+    const choices: Choice[] = this.#mappings.flatMap((mapping) => mapping.choices());
+    const isOver = this.#nextAction >= actions.length;
+    if (!isOver) choices.push({ weight: haste, act: () => this.#act(actions[this.#nextAction++] as Action) });
+    for (const task of this.#live) {
+      if (task.state === 'parked') choices.push({ weight: isOver ? 0.5 : 0.05, act: () => this.#wake(task) });
+    }
+    if (this.#delayed.length > 0) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land() });
+    if (this.#hasWorker && !this.#stopped) {
+      const running = [...this.#workers.keys()].filter((task) => task.state === 'running').length;
+      if (running === 0) choices.push({ weight: 1, act: () => this.#startWorker() });
+      else if (running === 1 && this.#faultPossible('rival-worker')) {
+        choices.push({ weight: 0.1, act: () => (this.#isFault('rival-worker') ? this.#startWorker() : undefined) });
+      }
+    }
+    if (!isOver) choices.push({ weight: 0.3, act: () => this.#poll() });
+    // Only sleepers are left, and the worker always is one: time to see whether all is done.
+    if (isOver && this.#isDrained()) choices.push({ weight: 3, act: () => void this.#advancePhase() });
+    return choices;
+  }
+
+  /** All records have gone as far as the exchange's readers on Lambda. */
+  #isDrained(): boolean {
+    if (this.#nextAction < this.#scenario.actions.length || this.#delayed.length > 0) return false;
+    for (const task of this.#live) if (!this.#workers.has(task) || task.state === 'parked') return false;
+    return this.#mappings.every((mapping) => mapping.isIdle);
+  }
+
+  /** When all is drained: the promises that close every window, then the end. True when it was the end. */
+  async #advancePhase(): Promise<boolean> {
+    if (!this.#isDrained()) return false;
+    if (!this.#promised) {
+      this.#promised = true;
+      for (const stream of this.#rawStreams.values()) {
+        for (const shard of stream.openShards) this.#promise(stream, shard, farFutureMs);
+      }
+      return false;
+    }
+    if (this.#hasWorker && !(await this.#workerHasCaughtUp())) return false;
+    if (this.#workers.size === 0) this.#stopped = true;
+    for (const worker of this.#workers.values()) void worker.stop().catch(() => undefined);
+    return this.#stopped;
+  }
+
+  /** The snapshot of every slot stands at the last block of its log or behind it. */
+  async #workerHasCaughtUp(): Promise<boolean> {
+    for (const [slot, log] of logsOf(this.#exchange, this.#scenario.sim.pipeline.plan.slots)) {
+      const last = log.at(-1);
+      const checkpoint = await this.#state.readCheckpoint('window', slot);
+      if (last !== undefined && (checkpoint === undefined || checkpoint.position < last.position)) return false;
+    }
+    return true;
+  }
+
+  #act(action: Action): void {
+    if (this.#withHistory) this.#note(describe(action));
+    switch (action.kind) {
+      case 'put': {
+        const stream = this.#rawStreams.get(action.source) as SimStream;
+        const hashKey = (2n ** 128n * BigInt(action.at)) / 1_000_000n;
+        const bytes = typeof action.data === 'string' ? encoder.encode(action.data) : action.data;
+        stream.put(hashKey, { partitionKey: 'p', bytes, arrivalMs: this.#scheduler.nowMs });
+        return;
+      }
+      case 'promise': {
+        const stream = this.#rawStreams.get(action.source) as SimStream;
+        this.#promise(
+          stream,
+          stream.openShards[action.shard % stream.openShards.length] as SimShard,
+          action.watermarkMs,
+        );
+        return;
+      }
+      case 'reshard': {
+        const stream =
+          action.stream === exchangeName ? this.#exchange : (this.#rawStreams.get(action.stream) as SimStream);
+        const shard = stream.openShards[action.shard % stream.openShards.length] as SimShard;
+        this.#count(`${action.op}-${action.stream === exchangeName ? 'exchange' : 'raw'}`);
+        stream[action.op](shard);
+        return;
+      }
+      case 'tick':
+        this.#tick();
+        return;
+      case 'wait':
+        this.#scheduler.nowMs += action.ms;
+        return;
+    }
+  }
+
+  #promise(stream: SimStream, shard: SimShard, watermarkMs: number): void {
+    const bytes = encoder.encode(JSON.stringify({ watermark: watermarkMs }));
+    stream.putInto(shard, { partitionKey: watermarkPartitionKey, bytes, arrivalMs: this.#scheduler.nowMs });
+  }
+
+  #rawMapping(stream: SimStream, flaws: MappingFlaws | undefined): SimMapping {
+    const { sim, outputsPerChunkMax } = this.#scenario;
+    const idle: Host<ReturnType<typeof createPreprocess>>[] = [];
+    return this.#mapping(stream, flaws, `preprocess ${stream.name}`, idle, (host) =>
+      createPreprocess({
+        pipeline: sim.pipeline,
+        source: stream.name,
+        exchange: this.#exchangePort(host),
+        directory: this.#directoryPort(host, stream),
+        state: this.#statePort(host),
+        deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
+        clock: this.#clockPort(host),
+        telemetry,
+        limits: { outputsPerChunkMax, blockBytesMax: 1_000_000 },
+      }),
+    );
+  }
+
+  #exchangeMapping(flaws: MappingFlaws | undefined): SimMapping {
+    const idle: Host<ReturnType<typeof createAggregate>>[] = [];
+    return this.#mapping(this.#exchange, flaws, 'aggregate', idle, (host) =>
+      createAggregate({
+        pipeline: this.#scenario.sim.pipeline,
+        state: this.#statePort(host),
+        results: this.#resultsPort(host),
+        deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
+        directory: this.#directoryPort(host, this.#exchange),
+        clock: this.#clockPort(host),
+        telemetry,
+      }),
+    );
+  }
+
+  #mapping<
+    Handler extends { process: (batch: { shardId: string; records: readonly SimRecord[] }) => Promise<unknown> },
+  >(
+    stream: SimStream,
+    flaws: MappingFlaws | undefined,
+    name: string,
+    idle: Host<Handler>[],
+    create: (host: { task: Task }) => Handler,
+  ): SimMapping {
+    const invoke = (shardId: string, records: readonly SimRecord[], done: (end: InvocationEnd) => void): Task => {
+      const task = this.#newTask(`${name} ${shardId}`);
+      this.#note(`deliver to ${task.name}: ${records.map((record) => record.sequence).join(' ')}`);
+      const host = idle.pop() ?? this.#newHost(task, create);
+      host.task = task;
+      host.handler.process({ shardId, records }).then(
+        (response) => {
+          const isOurs = task.state === 'running';
+          this.#note(`${task.name} ends${isOurs ? '' : ', too late'}`);
+          this.#finish(task);
+          idle.push(host);
+          const { failedFrom } = (response ?? {}) as { readonly failedFrom?: string };
+          done(failedFrom === undefined ? { kind: 'ok' } : { kind: 'ok', failedFrom });
+        },
+        (error: unknown) => {
+          this.#note(`${task.name} fails: ${String(error)}`);
+          this.#complainOfBug(error);
+          this.#finish(task);
+          idle.push(host);
+          done({ kind: 'failed' });
+        },
+      );
+      return task;
+    };
+    return new SimMapping({
+      stream,
+      random: createRandom(this.#scenario.seed, `mapping ${stream.name}`),
+      batchRecordsMax: this.#scenario.batchRecordsMax,
+      invoke,
+      faults: (kind) => this.#isFault(kind),
+      ...(flaws === undefined ? {} : { flaws }),
+    });
+  }
+
+  #newHost<Handler>(task: Task, create: (host: { task: Task }) => Handler): Host<Handler> {
+    // The ports ask for the host's task at each call, since a warm host runs many.
+    const cell = { task };
+    const handler = create(cell);
+    return Object.assign(cell, { handler });
+  }
+
+  #startWorker(): void {
+    const task = this.#newTask('worker');
+    const host = { task };
+    const worker = createWorker({
+      pipeline: this.#scenario.sim.pipeline,
+      reader: this.#readerPort(host),
+      state: this.#statePort(host),
+      results: this.#resultsPort(host),
+      blobs: this.#blobsPort(host),
+      deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
+      clock: this.#clockPort(host),
+      telemetry,
+      checkpointEveryMs: this.#scenario.checkpointEveryMs,
+    });
+    this.#workers.set(task, worker);
+    this.#note(`${task.name} starts`);
+    worker.run().then(
+      () => {
+        this.#note(`${task.name} stops`);
+        this.#finish(task);
+        if (this.#workers.size === 0) this.#stopped = true;
+      },
+      (error: unknown) => {
+        this.#note(`${task.name} fails: ${String(error)}`);
+        this.#complainOfBug(error);
+        this.#finish(task);
+      },
+    );
+  }
+
+  #tick(): void {
+    const host = { task: this.#newTask('tick') };
+    const { pipeline } = this.#scenario.sim;
+    const { tick } = createTick({
+      pipeline,
+      exchange: this.#exchangePort(host),
+      clock: this.#clockPort(host),
+      telemetry,
+    });
+    tick().then(
+      () => this.#finish(host.task),
+      () => this.#finish(host.task),
+    );
+  }
+
+  /** Rule 16: what a reader is shown as final stays. */
+  #poll(): void {
+    const { pipeline } = this.#scenario.sim;
+    const host = { task: this.#newTask('reader') };
+    const reader = createReader({ pipeline, state: this.#statePort(host), results: this.#resultsPort(host) });
+    const view = this.#chance.pick(Object.keys(pipeline.outputs));
+    reader.rows({ view, fromMs: 0, toMs: farFutureMs }).then(
+      (rows) => {
+        this.#finish(host.task);
+        for (const row of rows) if (row.final) this.#see(row);
+      },
+      (error: unknown) => {
+        this.#complainOfBug(error);
+        this.#finish(host.task);
+      },
+    );
+  }
+
+  #see(row: PrintedRow): void {
+    const name = nameOfRow(row);
+    const text = JSON.stringify(row);
+    const before = this.#seenFinal.get(name);
+    if (before !== undefined && before !== text)
+      this.#complaints.push(`a reader saw a final row change: ${before} became ${text}`);
+    this.#seenFinal.set(name, text);
+  }
+
+  #newTask(name: string): Task {
+    this.#taskCount += 1;
+    const task: Task = { name: `${name} (${this.#taskCount})`, state: 'running' };
+    this.#live.add(task);
+    return task;
+  }
+
+  #finish(task: Task): void {
+    task.state = 'done';
+    this.#live.delete(task);
+    this.#workers.delete(task);
+  }
+
+  /** The process died: nobody will answer, and the batch is somebody else's. */
+  #end(task: Task): void {
+    this.#live.delete(task);
+    this.#workers.delete(task);
+    for (const mapping of this.#mappings) mapping.abandon(task);
+  }
+
+  #abandon(task: Task): void {
+    for (const mapping of this.#mappings) mapping.abandon(task);
+  }
+
+  #wake(task: Task): void {
+    this.#note(`${task.name} wakes up`);
+    task.state = 'running';
+  }
+
+  /** An entry that was given up for lost comes through. */
+  #land(): void {
+    const [entry] = this.#delayed.splice(this.#chance.below(this.#delayed.length), 1);
+    if (entry === undefined) return;
+    this.#note(`a delayed block of slot ${entry.slot} lands`);
+    this.#append(entry);
+  }
+
+  #append(entry: ExchangeEntry): void {
+    this.#exchange.put(BigInt(entry.explicitHashKey), {
+      partitionKey: String(entry.slot),
+      bytes: entry.bytes,
+      arrivalMs: this.#scheduler.nowMs,
+    });
+  }
+
+  #put(entries: readonly ExchangeEntry[]): readonly number[] {
+    if (this.#isFault('put-throttled')) return entries.map((_, index) => index);
+    const refused: number[] = [];
+    for (const [index, entry] of entries.entries()) {
+      if (this.#isFault('put-refused')) {
+        refused.push(index);
+      } else if (this.#isFault('put-delayed')) {
+        this.#delayed.push(entry);
+        refused.push(index);
+      } else {
+        this.#append(entry);
+        if (this.#isFault('put-doubled')) refused.push(index);
+      }
+    }
+    return refused;
+  }
+
+  #call<T>(host: { readonly task: Task }, name: string, effect: () => T | Promise<T>): Promise<T> {
+    return this.#scheduler.call(host.task, name, effect);
+  }
+
+  #exchangePort(host: { readonly task: Task }): Exchange {
+    const port: Exchange = {
+      put: (entries) =>
+        this.#call(host, `put ${entries.map((entry) => entry.slot).join(' ')}`, () => this.#put(entries)),
+    };
+    return this.#breakExchange(port);
+  }
+
+  #directoryPort(host: { readonly task: Task }, stream: SimStream): ShardDirectory {
+    return {
+      list: () =>
+        this.#call(host, 'list shards', () => stream.shards.map(({ shardId, parents }) => ({ shardId, parents }))),
+    };
+  }
+
+  #readerPort(host: { readonly task: Task }): ExchangeReader {
+    return {
+      shards: () =>
+        this.#call(host, 'list shards', () =>
+          this.#exchange.shards.map(({ shardId, parents, startingHashKey, endingHashKey, closed }) => ({
+            shardId,
+            parents,
+            startingHashKey,
+            endingHashKey,
+            closed,
+          })),
+        ),
+      read: (shardId, after) =>
+        this.#call(host, `read ${shardId} after ${after}`, () => {
+          const shard = this.#exchange.shards.find((one) => one.shardId === shardId) as SimShard;
+          const from = after === undefined ? 0 : shard.records.findIndex((record) => record.sequence === after) + 1;
+          const records = shard.records.slice(from, from + this.#chance.between(1, this.#scenario.batchRecordsMax));
+          const ended = shard.closed && from + records.length >= shard.records.length;
+          return { records, ended, millisBehindLatest: 0 };
+        }),
+    };
+  }
+
+  #statePort(host: { readonly task: Task }): StateStore {
+    return atPort(this.#givenState, (name, effect) => this.#call(host, name, effect));
+  }
+
+  #resultsPort(host: { readonly task: Task }): ResultStore {
+    return atPort(this.#givenResults, (name, effect) => this.#call(host, name, effect));
+  }
+
+  #blobsPort(host: { readonly task: Task }): BlobStore {
+    const blobs = this.#blobs;
+    return {
+      put: (key, bytes) => this.#call(host, `put blob ${key}`, () => void blobs.set(key, bytes)),
+      get: (key) => this.#call(host, `get blob ${key}`, () => blobs.get(key)),
+      remove: (key) => this.#call(host, `remove blob ${key}`, () => void blobs.delete(key)),
+      list: (prefix) =>
+        this.#call(host, 'list blobs', () => [...blobs.keys()].filter((key) => key.startsWith(prefix)).sort()),
+    };
+  }
+
+  #clockPort(host: { readonly task: Task }): Clock {
+    return { now: () => this.#scheduler.nowMs, sleep: (ms) => this.#scheduler.sleep(host.task, ms) };
+  }
+
+  #callFault(task: Task, call: string): CallFault | undefined {
+    if (task.name.startsWith('reader') || task.name.startsWith('tick')) return undefined;
+    const isWrite = /^(write|put|send|add|record|remove)/.test(call);
+    // Whoever dies while reading has changed nothing since its last write, so that is tried less often.
+    if (!isWrite && !this.#faultChance.chance(0.3)) return undefined;
+    for (const kind of callFaults) if (this.#isFault(kind)) return kind;
+    return undefined;
+  }
+
+  #faultPossible(kind: FaultKind): boolean {
+    return (this.#scenario.rates[kind] ?? 0) > 0 && this.#faultCount < this.#scenario.faultsMax;
+  }
+
+  #isFault(kind: FaultKind): boolean {
+    if (!this.#faultPossible(kind) || !this.#faultChance.chance(this.#scenario.rates[kind] ?? 0)) return false;
+    const number = this.#faultCount;
+    this.#faultCount += 1;
+    if (this.#withoutFaults.has(number)) return false;
+    this.#count(kind);
+    if (this.#withHistory) this.#note(`fault ${number}: ${kind}`);
+    return true;
+  }
+
+  #count(kind: string): void {
+    this.#faults.set(kind, (this.#faults.get(kind) ?? 0) + 1);
+  }
+
+  /** An assertion of the product, or of the language, is never the outside world's fault. */
+  #complainOfBug(error: unknown): void {
+    if (error instanceof MillraceError && (error.retry || error.code === 'SNAPSHOT_FENCED')) return;
+    this.#complaints.push(`a host stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+
+  #note(line: string): void {
+    if (this.#withHistory) this.#history.push(`${String(this.#scheduler.nowMs - startMs).padStart(7)}  ${line}`);
+  }
+}
+
+const encoder = new TextEncoder();
+const callFaults = ['crash-before', 'crash-after', 'lost-response', 'refused', 'zombie'] as const;
+const telemetry: Telemetry = { metric: () => undefined, log: () => undefined, flush: () => undefined };
+
+/** Every method of a store becomes a yield point. */
+function atPort<Store extends object>(
+  store: Store,
+  call: (name: string, effect: () => unknown) => Promise<unknown>,
+): Store {
+  const port: Record<string, unknown> = {};
+  for (const [name, method] of Object.entries(store)) {
+    port[name] = (...given: readonly unknown[]) =>
+      call(`${name} ${summary(given)}`, () => (method as (...given: readonly unknown[]) => unknown)(...given));
+  }
+  return port as Store;
+}
+
+function summary(given: readonly unknown[]): string {
+  const [first] = given;
+  if (typeof first !== 'object' || first === null) return given.join(' ');
+  if (Array.isArray(first)) return `${first.length} of them`;
+  return ['stage', 'slot', 'shard', 'view', 'step', 'paneMs']
+    .filter((name) => name in first)
+    .map((name) => String((first as Readonly<Record<string, unknown>>)[name]))
+    .join(' ');
+}
+
+export function nameOfRow(row: PrintedRow): string {
+  const { view, windowStart, windowEnd, key, tag, odd } = row as PrintedRow & Readonly<Record<string, unknown>>;
+  return JSON.stringify([view, windowStart, windowEnd, key, tag, odd]);
+}
+
+/** By slot, the records of its log in the order of rule 7, with their positions. */
+export function logsOf(
+  exchange: SimStream,
+  slots: number,
+): ReadonlyMap<number, readonly { readonly record: SimRecord; readonly position: string }[]> {
+  const generations = new Map<string, number>();
+  const logs = new Map<number, { readonly record: SimRecord; readonly position: string }[]>();
+  for (let slot = 0; slot < slots; slot += 1) logs.set(slot, []);
+  for (const shard of exchange.shards) {
+    const generation = 1 + Math.max(0, ...shard.parents.map((parent) => generations.get(parent) ?? 0));
+    generations.set(shard.shardId, generation);
+    for (const record of shard.records)
+      logs.get(Number(record.partitionKey))?.push({ record, position: logPosition(generation, record.sequence) });
+  }
+  for (const log of logs.values()) log.sort((a, b) => (a.position < b.position ? -1 : 1));
+  return logs;
+}
+
+function describe(action: Action): string {
+  switch (action.kind) {
+    case 'put':
+      return `put into ${action.source} ${action.label}`;
+    case 'promise':
+      return `promise in ${action.source}: nothing before ${(action.watermarkMs - startMs) / 1_000}s`;
+    case 'reshard':
+      return `${action.op} a shard of ${action.stream}`;
+    case 'tick':
+      return 'tick';
+    case 'wait':
+      return `wait ${action.ms} ms`;
+  }
+}
