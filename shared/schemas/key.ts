@@ -70,3 +70,10 @@ export function decodeKey(text: string): KeyColumns {
   }
   return columns;
 }
+
+/** Reads a key column as people write it: `ip` and `1.2.3.4`, or with its type `status:n` and `200`. */
+export function parseKeyColumn(name: string, value: string): readonly [name: string, value: string | number | boolean] {
+  const [column = '', tag] = name.split(':');
+  if (tag === 'n') return [column, Number(value)];
+  return [column, tag === 'b' ? value === 'true' : value];
+}
