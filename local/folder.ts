@@ -1,0 +1,108 @@
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { MillraceError } from '#shared/schemas/error.ts';
+
+/** A folder that this process alone writes to, until it lets go. */
+export interface OwnedFolder {
+  readonly path: string;
+  readonly release: () => void;
+}
+
+/**
+ * Makes the folder if need be and takes it for this process. Two writers would tear each other's logs, and the store under
+ * dynalite ends the process when it finds its folder taken.
+ */
+export function ownFolder(path: string): OwnedFolder {
+  const lockPath = join(path, lockName);
+  explainDisk(path, () => {
+    mkdirSync(path, { recursive: true });
+    if (!createLock(lockPath)) {
+      const owner = Number(readFileSync(lockPath, 'utf8'));
+      if (owner > 0 && isAlive(owner)) {
+        throw new MillraceError(
+          'OUTPUT_UNWRITABLE',
+          `${path} is in use by process ${owner}. Stop it, or choose another folder. If that process is not Millrace, delete ${lockPath}.`,
+        );
+      }
+      // The owner died without letting go.
+      rmSync(lockPath, { force: true });
+      if (!createLock(lockPath))
+        throw new MillraceError('OUTPUT_UNWRITABLE', `${path} was just taken by another process.`);
+    }
+  });
+  return { path, release: () => rmSync(lockPath, { force: true }) };
+}
+
+/** Replaces the file in one step: a reader, or a crash, sees the old bytes or the new ones and nothing between. */
+export function replaceFile(path: string, bytes: string | Uint8Array): void {
+  const temporary = `${path}${temporarySuffix}`;
+  const file = openSync(temporary, 'w');
+  try {
+    writeAll(file, typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}
+
+/** What a crash may leave behind; never read. */
+export const temporarySuffix = '.tmp';
+
+/** A write may take only part of the bytes without failing; the next one then says why. */
+export function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+}
+
+/** Runs `work`, and says which folder is full when that is why it failed. */
+export function explainDisk<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw diskError(path, error);
+  }
+}
+
+/** The error to show for one that came from writing to `path`. */
+export function diskError(path: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new MillraceError(
+      'DISK_FULL',
+      `No space is left to write to ${path}. Free some, or choose a folder on another disk.`,
+      { cause: error },
+    );
+  }
+  if (code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EPERM') {
+    return new MillraceError('OUTPUT_UNWRITABLE', `${path} cannot be written to (${code}). Choose a folder that can.`, {
+      cause: error,
+    });
+  }
+  return error;
+}
+
+const lockName = 'owner.pid';
+
+function createLock(path: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, 'wx');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+  try {
+    writeAll(file, Buffer.from(String(process.pid)));
+  } finally {
+    closeSync(file);
+  }
+  return true;
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,180 @@
+import { mkdtempSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  DescribeTableCommand,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+  ScanCommand,
+} from '@aws-sdk/client-dynamodb';
+import { afterEach, expect, test } from 'vitest';
+import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
+import { listen } from '#local/listen.ts';
+
+const opened: { close: () => Promise<void> }[] = [];
+
+afterEach(async () => {
+  for (const it of opened.splice(0)) await it.close();
+});
+
+async function start(options: Parameters<typeof startDynamodb>[0] = {}): Promise<LocalDynamodb> {
+  const local = await startDynamodb(options);
+  opened.push(local);
+  return local;
+}
+
+function clientOf(local: LocalDynamodb): DynamoDBClient {
+  return new DynamoDBClient({
+    endpoint: local.endpoint,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+  });
+}
+
+/** As CloudFormation has it, with properties that dynalite has no notion of. */
+const rows = {
+  TableName: 'rows',
+  BillingMode: 'PAY_PER_REQUEST',
+  KeySchema: [
+    { AttributeName: 'pk', KeyType: 'HASH' },
+    { AttributeName: 'sk', KeyType: 'RANGE' },
+  ],
+  AttributeDefinitions: [
+    { AttributeName: 'pk', AttributeType: 'S' },
+    { AttributeName: 'sk', AttributeType: 'S' },
+    { AttributeName: 'view', AttributeType: 'S' },
+  ],
+  GlobalSecondaryIndexes: [
+    {
+      IndexName: 'by-view',
+      KeySchema: [{ AttributeName: 'view', KeyType: 'HASH' }],
+      Projection: { ProjectionType: 'ALL' },
+    },
+  ],
+  TimeToLiveSpecification: { AttributeName: 'expires', Enabled: true },
+  Replicas: [{ Region: 'eu-west-1' }],
+  SSESpecification: { SSEEnabled: true },
+};
+
+const item = (pk: string, expires?: number) => ({
+  pk: { S: pk },
+  sk: { S: 's' },
+  view: { S: 'by-ip' },
+  ...(expires === undefined ? {} : { expires: { N: String(expires) } }),
+});
+
+const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'millrace-dynamodb-'));
+
+test('a table of a template is made with its indexes', async () => {
+  const local = await start();
+  await local.createTable(rows);
+  const client = clientOf(local);
+  await client.send(new PutItemCommand({ TableName: 'rows', Item: item('a') }));
+  const { Items } = await client.send(
+    new QueryCommand({
+      TableName: 'rows',
+      IndexName: 'by-view',
+      KeyConditionExpression: '#v = :v',
+      ExpressionAttributeNames: { '#v': 'view' },
+      ExpressionAttributeValues: { ':v': { S: 'by-ip' } },
+    }),
+  );
+  expect(Items).toEqual([item('a')]);
+  const { Table } = await client.send(new DescribeTableCommand({ TableName: 'rows' }));
+  expect(Table?.BillingModeSummary?.BillingMode).toBe('PAY_PER_REQUEST');
+});
+
+test('items in a folder outlive the server, and the table that is there is kept', async () => {
+  const folder = temporaryFolder();
+  const first = await start({ folder });
+  await first.createTable(rows);
+  await clientOf(first).send(new PutItemCommand({ TableName: 'rows', Item: item('a') }));
+  await first.close();
+  const second = await start({ folder });
+  await second.createTable(rows);
+  const key = { pk: { S: 'a' }, sk: { S: 's' } };
+  const { Item } = await clientOf(second).send(new GetItemCommand({ TableName: 'rows', Key: key }));
+  expect(Item).toEqual(item('a'));
+});
+
+test('items in memory are gone with the server', async () => {
+  const first = await start();
+  await first.createTable(rows);
+  await clientOf(first).send(new PutItemCommand({ TableName: 'rows', Item: item('a') }));
+  await first.close();
+  const second = await start();
+  await second.createTable(rows);
+  expect((await clientOf(second).send(new ScanCommand({ TableName: 'rows' }))).Count).toBe(0);
+});
+
+test('a table that is there with other keys is refused', async () => {
+  const local = await start();
+  await local.createTable(rows);
+  const other = {
+    ...rows,
+    KeySchema: rows.KeySchema.slice(0, 1),
+    AttributeDefinitions: rows.AttributeDefinitions.toSpliced(1, 1),
+  };
+  await expect(local.createTable(other)).rejects.toMatchObject({
+    code: 'TEMPLATE_UNSUPPORTED',
+    message: expect.stringContaining('rows'),
+  });
+});
+
+test('a table that is there with other indexes is refused', async () => {
+  const local = await start();
+  await local.createTable(rows);
+  const { GlobalSecondaryIndexes: _, ...other } = {
+    ...rows,
+    AttributeDefinitions: rows.AttributeDefinitions.slice(0, 2),
+  };
+  await expect(local.createTable(other)).rejects.toMatchObject({ code: 'TEMPLATE_UNSUPPORTED' });
+});
+
+test('properties that are no table are refused by the name of what is wrong', async () => {
+  const local = await start();
+  await expect(local.createTable({ TableName: { Ref: 'Rows' } })).rejects.toMatchObject({
+    code: 'TEMPLATE_UNSUPPORTED',
+    message: expect.stringContaining('TableName'),
+  });
+});
+
+const nowSeconds = 1_800_000_000;
+
+test('an item past its time to live is removed', async () => {
+  const local = await start();
+  await local.createTable(rows);
+  const client = clientOf(local);
+  await client.send(new PutItemCommand({ TableName: 'rows', Item: item('past', nowSeconds - 1) }));
+  expect(await local.expire(nowSeconds)).toBe(1);
+  expect((await client.send(new ScanCommand({ TableName: 'rows' }))).Count).toBe(0);
+});
+
+test.each([
+  ['at its time to live', nowSeconds],
+  ['without a time to live', undefined],
+  ['more than five years past its time to live', nowSeconds - 5 * 365 * 24 * 3_600 - 1],
+])('an item %s is kept', async (_, expires) => {
+  const local = await start();
+  await local.createTable(rows);
+  await clientOf(local).send(new PutItemCommand({ TableName: 'rows', Item: item('a', expires) }));
+  expect(await local.expire(nowSeconds)).toBe(0);
+});
+
+test('a port that is taken leaves the folder free for another try', async () => {
+  const taken = await listen(createServer(), { name: 'Test' });
+  opened.push(taken);
+  const folder = temporaryFolder();
+  await expect(startDynamodb({ folder, port: taken.port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+  const local = await start({ folder });
+  await local.createTable(rows);
+});
+
+test('a folder that another server uses is refused', async () => {
+  const folder = temporaryFolder();
+  await start({ folder });
+  await expect(startDynamodb({ folder })).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
+});

@@ -1,0 +1,71 @@
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { explainDisk, ownFolder, replaceFile, writeAll } from '#local/folder.ts';
+
+const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'millrace-folder-'));
+
+test('a folder has one owner at a time', () => {
+  const path = temporaryFolder();
+  const owned = ownFolder(path);
+  expect(() => ownFolder(path)).toThrow(expect.objectContaining({ code: 'OUTPUT_UNWRITABLE' }));
+  owned.release();
+  ownFolder(path).release();
+});
+
+test('a folder whose owner died is taken over', () => {
+  const path = temporaryFolder();
+  // Above the highest process id that Linux gives.
+  writeFileSync(join(path, 'owner.pid'), '5000000');
+  ownFolder(path).release();
+  expect(existsSync(join(path, 'owner.pid'))).toBe(false);
+});
+
+test('a folder that does not exist is made, with the folders above it', () => {
+  const path = join(temporaryFolder(), 'a', 'b');
+  ownFolder(path).release();
+  expect(existsSync(path)).toBe(true);
+});
+
+test('a folder that cannot be made is an error that names it', () => {
+  const file = join(temporaryFolder(), 'file');
+  writeFileSync(file, '');
+  const path = join(file, 'below');
+  expect(() => ownFolder(path)).toThrow(
+    expect.objectContaining({ code: 'OUTPUT_UNWRITABLE', message: expect.stringContaining(path) }),
+  );
+});
+
+test('a file that is replaced leaves nothing else behind', () => {
+  const path = temporaryFolder();
+  replaceFile(join(path, 'it'), 'old');
+  replaceFile(join(path, 'it'), 'new');
+  expect(readdirSync(path)).toEqual(['it']);
+  expect(readFileSync(join(path, 'it'), 'utf8')).toBe('new');
+});
+
+test('a file that cannot be replaced keeps its old bytes', () => {
+  const path = temporaryFolder();
+  writeFileSync(join(path, 'it'), 'old');
+  mkdirSync(join(path, 'it.tmp'));
+  expect(() => replaceFile(join(path, 'it'), 'new')).toThrow();
+  expect(readFileSync(join(path, 'it'), 'utf8')).toBe('old');
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full disk is an error that names the folder', () => {
+  const file = openSync('/dev/full', 'w');
+  expect(() => explainDisk('/some/folder', () => writeAll(file, Buffer.from('x')))).toThrow(
+    expect.objectContaining({ code: 'DISK_FULL', message: expect.stringContaining('/some/folder') }),
+  );
+  closeSync(file);
+});
