@@ -1,0 +1,46 @@
+import { type ErrorCode, MillraceError } from '#shared/schemas/error.ts';
+
+/** Faults of the set-up rather than of the moment. */
+const lasting: ReadonlySet<string> = new Set([
+  'AccessDeniedException',
+  'CredentialsProviderError',
+  'InvalidArgumentException',
+  'KMSAccessDeniedException',
+  'KMSDisabledException',
+  'KMSInvalidStateException',
+  'KMSNotFoundException',
+  'KMSOptInRequired',
+  'ResourceNotFoundException',
+  'SerializationException',
+  'UnrecognizedClientException',
+  'ValidationException',
+]);
+
+const throttled: ReadonlySet<string> = new Set([
+  'KMSThrottlingException',
+  'LimitExceededException',
+  'ProvisionedThroughputExceededException',
+  'ThrottlingException',
+]);
+
+/** Whether the same request will fail in the same way until a person changes something. */
+export function isLasting(error: unknown): boolean {
+  return lasting.has(nameOf(error));
+}
+
+export function isThrottled(error: unknown): boolean {
+  return throttled.has(nameOf(error));
+}
+
+/** What the SDK could not heal by its own retries, as an error of ours. */
+export function unavailable(code: ErrorCode, what: string, cause: unknown): MillraceError {
+  const advice = isLasting(cause)
+    ? "This does not heal by itself, however often it is tried: check the stream's name, its encryption and the permissions of the role."
+    : 'Try again.';
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError(code, `${what} failed with ${nameOf(cause)}: ${message}. ${advice}`, { cause });
+}
+
+export function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}
