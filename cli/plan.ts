@@ -1,0 +1,109 @@
+import { defineCommand } from 'citty';
+import type { Plan, PlanNode, StepPlan } from '#shared/pipeline/plan.ts';
+import { sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { writeLines } from './output.ts';
+import { loadPipeline } from './registry.ts';
+
+export const planCommand = defineCommand({
+  meta: {
+    name: 'plan',
+    description: 'Show what a pipeline becomes: its stages, where each step is placed and why, and its state.',
+  },
+  args: {
+    pipeline: {
+      type: 'positional',
+      required: false,
+      default: 'traffic',
+      description: 'A pipeline of pipelines/index.ts, or the path of a module that exports one',
+    },
+    json: { type: 'boolean', description: 'The plan and its hash as JSON' },
+    mermaid: { type: 'boolean', description: 'The plan as a Mermaid flow chart' },
+  },
+  run: async ({ args }) => {
+    const { plan, planHash } = await loadPipeline(args.pipeline);
+    if (args.json === true && args.mermaid === true)
+      throw new MillraceError('INPUT_INVALID', 'give --json or --mermaid, not both.');
+    if (args.json === true) writeLines('-', [JSON.stringify({ planHash, plan }, null, 2)]);
+    else if (args.mermaid === true) writeLines('-', drawPlan(plan));
+    else writeLines('-', describePlan(plan, planHash));
+  },
+});
+
+function describePlan(plan: Plan, planHash: string): readonly string[] {
+  const lines = [
+    `pipeline ${plan.id}   plan ${planHash.slice(0, 8)}   ${plan.slots} slots of ${plan.groups} key groups`,
+    '',
+  ];
+  for (const source of sourcesOf(plan)) {
+    const idle =
+      source.idleAfterMs === undefined
+        ? 'waits for silent shards for ever'
+        : `gives up silent shards after ${duration(source.idleAfterMs)}`;
+    lines.push(
+      `source ${source.id}`,
+      `  reads ${source.formats.map(({ format }) => format).join(', ')}; out of order by up to ${duration(source.outOfOrdernessMs)}; ${idle}`,
+      '',
+    );
+  }
+  for (const step of stepsOf(plan)) {
+    lines.push(
+      `step ${step.id}`,
+      `  ${describeWindow(step)}, allowed lateness ${duration(step.allowedLatenessMs)}, ${describeEmit(step)}`,
+      `  columns ${[...Object.keys(step.aggregates), ...Object.keys(step.derived)].join(', ')}`,
+      `  placed on ${step.placement}: ${step.reason}`,
+      '',
+    );
+  }
+  return lines.slice(0, -1);
+}
+
+function describeWindow({ window }: StepPlan): string {
+  switch (window.kind) {
+    case 'tumbling':
+      return `tumbling windows of ${duration(window.sizeMs)}`;
+    case 'sliding':
+      return `sliding windows of ${duration(window.sizeMs)} every ${duration(window.slideMs)}`;
+    case 'session':
+      return `sessions with a gap of ${duration(window.gapMs)}`;
+  }
+}
+
+function describeEmit(step: StepPlan): string {
+  return step.emit === 'on-close' ? 'rows when windows close' : `rows refreshed every ${duration(step.refreshMs)}`;
+}
+
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+] as const;
+
+function duration(ms: number): string {
+  const [unit, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['ms', 1];
+  return `${ms / length} ${unit}`;
+}
+
+function drawPlan(plan: Plan): readonly string[] {
+  const lines = ['flowchart LR'];
+  const ids = new Map(plan.nodes.map((node, index) => [node.id, `n${index}`]));
+  for (const node of plan.nodes) {
+    lines.push(`  ${ids.get(node.id)}${shapeOf(node)}`);
+    if (node.op === 'source') continue;
+    // What follows a key has crossed the exchange.
+    lines.push(`  ${ids.get(node.input)} ${node.op === 'aggregate' ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
+  }
+  return lines;
+}
+
+function shapeOf(node: PlanNode): string {
+  switch (node.op) {
+    case 'source':
+      return `[("${node.id}")]`;
+    case 'aggregate':
+      return `["${node.id}<br/>${describeWindow(node)}<br/>${node.placement}"]`;
+    default:
+      return `(["${node.op}"])`;
+  }
+}

@@ -1,0 +1,63 @@
+import { defineCommand } from 'citty';
+import { MillraceError } from '#shared/schemas/error.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { listOf } from './arguments.ts';
+import { writeRows } from './output.ts';
+import { portsOf } from './ports.ts';
+
+export const queryCommand = defineCommand({
+  meta: { name: 'query', description: 'Read rows of a view from a running "millrace dev", or from any read API.' },
+  args: {
+    view: { type: 'positional', required: true, description: 'The view, such as by-ip-1m' },
+    key: {
+      type: 'string',
+      valueHint: 'COLUMN=VALUE',
+      description: 'Rows of one key; once for each key column; status:n=200 is a number',
+    },
+    from: {
+      type: 'string',
+      valueHint: 'TIME',
+      description: 'Windows that start at or after this, in ISO 8601 or milliseconds',
+    },
+    to: { type: 'string', valueHint: 'TIME', description: 'Windows that start before this' },
+    top: { type: 'string', valueHint: 'N', description: 'The N rows with the highest value of --by' },
+    by: { type: 'string', valueHint: 'COLUMN', description: 'The column of --top; by default the first' },
+    url: {
+      type: 'string',
+      valueHint: 'URL',
+      description: 'The read API; by default the one of "millrace dev" on this machine',
+    },
+  },
+  run: async ({ args, rawArgs }) => {
+    const base = args.url ?? `http://127.0.0.1:${portsOf(undefined).read}`;
+    const url = new URL(`/views/${encodeURIComponent(args.view)}`, base);
+    for (const name of ['from', 'to', 'top', 'by'] as const) {
+      const value = args[name];
+      if (value !== undefined) url.searchParams.set(name, value);
+    }
+    for (const key of listOf(rawArgs, 'key')) {
+      const at = key.indexOf('=');
+      if (at < 1) throw new MillraceError('QUERY_INVALID', `--key ${key} is not COLUMN=VALUE.`);
+      url.searchParams.set(`key.${key.slice(0, at)}`, key.slice(at + 1));
+    }
+    writeRows('-', (await fetchJson(url)) as readonly PrintedRow[]);
+  },
+});
+
+/** Asks a read API. Its own errors are passed on; `SOURCE_UNAVAILABLE` when nobody answers. */
+export async function fetchJson(url: URL): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch (cause) {
+    throw new MillraceError(
+      'SOURCE_UNAVAILABLE',
+      `no read API answers at ${url.origin}. Start one with "npm start", or name another with --url.`,
+      { cause },
+    );
+  }
+  const body = (await response.json()) as { readonly message?: string };
+  if (!response.ok)
+    throw new MillraceError('QUERY_INVALID', body.message ?? `the read API answered ${response.status}`);
+  return body;
+}
