@@ -26,7 +26,7 @@ export interface Synthesized {
 }
 
 /**
- * Makes a pipeline's template in this process, without an account, a network or Docker; the same one that `cdk synth` makes.
+ * Makes a pipeline's template in this process, without an account, a network or Docker; with the resources that `cdk synth` makes.
  * Without `bundle` no code is bundled, which is for tests of the template alone.
  */
 export function synthesize(request: {

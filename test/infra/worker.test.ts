@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { hostSettings, settingNames } from '#shared/schemas/settings.ts';
+import { fargateOnly, lambdaOnly, propertiesOf, templateOf } from './synthesized.ts';
+
+const template = templateOf(fargateOnly);
+const [task = {}] = propertiesOf(template, 'AWS::ECS::TaskDefinition');
+const [container = {}] = task['ContainerDefinitions'] as readonly Record<string, unknown>[];
+const [service = {}] = propertiesOf(template, 'AWS::ECS::Service');
+
+describe('worker', () => {
+  test('a plan without steps on Fargate has no worker and no network', () => {
+    const without = templateOf(lambdaOnly);
+    for (const type of ['AWS::ECS::Service', 'AWS::ECS::TaskDefinition', 'AWS::EC2::VPC', 'AWS::EC2::VPCEndpoint']) {
+      without.resourceCountIs(type, 0);
+      expect(Object.keys(template.findResources(type)).length).toBeGreaterThan(0);
+    }
+  });
+
+  test('only /tmp can be written', () => {
+    expect(container['ReadonlyRootFilesystem']).toBe(true);
+    expect(container['MountPoints']).toEqual([{ SourceVolume: 'scratch', ContainerPath: '/tmp', ReadOnly: false }]);
+    expect(task['Volumes']).toEqual([{ Name: 'scratch' }]);
+  });
+
+  test('it is not root, has no capabilities, and is the user that the image names', () => {
+    expect(container['User']).toBe('10001:10001');
+    expect(container['LinuxParameters']).toEqual({ Capabilities: { Drop: ['ALL'] } });
+    expect(readFileSync('worker/Dockerfile', 'utf8')).toContain(`\nUSER ${container['User']}\n`);
+  });
+
+  test('it has 120 seconds to checkpoint after SIGTERM, and gets the signal itself', () => {
+    expect(container['StopTimeout']).toBe(120);
+    expect(readFileSync('worker/Dockerfile', 'utf8')).toMatch(/\nCMD \["node", /);
+  });
+
+  test('it is stopped when its sign of life grows old', () => {
+    expect(container['HealthCheck']).toMatchObject({
+      Command: ['CMD', 'node', '-e', expect.stringContaining("statSync('/tmp/alive')")],
+      Interval: 30,
+      Retries: 3,
+    });
+    expect(container['Environment']).toContainEqual({ Name: 'ALIVE_FILE', Value: '/tmp/alive' });
+  });
+
+  test('there are never two', () => {
+    expect(service).toMatchObject({
+      DesiredCount: 1,
+      AvailabilityZoneRebalancing: 'DISABLED',
+      DeploymentConfiguration: {
+        MinimumHealthyPercent: 0,
+        MaximumPercent: 100,
+        DeploymentCircuitBreaker: { Enable: true, Rollback: true },
+      },
+    });
+  });
+
+  test('it runs on ARM, and half of the memory or more is left to V8', () => {
+    expect(task['RuntimePlatform']).toEqual({ CpuArchitecture: 'ARM64', OperatingSystemFamily: 'LINUX' });
+    expect(container['Environment']).toContainEqual({ Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1536' });
+  });
+
+  test('it is given exactly its settings', () => {
+    const names = (container['Environment'] as readonly { Name: string }[]).map(({ Name }) => Name);
+    const wanted = hostSettings.worker.map((setting) => settingNames[setting]);
+    expect(names.sort()).toEqual([...wanted, 'NODE_OPTIONS'].sort());
+  });
+});
+
+describe('network', () => {
+  test('there is no way to the internet', () => {
+    for (const type of ['AWS::EC2::NatGateway', 'AWS::EC2::InternetGateway', 'AWS::EC2::EIP', 'AWS::EC2::Route']) {
+      template.resourceCountIs(type, 0);
+    }
+    expect(service).toMatchObject({ NetworkConfiguration: { AwsvpcConfiguration: { AssignPublicIp: 'DISABLED' } } });
+  });
+
+  test('there is an endpoint for each service that the worker and its start need', () => {
+    const endpoints = propertiesOf(template, 'AWS::EC2::VPCEndpoint');
+    const names = (type: string) =>
+      endpoints
+        .filter((endpoint) => endpoint['VpcEndpointType'] === type)
+        .map((endpoint) => JSON.stringify(endpoint['ServiceName']))
+        .map((name) => /\.(s3|dynamodb|kinesis-streams|sqs|logs|ecr\.api|ecr\.dkr)"/.exec(name)?.[1])
+        .sort();
+    expect(names('Gateway')).toEqual(['dynamodb', 's3']);
+    expect(names('Interface')).toEqual(['ecr.api', 'ecr.dkr', 'kinesis-streams', 'logs', 'sqs']);
+  });
+
+  test('an endpoint can be reached by the worker only, over TLS only', () => {
+    const rules = propertiesOf(template, 'AWS::EC2::SecurityGroupIngress');
+    expect(rules).toHaveLength(5);
+    for (const rule of rules) {
+      expect(rule).toMatchObject({
+        FromPort: 443,
+        ToPort: 443,
+        SourceSecurityGroupId: { 'Fn::GetAtt': [expect.stringMatching(/WorkerSecurityGroup/), 'GroupId'] },
+      });
+    }
+    for (const group of propertiesOf(template, 'AWS::EC2::SecurityGroup')) {
+      expect(group).not.toHaveProperty('SecurityGroupIngress');
+    }
+  });
+
+  test('the worker is started after its network', () => {
+    const [resource] = Object.values(template.findResources('AWS::ECS::Service'));
+    const endpoints = Object.keys(template.findResources('AWS::EC2::VPCEndpoint'));
+    expect(resource?.['DependsOn']).toEqual(expect.arrayContaining(endpoints));
+  });
+
+  test('zones are found at deployment, so no account is asked at synth', () => {
+    for (const subnet of propertiesOf(template, 'AWS::EC2::Subnet')) {
+      expect(subnet['AvailabilityZone']).toEqual({ 'Fn::Select': [expect.any(Number), { 'Fn::GetAZs': '' }] });
+    }
+  });
+});
