@@ -53,6 +53,8 @@ export interface Preprocess {
 
 /** A lone record that has killed the process so often is taken for poison (rule 6). */
 export const attemptsMax = 3;
+/** The count of a lone record whose callbacks have come through once: they are pure, so they always will. */
+const cameThrough = 0;
 
 /** The preprocess stage of one source. Keeps nothing between batches but what is derived from the plan. */
 export function createPreprocess(options: PreprocessOptions): Preprocess {
@@ -104,6 +106,8 @@ class Attempt {
   readonly #letters: DeadLetter[] = [];
   /** Everything of the batch up to here was accepted by the exchange. */
   #accepted: string | undefined;
+  /** What was noted of a lone record before its callbacks were called. */
+  #tried: OriginCounts | undefined;
 
   constructor(
     options: PreprocessOptions,
@@ -126,7 +130,7 @@ class Attempt {
       for (const record of records) {
         if (poison) this.#rejectPoison(record);
         else this.#take(record);
-        if (records.length === 1 && !poison) await this.#passLone(record);
+        if (records.length === 1 && !poison) await this.#passLone();
         await this.#put(this.#packer.take());
       }
       await this.#put(this.#packer.finish());
@@ -240,30 +244,35 @@ class Attempt {
 
   /** Rule 6: notes that a lone record is being tried; true when it has killed the process too often. */
   async #beginLone(record: RawRecord): Promise<boolean> {
+    // A punctuation meets no callback, so what died on it died of something else.
+    if (record.partitionKey === watermarkPartitionKey) return false;
     const read = await this.#readOrigin();
-    const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : 0;
-    if (count >= attemptsMax) return true;
-    await this.#writeOrigin({ ...(read ?? noCounts), attempt: { sequence: record.sequence, count: count + 1 } }, read);
+    const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : undefined;
+    if (count === cameThrough) return false;
+    if (count !== undefined && count >= attemptsMax) return true;
+    const tried = { ...(read ?? noCounts), attempt: { sequence: record.sequence, count: (count ?? 0) + 1 } };
+    if ((await this.#writeOrigin(tried, read)) === 'written') this.#tried = tried;
     return false;
   }
 
-  /** The callbacks have come through: what kills the process from here on is not the record. */
-  async #passLone(record: RawRecord): Promise<void> {
-    const read = await this.#readOrigin();
-    if (read?.attempt?.sequence !== record.sequence) return;
-    const { attempt: _, ...counts } = read;
-    await this.#writeOrigin(counts, read);
+  /** The callbacks have come through: what kills the process from here on, in any attempt, is not the record. */
+  async #passLone(): Promise<void> {
+    if (this.#tried?.attempt === undefined) return;
+    await this.#writeOrigin({ ...this.#tried, attempt: { ...this.#tried.attempt, count: cameThrough } }, this.#tried);
   }
 
   /** The letters, then the counts, of all raw records that are accepted whole. Done last: an attempt that died was not counted. */
   async #settle(): Promise<void> {
     const accepted = this.#accepted as string;
-    const letters = this.#letters.filter((letter) => compareSequences(letter.sequence, accepted) <= 0);
-    if (letters.length > 0) await this.#options.deadLetters.send(letters);
     for (;;) {
       const read = await this.#readOrigin();
       const before = read ?? noCounts;
+      // Whoever counted them had sent their letters before.
       if (compareSequences(before.sequence, accepted) >= 0) return;
+      const letters = this.#letters.filter(
+        ({ sequence }) => compareSequences(sequence, before.sequence) > 0 && compareSequences(sequence, accepted) <= 0,
+      );
+      if (letters.length > 0) await this.#options.deadLetters.send(letters);
       const next = { sequence: accepted, sent: before.sent, filtered: before.filtered, rejected: before.rejected };
       for (const tally of this.#tallies) {
         // The same fence as everywhere: what is at or below the stored position was counted by an earlier attempt.

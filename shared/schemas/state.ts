@@ -88,7 +88,7 @@ export interface OriginCounts {
   readonly sent: number;
   readonly filtered: number;
   readonly rejected: number;
-  /** The lone record that is being tried, and how often: one that kills the process cannot report itself (rule 6). */
+  /** The lone record that is being tried, and how often: one that kills the process cannot report itself (rule 6). 0 once it has come through. */
   readonly attempt?: { readonly sequence: string; readonly count: number };
 }
 
