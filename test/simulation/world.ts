@@ -9,7 +9,7 @@ import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { createAggregate } from '#shared/runtime/aggregate.ts';
-import { createPreprocess } from '#shared/runtime/preprocess.ts';
+import { attemptsMax, createPreprocess } from '#shared/runtime/preprocess.ts';
 import { createReader } from '#shared/runtime/read.ts';
 import { createTick } from '#shared/runtime/tick.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
@@ -100,6 +100,12 @@ class World {
   /** Entries that the network still holds although their sender was told that they failed. */
   readonly #delayed: ExchangeEntry[] = [];
   readonly #live = new Set<Task>();
+  /**
+   * Rule 6 takes a lone record for poison when its process died `attemptsMax` times between two notes about it. Nothing can tell such a
+   * death from another, so the world lets one less happen there.
+   */
+  readonly #lone = new WeakMap<Task, string>();
+  readonly #loneFaults = new Map<string, number>();
   readonly #workers = new Map<Task, ReturnType<typeof createWorker>>();
   readonly #hasWorker: boolean;
   #nextAction = 0;
@@ -307,6 +313,7 @@ class World {
   ): SimMapping {
     const invoke = (shardId: string, records: readonly SimRecord[], done: (end: InvocationEnd) => void): Task => {
       const task = this.#newTask(`${name} ${shardId}`);
+      if (records.length === 1) this.#lone.set(task, `${shardId} ${records[0]?.sequence}`);
       this.#note(`deliver to ${task.name}: ${records.map((record) => record.sequence).join(' ')}`);
       const host = idle.pop() ?? this.#newHost(task, create);
       host.task = task;
@@ -550,7 +557,13 @@ class World {
     const isWrite = /^(write|put|send|add|record|remove)/.test(call);
     // Whoever dies while reading has changed nothing since its last write, so that is tried less often.
     if (!isWrite && !this.#faultChance.chance(0.3)) return undefined;
-    for (const kind of callFaults) if (this.#isFault(kind)) return kind;
+    const lone = /^(read|write)Origin/.test(call) ? this.#lone.get(task) : undefined;
+    if (lone !== undefined && (this.#loneFaults.get(lone) ?? 0) >= attemptsMax - 1) return undefined;
+    for (const kind of callFaults) {
+      if (!this.#isFault(kind)) continue;
+      if (lone !== undefined) this.#loneFaults.set(lone, (this.#loneFaults.get(lone) ?? 0) + 1);
+      return kind;
+    }
     return undefined;
   }
 
