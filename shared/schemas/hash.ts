@@ -1,130 +1,194 @@
-/** Four unsigned words of 32 bits, the most significant first. */
+/**
+ * MurmurHash3 x86 128 (Austin Appleby, public domain) over the UTF-8 bytes of a text.
+ *
+ * It decides slots, key groups, HyperLogLog registers and the plan's hash, so what it gives is part of everything stored: it
+ * can never change. A second hash may be added under another name; this one may only be made faster.
+ */
+
+/** Four unsigned words of 32 bits, the first of the reference implementation first. */
 export type Hash128 = readonly [number, number, number, number];
 
-const c1 = 0x239b961b;
-const c2 = 0xab0e9789;
-const c3 = 0x38b34ae5;
-const c4 = 0xa1e38b93;
-
-/**
- * MurmurHash3 x86 128 with seed 0 over the UTF-8 bytes of `text` (Austin Appleby, public domain, MurmurHash3.cpp). It decides slots,
- * key groups, sketches and plan hashes, all of which are stored: it can never change.
- */
-export function hash128(text: string): Hash128 {
-  const length = encodeUtf8(text);
-  let h1 = 0;
-  let h2 = 0;
-  let h3 = 0;
-  let h4 = 0;
-  const blocks = length - (length % 16);
-  for (let at = 0; at < blocks; at += 16) {
-    h1 ^= Math.imul(rotate(Math.imul(word(at), c1), 15), c2);
-    h1 = (Math.imul((rotate(h1, 19) + h2) | 0, 5) + 0x561ccd1b) | 0;
-    h2 ^= Math.imul(rotate(Math.imul(word(at + 4), c2), 16), c3);
-    h2 = (Math.imul((rotate(h2, 17) + h3) | 0, 5) + 0x0bcaa747) | 0;
-    h3 ^= Math.imul(rotate(Math.imul(word(at + 8), c3), 17), c4);
-    h3 = (Math.imul((rotate(h3, 15) + h4) | 0, 5) + 0x96cd1c35) | 0;
-    h4 ^= Math.imul(rotate(Math.imul(word(at + 12), c4), 18), c1);
-    h4 = (Math.imul((rotate(h4, 13) + h1) | 0, 5) + 0x32ac3b17) | 0;
+/** Lone surrogates count as U+FFFD, as in every encoder to UTF-8. `seed` makes independent hashes of one text. */
+export function hash128(text: string, seed = 0): Hash128 {
+  start(seed);
+  let position = 0;
+  let hashed = 0;
+  filled = 0;
+  for (;;) {
+    position = fill(text, position);
+    const whole = filled & ~15;
+    mixBlocks(buffer, whole);
+    hashed += filled;
+    if (position >= text.length) return finish(buffer, whole, filled - whole, hashed);
+    // What does not fill a block waits at the front for more.
+    buffer.copyWithin(0, whole, filled);
+    filled -= whole;
+    hashed -= filled;
   }
-  // The buffer is zeroed behind the text, so the tail's words are read like whole ones; a word of zeros changes nothing.
-  bytes.fill(0, length, blocks + 16);
-  h4 ^= Math.imul(rotate(Math.imul(word(blocks + 12), c4), 18), c1);
-  h3 ^= Math.imul(rotate(Math.imul(word(blocks + 8), c3), 17), c4);
-  h2 ^= Math.imul(rotate(Math.imul(word(blocks + 4), c2), 16), c3);
-  h1 ^= Math.imul(rotate(Math.imul(word(blocks), c1), 15), c2);
-  h1 ^= length;
-  h2 ^= length;
-  h3 ^= length;
-  h4 ^= length;
-  h1 = (h1 + h2 + h3 + h4) | 0;
-  h2 = (h2 + h1) | 0;
-  h3 = (h3 + h1) | 0;
-  h4 = (h4 + h1) | 0;
-  h1 = mix(h1);
-  h2 = mix(h2);
-  h3 = mix(h3);
-  h4 = mix(h4);
-  h1 = (h1 + h2 + h3 + h4) | 0;
-  h2 = (h2 + h1) | 0;
-  h3 = (h3 + h1) | 0;
-  h4 = (h4 + h1) | 0;
-  return [h1 >>> 0, h2 >>> 0, h3 >>> 0, h4 >>> 0];
 }
 
 /** The hash as 32 hexadecimal digits. */
 export function hashHex(text: string): string {
-  return hash128(text)
-    .map((part) => part.toString(16).padStart(8, '0'))
-    .join('');
+  const [a, b, c, d] = hash128(text);
+  return hexOf(a) + hexOf(b) + hexOf(c) + hexOf(d);
 }
 
-/** The text that is being hashed, as UTF-8. The engine is synchronous, so one buffer serves all calls. */
-let bytes = new Uint8Array(4_096);
+/** The same hash over bytes. */
+export function hash128OfBytes(bytes: Uint8Array, seed = 0): Hash128 {
+  start(seed);
+  const whole = bytes.length - (bytes.length & 15);
+  mixBlocks(bytes, whole);
+  return finish(bytes, whole, bytes.length - whole, bytes.length);
+}
 
-/** Writes UTF-8 into `bytes` and gives its length; a lone surrogate becomes U+FFFD, as TextEncoder does it. */
-function encodeUtf8(text: string): number {
-  const needed = 3 * text.length + 16;
-  if (bytes.length < needed) bytes = new Uint8Array(2 * needed);
-  let length = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    let code = text.charCodeAt(index);
-    if (code < 0x80) {
-      bytes[length] = code;
-      length += 1;
+// The state of the one hash in progress. It lives here and not in an object so that a call allocates nothing but its result;
+// no call is ever interrupted by another.
+const bufferBytes = 4_096;
+/** A character takes at most four bytes, so that many are spare. */
+const buffer = new Uint8Array(bufferBytes + 4);
+let filled = 0;
+let h1 = 0;
+let h2 = 0;
+let h3 = 0;
+let h4 = 0;
+
+function start(seed: number): void {
+  h1 = seed;
+  h2 = seed;
+  h3 = seed;
+  h4 = seed;
+}
+
+/** Encodes characters from `position` until the buffer is full or the text ends; returns the next position. */
+function fill(text: string, position: number): number {
+  const length = text.length;
+  let at = filled;
+  let index = position;
+  while (index < length && at < bufferBytes) {
+    const unit = text.charCodeAt(index);
+    index += 1;
+    if (unit < 0x80) {
+      buffer[at++] = unit;
       continue;
     }
-    if (code >= 0xd800 && code < 0xe000) {
-      const low = text.charCodeAt(index + 1);
-      if (code < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        index += 1;
-      } else {
-        code = 0xfffd;
-      }
+    if (unit < 0x800) {
+      buffer[at++] = 0xc0 | (unit >> 6);
+      buffer[at++] = 0x80 | (unit & 63);
+      continue;
     }
-    length = encodeCode(code, length);
+    let point = unit;
+    if (unit >= 0xd800 && unit <= 0xdfff) {
+      const low = unit < 0xdc00 && index < length ? text.charCodeAt(index) : 0;
+      if (low >= 0xdc00 && low <= 0xdfff) {
+        index += 1;
+        point = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        buffer[at++] = 0xf0 | (point >> 18);
+        buffer[at++] = 0x80 | ((point >> 12) & 63);
+        buffer[at++] = 0x80 | ((point >> 6) & 63);
+        buffer[at++] = 0x80 | (point & 63);
+        continue;
+      }
+      point = 0xfffd;
+    }
+    buffer[at++] = 0xe0 | (point >> 12);
+    buffer[at++] = 0x80 | ((point >> 6) & 63);
+    buffer[at++] = 0x80 | (point & 63);
   }
-  return length;
+  filled = at;
+  return index;
 }
 
-function encodeCode(code: number, at: number): number {
-  if (code < 0x800) {
-    bytes[at] = 0xc0 | (code >> 6);
-    bytes[at + 1] = 0x80 | (code & 0x3f);
-    return at + 2;
+const c1 = 0x239b961b;
+const c2 = 0xab0e9789 | 0;
+const c3 = 0x38b34ae5;
+const c4 = 0xa1e38b93 | 0;
+
+/** Mixes `end` bytes, a multiple of 16. */
+function mixBlocks(bytes: Uint8Array, end: number): void {
+  let a = h1;
+  let b = h2;
+  let c = h3;
+  let d = h4;
+  for (let at = 0; at < end; at += 16) {
+    a ^= scramble(wordAt(bytes, at), c1, 15, c2);
+    a = (Math.imul((rotate(a, 19) + b) | 0, 5) + 0x561ccd1b) | 0;
+    b ^= scramble(wordAt(bytes, at + 4), c2, 16, c3);
+    b = (Math.imul((rotate(b, 17) + c) | 0, 5) + 0x0bcaa747) | 0;
+    c ^= scramble(wordAt(bytes, at + 8), c3, 17, c4);
+    c = (Math.imul((rotate(c, 15) + d) | 0, 5) + 0x96cd1c35) | 0;
+    d ^= scramble(wordAt(bytes, at + 12), c4, 18, c1);
+    d = (Math.imul((rotate(d, 13) + a) | 0, 5) + 0x32ac3b17) | 0;
   }
-  if (code < 0x10000) {
-    bytes[at] = 0xe0 | (code >> 12);
-    bytes[at + 1] = 0x80 | ((code >> 6) & 0x3f);
-    bytes[at + 2] = 0x80 | (code & 0x3f);
-    return at + 3;
-  }
-  bytes[at] = 0xf0 | (code >> 18);
-  bytes[at + 1] = 0x80 | ((code >> 12) & 0x3f);
-  bytes[at + 2] = 0x80 | ((code >> 6) & 0x3f);
-  bytes[at + 3] = 0x80 | (code & 0x3f);
-  return at + 4;
+  h1 = a;
+  h2 = b;
+  h3 = c;
+  h4 = d;
 }
 
-/** Four bytes, little-endian. */
-function word(at: number): number {
+/** Mixes the last bytes, fewer than 16, and finalizes. */
+function finish(bytes: Uint8Array, from: number, rest: number, length: number): Hash128 {
+  let a = h1;
+  let b = h2;
+  let c = h3;
+  let d = h4;
+  if (rest > 12) d ^= scramble(restAt(bytes, from + 12, rest - 12), c4, 18, c1);
+  if (rest > 8) c ^= scramble(restAt(bytes, from + 8, rest - 8), c3, 17, c4);
+  if (rest > 4) b ^= scramble(restAt(bytes, from + 4, rest - 4), c2, 16, c3);
+  if (rest > 0) a ^= scramble(restAt(bytes, from, rest), c1, 15, c2);
+  a ^= length;
+  b ^= length;
+  c ^= length;
+  d ^= length;
+  a = (a + b + c + d) | 0;
+  b = (b + a) | 0;
+  c = (c + a) | 0;
+  d = (d + a) | 0;
+  a = avalanche(a);
+  b = avalanche(b);
+  c = avalanche(c);
+  d = avalanche(d);
+  a = (a + b + c + d) | 0;
+  b = (b + a) | 0;
+  c = (c + a) | 0;
+  d = (d + a) | 0;
+  return [a >>> 0, b >>> 0, c >>> 0, d >>> 0];
+}
+
+function scramble(word: number, first: number, by: number, second: number): number {
+  return Math.imul(rotate(Math.imul(word, first), by), second);
+}
+
+function rotate(word: number, by: number): number {
+  return (word << by) | (word >>> (32 - by));
+}
+
+/** Little-endian. */
+function wordAt(bytes: Uint8Array, at: number): number {
   return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
+    byteAt(bytes, at) | (byteAt(bytes, at + 1) << 8) | (byteAt(bytes, at + 2) << 16) | (byteAt(bytes, at + 3) << 24)
   );
 }
 
-function rotate(value: number, bits: number): number {
-  return (value << bits) | (value >>> (32 - bits));
+function restAt(bytes: Uint8Array, at: number, count: number): number {
+  let word = byteAt(bytes, at);
+  if (count > 1) word |= byteAt(bytes, at + 1) << 8;
+  if (count > 2) word |= byteAt(bytes, at + 2) << 16;
+  if (count > 3) word |= byteAt(bytes, at + 3) << 24;
+  return word;
 }
 
-function mix(value: number): number {
-  let mixed = value ^ (value >>> 16);
+function byteAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] as number;
+}
+
+function avalanche(word: number): number {
+  let mixed = word ^ (word >>> 16);
   mixed = Math.imul(mixed, 0x85ebca6b);
   mixed ^= mixed >>> 13;
   mixed = Math.imul(mixed, 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);
+}
+
+function hexOf(word: number): string {
+  return word.toString(16).padStart(8, '0');
 }
