@@ -1,4 +1,4 @@
-import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { DescribeTableCommand, DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
 import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
 
 /** A local DynamoDB in memory, with a client for it. */
@@ -10,12 +10,18 @@ export async function openDynamodb(): Promise<{
 }> {
   const server: LocalDynamodb = await startDynamodb();
   const client = new DynamoDBClient(clientSettings(server.endpoint));
+  const createTable = async (properties: { readonly TableName: string; readonly [name: string]: unknown }) => {
+    await server.createTable(properties);
+    // dynalite makes the table in the background, and answers ResourceNotFoundException until it is there.
+    const describe = new DescribeTableCommand({ TableName: properties.TableName });
+    while ((await client.send(describe)).Table?.TableStatus !== 'ACTIVE');
+  };
   return {
     client,
     createStateTable: (TableName) =>
-      server.createTable({ TableName, KeySchema: keySchema('pk', 'sk'), AttributeDefinitions: texts('pk', 'sk') }),
+      createTable({ TableName, KeySchema: keySchema('pk', 'sk'), AttributeDefinitions: texts('pk', 'sk') }),
     createResultsTable: (TableName) =>
-      server.createTable({
+      createTable({
         TableName,
         KeySchema: keySchema('pk', 'sk'),
         AttributeDefinitions: texts('pk', 'sk', 'window', 'windowKey'),
