@@ -190,7 +190,7 @@ export function createEventSourceMapping(options: MappingOptions): EventSourceMa
 
   /** Takes one batch through an invocation, or through being too old for one, and puts back what is left of it. */
   async function deliver(shard: ShardState, lane: Lane, batch: Batch): Promise<void> {
-    const { generation } = shard;
+    const isCurrent = () => shard.lanes.includes(lane);
     const { expired, live } = splitExpired(batch, { recordAgeMsMax: settings.recordAgeMsMax, nowMs: clock.now() });
     if (expired.length > 0) {
       const { invocations } = batch;
@@ -202,12 +202,12 @@ export function createEventSourceMapping(options: MappingOptions): EventSourceMa
         invocations,
         isFunctionError: invocations > 0,
       });
-      if (generation === shard.generation) finish(shard, lane, expired, live.records.length > 0 ? [live] : []);
+      if (isCurrent()) finish(shard, lane, expired, live.records.length > 0 ? [live] : []);
       return;
     }
     const outcome = await options.invoke(eventOf(shard, lane, batch));
     // After a rewind the outcome is nobody's: its records are delivered again.
-    if (generation !== shard.generation) return;
+    if (!isCurrent()) return;
     const verdict = judgeOutcome(outcome, {
       sequenceNumbers: batch.records.map(({ record }) => record.sequenceNumber),
       reportsItemFailures: settings.reportsItemFailures,
@@ -224,7 +224,7 @@ export function createEventSourceMapping(options: MappingOptions): EventSourceMa
         isFunctionError: verdict.kind === 'failed' && verdict.isFunctionError,
         requestId: outcome.kind === 'throttled' ? undefined : outcome.requestId,
       });
-      if (generation !== shard.generation) return;
+      if (!isCurrent()) return;
     }
     if (verdict.kind === 'succeeded' && batch.closes !== undefined) lane.window = undefined;
     else if ('state' in verdict && verdict.state !== undefined) keepState(lane, verdict.state);

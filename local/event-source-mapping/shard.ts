@@ -25,9 +25,8 @@ export interface ShardState {
   /** Read and not known to be done, in the shard's order. */
   outstanding: ReadRecord[];
   bufferedBytes: number;
+  /** New ones after a rewind: what is in flight for an old one does not count any more. */
   lanes: readonly Lane[];
-  /** Rises with each rewind: what was in flight before it does not count any more. */
-  generation: number;
 }
 
 /** What must be kept of a shard to go on after a restart. */
@@ -58,7 +57,6 @@ export function createShard(shardId: string, checkpoint: ShardCheckpoint, option
     lanes: Array.from({ length: options.settings.parallelizationFactor }, (_, index) =>
       createLane(options.nowMs, options.drawBatchSize(), checkpoint.windows?.[index] ?? undefined),
     ),
-    generation: 0,
   };
 }
 
@@ -139,8 +137,7 @@ export function rewindShard(shard: ShardState, after: string | undefined, option
   );
   const from: StartingPoint =
     after === undefined ? { type: 'TRIM_HORIZON' } : { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: after };
-  const { generation } = shard;
-  Object.assign(shard, createShard(shard.shardId, { from, ended: false }, options), { generation: generation + 1 });
+  Object.assign(shard, createShard(shard.shardId, { from, ended: false }, options));
 }
 
 export function saveShard(shard: ShardState): ShardCheckpoint {

@@ -82,6 +82,53 @@ const cases: readonly Case[] = [
     },
   },
   {
+    behaviour: 'batching windows follow one another while nothing comes',
+    page: 'batching',
+    chosen: 'The page says when a window begins, and not what becomes of an empty one.',
+    check: async () => {
+      const world = await run({ settings: { batchingWindowMs: 5_000 }, forMs: 7_000 });
+      world.stream.put('shard-0', 'a');
+      await world.clock.advance(2_999);
+      expect(textsOf(world.calls)).toEqual([]);
+      await world.clock.advance(1);
+      expect(textsOf(world.calls)).toEqual(['a']);
+    },
+  },
+  {
+    behaviour: 'the last batch of a closed shard does not wait for the batching window',
+    page: 'batching',
+    chosen: 'Nothing can come that would be worth waiting for.',
+    check: async () => {
+      const { calls } = await run({
+        before: (stream) => {
+          stream.open('shard-0');
+          stream.put('shard-0', 'a');
+          stream.close('shard-0');
+        },
+        settings: { batchingWindowMs: 5_000 },
+        forMs: 0,
+      });
+      expect(textsOf(calls)).toEqual(['a']);
+    },
+  },
+  {
+    behaviour: 'a batch of 6 MB does not wait for the batching window, and those after it do again',
+    page: 'batching',
+    check: async () => {
+      const world = await run({
+        before: (stream) => {
+          stream.open('shard-0');
+          for (let index = 0; index < 5; index += 1) stream.put('shard-0', 'x'.repeat(1_000_000), 'key');
+        },
+        settings: { batchingWindowMs: 5_000 },
+        forMs: 0,
+      });
+      expect(world.calls.map(({ texts }) => texts.length)).toEqual([4]);
+      await world.clock.advance(4_999);
+      expect(world.calls).toHaveLength(1);
+    },
+  },
+  {
     behaviour: 'an event stays within 6 MB',
     page: 'batching',
     check: async () => {
@@ -436,6 +483,21 @@ const cases: readonly Case[] = [
           KinesisBatchInfo: { batchSize: 1 },
         },
       ]);
+    },
+  },
+  {
+    behaviour: 'a record that is just MaximumRecordAgeInSeconds old is sent',
+    page: 'parameters',
+    check: async () => {
+      const { calls } = await run({
+        before: async (stream, clock) => {
+          stream.open('shard-0');
+          stream.put('shard-0', 'a');
+          await clock.advance(60_000);
+        },
+        settings: { recordAgeMsMax: 60_000 },
+      });
+      expect(textsOf(calls)).toEqual(['a']);
     },
   },
   {

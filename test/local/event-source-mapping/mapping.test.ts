@@ -161,6 +161,63 @@ test('what an invocation from before a rewind brings does not count', async () =
   expect(mapping.checkpoint().shards['shard-0']?.from).toEqual({ type: 'TRIM_HORIZON' });
 });
 
+test('a batch from before a rewind is not reported as given up', async () => {
+  const { clock, mapping, calls, failures } = await createWorld({
+    before: shardOf('a'),
+    settings: { retryAttemptsMax: 0 },
+    answer: () => undefined,
+  });
+  mapping.rewind('shard-0', undefined);
+  calls[0]?.end(failed);
+  await clock.advance(0);
+  expect(failures).toEqual([]);
+});
+
+test('a shard is not read while its batch fails', async () => {
+  let reads = 0;
+  const world = await createWorld({ before: shardOf('abcdef'), settings: { batchSize: 2 }, answer: () => undefined });
+  createEventSourceMapping({
+    ...plain(world),
+    reader: {
+      ...world.stream.reader,
+      read: (request) => {
+        reads += 1;
+        return world.stream.reader.read(request);
+      },
+    },
+    settings: { ...defaultSettings, batchSize: 2 },
+    invoke: async () => failed,
+  });
+  await world.clock.advance(600_000);
+  expect(reads).toBe(1);
+});
+
+test('what is read beyond a stuck lane is limited', async () => {
+  let recordsRead = 0;
+  const world = await createWorld({
+    before: (stream) => {
+      stream.open('shard-0');
+      for (let index = 0; index < 50_000; index += 1) stream.put('shard-0', 'a');
+    },
+    overrides: { settings: { ...defaultSettings, enabled: false } },
+  });
+  createEventSourceMapping({
+    ...plain(world),
+    reader: {
+      ...world.stream.reader,
+      read: (request) => {
+        const result = world.stream.reader.read(request);
+        recordsRead += result.records.length;
+        return result;
+      },
+    },
+    settings: { ...defaultSettings, batchSize: 10_000, parallelizationFactor: 2 },
+    invoke: () => new Promise(() => {}),
+  });
+  await world.clock.advance(60_000);
+  expect(recordsRead).toBe(20_000);
+});
+
 test('a rewind that would skip records is refused', async () => {
   const { mapping, calls } = await createWorld({
     before: shardOf('ab'),
