@@ -173,7 +173,11 @@ class Attempt {
     } else if (record.partitionKey === watermarkPartitionKey) {
       this.#takePunctuation(tally, record, text);
     } else {
-      walkLines(text, (line, index) => this.#takeLine(tally, record, index, line));
+      let index = 0;
+      walkLines(text, (line) => {
+        this.#takeLine(tally, record, index, line);
+        index += 1;
+      });
     }
     this.#packer.complete(record.sequence);
   }
