@@ -1,4 +1,4 @@
-import { defineCommand, runCommand, showUsage } from 'citty';
+import { type CommandDef, defineCommand, runCommand, showUsage } from 'citty';
 import { fail } from './fail.ts';
 
 const commands = {
@@ -31,10 +31,10 @@ async function start(args: readonly string[]): Promise<void> {
     );
   const command = await commands[name as keyof typeof commands]();
   if (rest.includes('--help') || rest.includes('-h')) {
-    await showUsage(command as Parameters<typeof showUsage>[0], main);
+    await showUsage(command as unknown as CommandDef, main);
     return;
   }
-  await runCommand(command as Parameters<typeof runCommand>[0], { rawArgs: rest });
+  await runCommand(command as unknown as CommandDef, { rawArgs: rest });
 }
 
 start(process.argv.slice(2)).catch((error: unknown) => fail(error));

@@ -8,7 +8,8 @@ export interface LocalResource {
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-interface TemplateResource {
+/** A resource as the template has it. */
+export interface TemplateResource {
   readonly Type: string;
   readonly Properties?: Readonly<Record<string, unknown>>;
 }

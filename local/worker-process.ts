@@ -43,19 +43,26 @@ export function startWorkerService(options: TaskOptions): WorkerService {
     starts += 1;
     const started = spawn(process.execPath, ['--enable-source-maps', join(options.codePath, 'main.mjs')], {
       // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
-      env: Object.fromEntries(Object.entries(options.environment).map(([name, value]) => [name, value.replace(/^\/tmp\//, `${options.scratchFolder}/`)])),
+      env: Object.fromEntries(
+        Object.entries(options.environment).map(([name, value]) => [
+          name,
+          value.replace(/^\/tmp\//, `${options.scratchFolder}/`),
+        ]),
+      ),
       cwd: options.scratchFolder,
       stdio: ['ignore', 'pipe', 'pipe'],
       // Control-C in the terminal is for the command line, which then stops the worker in its turn.
       detached: true,
     });
     child = started;
-    for (const stream of [started.stdout, started.stderr]) createInterface({ input: stream }).on('line', options.onLine);
+    for (const stream of [started.stdout, started.stderr])
+      createInterface({ input: stream }).on('line', options.onLine);
     started.on('exit', () => {
       child = undefined;
       if (stopping) return;
-      delayMs = performance.now() - startedMs > steadyMs ? restartMsMin : Math.min(restartMsMax, delayMs * 2);
+      if (performance.now() - startedMs > steadyMs) delayMs = restartMsMin;
       timer = setTimeout(start, delayMs);
+      delayMs = Math.min(restartMsMax, delayMs * 2);
     });
   };
 
@@ -63,7 +70,11 @@ export function startWorkerService(options: TaskOptions): WorkerService {
   return {
     isRunning: () => child !== undefined,
     startCount: () => starts,
-    kill: () => child?.kill('SIGKILL') ?? false,
+    kill: () => {
+      // Killed on purpose, so there is no reason to wait long before the next one.
+      delayMs = restartMsMin;
+      return child?.kill('SIGKILL') ?? false;
+    },
     stop: async () => {
       stopping = true;
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import { compile } from '#shared/engine/compile.ts';
+import { decodeLine } from '#shared/engine/decode.ts';
 import { compareRows, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
 import { DirectRun, type Dispositions, type Taken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -12,6 +13,8 @@ export interface BoundedRun {
   readonly takeValue: (source: string, value: unknown) => Taken;
   /** The input is through: all rows, final, in the order of view, window start and key; of one view when it is named. */
   readonly finish: (view?: string) => readonly PrintedRow[];
+  /** The event time of a line in milliseconds, without taking it; undefined when it has none. */
+  readonly timeOf: (source: string, line: string) => number | undefined;
   readonly counts: () => Readonly<Dispositions>;
   readonly stepCounts: () => Readonly<Record<string, { readonly counted: number; readonly late: number }>>;
 }
@@ -22,6 +25,11 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
   return {
     takeLine: (source, line) => run.takeLine(source, line),
     takeValue: (source, value) => run.takeValue(source, value),
+    timeOf: (name, line) => {
+      const source = compiled.sources.get(name);
+      const decoded = source === undefined ? undefined : decodeLine(source, line);
+      return decoded?.kind === 'decoded' ? decoded.timeMs : undefined;
+    },
     counts: () => run.dispositions,
     stepCounts: () => Object.fromEntries(run.stepCounts),
     finish: (view) => {

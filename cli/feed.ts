@@ -1,0 +1,158 @@
+import { basename } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { KinesisClient } from '@aws-sdk/client-kinesis';
+import { localClient } from '#local/client.ts';
+import type { LocalStack } from '#local/stack.ts';
+import { wallClock } from '#shared/adapters/clock.ts';
+import { createKinesisProducer, type Producer } from '#shared/adapters/kinesis/producer.ts';
+import { walkLines } from '#shared/pipeline/lines.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { createBoundedRun } from '#shared/runtime/run.ts';
+import type { FaultKind } from './faults.ts';
+import type { Generator } from './generate.ts';
+import { type Input, readLineChunks, withFormat } from './input.ts';
+
+/** Pushes records into the raw streams through the Kinesis SDK, as any other producer would. */
+export interface Feed {
+  /** Makes up traffic at the rate, until `stop`. */
+  readonly generate: (generator: Generator) => Promise<void>;
+  /** Pushes the files, does the faults evenly on the way, then promises that nothing older follows, so that every window may close. */
+  readonly pushInputs: (
+    pipeline: Pipeline,
+    inputs: readonly Input[],
+    chaos: { readonly faults: readonly FaultKind[]; readonly perform: (kind: FaultKind) => Promise<void> },
+  ) => Promise<void>;
+  readonly stop: () => void;
+  readonly pushedCount: () => number;
+  /** Every window that ends at or before this is to become final. */
+  readonly endMs: () => number;
+}
+
+const generateEveryMs = 50;
+const encoder = new TextEncoder();
+
+export function createFeed(options: {
+  readonly stack: LocalStack;
+  readonly format: string | undefined;
+  readonly rate: number | undefined;
+}): Feed {
+  const { stack, rate } = options;
+  const producers = new Map<string, Producer>();
+  for (const [source, streamName] of stack.rawStreams) {
+    producers.set(
+      source,
+      createKinesisProducer({
+        client: new KinesisClient(localClient(stack.endpoints.kinesis)),
+        streamName,
+        clock: wallClock,
+      }),
+    );
+  }
+  const producerOf = (source: string): Producer => producers.get(source) as Producer;
+  let stopped = false;
+  let pushed = 0;
+  let endMs = Number.NEGATIVE_INFINITY;
+
+  return {
+    stop: () => {
+      stopped = true;
+    },
+    pushedCount: () => pushed,
+    endMs: () => endMs,
+    generate: async ({ source, line }) => {
+      const producer = producerOf(source);
+      const startMs = performance.now();
+      for (let made = 0; !stopped; ) {
+        const due = Math.floor(((performance.now() - startMs) / 1_000) * (rate ?? Number.POSITIVE_INFINITY));
+        for (; made < due && !stopped; made += 1) {
+          const text = line(Date.now());
+          await producer.put({ data: encoder.encode(text), partitionKey: `generated:${made + 1}` });
+        }
+        await producer.flush();
+        pushed = made;
+        await setTimeout(generateEveryMs);
+      }
+    },
+    pushInputs: async (pipeline, inputs, { faults, perform }) => {
+      const decodable = withFormat(pipeline, options.format);
+      const total = await countLines(inputs);
+      const everyLines = Math.max(1, Math.floor(total / (faults.length + 1)));
+      // The event times are read as the pipeline reads them, to know when the last window ends.
+      const clock = createEventClock(decodable);
+      const startMs = performance.now();
+      let performed = 0;
+      for (const { source, path } of inputs) {
+        const producer = producerOf(source);
+        let number = 0;
+        for await (const bytes of readLineChunks(path)) {
+          for (const line of numberedLines(bytes)) {
+            if (stopped) return;
+            number += 1;
+            if (line === '') continue;
+            // The partition key tells where the record came from, and spreads the records over the shards.
+            await producer.put({ data: encoder.encode(line), partitionKey: `${basename(path)}:${number}` });
+            clock.see(source, line);
+            pushed += 1;
+            if (performed < faults.length && pushed >= (performed + 1) * everyLines) {
+              await producer.flush();
+              await perform(faults[performed] as FaultKind);
+              performed += 1;
+            }
+            if (rate !== undefined) await pace(startMs, pushed, rate);
+          }
+        }
+        await producer.flush();
+      }
+      endMs = clock.endMs();
+      for (const { id } of sourcesOf(pipeline.plan)) await producerOf(id).punctuate(endMs);
+    },
+  };
+}
+
+/** Waits while `count` records are more than `rate` a second since the start. */
+export async function pace(startMs: number, count: number, rate: number): Promise<void> {
+  const aheadMs = (count / rate) * 1_000 - (performance.now() - startMs);
+  if (aheadMs > generateEveryMs) await setTimeout(aheadMs);
+}
+
+/** All lines, empty ones too, so that they can be numbered. */
+export function* numberedLines(bytes: Buffer): Iterable<string> {
+  const text = bytes.toString('utf8');
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf('\n', start);
+    const end = found === -1 ? text.length : found;
+    yield text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
+    start = end + 1;
+  }
+}
+
+/** Standard input is not read twice: its faults come at its start. */
+async function countLines(inputs: readonly Input[]): Promise<number> {
+  let count = 0;
+  for (const { path } of inputs) {
+    if (path === '-') continue;
+    for await (const bytes of readLineChunks(path)) walkLines(bytes.toString('latin1'), () => (count += 1));
+  }
+  return count;
+}
+
+/** The newest event time of the input, and from it when the last of its windows has closed. */
+function createEventClock(pipeline: Pipeline): {
+  readonly see: (source: string, line: string) => void;
+  readonly endMs: () => number;
+} {
+  const run = createBoundedRun(pipeline);
+  const spanMs = Math.max(
+    ...stepsOf(pipeline.plan).map(
+      (step) => step.allowedLatenessMs + (step.window.kind === 'session' ? step.window.gapMs : step.window.sizeMs),
+    ),
+  );
+  let newestMs = Number.NEGATIVE_INFINITY;
+  return {
+    see: (source, line) => {
+      newestMs = Math.max(newestMs, run.timeOf(source, line) ?? Number.NEGATIVE_INFINITY);
+    },
+    endMs: () => (Number.isFinite(newestMs) ? newestMs + spanMs + 1 : 0),
+  };
+}

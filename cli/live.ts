@@ -1,0 +1,176 @@
+import { emitKeypressEvents } from 'node:readline';
+import type { LocalStack } from '#local/stack.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
+import type { Counts, Progress, Reader } from '#shared/runtime/read.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { toIso } from '#shared/schemas/time.ts';
+import type { Chaos } from './chaos.ts';
+import type { Feed } from './feed.ts';
+
+export interface Live {
+  readonly stop: () => void;
+}
+
+const refreshMs = 1_000;
+/** Somebody who reads a file or a pipe wants fewer tables. */
+const refreshMsPlain = 5_000;
+const rowsShown = 10;
+const barWidth = 24;
+
+/** What is shown while a stack runs: shares, rates, lag and what was kept right. On a terminal it stays in place, and keys work. */
+export function startLive(it: {
+  readonly pipeline: Pipeline;
+  readonly stack: LocalStack;
+  readonly reader: Reader;
+  readonly feed: Feed;
+  readonly chaos: Chaos;
+  readonly logPath: string;
+  readonly once: boolean;
+  readonly onQuit: () => void;
+}): Live {
+  const isTerminal = process.stdout.isTTY === true;
+  let note = '';
+  let stopped = false;
+  let pushedBefore = 0;
+  let shownMs = performance.now();
+  printAddresses(it);
+
+  const show = async (): Promise<void> => {
+    try {
+      const lines = await describe(it, { pushedBefore, elapsedMs: performance.now() - shownMs });
+      pushedBefore = it.feed.pushedCount();
+      shownMs = performance.now();
+      if (stopped) return;
+      process.stdout.write(
+        isTerminal
+          ? `\u001b[H\u001b[J${[...addresses(it), '', ...lines, note].join('\n')}\n`
+          : `${lines.join('\n')}\n\n`,
+      );
+    } catch (error) {
+      note = `the view cannot be read yet: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    if (!stopped) timer = setTimeout(() => void show(), isTerminal ? refreshMs : refreshMsPlain);
+  };
+  let timer = setTimeout(() => void show(), refreshMs);
+  const keys = listenToKeys({
+    k: () => {
+      note = it.chaos.killOne();
+    },
+    q: it.onQuit,
+  });
+  return {
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+      keys.stop();
+    },
+  };
+}
+
+function printAddresses(it: Parameters<typeof startLive>[0]): void {
+  const out = it.once ? process.stderr : process.stdout;
+  out.write(`${addresses(it).join('\n')}\n\n`);
+}
+
+function addresses({ stack, logPath }: Parameters<typeof startLive>[0]): readonly string[] {
+  const { kinesis, dynamodb, sqs, s3 } = stack.endpoints;
+  return [
+    `read API   ${stack.readUrl}/views`,
+    `streams    ${[...stack.rawStreams.values()].join(', ')}`,
+    `results    ${stack.resultsTable}`,
+    `export AWS_ENDPOINT_URL_KINESIS=${kinesis} AWS_ENDPOINT_URL_DYNAMODB=${dynamodb}`,
+    `export AWS_ENDPOINT_URL_SQS=${sqs} AWS_ENDPOINT_URL_S3=${s3}`,
+    'export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',
+    `logs       ${logPath}${process.stdin.isTTY === true ? '   keys: k kills a Lambda or the worker, q quits' : ''}`,
+  ];
+}
+
+async function describe(
+  it: Parameters<typeof startLive>[0],
+  before: { readonly pushedBefore: number; readonly elapsedMs: number },
+): Promise<readonly string[]> {
+  const counts = await it.reader.counts();
+  const progress = await it.reader.progress();
+  const perSecond = Math.round(((it.feed.pushedCount() - before.pushedBefore) * 1_000) / before.elapsedMs);
+  const step = stepsOf(it.pipeline.plan).find((candidate) =>
+    Object.values(candidate.derived).some(({ kind }) => kind === 'share-of-total'),
+  );
+  const table = step === undefined ? [] : await describeShares(it.stack.readUrl, step);
+  return [
+    ...table,
+    describeCounts(it.feed.pushedCount(), perSecond, counts),
+    ...progress.map(describeProgress),
+    describeWork(it.stack, counts),
+  ];
+}
+
+async function describeShares(readUrl: string, step: StepPlan): Promise<readonly string[]> {
+  const [share, derived] = Object.entries(step.derived).find(([, { kind }]) => kind === 'share-of-total') ?? [
+    '',
+    undefined,
+  ];
+  const by = derived?.columns[0] ?? '';
+  const response = await fetch(`${readUrl}/views/${step.id}?top=${rowsShown}&by=${by}`);
+  if (!response.ok) throw new Error(`the read API answered ${response.status}`);
+  const rows = (await response.json()) as readonly PrintedRow[];
+  const [first] = rows;
+  if (first === undefined) return [`${step.id}: no rows yet`, ''];
+  const keyColumns = Object.keys(first).filter(
+    (name) =>
+      !['view', 'windowStart', 'windowEnd', 'final'].includes(name) &&
+      !(name in step.aggregates) &&
+      !(name in step.derived),
+  );
+  const lines = rows.map((row) => {
+    const value = Number(row[share]);
+    const key = keyColumns.map((name) => String(row[name])).join(' ');
+    return `  ${key.padEnd(18)} ${(100 * value).toFixed(1).padStart(5)} % ${'█'.repeat(Math.round(value * barWidth)).padEnd(barWidth)} ${String(row[by]).padStart(12)} ${by}`;
+  });
+  return [
+    `${step.id}, share of ${by} in ${first.windowStart} … ${first.windowEnd}${first.final ? ', final' : ''}`,
+    ...lines,
+    '',
+  ];
+}
+
+function describeCounts(
+  pushed: number,
+  perSecond: number,
+  { sent, counted, filtered, late, rejected }: Counts,
+): string {
+  return `pushed ${pushed} (${perSecond}/s)   told apart ${sent}: counted ${counted}, filtered ${filtered}, late ${late}, rejected ${rejected}`;
+}
+
+function describeProgress({ stage, source, watermarkMs }: Progress): string {
+  if (watermarkMs === null) return `${stage.padEnd(9)} ${source}: no watermark yet`;
+  const lagMs = Date.now() - watermarkMs;
+  // A lag is a lag only for traffic of today; a log of last year has no hurry.
+  const lag = Math.abs(lagMs) < 3_600_000 ? `, ${(lagMs / 1_000).toFixed(1)} s behind the clock` : '';
+  return `${stage.padEnd(9)} ${source}: watermark ${toIso(watermarkMs)}${lag}`;
+}
+
+function describeWork(stack: LocalStack, { duplicates }: Counts): string {
+  const coldStarts = [...stack.functions.values()].reduce((sum, lambda) => sum + lambda.environments().coldStarts, 0);
+  const worker = stack.worker === undefined ? '' : `, worker starts ${stack.worker.startCount()}`;
+  return `duplicates suppressed ${duplicates}   iterator age ${(stack.iteratorAgeMs() / 1_000).toFixed(1)} s   cold starts ${coldStarts}${worker}   dead letters ${stack.deadLetters().length}`;
+}
+
+function listenToKeys(actions: Readonly<Record<string, () => void>>): { readonly stop: () => void } {
+  if (process.stdin.isTTY !== true) return { stop: () => {} };
+  emitKeypressEvents(process.stdin);
+  process.stdin.setRawMode(true);
+  const onKey = (_: string, key: { readonly name?: string; readonly ctrl?: boolean }): void => {
+    // In raw mode the terminal sends no signal for Control-C.
+    if (key.ctrl === true && key.name === 'c') process.kill(process.pid, 'SIGINT');
+    else actions[key.name ?? '']?.();
+  };
+  process.stdin.on('keypress', onKey);
+  return {
+    stop: () => {
+      process.stdin.off('keypress', onKey);
+      process.stdin.setRawMode(false);
+      process.stdin.pause();
+    },
+  };
+}

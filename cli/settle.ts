@@ -1,0 +1,63 @@
+import { setTimeout } from 'node:timers/promises';
+import type { LocalStack } from '#local/stack.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { Counts, Reader } from '#shared/runtime/read.ts';
+import { hasCode, MillraceError } from '#shared/schemas/error.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import type { Feed } from './feed.ts';
+
+const pollMs = 200;
+/** Without any progress for so long, something is broken that waiting does not mend. */
+const stuckMs = 120_000;
+
+/** Waits until every record is told apart and every window is final. `SOURCE_UNAVAILABLE` when nothing moves any more. */
+export async function waitUntilFinal(it: {
+  readonly pipeline: Pipeline;
+  readonly stack: LocalStack;
+  readonly reader: Reader;
+  readonly feed: Feed;
+  readonly folder: string;
+}): Promise<Counts> {
+  let last = '';
+  let movedMs = performance.now();
+  for (;;) {
+    const progress = await it.reader.progress();
+    const counts = await it.reader.counts();
+    const { sent, counted, filtered, late, rejected } = counts;
+    const isThrough = sent >= it.feed.pushedCount() && sent === counted + filtered + late + rejected;
+    if (isThrough && progress.every(({ watermarkMs }) => watermarkMs !== null && watermarkMs >= it.feed.endMs()))
+      return counts;
+    const now = JSON.stringify([progress, counts]);
+    if (now !== last) movedMs = performance.now();
+    last = now;
+    if (performance.now() - movedMs > stuckMs) {
+      throw new MillraceError(
+        'SOURCE_UNAVAILABLE',
+        `nothing has moved for ${stuckMs / 1_000} s: ${now}; ${it.stack.mappingResults().join('; ')}. What the functions and the worker said is in ${it.folder}.`,
+      );
+    }
+    await setTimeout(pollMs);
+  }
+}
+
+/** All rows of all views, sorted by view, window start and key. */
+export async function finalRows(pipeline: Pipeline, reader: Reader): Promise<readonly PrintedRow[]> {
+  const rows: PrintedRow[] = [];
+  for (const view of Object.keys(pipeline.outputs).sort())
+    rows.push(...(await rowsBetween(reader, view, -62_135_596_800_000, 253_402_300_800_000)));
+  return rows;
+}
+
+/** A range that holds more rows than one query may give is read in halves. */
+async function rowsBetween(reader: Reader, view: string, fromMs: number, toMs: number): Promise<readonly PrintedRow[]> {
+  try {
+    return await reader.rows({ view, fromMs, toMs });
+  } catch (error) {
+    if (!hasCode(error, 'QUERY_INVALID') || toMs - fromMs < 2) throw error;
+    const middleMs = Math.floor((fromMs + toMs) / 2);
+    return [
+      ...(await rowsBetween(reader, view, fromMs, middleMs)),
+      ...(await rowsBetween(reader, view, middleMs, toMs)),
+    ];
+  }
+}

@@ -1,0 +1,33 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { LocalStack } from '#local/stack.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+
+/** What other commands need to know of a running stack. */
+export interface StackFile {
+  readonly endpoints: LocalStack['endpoints'];
+  readonly readUrl: string;
+  readonly rawStreams: Readonly<Record<string, string>>;
+}
+
+function pathOf(pipeline: string): string {
+  return join('.millrace', `${pipeline}.json`);
+}
+
+export function writeStackFile(pipeline: string, { endpoints, readUrl, rawStreams }: LocalStack): void {
+  const path = pathOf(pipeline);
+  mkdirSync(dirname(path), { recursive: true });
+  const file: StackFile = { endpoints, readUrl, rawStreams: Object.fromEntries(rawStreams) };
+  writeFileSync(path, `${JSON.stringify(file, null, 2)}\n`);
+}
+
+/** The stack that was started last for a pipeline in this folder. */
+export function readStackFile(pipeline: string): StackFile {
+  const path = pathOf(pipeline);
+  if (!existsSync(path))
+    throw new MillraceError(
+      'SOURCE_UNAVAILABLE',
+      `no stack of pipeline ${pipeline} was started in this folder. Start one with "npm start ${pipeline}".`,
+    );
+  return JSON.parse(readFileSync(path, 'utf8')) as StackFile;
+}

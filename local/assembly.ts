@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { MillraceError } from '#shared/schemas/error.ts';
+import type { TemplateResource } from './template.ts';
+
+/** A synthesized stack: what `cdk deploy` would deploy. */
+export interface Assembly {
+  readonly stackName: string;
+  readonly template: { readonly Resources: Readonly<Record<string, TemplateResource>> };
+  /** Where the code of a function or a task definition is, by its logical id. */
+  readonly codeDirectories: Readonly<Record<string, string>>;
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Synthesizes a pipeline of the registry, bundles included, in a process of its own. */
+export async function assemble(
+  pipeline: string,
+  outdir: string,
+  props: Readonly<Record<string, number>>,
+): Promise<Assembly> {
+  const child = spawn(process.execPath, [join(root, 'infra', 'assemble.ts'), pipeline, outdir, JSON.stringify(props)], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const [errors, code] = await Promise.all([
+    text(child.stderr),
+    new Promise<number | null>((resolve) => child.on('close', resolve)),
+  ]);
+  if (code !== 0)
+    throw new MillraceError(
+      'TEMPLATE_UNSUPPORTED',
+      `the stack of pipeline ${pipeline} could not be synthesized. The CDK said:\n${errors.trim()}`,
+    );
+  return JSON.parse(readFileSync(join(outdir, 'stack.json'), 'utf8')) as Assembly;
+}

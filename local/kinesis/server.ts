@@ -1,0 +1,36 @@
+import { ownFolder } from '../folder.ts';
+import type { LocalServer } from '../listen.ts';
+import { openKinesis } from './log.ts';
+import type { Kinesis } from './model.ts';
+import { startKinesisServer } from './wire.ts';
+
+/** Kinesis on this machine: the model that readers in this process share with the wire server. */
+export interface LocalKinesis extends LocalServer {
+  readonly model: Kinesis;
+}
+
+/** Opens what `folder` holds and serves it. */
+export async function startKinesis(options: {
+  readonly folder: string;
+  readonly port?: number | undefined;
+  readonly portOption?: string | undefined;
+  readonly throttle: boolean;
+}): Promise<LocalKinesis> {
+  const owned = ownFolder(options.folder);
+  try {
+    const stored = openKinesis({ folder: owned.path, now: () => Date.now(), throttle: options.throttle });
+    const onClose = () => {
+      stored.close();
+      owned.release();
+    };
+    const { port, portOption } = options;
+    const server = await startKinesisServer({ kinesis: stored.kinesis, port, portOption, onClose }).catch((error) => {
+      stored.close();
+      throw error;
+    });
+    return { ...server, model: stored.kinesis };
+  } catch (error) {
+    owned.release();
+    throw error;
+  }
+}
