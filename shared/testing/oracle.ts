@@ -97,8 +97,8 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
       rejections.push({ id: `${recordId}/0`, reason: 'undecodable' });
       continue;
     }
-    for (const [index, line] of text.split(/\r?\n|\r$/).entries()) {
-      if (line === '') continue;
+    const lines = text.split(/\r?\n|\r$/).filter((line) => line !== '');
+    for (const [index, line] of lines.entries()) {
       const taken = takeLine(pipeline, record.source, line);
       if (taken === undefined) continue;
       sent += 1;

@@ -8,6 +8,14 @@ import { logsOf, nameOfRow, type WorldEnd } from './world.ts';
 
 /** What is wrong at the end of a seed; empty when it is exact. */
 export async function check(end: WorldEnd): Promise<readonly string[]> {
+  try {
+    return await findWrong(end);
+  } catch (error) {
+    return [`the end cannot be checked: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}
+
+async function findWrong(end: WorldEnd): Promise<readonly string[]> {
   if (end.complaints.length > 0) return end.complaints;
   if (!end.finished) return [`it did not come to rest in ${end.steps} steps`];
   const { pipeline } = end.scenario.sim;

@@ -45,6 +45,8 @@ export interface Scenario {
   readonly checkpointEveryMs: number;
   /** How eagerly the actions are done, against the rest of the world: low drains as it goes, high builds a backlog. */
   readonly haste: number;
+  /** How often readers look at the rows, against everything else. */
+  readonly polls: number;
   readonly rates: Readonly<Partial<Record<FaultKind, number>>>;
   readonly faultsMax: number;
   readonly actions: readonly Action[];
@@ -61,6 +63,8 @@ export interface Bias {
   readonly rawReshards?: number;
   readonly exchangeReshards?: number;
   readonly outputsPerChunkMax?: number;
+  /** How often readers look. */
+  readonly polls?: number;
 }
 
 /** The exchange's name among the streams; the raw ones have their source's. */
@@ -94,6 +98,7 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
     stepMsMax: random.pick([0, 5, 40, sim.hasIdle ? 2_000 : 300]),
     checkpointEveryMs: random.pick([1, 300, 3_000]),
     haste: random.pick([0.2, 1, 5]),
+    polls: bias.polls ?? 0.3,
     rates: { ...rates, ...bias.faults },
     faultsMax: random.pick([5, 20, 60]),
     actions: createActions(random, sim, mayBeLate, bias),
@@ -106,14 +111,15 @@ function createActions(random: Random, sim: SimPipeline, mayBeLate: boolean, bia
   const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].slice(0, random.between(1, 8));
   // Coarse times meet the edges of windows and sessions.
   const grainMs = random.pick([1_000, 1_000, 500, 1]);
-  const paceMs = random.pick([200, 1_000, 3_000]);
+  const paceMs = random.pick([1_000, 2_000, 5_000]);
   const lateChance = mayBeLate ? random.pick([0.02, 0.1, 0.3]) : 0;
   const rawReshards = Math.max(bias.rawReshards ?? 0, random.pick([0, 0, 1, 3]));
   const exchangeReshards = Math.max(bias.exchangeReshards ?? 0, random.pick([0, 0, 1, 3]));
-  let baseMs = startMs + random.below(20_000);
+  // On the grain, so that a watermark may stand exactly at an end.
+  let baseMs = startMs + Math.floor(random.below(20_000) / grainMs) * grainMs;
   for (let id = 1; id <= recordCount; id += 1) {
     const source = random.pick(sim.sources);
-    baseMs += random.below(paceMs);
+    baseMs += Math.floor(random.below(paceMs + 1) / grainMs) * grainMs;
     const lagMs = random.below(outOfOrdernessMs + 1) + (random.chance(lateChance) ? random.below(30_000) : 0);
     const timeMs = Math.max(
       Math.floor((baseMs - lagMs) / grainMs) * grainMs,

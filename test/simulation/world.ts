@@ -108,6 +108,7 @@ class World {
   readonly #loneFaults = new Map<string, number>();
   readonly #workers = new Map<Task, ReturnType<typeof createWorker>>();
   readonly #hasWorker: boolean;
+  #logEnds: readonly (readonly [slot: number, end: string | undefined])[] | undefined;
   #nextAction = 0;
   #taskCount = 0;
   #promised = false;
@@ -189,7 +190,7 @@ class World {
         choices.push({ weight: 0.1, act: () => (this.#isFault('rival-worker') ? this.#startWorker() : undefined) });
       }
     }
-    if (!isOver) choices.push({ weight: 0.3, act: () => this.#poll() });
+    choices.push({ weight: isOver ? this.#scenario.polls / 10 : this.#scenario.polls, act: () => this.#poll() });
     // Only sleepers are left, and the worker always is one: time to see whether all is done.
     if (isOver && this.#isDrained()) choices.push({ weight: 3, act: () => void this.#advancePhase() });
     return choices;
@@ -220,10 +221,15 @@ class World {
 
   /** The snapshot of every slot stands at the last block of its log or behind it. */
   async #workerHasCaughtUp(): Promise<boolean> {
-    for (const [slot, log] of logsOf(this.#exchange, this.#scenario.sim.pipeline.plan.slots)) {
-      const last = log.at(-1);
+    // Nothing is put any more, so the logs' ends are looked up once.
+    this.#logEnds ??= [...logsOf(this.#exchange, this.#scenario.sim.pipeline.plan.slots)].map(([slot, log]) => [
+      slot,
+      log.at(-1)?.position,
+    ]);
+    for (const [slot, last] of this.#logEnds) {
+      if (last === undefined) continue;
       const checkpoint = await this.#state.readCheckpoint('window', slot);
-      if (last !== undefined && (checkpoint === undefined || checkpoint.position < last.position)) return false;
+      if (checkpoint === undefined || checkpoint.position < last) return false;
     }
     return true;
   }

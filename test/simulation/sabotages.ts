@@ -1,0 +1,435 @@
+import type { Mutation } from './load.ts';
+import type { Bias } from './workload.ts';
+
+/** A rule of docs/decisions on exactness, broken. `failsOf500` is how many of 500 seeds failed without it when the protocol was found. */
+export interface Sabotage {
+  readonly rule: string;
+  readonly failsOf500?: number;
+  /** Lines of the product, broken as it is loaded. */
+  readonly mutations?: readonly Mutation[];
+  /** What the outside world does wrong; see `flawsOf`. */
+  readonly flaw?: FlawName;
+  /** Where the rule matters. */
+  readonly bias?: Bias;
+}
+
+export type FlawName =
+  | 'limited-retries'
+  | 'starts-at-latest'
+  | 'ignores-parents'
+  | 'ignores-grandparents'
+  | 'stale-checkpoints';
+export type SabotageName = keyof typeof sabotages;
+
+const preprocess = 'shared/runtime/preprocess.ts';
+const aggregate = 'shared/runtime/aggregate.ts';
+const putBlocks = 'shared/runtime/put-blocks.ts';
+const worker = 'shared/runtime/worker.ts';
+const exchange = 'shared/engine/exchange.ts';
+const slot = 'shared/engine/slot.ts';
+const watermark = 'shared/engine/watermark.ts';
+const cells = 'shared/engine/cells.ts';
+const memoryState = 'shared/adapters/memory/state-store.ts';
+const memoryResults = 'shared/adapters/memory/result-store.ts';
+
+const harsh = { 'crash-after': 0.05, 'crash-before': 0.05, zombie: 0.05, 'lost-response': 0.05 };
+const onLambda = { pipelines: ['lambda', 'both'] };
+
+/** Every rule that has a number, by a name of its own. The product has no switches: what is broken here is broken here alone. */
+export const sabotages = {
+  'one-hash-key': {
+    rule: '1: every block of a slot uses the one hash key of the slot',
+    failsOf500: 424,
+    mutations: [
+      {
+        file: putBlocks,
+        find: 'explicitHashKey: slotHashKey(block.slot, block.slots).toString(),',
+        replace:
+          'explicitHashKey: ((slotHashKey(block.slot, block.slots) + BigInt(block.origin?.to[0] ?? 0) * 2n ** 125n) % 2n ** 128n).toString(),',
+      },
+    ],
+    bias: { exchangeReshards: 2 },
+  },
+  'sub-index': {
+    rule: '2: a position is the sequence number and the sub index',
+    failsOf500: 333,
+    mutations: [{ file: exchange, find: 'this.#to = at;', replace: 'this.#to = [sequence, subMax];' }],
+    bias: { pipelines: ['tags'], outputsPerChunkMax: 1 },
+  },
+  'watermark-up-to-its-end': {
+    rule: "3: a block's watermark covers positions up to its end, not the batch's",
+    failsOf500: 60,
+    mutations: [
+      {
+        file: preprocess,
+        find: 'for (const record of records) { if (poison)',
+        replace: `for (const record of records) {
+          const times = /"at":(\\d+)/.exec(new TextDecoder().decode(record.bytes));
+          if (times !== null) this.#packer.promise(Number(times[1]) - 3_000);
+        }
+        for (const record of records) { if (poison)`,
+      },
+    ],
+    bias: { outputsPerChunkMax: 1, late: false, idle: false },
+  },
+  roster: {
+    rule: '3: a block lists all raw shards with their parents',
+    failsOf500: 298,
+    mutations: [
+      {
+        file: exchange,
+        find: 'roster: this.#roster,',
+        replace: 'roster: { [this.#shard]: this.#roster[this.#shard] ?? [] },',
+      },
+    ],
+    bias: { rawReshards: 1 },
+  },
+  'one-chunk-in-flight': {
+    rule: '4: one unacknowledged chunk per origin',
+    failsOf500: 238,
+    mutations: [
+      {
+        file: preprocess,
+        find: 'await putBlocks(this.#options, chunk.blocks);',
+        replace:
+          'const flight = putBlocks(this.#options, chunk.blocks); flight.catch(() => undefined); ((this as any).flights ??= []).push(flight);',
+      },
+      { file: preprocess, find: 'if (chunk.completed !== undefined) this.#accepted = chunk.completed;', replace: '' },
+      {
+        file: preprocess,
+        find: "// Rule 5: only now does everything up to the batch's end stand accepted.",
+        replace: 'await Promise.all((this as any).flights ?? []);',
+      },
+    ],
+    bias: { outputsPerChunkMax: 1, faults: { 'put-refused': 0.1, 'put-delayed': 0.1 } },
+  },
+  'refused-are-put-again': {
+    rule: '4: refused or unanswered entries are put again until accepted',
+    failsOf500: 384,
+    mutations: [
+      {
+        file: putBlocks,
+        find: 'entries = refused.map((index) => entries[index] as ExchangeEntry);',
+        replace: 'void refused; entries = [];',
+      },
+    ],
+    bias: { faults: { 'put-refused': 0.05 } },
+  },
+  'the-end-waits': {
+    rule: "4: the next chunk and the batch's end wait for all blocks of a chunk",
+    failsOf500: 447,
+    mutations: [
+      {
+        file: preprocess,
+        find: 'await putBlocks(this.#options, chunk.blocks);',
+        replace: 'putBlocks(this.#options, chunk.blocks).catch(() => undefined);',
+      },
+    ],
+    bias: { faults: { 'put-refused': 0.05 } },
+  },
+  heartbeat: {
+    rule: '5: a heartbeat covers only what was accepted before it',
+    failsOf500: 500,
+    mutations: [
+      {
+        file: preprocess,
+        find: 'for (const record of records) { if (poison)',
+        replace: `this.#packer.complete((records.at(-1) as RawRecord).sequence);
+        await putBlocks(this.#options, this.#packer.heartbeats());
+        for (const record of records) { if (poison)`,
+      },
+    ],
+  },
+  retries: {
+    rule: '6: the mappings retry without limit',
+    failsOf500: 66,
+    flaw: 'limited-retries',
+    bias: { faults: harsh },
+  },
+  'trim-horizon': {
+    rule: '6: the exchange is read from TRIM_HORIZON',
+    failsOf500: 39,
+    flaw: 'starts-at-latest',
+    bias: { exchangeReshards: 1 },
+  },
+  purity: {
+    rule: '6: callbacks are pure, and no deploy changes the code inside a batch',
+    failsOf500: 148,
+    mutations: [
+      {
+        file: 'shared/engine/preprocess.ts',
+        find: 'for (const part of binding.call(value))',
+        replace:
+          'const deploys = ((globalThis as any).deploys = ((globalThis as any).deploys ?? 0) + 1); for (const part of deploys % 2 === 0 ? binding.call(value) : [...binding.call(value)].reverse())',
+      },
+    ],
+    bias: { pipelines: ['tags'], outputsPerChunkMax: 1, late: false, idle: false, faults: harsh },
+  },
+  generation: {
+    rule: '7: a position is the generation of the exchange shard and the sequence number',
+    failsOf500: 459,
+    mutations: [
+      {
+        file: 'shared/runtime/generations.ts',
+        find: '1 + Math.max(0, ...above.map(generationOf))',
+        replace: '1 + 0 * above.length',
+      },
+    ],
+    bias: { pipelines: ['lambda'], exchangeReshards: 2 },
+  },
+  parents: {
+    rule: '7: a child starts only when its ancestors are finished',
+    failsOf500: 405,
+    flaw: 'ignores-parents',
+    bias: { ...onLambda, exchangeReshards: 2, rawReshards: 1 },
+  },
+  grandparents: {
+    rule: '7: ancestors are looked at transitively, through empty shards',
+    failsOf500: 53,
+    flaw: 'ignores-grandparents',
+    bias: { ...onLambda, exchangeReshards: 6, rawReshards: 6 },
+  },
+  'worker-parents': {
+    rule: '7: the worker too starts a child only when its ancestors are finished',
+    mutations: [{ file: worker, find: 'return shard.parents.every(visit);', replace: 'void visit; return true;' }],
+    bias: { pipelines: ['worker'], exchangeReshards: 2 },
+  },
+  mark: {
+    rule: '8: an output counts only if its position is above the mark',
+    failsOf500: 473,
+    mutations: [
+      {
+        file: slot,
+        find: 'if (mark !== null && compareRecordPositions(at, mark) <= 0) {',
+        replace: 'if (mark === undefined) {',
+      },
+    ],
+  },
+  'judged-before': {
+    rule: '8: an output is judged by W as it was before its block',
+    failsOf500: 219,
+    mutations: [
+      {
+        file: slot,
+        find: 'const mark = this.log.open(block, arrivalMs);',
+        replace: 'const mark = this.log.open(block, arrivalMs); this.log.close(block, position);',
+      },
+    ],
+  },
+  'watermark-rises': {
+    rule: '8: W never falls',
+    failsOf500: 8,
+    mutations: [
+      {
+        file: watermark,
+        find: 'source.watermarkMs = Math.max(source.watermarkMs, minimumOverLive(source, this.clockMs));',
+        replace: 'source.watermarkMs = minimumOverLive(source, this.clockMs);',
+      },
+    ],
+    bias: { idle: true },
+  },
+  'unseen-roots': {
+    rule: '9: a listed root that was not seen yet counts as minus infinity',
+    mutations: [{ file: watermark, find: 'if (!isIdle(sinceMs)) return Number.NEGATIVE_INFINITY;', replace: '' }],
+  },
+  'retired-ancestors': {
+    rule: "9: an origin's first block retires its ancestors",
+    failsOf500: 293,
+    mutations: [
+      {
+        file: watermark,
+        find: 'for (const ancestor of ancestorsOf(from.shard, roster)) retire(origins, ancestor, this.clockMs);',
+        replace: 'void ancestorsOf; void retire;',
+      },
+    ],
+    bias: { rawReshards: 1 },
+  },
+  'unseen-children': {
+    rule: "9: unseen children of a retired origin hold at the parents' watermark",
+    failsOf500: 102,
+    mutations: [
+      { file: watermark, find: 'if (!isIdle(heldSinceMs))', replace: 'if (heldSinceMs === Number.NEGATIVE_INFINITY)' },
+    ],
+    bias: { rawReshards: 2 },
+  },
+  'retired-marks': {
+    rule: '9: the marks of retired origins stay',
+    failsOf500: 185,
+    mutations: [
+      { file: watermark, find: 'origin.retired = true;', replace: 'origin.retired = true; origin.mark = null;' },
+    ],
+    bias: { rawReshards: 2, faults: { zombie: 0.05, 'put-delayed': 0.1, 'put-doubled': 0.05, rewind: 0.1 } },
+  },
+  'clock-of-the-log': {
+    rule: '10: wall clock enters only as blocks of the log',
+    failsOf500: 17,
+    mutations: [{ file: aggregate, find: 'arrivalMs: record.arrivalMs', replace: 'arrivalMs: options.clock.now()' }],
+    bias: { pipelines: ['lambda', 'both', 'sources'], idle: true, faults: harsh },
+  },
+  'consistent-reads': {
+    rule: "11: a slot's checkpoint is read with strong consistency",
+    failsOf500: 104,
+    flaw: 'stale-checkpoints',
+    bias: onLambda,
+  },
+  'failed-memory': {
+    rule: "11: nothing of a failed attempt's memory is used again",
+    failsOf500: 59,
+    mutations: [
+      {
+        file: aggregate,
+        find: "const checkpoint = await state.readCheckpoint('aggregate', slot);",
+        replace:
+          "const memory = ((options as any).memory ??= new Map()); const checkpoint = memory.get(slot) ?? (await state.readCheckpoint('aggregate', slot));",
+      },
+      {
+        file: aggregate,
+        find: 'if (!(await writeCells(state, effects))) return false;',
+        replace: 'memory.set(slot, effects.checkpoint); if (!(await writeCells(state, effects))) return false;',
+      },
+    ],
+    bias: { ...onLambda, faults: harsh },
+  },
+  'item-position': {
+    rule: '12: a state item adds only outputs above its own position',
+    failsOf500: 217,
+    mutations: [{ file: cells, find: 'if (position <= read) continue;', replace: 'void read;' }],
+    bias: { ...onLambda, faults: harsh },
+  },
+  'item-condition': {
+    rule: '12: a state item is written on condition that its position is the one read',
+    failsOf500: 7,
+    mutations: [
+      {
+        file: memoryState,
+        find: "if (panes.get(nameOfPane(cell.id))?.get(cell.id.group)?.cell.position !== read) return 'conflict';",
+        replace: 'void read;',
+      },
+    ],
+    bias: { ...onLambda, slots: [1], faults: { ...harsh, zombie: 0.1 } },
+  },
+  'checkpoint-condition': {
+    rule: '13: a checkpoint is written on condition that its position is the one read',
+    failsOf500: 44,
+    mutations: [{ file: memoryState, find: '? stored === condition.position', replace: '? true' }],
+    bias: { ...onLambda, slots: [1], faults: { ...harsh, zombie: 0.1 } },
+  },
+  'conflict-is-no-success': {
+    rule: '13: a conflict is a success only if the stored position is at least mine',
+    failsOf500: 2,
+    mutations: [
+      {
+        file: aggregate,
+        find: 'return (stored?.position ?? logStart) >= effects.checkpoint.position;',
+        replace: 'return (stored?.position ?? logStart) >= logStart;',
+      },
+    ],
+    bias: { ...onLambda, slots: [1], faults: { zombie: 0.15 } },
+  },
+  'rows-before-checkpoint': {
+    rule: '14: rows are written before the checkpoint',
+    failsOf500: 314,
+    mutations: [
+      {
+        file: aggregate,
+        find: 'const rows = await results.writeRows(effects.emission.rows);',
+        replace: 'const rows = { fenced: 0 };',
+      },
+      {
+        file: aggregate,
+        find: 'const totals = await results.writeTotals(effects.emission.totals);',
+        replace: 'const totals = { fenced: 0 };',
+      },
+      {
+        file: aggregate,
+        find: "if (outcome === 'written') {",
+        replace:
+          "if (outcome === 'written') { await results.writeRows(effects.emission.rows); await results.writeTotals(effects.emission.totals);",
+      },
+    ],
+    bias: { ...onLambda, faults: harsh },
+  },
+  'rows-of-what-was-dropped': {
+    rule: '14: rows are written for all that a block touched, even if the item dropped all of it',
+    failsOf500: 147,
+    mutations: [
+      {
+        file: cells,
+        find: 'this.#emit(step, cell, true, 0, emission);',
+        replace: 'if (cell.changed || !this.#work.has(cellName(cell.id))) this.#emit(step, cell, true, 0, emission);',
+      },
+    ],
+    bias: { ...onLambda, faults: harsh },
+  },
+  'final-first': {
+    rule: '14: a final row is above all others',
+    failsOf500: 314,
+    mutations: [
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the product's own line.
+      {
+        file: 'shared/schemas/row.ts',
+        find: 'return `${row.final ? 1 : 0}${row.position}`;',
+        replace: 'return row.position;',
+      },
+    ],
+  },
+  'greater-wins': {
+    rule: '14: of two writes of a row the strictly greater wins',
+    failsOf500: 102,
+    mutations: [
+      {
+        file: memoryResults,
+        find: 'if (before !== undefined && rowOrder(written) <= rowOrder(before)) return false;',
+        replace: 'void rowOrder;',
+      },
+    ],
+    bias: { faults: { ...harsh, 'rival-worker': 0.1 } },
+  },
+  'snapshots-rise': {
+    rule: '15: a snapshot is written only over a lower position',
+    failsOf500: 37,
+    mutations: [
+      { file: memoryState, find: ': stored === undefined || stored < checkpoint.position;', replace: ': true;' },
+    ],
+    bias: { pipelines: ['worker'], faults: { ...harsh, 'rival-worker': 0.2 } },
+  },
+  'no-epoch': {
+    rule: "15: the worker's rows carry no epoch",
+    failsOf500: 16,
+    mutations: [
+      {
+        file: 'shared/engine/memory-stage.ts',
+        find: 'readonly reader: SlotReader;',
+        replace:
+          "readonly reader: SlotReader; readonly epoch = String(((globalThis as any).epochs = ((globalThis as any).epochs ?? 0) + 1)).padStart(9, '0');",
+      },
+      {
+        file: 'shared/engine/memory-stage.ts',
+        find: 'slot: this.reader.slot, position: placed.position,',
+        replace: 'slot: this.reader.slot, position: (this.epoch + placed.position) as LogPosition,',
+      },
+    ],
+    bias: { pipelines: ['worker'], faults: { zombie: 0.03, 'rival-worker': 0.3 } },
+  },
+  'watermark-read-first': {
+    rule: "16: a reader takes every slot's W before the partials",
+    failsOf500: 12,
+    mutations: [
+      {
+        file: 'shared/runtime/read.ts',
+        find: 'const watermarkMs = await leastWatermark(state, pipeline, step);',
+        replace: '',
+      },
+      {
+        file: 'shared/runtime/read.ts',
+        find: 'const printed = rows.map(',
+        replace: 'const watermarkMs = await leastWatermark(state, pipeline, step); const printed = rows.map(',
+      },
+    ],
+    bias: { pipelines: ['lambda'], slots: [4], polls: 2 },
+  },
+} as const satisfies Readonly<Record<string, Sabotage>>;
+
+export function sabotageOf(name: SabotageName): Sabotage {
+  return sabotages[name];
+}
