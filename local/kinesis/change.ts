@@ -5,12 +5,16 @@ import type { Shard, StoredRecord } from './types.ts';
  * the clock decided is written in them.
  */
 export type Change =
-  | { readonly kind: 'stream-set'; readonly stream: StreamSettings; readonly shards: readonly ShardEntry[] }
+  | {
+      readonly kind: 'stream-set';
+      readonly streamName: string;
+      readonly settings: StreamSettings;
+      readonly shards: readonly ShardEntry[];
+    }
   | { readonly kind: 'stream-deleted'; readonly streamName: string }
   | { readonly kind: 'records-put'; readonly streamName: string; readonly records: readonly PlacedRecord[] };
 
 export interface StreamSettings {
-  readonly streamName: string;
   readonly createdMs: number;
   readonly mode: 'PROVISIONED' | 'ON_DEMAND';
   readonly retentionHours: number;

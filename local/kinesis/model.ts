@@ -38,6 +38,7 @@ export interface KinesisOptions {
 }
 
 export interface StreamDescription extends StreamSettings {
+  readonly streamName: string;
   readonly openShardCount: number;
 }
 
@@ -131,12 +132,18 @@ export function createKinesis(options: KinesisOptions): Kinesis {
 
   function setSettings(streamName: string, settings: Partial<StreamSettings>): void {
     const stream = findTrimmed(streamName);
-    commit({ kind: 'stream-set', stream: { ...stream.settings, ...settings }, shards: shardEntries(stream) });
+    commit({
+      kind: 'stream-set',
+      streamName,
+      settings: { ...stream.settings, ...settings },
+      shards: shardEntries(stream),
+    });
   }
 
   function setShards(streamName: string, reshard: (shards: Shards, nowMs: number) => Shards): void {
     const stream = findTrimmed(streamName);
-    commit({ kind: 'stream-set', stream: stream.settings, shards: reshard(shardEntries(stream), now()) });
+    const shards = reshard(shardEntries(stream), now());
+    commit({ kind: 'stream-set', streamName, settings: stream.settings, shards });
   }
 
   function put(streamName: string, entries: readonly PutEntry[]): readonly PutOutcome[] {
@@ -150,11 +157,11 @@ export function createKinesis(options: KinesisOptions): Kinesis {
     isThrottled,
 
     createStream: (request) => commit(newStream(streams, { ...request, nowMs: now() })),
-    deleteStream: (streamName) => commit({ kind: 'stream-deleted', streamName: find(streamName).settings.streamName }),
+    deleteStream: (streamName) => commit({ kind: 'stream-deleted', streamName: find(streamName).streamName }),
     listStreams: () => [...streams.keys()].sort(),
     describeStream: (streamName) => {
       const stream = find(streamName);
-      return { ...stream.settings, openShardCount: stream.open.length };
+      return { streamName, ...stream.settings, openShardCount: stream.open.length };
     },
     listShards: (streamName) => [...findTrimmed(streamName).shards.values()].map((log) => log.shard),
 
@@ -232,7 +239,8 @@ function newStream(
   demandTags(tags);
   return {
     kind: 'stream-set',
-    stream: { streamName, createdMs: nowMs, mode, retentionHours, recordBytesMax, tags, consumers: [] },
+    streamName,
+    settings: { createdMs: nowMs, mode, retentionHours, recordBytesMax, tags, consumers: [] },
     shards: firstShards({ shardCount, nowMs }),
   };
 }
@@ -256,27 +264,27 @@ function demandTags(tags: Readonly<Record<string, string>>): void {
 }
 
 function withConsumer(stream: StreamState, consumer: Consumer): readonly Consumer[] {
-  const { streamName, consumers } = stream.settings;
+  const { consumers } = stream.settings;
   demand(
     consumers.every((other) => other.consumerName !== consumer.consumerName),
     'ResourceInUseException',
-    () => `Consumer ${consumer.consumerName} of stream ${streamName} already exists.`,
+    () => `Consumer ${consumer.consumerName} of stream ${stream.streamName} already exists.`,
   );
   demand(
     consumers.length < consumersPerStreamMax,
     'LimitExceededException',
-    () => `Stream ${streamName} has ${consumersPerStreamMax} consumers, which is the most it may have.`,
+    () => `Stream ${stream.streamName} has ${consumersPerStreamMax} consumers, which is the most it may have.`,
   );
   return [...consumers, consumer];
 }
 
 function withoutConsumer(stream: StreamState, consumerName: string): readonly Consumer[] {
-  const { streamName, consumers } = stream.settings;
+  const { consumers } = stream.settings;
   const rest = consumers.filter((consumer) => consumer.consumerName !== consumerName);
   demand(
     rest.length < consumers.length,
     'ResourceNotFoundException',
-    () => `Consumer ${consumerName} of stream ${streamName} not found.`,
+    () => `Consumer ${consumerName} of stream ${stream.streamName} not found.`,
   );
   return rest;
 }
@@ -284,7 +292,7 @@ function withoutConsumer(stream: StreamState, consumerName: string): readonly Co
 function* snapshotOf(streams: Streams, nowMs: number): Generator<Change> {
   for (const [streamName, stream] of streams) {
     trimStream(stream, nowMs);
-    yield { kind: 'stream-set', stream: stream.settings, shards: shardEntries(stream) };
+    yield { kind: 'stream-set', streamName, settings: stream.settings, shards: shardEntries(stream) };
     for (const [shardId, log] of stream.shards) {
       const records = log.records.slice(log.head).map((record) => ({ shardId, record }));
       if (records.length > 0) yield { kind: 'records-put', streamName, records };

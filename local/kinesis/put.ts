@@ -92,11 +92,7 @@ function findShardOf(stream: StreamState, entry: PutEntry): ShardRecords {
   const isOnly = open.length === 1;
   const at = isOnly ? 0 : findRange(openRanges, entry.explicitHashKey ?? hashKeyOf(entry.partitionKey));
   const log = open[at];
-  demand(
-    log !== undefined,
-    'ResourceNotFoundException',
-    () => `Stream ${stream.settings.streamName} has no open shard.`,
-  );
+  demand(log !== undefined, 'ResourceNotFoundException', () => `Stream ${stream.streamName} has no open shard.`);
   return log;
 }
 
@@ -104,6 +100,6 @@ function refuse(stream: StreamState, log: ShardRecords): PutOutcome {
   return {
     kind: 'refused',
     code: 'ProvisionedThroughputExceededException',
-    message: `Rate exceeded for shard ${log.shard.shardId} in stream ${stream.settings.streamName}.`,
+    message: `Rate exceeded for shard ${log.shard.shardId} in stream ${stream.streamName}.`,
   };
 }

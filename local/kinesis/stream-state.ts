@@ -5,11 +5,12 @@ import { appendRecord, createShardRecords, resumeNumbers, type ShardRecords, tri
 
 /** A stream with its shards, open and closed. */
 export interface StreamState {
-  settings: StreamSettings;
+  readonly streamName: string;
+  readonly settings: StreamSettings;
   readonly shards: Map<string, ShardRecords>;
   /** Those that take records and their ranges, in the order of their hash keys. */
-  open: readonly ShardRecords[];
-  openRanges: readonly TimedShard[];
+  readonly open: readonly ShardRecords[];
+  readonly openRanges: readonly TimedShard[];
 }
 
 export type Streams = Map<string, StreamState>;
@@ -57,8 +58,10 @@ export function findShard(
   const log = stream.shards.get(request.shardId);
   const horizonMs = trimHorizonMs(stream, request.nowMs);
   if (log === undefined || isExpired(log.shard, horizonMs)) {
-    const where = `stream ${stream.settings.streamName}`;
-    throw new KinesisError('ResourceNotFoundException', `Shard ${request.shardId} in ${where} does not exist.`);
+    throw new KinesisError(
+      'ResourceNotFoundException',
+      `Shard ${request.shardId} in stream ${stream.streamName} does not exist.`,
+    );
   }
   trimRecords(log, horizonMs);
   return log;
@@ -78,7 +81,7 @@ export function shardEntries(stream: StreamState): Shards {
 }
 
 function setStream(streams: Streams, change: Extract<Change, { kind: 'stream-set' }>): void {
-  const { streamName } = change.stream;
+  const { streamName, settings } = change;
   const before = streams.get(streamName)?.shards;
   const shards = new Map<string, ShardRecords>();
   for (const entry of change.shards) {
@@ -88,7 +91,7 @@ function setStream(streams: Streams, change: Extract<Change, { kind: 'stream-set
     shards.set(entry.shard.shardId, log);
   }
   const open = openShards(change.shards).flatMap(({ shard }) => shards.get(shard.shardId) ?? []);
-  streams.set(streamName, { settings: change.stream, shards, open, openRanges: open.map((log) => log.shard) });
+  streams.set(streamName, { streamName, settings, shards, open, openRanges: open.map((log) => log.shard) });
 }
 
 function isExpired(shard: TimedShard, horizonMs: number): boolean {
