@@ -72,13 +72,17 @@ export function settleBatch(
   return { again: [], discarded: failed.records };
 }
 
-/** Cuts off the records at the front that are older than a function is ever sent. */
+/** Cuts off the records at the front that are older than a function is ever sent, or gone from the stream. */
 export function splitExpired(
   batch: Batch,
-  limit: { readonly recordAgeMsMax: number | undefined; readonly nowMs: number },
+  limit: {
+    readonly recordAgeMsMax: number | undefined;
+    readonly nowMs: number;
+    readonly isStored: (record: StoredRecord) => boolean;
+  },
 ): { readonly expired: readonly ReadRecord[]; readonly live: Batch } {
   const oldestMs = limit.nowMs - (limit.recordAgeMsMax ?? Number.POSITIVE_INFINITY);
-  const firstLive = batch.records.findIndex(({ record }) => record.arrivalMs >= oldestMs);
+  const firstLive = batch.records.findIndex(({ record }) => record.arrivalMs >= oldestMs && limit.isStored(record));
   const count = firstLive === -1 ? batch.records.length : firstLive;
   return { expired: batch.records.slice(0, count), live: { ...batch, records: batch.records.slice(count) } };
 }

@@ -1,4 +1,4 @@
-import type { KinesisReader, Shard } from '#local/kinesis/types.ts';
+import type { KinesisReader, Shard, StoredRecord } from '#local/kinesis/types.ts';
 import type { InvocationOutcome } from '#local/lambda/outcome.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import { assert } from '#shared/schemas/error.ts';
@@ -137,7 +137,6 @@ export function createEventSourceMapping(options: MappingOptions): EventSourceMa
     const from = settings.startingPosition;
     if (from.type !== 'LATEST') return { from, ended: false };
     if (!isFirstTurn) return { from: { type: 'TRIM_HORIZON' }, ended: false };
-    if (shard.endingSequenceNumber !== undefined) return { from, ended: true };
     // LATEST is where the shard ends now, not where it ends when its turn to be read comes.
     return { from: readShard(shard.shardId, from, 1).next, ended: false };
   }
@@ -191,7 +190,11 @@ export function createEventSourceMapping(options: MappingOptions): EventSourceMa
   /** Takes one batch through an invocation, or through being too old for one, and puts back what is left of it. */
   async function deliver(shard: ShardState, lane: Lane, batch: Batch): Promise<void> {
     const isCurrent = () => shard.lanes.includes(lane);
-    const { expired, live } = splitExpired(batch, { recordAgeMsMax: settings.recordAgeMsMax, nowMs: clock.now() });
+    const { expired, live } = splitExpired(batch, {
+      recordAgeMsMax: settings.recordAgeMsMax,
+      nowMs: clock.now(),
+      isStored: findStored(shard, batch),
+    });
     if (expired.length > 0) {
       const { invocations } = batch;
       const condition = 'RecordAgeExceeded';
@@ -231,6 +234,17 @@ export function createEventSourceMapping(options: MappingOptions): EventSourceMa
     const left = new Set(again.flatMap(({ records }) => records));
     const done = batch.records.filter((record) => !left.has(record));
     finish(shard, lane, done, again);
+  }
+
+  /** A batch is retried until its records expire: those that the stream has trimmed since are given up. */
+  function findStored(shard: ShardState, batch: Batch): (record: StoredRecord) => boolean {
+    const first = batch.records[0]?.record;
+    if (first === undefined || batch.invocations === 0) return () => true;
+    const from = { type: 'AT_SEQUENCE_NUMBER', sequenceNumber: first.sequenceNumber } as const;
+    const read = attempt(() => readShard(shard.shardId, from, 1));
+    if (read === undefined) return () => true;
+    const oldest = read.records[0];
+    return (record) => oldest !== undefined && BigInt(record.sequenceNumber) >= BigInt(oldest.sequenceNumber);
   }
 
   function finish(shard: ShardState, lane: Lane, done: readonly ReadRecord[], again: readonly Batch[]): void {

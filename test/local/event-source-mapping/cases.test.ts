@@ -514,6 +514,20 @@ const cases: readonly Case[] = [
     },
   },
   {
+    behaviour: 'a failing batch is tried again until its records expire in the stream',
+    page: 'failureDestination',
+    chosen: 'The page does not say what condition the message names then.',
+    check: async () => {
+      const world = await run({ records: 'ab', answer: ({ texts }) => (texts.includes('a') ? failed : succeeded) });
+      world.stream.trim('shard-0', 1);
+      await world.clock.advance(30_000);
+      expect(world.calls.at(-1)?.texts).toEqual(['b']);
+      expect(world.failures).toMatchObject([
+        { requestContext: { condition: 'RecordAgeExceeded' }, KinesisBatchInfo: { batchSize: 1 } },
+      ]);
+    },
+  },
+  {
     behaviour: 'a throttled batch is tried again without using up retries',
     page: 'failureDestination',
     check: async () => {

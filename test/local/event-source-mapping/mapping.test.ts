@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { createEventSourceMapping } from '#local/event-source-mapping/mapping.ts';
 import { defaultSettings } from '#local/event-source-mapping/settings.ts';
+import { createKinesis } from '#local/kinesis/model.ts';
 import type { TestStream } from './world.ts';
-import { createWorld, failed, settle, source, succeeded, textsOf } from './world.ts';
+import { createVirtualClock, createWorld, failed, settle, source, succeeded, textsOf } from './world.ts';
 
 test('without a word of arrivals a shard is polled once per second', async () => {
   const { clock, stream, calls } = await createWorld();
@@ -173,7 +174,7 @@ test('a batch from before a rewind is not reported as given up', async () => {
   expect(failures).toEqual([]);
 });
 
-test('a shard is not read while its batch fails', async () => {
+test('a shard is read no further while its batch fails', async () => {
   let reads = 0;
   const world = await createWorld({ before: shardOf('abcdef'), settings: { batchSize: 2 }, answer: () => undefined });
   createEventSourceMapping({
@@ -181,7 +182,7 @@ test('a shard is not read while its batch fails', async () => {
     reader: {
       ...world.stream.reader,
       read: (request) => {
-        reads += 1;
+        if (request.recordsMax > 1) reads += 1;
         return world.stream.reader.read(request);
       },
     },
@@ -243,6 +244,53 @@ test('children wait again when their parent is rewound', async () => {
   stream.put('shard-1', 'b');
   await clock.advance(10_000);
   expect(textsOf(calls)).toEqual(['a', 'a']);
+});
+
+test('grandchildren wait again when their grandparent is rewound', async () => {
+  const { clock, stream, mapping, calls } = await createWorld({
+    before: (stream) => {
+      shardOf('a')(stream);
+      stream.close('shard-0');
+      stream.open('shard-1', ['shard-0']);
+      stream.close('shard-1');
+      stream.open('shard-2', ['shard-1']);
+    },
+    answer: (_, index) => (index === 0 ? succeeded : undefined),
+  });
+  mapping.rewind('shard-0', undefined);
+  stream.put('shard-2', 'b');
+  await clock.advance(10_000);
+  expect(textsOf(calls)).toEqual(['a', 'a']);
+});
+
+test('LATEST is taken before anything can be put after the mapping was made', async () => {
+  const world = await createWorld({
+    before: shardOf('a'),
+    overrides: { settings: { ...defaultSettings, enabled: false } },
+  });
+  const texts: string[] = [];
+  createEventSourceMapping({
+    ...plain(world),
+    settings: { ...defaultSettings, startingPosition: { type: 'LATEST' } },
+    invoke: async (event) => {
+      texts.push(...event.Records.map(({ kinesis }) => atob(kinesis.data)));
+      return succeeded;
+    },
+  });
+  world.stream.put('shard-0', 'b');
+  await world.clock.advance(1_000);
+  expect(texts).toEqual(['b']);
+});
+
+test('what may be held at a time does not limit what is read in all', async () => {
+  const { clock, calls } = await createWorld({
+    before: (stream) => {
+      stream.open('shard-0');
+      for (let index = 0; index < 70; index += 1) stream.put('shard-0', 'x'.repeat(1_000_000), 'key');
+    },
+  });
+  await clock.advance(1_000);
+  expect(calls.reduce((count, { texts }) => count + texts.length, 0)).toBe(70);
 });
 
 test('a disabled mapping starts nothing, and goes on where it was when enabled', async () => {
@@ -355,6 +403,37 @@ test('the checkpoint forgets shards that the stream does not list any more', asy
   });
   await clock.advance(0);
   expect(Object.keys(mapping.checkpoint().shards)).toEqual(['shard-0']);
+});
+
+test('a mapping follows our own Kinesis through a split and a merge', async () => {
+  const clock = createVirtualClock(Date.UTC(2026, 0, 1));
+  const kinesis = createKinesis({ now: clock.now });
+  kinesis.createStream({ streamName: 'raw' });
+  const put = (text: string) =>
+    kinesis.putRecord({ streamName: 'raw', partitionKey: text, data: new TextEncoder().encode(text) });
+  const delivered: string[] = [];
+  createEventSourceMapping({
+    reader: kinesis,
+    clock,
+    streamName: 'raw',
+    source,
+    settings: defaultSettings,
+    onArrival: kinesis.onChange,
+    invoke: async (event) => {
+      delivered.push(...event.Records.map(({ kinesis: { data } }) => atob(data)));
+      return succeeded;
+    },
+  });
+  for (const text of ['a', 'b', 'c', 'd']) put(text);
+  await clock.advance(1_000);
+  kinesis.updateShardCount({ streamName: 'raw', targetShardCount: 2 });
+  for (const text of ['e', 'f', 'g', 'h']) put(text);
+  await clock.advance(1_000);
+  kinesis.updateShardCount({ streamName: 'raw', targetShardCount: 1 });
+  for (const text of ['i', 'j']) put(text);
+  await clock.advance(1_000);
+  expect(delivered.toSorted()).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']);
+  expect(delivered.slice(-2)).toEqual(['i', 'j']);
 });
 
 type TestWorld = Awaited<ReturnType<typeof createWorld>>;
