@@ -2,7 +2,7 @@ import { ownFolder } from '../folder.ts';
 import type { LocalServer } from '../listen.ts';
 import { openKinesis } from './log.ts';
 import type { Kinesis } from './model.ts';
-import { serveKinesis } from './wire.ts';
+import { startKinesisServer } from './wire.ts';
 
 /** Kinesis on this machine: the model that readers in this process share with the wire server. */
 export interface LocalKinesis extends LocalServer {
@@ -24,7 +24,7 @@ export async function startKinesis(options: {
       owned.release();
     };
     const { port, portOption } = options;
-    const server = await serveKinesis({ kinesis: stored.kinesis, port, portOption, onClose }).catch((error) => {
+    const server = await startKinesisServer({ kinesis: stored.kinesis, port, portOption, onClose }).catch((error) => {
       stored.close();
       throw error;
     });

@@ -27,7 +27,7 @@ const jsonType = 'application/x-amz-json-1.1';
  * The API of Kinesis over the model: AWS JSON 1.1 by HTTP/1.1 and by HTTP/2 without TLS, on one port, since AWS's client for
  * JavaScript speaks HTTP/2 to Kinesis unless told otherwise. Signatures are not checked.
  */
-export async function serveKinesis({
+export async function startKinesisServer({
   kinesis,
   port,
   portOption = 'another port',
