@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { explainDisk, replaceFile, writeAll } from './folder.ts';
 
 /** JSON lines on disk, in the order in which they were appended. */
@@ -33,8 +33,10 @@ export function openAppendLog<Entry>(path: string, replay: (entry: Entry) => voi
     throw error;
   }
   let broken: unknown;
+  let isOpen = true;
   return {
     append: (entry) => {
+      assert(isOpen, `${path} is appended to after it was closed`);
       if (broken !== undefined) throw broken;
       const line = encodeLine(entry);
       explainDisk(path, () => {
@@ -56,7 +58,10 @@ export function openAppendLog<Entry>(path: string, replay: (entry: Entry) => voi
       size = fstatSync(file).size;
       broken = undefined;
     },
-    close: () => closeSync(file),
+    close: () => {
+      if (isOpen) closeSync(file);
+      isOpen = false;
+    },
   };
 }
 

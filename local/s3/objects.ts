@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { orDiskFull } from '../append-log.ts';
+import { explainDisk } from '../folder.ts';
 
 /** What is kept of an object besides its bytes. */
 export interface ObjectMeta {
@@ -41,7 +41,7 @@ export class Objects {
     const path = this.#pathOf(bucket, key);
     this.#writes += 1;
     const temporary = `${path}.${process.pid}.${this.#writes}.new`;
-    orDiskFull(path, () => {
+    explainDisk(path, () => {
       writeFileSync(temporary, Buffer.concat([Buffer.from(`${JSON.stringify(meta)}\n`), body]));
       renameSync(temporary, path);
     });

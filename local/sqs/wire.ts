@@ -1,165 +1,120 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import { json } from 'node:stream/consumers';
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { type LocalServer, listen } from '../listen.ts';
-import { accountId, nameFromArn, region } from '../template.ts';
-import { type Queues, visibilitySecondsDefault } from './queues.ts';
+import { Fault, queryCodeOf } from './fault.ts';
+import { answer, waitSecondsOf } from './operations.ts';
+import type { Queues } from './queues.ts';
 
-/** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html */
-export const messageBytesMax = 1024 * 1024;
-const batchEntriesMax = 10;
-const waitSecondsMax = 20;
-const pollMs = 50;
+/**
+ * How often a waiting `ReceiveMessage` looks again. It looks rather than being told, since a message also becomes visible by
+ * the passing of a time that is not ours.
+ */
+const pollMs = 25;
 
-interface Request {
-  readonly QueueUrl?: string;
-  readonly QueueName?: string;
-  readonly MessageBody?: string;
-  readonly Entries?: readonly { readonly Id: string; readonly MessageBody: string; readonly ReceiptHandle: string }[];
-  readonly MaxNumberOfMessages?: number;
-  readonly VisibilityTimeout?: number;
-  readonly WaitTimeSeconds?: number;
-  readonly ReceiptHandle?: string;
-}
-
-/** An SQS endpoint over `queues`, in the JSON protocol of today's SDKs. */
-export function startSqs({
+/** An SQS endpoint over `queues`, in the JSON protocol of today's SDKs. Closing it closes the queues. */
+export async function startSqs({
   queues,
-  port = 0,
+  port,
+  onError = (error) => console.error(error),
 }: {
   readonly queues: Queues;
   readonly port?: number;
+  /** Told of what was no caller's fault, such as a full disk; the caller is answered with a 500. */
+  readonly onError?: (error: unknown) => void;
 }): Promise<LocalServer> {
+  let isClosing = false;
   const server = createServer((request, response) => {
-    const reply = (status: number, body: unknown): void => {
-      response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0', 'x-amzn-requestid': randomUUID() });
-      response.end(JSON.stringify(body));
-    };
-    const operation = String(request.headers['x-amz-target']).split('.')[1] ?? '';
-    json(request)
-      .then((body) => call(queues, operation, body as Request, request.headers.host ?? ''))
-      .then((result) => reply(200, result))
+    serve({ queues, request, response, isClosing: () => isClosing || response.destroyed })
       .catch((error: unknown) => {
-        const fault = error instanceof Fault ? error : new Fault('InternalFailure', String(error));
-        reply(fault.code === 'InternalFailure' ? 500 : 400, {
-          __type: `com.amazonaws.sqs#${fault.code}`,
-          message: fault.message,
-        });
-      });
+        if (!(error instanceof Fault)) onError(error);
+        return faultReply(error);
+      })
+      .then((reply) => send(response, reply));
   });
-  return listen(server, { name: 'SQS', port });
+  const local = await listen(server, { name: 'SQS', port, onClose: () => queues.close() });
+  return {
+    ...local,
+    close: () => {
+      isClosing = true;
+      return local.close();
+    },
+  };
 }
 
-class Fault extends Error {
-  readonly code: string;
+interface Reply {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
+async function serve(call: {
+  readonly queues: Queues;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly isClosing: () => boolean;
+}): Promise<Reply> {
+  const [service, operation = ''] = String(call.request.headers['x-amz-target']).split('.');
+  if (call.request.method !== 'POST' || service !== 'AmazonSQS') {
+    throw new Fault('UnsupportedOperation', 'Local SQS speaks AWS JSON 1.0 only. Use an AWS SDK of 2024 or later.');
   }
+  const body = parseJson(await text(call.request));
+  const once = (): unknown =>
+    answer({ queues: call.queues, operation, body, host: call.request.headers.host ?? 'localhost' });
+  return { status: 200, body: operation === 'ReceiveMessage' ? await receive({ ...call, body, once }) : once() };
 }
 
-async function call(queues: Queues, operation: string, body: Request, host: string): Promise<unknown> {
-  const urlOf = (queue: string): string => `http://${host}/${accountId}/${queue}`;
-  switch (operation) {
-    case 'CreateQueue':
-      queues.create(body.QueueName ?? '');
-      return { QueueUrl: urlOf(body.QueueName ?? '') };
-    case 'ListQueues':
-      return { QueueUrls: queues.names().map(urlOf) };
-    case 'GetQueueUrl':
-      return { QueueUrl: urlOf(existing(queues, body.QueueName ?? '')) };
-  }
-  const queue = existing(queues, nameFromArn(body.QueueUrl ?? ''));
-  switch (operation) {
-    case 'SendMessage':
-      return send(queues, queue, body.MessageBody ?? '');
-    case 'SendMessageBatch':
-      return sendBatch(queues, queue, body.Entries ?? []);
-    case 'ReceiveMessage':
-      return receive(queues, queue, body);
-    case 'DeleteMessage':
-      queues.delete(queue, body.ReceiptHandle ?? '');
-      return {};
-    case 'DeleteMessageBatch':
-      for (const entry of body.Entries ?? []) queues.delete(queue, entry.ReceiptHandle);
-      return { Successful: (body.Entries ?? []).map(({ Id }) => ({ Id })), Failed: [] };
-    case 'ChangeMessageVisibility':
-      if (!queues.changeVisibility(queue, body.ReceiptHandle ?? '', body.VisibilityTimeout ?? 0))
-        throw new Fault('ReceiptHandleIsInvalid', 'The receipt handle is of no message.');
-      return {};
-    case 'PurgeQueue':
-      queues.purge(queue);
-      return {};
-    case 'GetQueueAttributes':
-      return { Attributes: attributesOf(queues, queue) };
-    default:
-      throw new Fault('UnsupportedOperation', `The embedded SQS does not know ${operation}.`);
-  }
-}
-
-function existing(queues: Queues, queue: string): string {
-  if (!queues.has(queue)) throw new Fault('QueueDoesNotExist', `The queue ${queue} does not exist.`);
-  return queue;
-}
-
-function send(queues: Queues, queue: string, body: string): unknown {
-  if (Buffer.byteLength(body) > messageBytesMax)
-    throw new Fault('InvalidParameterValue', `The message is larger than ${messageBytesMax} bytes.`);
-  return { MessageId: queues.send(queue, body), MD5OfMessageBody: md5(body) };
-}
-
-function sendBatch(queues: Queues, queue: string, entries: NonNullable<Request['Entries']>): unknown {
-  if (entries.length === 0) throw new Fault('EmptyBatchRequest', 'The batch has no entries.');
-  if (entries.length > batchEntriesMax)
-    throw new Fault('TooManyEntriesInBatchRequest', `The batch has more than ${batchEntriesMax} entries.`);
-  const bytes = entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.MessageBody), 0);
-  if (bytes > messageBytesMax)
-    throw new Fault('BatchRequestTooLong', `The batch is larger than ${messageBytesMax} bytes.`);
-  const Successful = entries.map(({ Id, MessageBody }) => ({
-    Id,
-    MessageId: queues.send(queue, MessageBody),
-    MD5OfMessageBody: md5(MessageBody),
-  }));
-  return { Successful, Failed: [] };
-}
-
-async function receive(queues: Queues, queue: string, body: Request): Promise<unknown> {
-  const max = Math.min(batchEntriesMax, body.MaxNumberOfMessages ?? 1);
-  const untilMs = performance.now() + Math.min(waitSecondsMax, body.WaitTimeSeconds ?? 0) * 1_000;
+/** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html */
+async function receive(call: {
+  readonly queues: Queues;
+  readonly body: unknown;
+  readonly once: () => unknown;
+  readonly isClosing: () => boolean;
+}): Promise<unknown> {
+  const untilMs = call.queues.now() + waitSecondsOf(call.queues, call.body) * 1_000;
   for (;;) {
-    const messages = queues.receive(queue, max, body.VisibilityTimeout ?? visibilitySecondsDefault);
-    if (messages.length > 0 || performance.now() >= untilMs) {
-      return {
-        Messages: messages.map((message) => ({
-          MessageId: message.id,
-          ReceiptHandle: message.receipt,
-          Body: message.body,
-          MD5OfBody: md5(message.body),
-          Attributes: {
-            SentTimestamp: String(message.sentMs),
-            ApproximateReceiveCount: String(message.receiveCount),
-            ApproximateFirstReceiveTimestamp: String(message.firstReceivedMs),
-          },
-        })),
-      };
-    }
+    // Whoever has gone must not be given a message: nobody would see it until its visibility timeout has passed.
+    if (call.isClosing()) return {};
+    const received = call.once();
+    if (Object.keys(received as object).length > 0 || call.queues.now() >= untilMs) return received;
     await setTimeout(pollMs);
   }
 }
 
-function attributesOf(queues: Queues, queue: string): Readonly<Record<string, string>> {
-  const { visible, inFlight } = queues.counts(queue);
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body === '' ? '{}' : body);
+  } catch {
+    throw new Fault('SerializationException', 'The body is not JSON.');
+  }
+}
+
+function faultReply(error: unknown): Reply {
+  if (error instanceof Fault) {
+    return {
+      status: 400,
+      body: { __type: `com.amazonaws.sqs#${error.code}`, message: error.message },
+      headers: { 'x-amzn-query-error': `${queryCodeOf(error.code)};Sender` },
+    };
+  }
   return {
-    QueueArn: `arn:aws:sqs:${region}:${accountId}:${queue}`,
-    ApproximateNumberOfMessages: String(visible),
-    ApproximateNumberOfMessagesNotVisible: String(inFlight),
-    ApproximateNumberOfMessagesDelayed: '0',
-    VisibilityTimeout: String(visibilitySecondsDefault),
+    status: 500,
+    body: {
+      __type: 'com.amazonaws.sqs#InternalFailure',
+      message: error instanceof Error ? error.message : String(error),
+    },
+    headers: { 'x-amzn-query-error': 'InternalFailure;Receiver' },
   };
 }
 
-function md5(body: string): string {
-  return createHash('md5').update(body).digest('hex');
+function send(response: ServerResponse, { status, body, headers }: Reply): void {
+  const json = JSON.stringify(body);
+  response.writeHead(status, {
+    'content-type': 'application/x-amz-json-1.0',
+    'content-length': Buffer.byteLength(json),
+    'x-amzn-requestid': randomUUID(),
+    ...headers,
+  });
+  response.end(json);
 }

@@ -1,0 +1,91 @@
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openAppendLog } from '#local/append-log.ts';
+
+const newPath = (): string => join(mkdtempSync(join(tmpdir(), 'millrace-log-')), 'it.log');
+
+function write(path: string, ...entries: readonly unknown[]): void {
+  const log = openAppendLog(path, () => {});
+  for (const entry of entries) log.append(entry);
+  log.close();
+}
+
+function read(path: string): unknown[] {
+  const entries: unknown[] = [];
+  openAppendLog(path, (entry) => entries.push(entry)).close();
+  return entries;
+}
+
+test('what was appended is replayed in order', () => {
+  const path = newPath();
+  write(path, { a: 1 }, 'two\nlines', 3);
+  expect(read(path)).toEqual([{ a: 1 }, 'two\nlines', 3]);
+});
+
+test('a log torn at any byte replays the entries before the tear', () => {
+  const path = newPath();
+  write(path, 'first', 'second', 'third');
+  const whole = readFileSync(path);
+  for (let size = 0; size <= whole.length; size += 1) {
+    writeFileSync(path, whole.subarray(0, size));
+    const wholeLines = whole.subarray(0, size).filter((byte) => byte === 10).length;
+    expect(read(path), `torn at ${size}`).toEqual(['first', 'second', 'third'].slice(0, wholeLines));
+  }
+});
+
+test('an entry appended behind a torn tail is replayed', () => {
+  const path = newPath();
+  write(path, 'first', 'second');
+  truncateSync(path, readFileSync(path).length - 3);
+  write(path, 'third');
+  expect(read(path)).toEqual(['first', 'third']);
+});
+
+test('a tail of zeros, as a power cut leaves one, is cut off', () => {
+  const path = newPath();
+  write(path, 'first');
+  appendFileSync(path, Buffer.alloc(100));
+  expect(read(path)).toEqual(['first']);
+});
+
+test('damage with whole entries behind it is refused and left as it is', () => {
+  const path = newPath();
+  write(path, 'first', 'second', 'third');
+  const damaged = readFileSync(path);
+  damaged[damaged.indexOf('second')] = 'S'.charCodeAt(0);
+  writeFileSync(path, damaged);
+  expect(() => read(path)).toThrow(
+    expect.objectContaining({ code: 'STATE_UNREADABLE', message: expect.stringContaining('byte 17') }),
+  );
+  expect(readFileSync(path)).toEqual(damaged);
+});
+
+test('a log that is replaced holds the new entries, and what is appended after', () => {
+  const path = newPath();
+  const log = openAppendLog(path, () => {});
+  log.append('old');
+  log.replace(['new']);
+  log.append('newer');
+  log.close();
+  expect(read(path)).toEqual(['new', 'newer']);
+});
+
+test.skipIf(!existsSync('/dev/full'))('an append to a full disk is an error that names the log', () => {
+  const path = newPath();
+  symlinkSync('/dev/full', path);
+  const log = openAppendLog(path, () => {});
+  expect(() => log.append('x')).toThrow(
+    expect.objectContaining({ code: 'DISK_FULL', message: expect.stringContaining(path) }),
+  );
+  log.close();
+});
