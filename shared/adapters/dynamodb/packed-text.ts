@@ -1,20 +1,15 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Item } from './item.ts';
 
-/**
- * Shorter texts are stored as they are, and stay readable: DynamoDB bills whole KBs, so nothing is saved below one.
- */
+/** Shorter texts stay as they are, and readable: DynamoDB bills whole KBs, so nothing would be saved. Longer ones always shrink. */
 export const packFromBytes = 768;
 
-/** A text as one attribute: `name` (S), or `<name>Zstd` (B) when it is long and compression makes it shorter. */
+/** A text as one attribute: `name` (S), or `<name>Zstd` (B) when it is long. */
 export function packText(name: string, text: string): { readonly attributes: Item; readonly bytes: number } {
-  const plainBytes = Buffer.byteLength(text);
-  if (plainBytes >= packFromBytes) {
-    const packed = zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-    if (packed.byteLength < plainBytes)
-      return { attributes: { [`${name}Zstd`]: { B: packed } }, bytes: packed.byteLength };
-  }
-  return { attributes: { [name]: { S: text } }, bytes: plainBytes };
+  const bytes = Buffer.byteLength(text);
+  if (bytes < packFromBytes) return { attributes: { [name]: { S: text } }, bytes };
+  const packed = zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  return { attributes: { [`${name}Zstd`]: { B: packed } }, bytes: packed.byteLength };
 }
 
 /** The text that `packText` stored, or undefined when the item has none. */

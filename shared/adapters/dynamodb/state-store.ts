@@ -28,7 +28,7 @@ import { sortableTime } from './sortable-time.ts';
 //   generation  traffic#generations              <shard>                    generation
 //
 // A pane start is a sortable ISO time and a group has ten digits: the cells of a pane are neighbours, its total first. A `body`
-// is JSON, in `bodyZstd` when that is shorter. Cells and checkpoints are spread over partitions by slot, so a partition is
+// is JSON, in `bodyZstd` when it is long. Cells and checkpoints are spread over partitions by slot, so a partition is
 // written by one slot's consumer alone; the other kinds are few, and each has one partition, which a single Query lists.
 // Only cells expire. Names of pipelines, steps and sources hold no `#`.
 
