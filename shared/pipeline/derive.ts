@@ -1,49 +1,64 @@
-/** A column that is computed when a view is read. Plain data: its kind and the aggregated columns it needs. */
+/** A column that is computed when a view is read, from the row's other columns. Plain data, kept in the plan. */
 export interface Derived<Column extends string> {
-  readonly kind: 'share-of-total' | 'ratio' | 'rate';
+  readonly kind: DerivedKind;
   readonly columns: readonly Column[];
 }
 
-/** The key's part of the column's total over all keys of the window, from 0 to 1. The share of a total of 0 is 0. */
-export function shareOfTotal<Column extends string>(column: Column): Derived<Column> {
+type DerivedKind = 'share-of-total' | 'ratio' | 'rate';
+
+/** The row's part of the column's total over all keys of the window, from 0 to 1. */
+export function shareOfTotal<C extends string>(column: C): Derived<C> {
   return { kind: 'share-of-total', columns: [column] };
 }
 
-/** One column divided by another; 0 when the divisor is 0. */
-export function ratio<Column extends string>(numerator: Column, denominator: Column): Derived<Column> {
+/** One column divided by another: `ratio('errors', 'requests')`. */
+export function ratio<C extends string>(numerator: C, denominator: C): Derived<C> {
   return { kind: 'ratio', columns: [numerator, denominator] };
 }
 
-/** The column per second of the window's length. */
-export function rate<Column extends string>(column: Column): Derived<Column> {
+/** The column per second of the window. */
+export function rate<C extends string>(column: C): Derived<C> {
   return { kind: 'rate', columns: [column] };
 }
 
-/** The value of a derived column. */
+/** What a derived column is computed from. `totals` holds the columns that a share needs, summed over all keys. */
+export interface DerivedInput {
+  readonly row: Readonly<Record<string, number>>;
+  readonly totals: Readonly<Record<string, number>>;
+  readonly windowMs: number;
+}
+
+/**
+ * The value of a derived column.
+ *
+ * Nothing out of nothing is 0: a share of a total of 0, or a ratio 0 / 0, as in no errors in no requests. Anything else divided by
+ * 0 has no value and is NaN, which JSON shows as null; 0 would be a lie and Infinity is not JSON.
+ */
 export function evaluateDerived(
-  derived: Derived<string>,
-  {
-    row,
-    totals,
-    windowMs,
-  }: {
-    readonly row: Readonly<Record<string, number>>;
-    readonly totals: Readonly<Record<string, number>>;
-    readonly windowMs: number;
-  },
+  derived: { readonly kind: string; readonly columns: readonly string[] },
+  { row, totals, windowMs }: DerivedInput,
 ): number {
   const [first = '', second = ''] = derived.columns;
-  const value = row[first] ?? 0;
-  switch (derived.kind) {
+  const kind = derived.kind as DerivedKind;
+  switch (kind) {
     case 'share-of-total':
-      return divide(value, totals[first] ?? 0);
+      return divide(columnOf(row, first), columnOf(totals, first));
     case 'ratio':
-      return divide(value, row[second] ?? 0);
+      return divide(columnOf(row, first), columnOf(row, second));
     case 'rate':
-      return divide(value, windowMs / 1_000);
+      return divide(columnOf(row, first), windowMs / 1_000);
+    default:
+      throw new Error(`there is no derived column of kind ${JSON.stringify(kind satisfies never)}`);
   }
 }
 
-function divide(numerator: number, denominator: number): number {
-  return denominator === 0 ? 0 : numerator / denominator;
+function divide(part: number, whole: number): number {
+  if (whole !== 0) return part / whole;
+  return part === 0 ? 0 : Number.NaN;
+}
+
+function columnOf(values: Readonly<Record<string, number>>, column: string): number {
+  const value = values[column];
+  if (value === undefined) throw new Error(`a derived column needs ${JSON.stringify(column)}, which is not there`);
+  return value;
 }

@@ -1,16 +1,21 @@
 import type { Aggregator } from '../aggregator.ts';
+import { isCount, unreadable } from './numeric.ts';
 
-/** How many records there are; with `where`, how many for which it holds. */
+/** Counts records, or those for which `where` holds: `count((r) => r.status >= 500)`. */
 export function count<In>(where?: (record: In) => boolean): Aggregator<In, number, number, number> {
   return {
     kind: 'count',
-    config: {},
+    // Counting all and counting some are not the same state, so adding a condition must not go unnoticed.
+    config: where === undefined ? {} : { where: true },
     select: where === undefined ? () => 1 : (record) => (where(record) ? 1 : 0),
     create: () => 0,
-    add: (accumulator, value) => accumulator + value,
+    add: (records, selected) => records + selected,
     merge: (into, from) => into + from,
-    result: (accumulator) => accumulator,
-    encode: (accumulator) => accumulator,
-    decode: (encoded) => Number(encoded),
+    result: (records) => records,
+    encode: (records) => records,
+    decode: (encoded) => {
+      if (isCount(encoded)) return encoded;
+      throw unreadable('count', 'a whole number', encoded);
+    },
   };
 }

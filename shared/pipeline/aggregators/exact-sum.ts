@@ -1,80 +1,144 @@
+import type { Json } from '../aggregator.ts';
+import { unreadable } from './numeric.ts';
+
 /**
- * A sum that does not depend on the order of its additions: a plain number while all is safe integers, else Shewchuk's
- * non-overlapping partials (Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997; as in Python's math.fsum).
+ * The exact sum of finite numbers: itself, while a number can hold it exactly, which the sum of whole numbers below 2^53 always
+ * does; otherwise its partials, numbers in increasing order of magnitude whose bits do not overlap and whose sum it is.
+ *
+ * J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates, 1997: two-sum (Knuth) is his
+ * theorem 7, growing an expansion theorem 10. Nothing here may overflow; `summandMagnitudeMax` sees to it.
  */
 export type ExactSum = number | number[];
 
-/** Adds in place where the sum is in partials; gives the new sum. */
+/** Changes `sum` in place when it is partials. */
 export function addExactly(sum: ExactSum, value: number): ExactSum {
-  if (typeof sum === 'number') {
-    const total = sum + value;
-    if (Number.isSafeInteger(total) && Number.isSafeInteger(sum) && Number.isSafeInteger(value)) return total;
-    return addPartial(sum === 0 ? [] : [sum], value);
-  }
-  return addPartial(sum, value);
+  if (typeof sum !== 'number') return grow(sum, value);
+  const total = sum + value;
+  const part = total - sum;
+  const error = sum - (total - part) + (value - part);
+  return error === 0 ? total : [error, total];
 }
 
+/** `from` is not changed. */
 export function mergeExactly(into: ExactSum, from: ExactSum): ExactSum {
   if (typeof from === 'number') return addExactly(into, from);
-  let sum: ExactSum = typeof into === 'number' ? (into === 0 ? [] : [into]) : into;
-  for (const partial of from) sum = addPartial(sum, partial);
-  return sum;
+  let merged = into;
+  for (const partial of from) merged = addExactly(merged, partial);
+  return merged;
 }
 
-/** The exact sum, rounded once, half to even. */
-export function roundExactly(sum: ExactSum): number {
+/** The number nearest to the sum; of two equally near ones the even one. */
+export function roundExactSum(sum: ExactSum): number {
   if (typeof sum === 'number') return sum;
   let index = sum.length - 1;
-  if (index < 0) return 0;
-  let high = sum[index] as number;
-  let low = 0;
-  while (index > 0) {
+  let total = sum[index] ?? 0;
+  let error = 0;
+  while (index > 0 && error === 0) {
     index -= 1;
-    const before = high;
-    const partial = sum[index] as number;
-    high = before + partial;
-    low = partial - (high - before);
-    if (low !== 0) break;
+    const high = total;
+    const low = sum[index] as number;
+    total = high + low;
+    error = low - (total - high);
   }
-  // Half-way cases: the partials below decide, which a single rounding of high + low would not see.
-  if (index > 0 && ((low < 0 && (sum[index - 1] as number) < 0) || (low > 0 && (sum[index - 1] as number) > 0))) {
-    const twice = low * 2;
-    const candidate = high + twice;
-    if (twice === candidate - high) return candidate;
+  // The partials below tell on which side of half a unit the error lies, and so whether rounding to even was right
+  // (the last step of math.fsum in CPython).
+  const below = index > 0 ? (sum[index - 1] as number) : 0;
+  if ((error < 0 && below < 0) || (error > 0 && below > 0)) {
+    const corrected = total + error * 2;
+    if (corrected - total === error * 2) return corrected;
   }
-  return high === 0 ? 0 : high;
+  return total;
 }
 
-/** The one form that equal sums have in common, whatever the order of their additions. */
-export function canonicalSum(sum: ExactSum): ExactSum {
+/** The number nearest to the sum divided by `count`, rounded once. */
+export function divideExactSum(sum: ExactSum, count: number): number {
+  if (typeof sum === 'number') return sum / count;
+  let scaled = 0n;
+  for (const partial of sum) scaled += scaledOf(partial);
+  const dividend = scaled < 0n ? -scaled : scaled;
+  // The quotient keeps the 53 bits that a number has, and is rounded half to even where they end.
+  const unitBits = Math.max(0, bitLengthOf(dividend / BigInt(count)) - 53);
+  const divisor = BigInt(count) << BigInt(unitBits);
+  let quotient = dividend / divisor;
+  const twice = (dividend % divisor) * 2n;
+  if (twice > divisor || (twice === divisor && quotient % 2n === 1n)) quotient += 1n;
+  return (scaled < 0n ? -1 : 1) * Number(quotient) * 2 ** (unitBits - scaleBits);
+}
+
+/** Canonical: a number when that is the sum, otherwise the nearest number, then the nearest to what is left, and so on. */
+export function encodeExactSum(sum: ExactSum): Json {
   if (typeof sum === 'number') return sum;
-  const canonical: number[] = [];
-  let rest = [...sum];
-  for (;;) {
-    const rounded = roundExactly(rest);
-    if (rounded === 0) break;
-    canonical.unshift(rounded);
-    rest = addPartial(rest, -rounded);
-  }
-  if (canonical.length === 0) return 0;
-  return canonical.length === 1 && Number.isSafeInteger(canonical[0]) ? (canonical[0] as number) : canonical;
+  const canonical = normalise(sum);
+  return canonical.length === 1 ? (canonical[0] as number) : canonical;
 }
 
-function addPartial(partials: number[], value: number): number[] {
-  let x = value;
+export function decodeExactSum(encoded: Json): ExactSum {
+  if (isPartial(encoded)) return encoded + 0;
+  if (!Array.isArray(encoded) || encoded.length > partialsMax || !encoded.every(isPartial)) {
+    throw unreadable('a sum', 'a number or a list of numbers', encoded);
+  }
+  return mergeExactly(0, encoded);
+}
+
+/** A canonical sum has at most 40 partials, since each lies at least 53 bits below the one before; more are put in order first. */
+const partialsMax = 64;
+
+function grow(partials: number[], value: number): ExactSum {
   let kept = 0;
+  let rest = value;
   for (let index = 0; index < partials.length; index += 1) {
-    let y = partials[index] as number;
-    if (Math.abs(x) < Math.abs(y)) [x, y] = [y, x];
-    const high = x + y;
-    const low = y - (high - x);
-    if (low !== 0) {
-      partials[kept] = low;
+    const partial = partials[index] as number;
+    const total = rest + partial;
+    const part = total - rest;
+    const error = rest - (total - part) + (partial - part);
+    if (error !== 0) {
+      partials[kept] = error;
       kept += 1;
     }
-    x = high;
+    rest = total;
   }
+  if (kept === 0) return rest;
   partials.length = kept;
-  if (x !== 0) partials.push(x);
-  return partials;
+  if (rest !== 0) partials.push(rest);
+  else if (kept === 1) return partials[0] as number;
+  return partials.length > partialsMax ? normalise(partials).reverse() : partials;
+}
+
+/** From the greatest to the smallest, each the nearest number to what the ones before leave. */
+function normalise(partials: readonly number[]): number[] {
+  const canonical: number[] = [];
+  let rest: ExactSum = [...partials];
+  while (typeof rest !== 'number') {
+    const nearest = roundExactSum(rest);
+    canonical.push(nearest);
+    rest = grow(rest, -nearest);
+  }
+  if (rest !== 0 || canonical.length === 0) canonical.push(rest);
+  return canonical;
+}
+
+/** Above what 2^53 summands can make, and so low that a list of partials cannot overflow either. */
+const sumMagnitudeMax = 2 ** 1017;
+
+function isPartial(value: Json): value is number {
+  return typeof value === 'number' && value >= -sumMagnitudeMax && value <= sumMagnitudeMax;
+}
+
+/** Every finite number is a whole multiple of 2^-1074. */
+const scaleBits = 1_074;
+const double = new Float64Array(1);
+const doubleBits = new BigUint64Array(double.buffer);
+
+function scaledOf(value: number): bigint {
+  double[0] = Math.abs(value);
+  const bits = doubleBits[0] as bigint;
+  const exponent = bits >> 52n;
+  const fraction = bits & 0xf_ffff_ffff_ffffn;
+  const scaled = exponent === 0n ? fraction : (fraction | 0x10_0000_0000_0000n) << (exponent - 1n);
+  return value < 0 ? -scaled : scaled;
+}
+
+function bitLengthOf(value: bigint): number {
+  const hex = value.toString(16);
+  return (hex.length - 1) * 4 + 32 - Math.clz32(Number.parseInt(hex.slice(0, 1), 16));
 }

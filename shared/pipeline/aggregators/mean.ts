@@ -1,19 +1,29 @@
-import type { Aggregator } from '../aggregator.ts';
-import { addExactly, canonicalSum, type ExactSum, mergeExactly, roundExactly } from './exact-sum.ts';
-import { decodeNumber, refuseNumber } from './numeric.ts';
+import type { Aggregator, Json } from '../aggregator.ts';
+import {
+  addExactly,
+  decodeExactSum,
+  divideExactSum,
+  type ExactSum,
+  encodeExactSum,
+  mergeExactly,
+} from './exact-sum.ts';
+import { isCount, refuseSummand, unreadable } from './numeric.ts';
 
 interface Mean {
   sum: ExactSum;
   count: number;
 }
 
-/** The arithmetic mean of a number over the records: the exact sum, divided once. */
+/**
+ * The arithmetic mean: `mean((r) => r.latencyMs)`. It is the exact sum divided by the count, rounded once, whatever the order of
+ * the values. Of no values it is NaN, which JSON shows as null.
+ */
 export function mean<In>(of: (record: In) => number): Aggregator<In, number, Mean, number> {
   return {
     kind: 'mean',
     config: {},
     select: of,
-    refuse: refuseNumber,
+    refuse: refuseSummand,
     create: () => ({ sum: 0, count: 0 }),
     add: (accumulator, value) => {
       accumulator.sum = addExactly(accumulator.sum, value);
@@ -25,15 +35,14 @@ export function mean<In>(of: (record: In) => number): Aggregator<In, number, Mea
       into.count += from.count;
       return into;
     },
-    result: ({ sum, count }) => (count === 0 ? 0 : roundExactly(sum) / count),
-    encode: ({ sum, count }) => [count, canonicalSum(sum)],
-    decode: (encoded) => {
-      if (!Array.isArray(encoded)) throw new Error(`the state of mean holds ${JSON.stringify(encoded)}`);
-      const [count, sum] = encoded;
-      return {
-        count: decodeNumber(count, 'mean'),
-        sum: Array.isArray(sum) ? sum.map((partial) => decodeNumber(partial, 'mean')) : decodeNumber(sum, 'mean'),
-      };
-    },
+    result: ({ sum, count }) => (count === 0 ? Number.NaN : divideExactSum(sum, count)),
+    encode: ({ sum, count }) => [encodeExactSum(sum), count],
+    decode,
   };
+}
+
+function decode(encoded: Json): Mean {
+  const [sum, count, ...rest] = Array.isArray(encoded) ? (encoded as readonly Json[]) : [];
+  if (sum === undefined || !isCount(count) || rest.length > 0) throw unreadable('mean', '[sum, count]', encoded);
+  return { sum: decodeExactSum(sum), count };
 }

@@ -1,15 +1,53 @@
-/** Numbers beyond this could overflow a sum of many; no measured quantity is so large. */
-export const numberMax = 1e290;
+/**
+ * No value beyond this can be summed: with it, 2^53 values cannot overflow, so whether a sum is finite never depends on the order
+ * of its values, and a value is refused by itself, before it crosses the exchange. No measured quantity is so large.
+ */
+export const summandMagnitudeMax = 1e290;
 
-/** Why a value cannot be used as a number, or undefined when it can. */
+/** Why `value` is no finite number, or undefined when it is one. */
 export function refuseNumber(value: unknown): string | undefined {
-  if (typeof value !== 'number') return `${value === null ? 'null' : typeof value} is not a number`;
-  if (!Number.isFinite(value)) return `${value} is not a finite number`;
-  return Math.abs(value) > numberMax ? `${value} is beyond ${numberMax}` : undefined;
+  return Number.isFinite(value) ? undefined : `${describe(value)} is not a finite number`;
 }
 
-/** Reads an encoded number; throws an Error for anything else. */
-export function decodeNumber(encoded: unknown, what: string): number {
-  if (typeof encoded === 'number' && Number.isFinite(encoded)) return encoded;
-  throw new Error(`the state of ${what} holds ${JSON.stringify(encoded)} where a number belongs`);
+/** Why `value` cannot be added to a sum, or undefined when it can. */
+export function refuseSummand(value: unknown): string | undefined {
+  return refuseBeyond(value, summandMagnitudeMax);
+}
+
+export function refuseBeyond(value: unknown, magnitudeMax: number): string | undefined {
+  if (typeof value === 'number' && value <= magnitudeMax && value >= -magnitudeMax) return undefined;
+  return refuseNumber(value) ?? `${value} is too large; at most ${magnitudeMax} either side of 0 is allowed`;
+}
+
+const shownCharactersMax = 40;
+
+/** What came instead, for a message: half of finding out why. */
+export function describe(value: unknown): string {
+  switch (typeof value) {
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return String(value);
+    case 'string': {
+      const shown = value.length > shownCharactersMax ? `${value.slice(0, shownCharactersMax)}…` : value;
+      return `the string ${JSON.stringify(shown)}`;
+    }
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object';
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+const shownStateCharactersMax = 60;
+
+/** The error of a `decode` that was handed no state of its kind. */
+export function unreadable(kind: string, expected: string, encoded: unknown): Error {
+  const text = JSON.stringify(encoded) ?? 'undefined';
+  const shown = text.length > shownStateCharactersMax ? `${text.slice(0, shownStateCharactersMax)}…` : text;
+  return new Error(`the state of ${kind} must be ${expected}, and is ${shown}`);
+}
+
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

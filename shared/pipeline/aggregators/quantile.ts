@@ -1,115 +1,128 @@
+import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
-import { decodeNumber, refuseNumber } from './numeric.ts';
+import { isCount, refuseBeyond, unreadable } from './numeric.ts';
 
-/** A DDSketch with sparse bins: counts by the index of a logarithmic bin. */
-interface Sketch {
-  zeros: number;
-  count: number;
-  readonly positive: Map<number, number>;
-  readonly negative: Map<number, number>;
-}
+export const accuracyDefault = 0.01;
+export const accuracyMin = 0.001;
+export const accuracyMax = 0.5;
+/** A value nearer to 0 than this counts as 0. */
+export const quantileMagnitudeMin = 1e-9;
+/** A value beyond this is refused. With the above it bounds the bins, so that none are ever collapsed. */
+export const quantileMagnitudeMax = 1e21;
 
-export const relativeAccuracyDefault = 0.01;
-/** Values nearer to zero than this are counted as zero. */
-const magnitudeMin = 1e-9;
+/** How many values each bin has. Bins are numbered in the order of their values: below 0 for negative ones, 0 for zero. */
+type Bins = Map<number, number>;
 
 /**
- * The q-quantile of a number over the records, q from 0 to 1, off by at most `accuracy` of its value (default 1 %).
+ * The value below which the part `q` of the values lies: `quantile(0.99, (r) => r.latencyMs)`, off by at most `accuracy` of itself
+ * (default 0.01). It is the value of rank floor(q (n - 1)), counted from 0. Of no values it is NaN, which JSON shows as null.
  *
- * DDSketch (Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees", VLDB 2019):
- * a value falls into the bin of its logarithm to the base (1 + accuracy) / (1 - accuracy). No bins are ever collapsed; all numbers up to
- * 1e290 at 1 % are at most 35,000 bins a sign, and a key's values seldom take more than a few dozen.
+ * This is DDSketch (C. Masson, J. E. Rim, H. K. Lee, DDSketch: a fast and fully-mergeable quantile sketch with relative-error
+ * guarantees, VLDB 2019) with one bin for each power of (1 + accuracy) / (1 - accuracy), kept only when it has values: values
+ * within a factor of ten share 115 bins at most. There are never more than `quantileBinsMax(accuracy)`, 6,913 by default.
  */
 export function quantile<In>(
   q: number,
   of: (record: In) => number,
   options: { readonly accuracy?: number } = {},
-): Aggregator<In, number, Sketch, number> {
-  const accuracy = options.accuracy ?? relativeAccuracyDefault;
-  if (!(q >= 0 && q <= 1)) throw new RangeError(`quantile(${q}): q must be between 0 and 1`);
-  if (!(accuracy >= 1e-4 && accuracy <= 0.5))
-    throw new RangeError(`quantile accuracy ${accuracy} must be between 0.0001 and 0.5`);
-  const gamma = (1 + accuracy) / (1 - accuracy);
-  const perLog = 1 / Math.log(gamma);
-  const binOf = (magnitude: number): number => Math.ceil(Math.log(magnitude) * perLog);
-  /** The value whose relative distance to both ends of the bin is the same. */
-  const valueOf = (bin: number): number => (2 * gamma ** bin) / (gamma + 1);
+): Aggregator<In, number, Bins, number> {
+  const { accuracy = accuracyDefault } = options;
+  if (!(q >= 0 && q <= 1)) throw new MillraceError('PIPELINE_INVALID', `quantile: q is ${q}; it must be from 0 to 1.`);
+  if (!(accuracy >= accuracyMin && accuracy <= accuracyMax)) {
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `quantile: accuracy is ${accuracy}; it must be from ${accuracyMin} to ${accuracyMax}.`,
+    );
+  }
+  const layout = createLayout(accuracy);
   return {
     kind: 'quantile',
     config: { q, accuracy },
     select: of,
-    refuse: refuseNumber,
-    create: () => ({ zeros: 0, count: 0, positive: new Map(), negative: new Map() }),
-    add: (sketch, value) => {
-      sketch.count += 1;
-      if (Math.abs(value) < magnitudeMin) sketch.zeros += 1;
-      else if (value > 0) increase(sketch.positive, binOf(value), 1);
-      else increase(sketch.negative, binOf(-value), 1);
-      return sketch;
-    },
+    refuse: (value) => refuseBeyond(value, quantileMagnitudeMax),
+    create: () => new Map(),
+    add: (bins, value) => increase(bins, layout.binOf(value), 1),
     merge: (into, from) => {
-      into.count += from.count;
-      into.zeros += from.zeros;
-      for (const [bin, count] of from.positive) increase(into.positive, bin, count);
-      for (const [bin, count] of from.negative) increase(into.negative, bin, count);
+      for (const [bin, count] of from) increase(into, bin, count);
       return into;
     },
-    result: (sketch) => quantileOf(sketch, q, valueOf),
-    encode: (sketch) => [sketch.zeros, encodeBins(sketch.positive), encodeBins(sketch.negative)],
-    decode: (encoded) => {
-      if (!Array.isArray(encoded)) throw new Error(`the state of quantile holds ${JSON.stringify(encoded)}`);
-      const zeros = decodeNumber(encoded[0], 'quantile');
-      const positive = decodeBins(encoded[1]);
-      const negative = decodeBins(encoded[2]);
-      const count = [...positive.values(), ...negative.values()].reduce((total, bin) => total + bin, zeros);
-      return { zeros, count, positive, negative };
-    },
+    result: (bins) => (bins.size === 0 ? Number.NaN : layout.valueOfBin(binOfRank(bins, q))),
+    encode,
+    decode: (encoded) => decode(encoded, layout.binMax),
   };
 }
 
-function increase(bins: Map<number, number>, bin: number, by: number): void {
-  bins.set(bin, (bins.get(bin) ?? 0) + by);
+/** The most bins that a sketch can have: those of either sign, and that of zero. */
+export function quantileBinsMax(accuracy: number): number {
+  return createLayout(accuracy).binMax * 2 + 1;
 }
 
-/** The value of rank q (n - 1), counted from the least. */
-function quantileOf({ count, zeros, positive, negative }: Sketch, q: number, valueOf: (bin: number) => number): number {
-  if (count === 0) return 0;
+interface Layout {
+  readonly binMax: number;
+  readonly binOf: (value: number) => number;
+  readonly valueOfBin: (bin: number) => number;
+}
+
+//  bin        …  -1  |  0  |  1         2        …
+//  values        …   |  0  |  (1e-9 …)  (… * base)
+function createLayout(accuracy: number): Layout {
+  const base = (1 + accuracy) / (1 - accuracy);
+  const perLog = 1 / Math.log(base);
+  const powerOf = (magnitude: number): number => Math.ceil(Math.log(magnitude) * perLog);
+  const powerBeforeFirst = powerOf(quantileMagnitudeMin) - 1;
+  const binOfMagnitude = (magnitude: number): number =>
+    magnitude < quantileMagnitudeMin ? 0 : powerOf(magnitude) - powerBeforeFirst;
+  // The value that is equally far, in proportion, from both ends of the bin.
+  const valueOfMagnitude = (bin: number): number => (2 * base ** (bin + powerBeforeFirst)) / (1 + base);
+  return {
+    binMax: binOfMagnitude(quantileMagnitudeMax),
+    binOf: (value) => (value < 0 ? 0 - binOfMagnitude(-value) : binOfMagnitude(value)),
+    valueOfBin: (bin) => (bin === 0 ? 0 : bin < 0 ? -valueOfMagnitude(-bin) : valueOfMagnitude(bin)),
+  };
+}
+
+function increase(bins: Bins, bin: number, count: number): Bins {
+  return bins.set(bin, (bins.get(bin) ?? 0) + count);
+}
+
+function binOfRank(bins: Bins, q: number): number {
+  const sorted = [...bins.keys()].sort((a, b) => a - b);
+  let count = 0;
+  for (const inBin of bins.values()) count += inBin;
   const rank = q * (count - 1);
-  let seen = 0;
-  for (const [bin, bins] of [...negative].sort(([a], [b]) => b - a)) {
-    seen += bins;
-    if (seen > rank) return -valueOf(bin);
+  let upTo = 0;
+  for (const bin of sorted) {
+    upTo += bins.get(bin) as number;
+    if (upTo > rank) return bin;
   }
-  seen += zeros;
-  if (seen > rank) return 0;
-  let last = 0;
-  for (const [bin, bins] of [...positive].sort(([a], [b]) => a - b)) {
-    seen += bins;
-    last = valueOf(bin);
-    if (seen > rank) return last;
-  }
-  return last;
+  return sorted[sorted.length - 1] as number;
 }
 
-/** Ascending bins as pairs of (distance to the one before, count), in one flat list. */
-function encodeBins(bins: ReadonlyMap<number, number>): Json {
+/** Bins in order, each as its distance from the one before and its count: [1500, 3, 1, 8] has 3 values in 1500 and 8 in 1501. */
+function encode(bins: Bins): Json {
   const encoded: number[] = [];
   let before = 0;
-  for (const [bin, count] of [...bins].sort(([a], [b]) => a - b)) {
-    encoded.push(bin - before, count);
+  for (const bin of [...bins.keys()].sort((a, b) => a - b)) {
+    encoded.push(bin - before, bins.get(bin) as number);
     before = bin;
   }
   return encoded;
 }
 
-function decodeBins(encoded: unknown): Map<number, number> {
-  if (!Array.isArray(encoded) || encoded.length % 2 !== 0)
-    throw new Error(`the state of quantile holds ${JSON.stringify(encoded)} where bins belong`);
-  const bins = new Map<number, number>();
+function decode(encoded: Json, binMax: number): Bins {
+  const expected = `pairs of a distance and a count, of bins from -${binMax} to ${binMax}`;
+  if (!Array.isArray(encoded) || encoded.length % 2 !== 0) throw unreadable('quantile', expected, encoded);
+  const bins: Bins = new Map();
   let bin = 0;
   for (let index = 0; index < encoded.length; index += 2) {
-    bin += decodeNumber(encoded[index], 'quantile');
-    bins.set(bin, decodeNumber(encoded[index + 1], 'quantile'));
+    const distance: unknown = encoded[index];
+    const count: unknown = encoded[index + 1];
+    const isDistance = Number.isSafeInteger(distance) && (index === 0 || (distance as number) > 0);
+    bin += distance as number;
+    if (!isDistance || Math.abs(bin) > binMax || !isCount(count) || count === 0) {
+      throw unreadable('quantile', expected, encoded);
+    }
+    bins.set(bin, count);
   }
   return bins;
 }

@@ -1,23 +1,24 @@
 import type { Aggregator } from '../aggregator.ts';
-import { addExactly, canonicalSum, type ExactSum, mergeExactly, roundExactly } from './exact-sum.ts';
-import { decodeNumber, refuseNumber } from './numeric.ts';
+import { addExactly, decodeExactSum, type ExactSum, encodeExactSum, mergeExactly, roundExactSum } from './exact-sum.ts';
+import { refuseSummand } from './numeric.ts';
 
-/** The sum of a number over the records: exact, rounded once, and so the same in whatever order the records came. */
+/**
+ * Adds numbers up: `sum((r) => r.bytes)`.
+ *
+ * The result is the exact sum of the values, rounded once, so it is the same in whatever order and grouping they were added:
+ * a retry or a batch cut differently gives the same row to the last bit.
+ */
 export function sum<In>(of: (record: In) => number): Aggregator<In, number, ExactSum, number> {
   return {
     kind: 'sum',
     config: {},
     select: of,
-    refuse: refuseNumber,
+    refuse: refuseSummand,
     create: () => 0,
     add: addExactly,
     merge: mergeExactly,
-    result: roundExactly,
-    encode: (accumulator) => {
-      const canonical = canonicalSum(accumulator);
-      return canonical;
-    },
-    decode: (encoded) =>
-      Array.isArray(encoded) ? encoded.map((partial) => decodeNumber(partial, 'sum')) : decodeNumber(encoded, 'sum'),
+    result: roundExactSum,
+    encode: encodeExactSum,
+    decode: decodeExactSum,
   };
 }

@@ -1,11 +1,17 @@
 import type { Decoder } from '../decoder.ts';
 
-/** JSON, one value a line (NDJSON). */
+/** One JSON value a line. The schema says which values are records. */
 export function json(): Decoder {
   return {
     format: 'json',
     config: {},
     recognises: (line) => /^\s*[{[]/.test(line),
-    decodeLine: (line) => JSON.parse(line),
+    decodeLine: (line) => {
+      try {
+        return JSON.parse(line);
+      } catch (error) {
+        throw new Error(`the line is not JSON: ${error instanceof Error ? error.message : error}`, { cause: error });
+      }
+    },
   };
 }
