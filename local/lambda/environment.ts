@@ -62,9 +62,7 @@ export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironm
     const { logStreamName } = start.context;
     splitLines(worker[stream], (text) => options.onLine({ stream, text, logStreamName }));
   }
-  worker.on('message', (report: Report) => {
-    if (!isEnded) receive(report);
-  });
+  worker.on('message', receive);
   worker.on('error', (error) => end(functionError(describeDeath(error, options.memoryMb))));
   worker.on('exit', (code) => {
     const errorMessage = `The function ended its own process with exit status ${code}.`;

@@ -570,6 +570,37 @@ const cases: readonly Case[] = [
       ]);
     },
   },
+  {
+    behaviour: 'the message of records that were never sent has no response context',
+    page: 'failureDestination',
+    chosen: 'The page shows only the message of a batch that was sent.',
+    check: async () => {
+      const { failures } = await run({
+        before: async (stream, clock) => {
+          stream.open('shard-0');
+          stream.put('shard-0', 'a');
+          await clock.advance(60_001);
+        },
+        settings: { recordAgeMsMax: 60_000 },
+      });
+      expect(failures.map((message) => 'responseContext' in message)).toEqual([false]);
+    },
+  },
+  {
+    behaviour: 'a report of failures that is given up is no function error',
+    page: 'failureDestination',
+    chosen: 'The page shows only the message of a function that threw.',
+    check: async () => {
+      const { failures } = await run({
+        records: 'a',
+        settings: { ...reports, retryAttemptsMax: 0 },
+        answer: (call) => failedFrom(sequenceOf(call, 0)),
+      });
+      expect(failures.map(({ responseContext }) => responseContext)).toEqual([
+        { statusCode: 200, executedVersion: '$LATEST' },
+      ]);
+    },
+  },
 
   // Filters.
   {

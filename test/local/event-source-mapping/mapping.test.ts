@@ -397,6 +397,31 @@ test('the checkpoint is announced when it moves, and not otherwise', async () =>
   expect(count).toBe(before + 1);
 });
 
+test('a checkpoint that moves past filtered records is announced', async () => {
+  let count = 0;
+  const { clock, stream } = await createWorld({
+    settings: { filters: ['{"data":{"a":[1]}}'] },
+    overrides: { onCheckpoint: () => (count += 1) },
+  });
+  const before = count;
+  stream.put('shard-0', '{"a":2}');
+  await clock.advance(1_000);
+  expect(count).toBe(before + 1);
+});
+
+test('the end of a shard is announced', async () => {
+  let onCheckpoint = () => {};
+  const { clock, stream, mapping } = await createWorld({
+    before: shardOf('a'),
+    overrides: { onCheckpoint: () => onCheckpoint() },
+  });
+  const announced: unknown[] = [];
+  onCheckpoint = () => announced.push(mapping.checkpoint().shards['shard-0']?.ended);
+  stream.close('shard-0');
+  await clock.advance(1_000);
+  expect(announced).toEqual([true]);
+});
+
 test('the checkpoint forgets shards that the stream does not list any more', async () => {
   const { clock, mapping } = await createWorld({
     overrides: { checkpoint: { shards: { 'shard-9': { from: { type: 'TRIM_HORIZON' }, ended: true } } } },

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { LambdaFunction } from '#local/lambda/function.ts';
 import { payloadBytesMax } from '#local/lambda/limits.ts';
@@ -161,6 +162,30 @@ test('the timeout of an invocation that has ended ends nothing later', () =>
     await clock.advance(1_000);
     expect(await second).toMatchObject({ payload: 2 });
   }));
+
+test('an environment that idles longer than the timeout stays warm', () =>
+  withFunction({ code: counter, timeoutMs: 3_000 }, async ({ lambda, clock }) => {
+    await lambda.invoke({});
+    await clock.advance(10_000);
+    expect(await lambda.invoke({})).toMatchObject({ payload: 2 });
+  }));
+
+test('after stop no thread goes on', () =>
+  withFunction(
+    {
+      code: `import { writeFileSync } from 'node:fs';
+        export const handler = async (path) => { for (let count = 0; ; count += 1) writeFileSync(path, String(count)); };`,
+    },
+    async ({ lambda, codePath }) => {
+      const path = `${codePath}/count`;
+      void lambda.invoke(path);
+      await until(() => existsSync(path));
+      await lambda.stop();
+      const count = readFileSync(path, 'utf8');
+      for (let turn = 0; turn < 1_000; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(readFileSync(path, 'utf8')).toBe(count);
+    },
+  ));
 
 test('killing an environment in the middle of an invocation makes it a function error', () =>
   withFunction({ code: hangs }, async (world) => {
