@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -89,3 +90,23 @@ test.skipIf(!existsSync('/dev/full'))('an append to a full disk is an error that
   );
   log.close();
 });
+
+// A limit on the size of files stands for a disk that is full in the middle of a line: part of it is written, then comes the error.
+test.skipIf(process.platform === 'win32')(
+  'an append that was written in part leaves nothing, and the next one fits',
+  () => {
+    const path = newPath();
+    const module = new URL('../../local/append-log.ts', import.meta.url).href;
+    const program = `
+    import { openAppendLog } from ${JSON.stringify(module)};
+    process.on('SIGXFSZ', () => {});
+    const log = openAppendLog(${JSON.stringify(path)}, () => {});
+    log.append('first');
+    try { log.append('x'.repeat(10_000)); } catch (error) { console.log(error.code); }
+    log.append('second');`;
+    const shell = ['-c', 'ulimit -f 4; exec "$0" --input-type=module -e "$1"', process.execPath, program];
+    const { stdout } = spawnSync('/bin/sh', shell, { encoding: 'utf8' });
+    expect(stdout.trim()).toBe('EFBIG');
+    expect(read(path)).toEqual(['first', 'second']);
+  },
+);
