@@ -68,7 +68,7 @@ function createPreprocess(scope: Construct, it: Neighbours & { source: string; r
     memoryMiB: 1_769,
     timeout: Duration.minutes(2),
   });
-  permit.readStream(role, it.raw);
+  permit.pollStream(role, it.raw);
   permit.putBlocks(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.sendDeadLetters(role, it.deadLetters);
@@ -85,7 +85,7 @@ function createAggregate(scope: Construct, it: Neighbours): IFunction {
     memoryMiB: 1_769,
     timeout: Duration.minutes(2),
   });
-  permit.readStream(role, it.streams.exchange);
+  permit.pollStream(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.writeRows(role, it.tables.results);
   permit.sendDeadLetters(role, it.deadLetters);

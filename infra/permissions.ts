@@ -6,14 +6,17 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 
 /** What a host may do, said action by action: no wildcards, and nothing that a host does not do. */
 export const permit = {
-  /** Also what an event source mapping needs to poll for a function, fan-out excepted. */
   readStream: (role: Role, stream: IStream) =>
+    allow(role, stream.streamArn, ['kinesis:GetRecords', 'kinesis:GetShardIterator', 'kinesis:ListShards']),
+  /** What AWS asks of the role of a function for which it polls the stream. */
+  pollStream: (role: Role, stream: IStream) =>
     allow(role, stream.streamArn, [
       'kinesis:DescribeStream',
       'kinesis:DescribeStreamSummary',
       'kinesis:GetRecords',
       'kinesis:GetShardIterator',
       'kinesis:ListShards',
+      'kinesis:SubscribeToShard',
     ]),
   putBlocks: (role: Role, exchange: IStream) => allow(role, exchange.streamArn, ['kinesis:PutRecords']),
   /** Nothing is deleted from the state table but by TTL (rule 12); batches of writes are for late marks, which never change. */

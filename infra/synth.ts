@@ -52,8 +52,6 @@ export function createApp({ outdir, bundle }: { readonly outdir: string; readonl
   const { context } = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as { context: Record<string, unknown> };
   return new App({
     outdir,
-    // Traces of where each construct was made take most of the time, and nobody reads them here.
-    analyticsReporting: false,
     context: { ...context, ...(bundle ? {} : { 'aws:cdk:bundling-stacks': [] }) },
   });
 }
