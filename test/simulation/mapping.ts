@@ -14,6 +14,18 @@ export interface MappingFlaws {
 /** What an invocation gave back. */
 export type InvocationEnd = { readonly kind: 'ok'; readonly failedFrom?: string } | { readonly kind: 'failed' };
 
+export type MappingFault = 'redelivery' | 'rewind';
+
+/** What reads a stream and invokes a function, as the world sees it. */
+export interface Mapping {
+  /** Everything was acknowledged, and nothing is in flight. */
+  readonly isIdle: boolean;
+  /** The batches that may be delivered now. */
+  choices(): readonly Choice[];
+  /** Whoever had the batch is gone or was given up: it is delivered again. */
+  abandon(task: Task): void;
+}
+
 interface Cursor {
   readonly shard: SimShard;
   next: number;
@@ -26,14 +38,14 @@ interface Cursor {
  * An event source mapping as adversary: all that Lambda promises is that each batch of a shard follows what was acknowledged, that one is
  * in flight at a time as far as it knows, and that a child waits for its ancestors. Batches are cut anew at every delivery.
  */
-export class SimMapping {
+export class SimMapping implements Mapping {
   readonly #stream: SimStream;
   readonly #random: Random;
   readonly #batchRecordsMax: number;
   readonly #invoke: (shardId: string, records: readonly SimRecord[], done: (end: InvocationEnd) => void) => Task;
   readonly #flaws: MappingFlaws;
   readonly #cursors = new Map<string, Cursor>();
-  readonly #faults: (kind: 'redelivery' | 'rewind') => boolean;
+  readonly #faults: (kind: MappingFault) => boolean;
 
   constructor(options: {
     readonly stream: SimStream;
@@ -41,7 +53,7 @@ export class SimMapping {
     readonly batchRecordsMax: number;
     readonly invoke: (shardId: string, records: readonly SimRecord[], done: (end: InvocationEnd) => void) => Task;
     readonly flaws?: MappingFlaws;
-    readonly faults: (kind: 'redelivery' | 'rewind') => boolean;
+    readonly faults: (kind: MappingFault) => boolean;
   }) {
     this.#stream = options.stream;
     this.#random = options.random;
@@ -51,7 +63,6 @@ export class SimMapping {
     this.#faults = options.faults;
   }
 
-  /** Everything was acknowledged, and nothing is in flight. */
   get isIdle(): boolean {
     return this.#stream.shards.every((shard) => {
       if (this.#flaws.startsAtLatest === true && !this.#cursors.has(shard.shardId)) return false;
@@ -60,7 +71,6 @@ export class SimMapping {
     });
   }
 
-  /** The batches that may be delivered now. */
   choices(): readonly Choice[] {
     return this.#stream.shards.flatMap((shard) => {
       // Who starts at the tip misses what came before the shard was found.
@@ -72,7 +82,6 @@ export class SimMapping {
     });
   }
 
-  /** Whoever had the batch is gone or was given up: it is delivered again. */
   abandon(task: Task): void {
     for (const cursor of this.#cursors.values()) if (cursor.inFlight === task) this.#fail(cursor);
   }

@@ -430,6 +430,8 @@ export const sabotages = {
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 
+/** The sabotage by its name, in the adversary's world, where a flaw of the mapping can be had. */
 export function sabotageOf(name: SabotageName): Sabotage {
-  return sabotages[name];
+  const sabotage: Sabotage = sabotages[name];
+  return { ...sabotage, bias: { onModel: false, ...sabotage.bias } };
 }

@@ -6,7 +6,8 @@ import type { SeedReport, ThreadOrder } from './threads.ts';
 const order = workerData as ThreadOrder;
 const { sabotageOf } = await import('./sabotages.ts');
 const sabotage = order.sabotage === undefined ? undefined : sabotageOf(order.sabotage as SabotageName);
-hookLoading(sabotage?.mutations);
+const isBroken = order.isIntact !== true;
+hookLoading(isBroken ? sabotage?.mutations : []);
 // A replay prints whole stacks; here they are made and thrown away by the thousand.
 Error.stackTraceLimit = 0;
 const { runSeed } = await import('./simulate.ts');
@@ -14,7 +15,7 @@ const { flawsOf } = await import('./flaws.ts');
 
 for (let index = 0; index < order.runs; index += 1) {
   const seed = order.seed + index * order.stride;
-  const flaws = sabotage === undefined ? {} : flawsOf(sabotage.flaw);
+  const flaws = isBroken ? flawsOf(sabotage?.flaw) : {};
   const { wrong, faults, steps } = await runSeed(seed, {
     flaws,
     ...(sabotage?.bias === undefined ? {} : { bias: sabotage.bias }),

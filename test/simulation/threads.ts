@@ -8,6 +8,8 @@ export interface ThreadOrder {
   readonly stride: number;
   /** The name of a broken rule. */
   readonly sabotage?: string;
+  /** The sabotage's seeds with every rule in place: what goes wrong there goes wrong by itself. */
+  readonly isIntact?: boolean;
   readonly stopsAtFirst: boolean;
 }
 

@@ -37,6 +37,8 @@ export interface Scenario {
   readonly sim: SimPipeline;
   /** Whether records may come late; then the logs decide what is right. */
   readonly mayBeLate: boolean;
+  /** With our own Kinesis and its event source mapping, instead of the adversary's. */
+  readonly onModel: boolean;
   readonly rawShards: number;
   readonly exchangeShards: number;
   readonly outputsPerChunkMax: number;
@@ -63,6 +65,7 @@ export interface Bias {
   readonly rawReshards?: number;
   readonly exchangeReshards?: number;
   readonly outputsPerChunkMax?: number;
+  readonly onModel?: boolean;
   /** How often readers look. */
   readonly polls?: number;
 }
@@ -91,6 +94,7 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
     seed,
     sim,
     mayBeLate,
+    onModel: bias.onModel ?? random.chance(0.2),
     rawShards: random.between(1, 3),
     exchangeShards: random.between(1, Math.min(3, sim.pipeline.plan.slots + 1)),
     outputsPerChunkMax: bias.outputsPerChunkMax ?? random.pick([1, 2, 3, 5, 50]),

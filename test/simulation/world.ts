@@ -18,11 +18,13 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import { type InvocationEnd, type MappingFlaws, SimMapping } from './mapping.ts';
+import { createKinesis } from '#local/kinesis/model.ts';
+import { DriverMapping } from './driver.ts';
+import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
 import { createRandom, type Random } from './random.ts';
 import { ResultWatch } from './result-watch.ts';
 import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
-import { type SimRecord, type SimShard, SimStream } from './stream.ts';
+import { LooseStream, ModelStream, type SimRecord, type SimShard, type SimStream } from './stream.ts';
 import { type Action, exchangeName, type FaultKind, type Scenario, startMs } from './workload.ts';
 
 /** How the outside world breaks a rule, for the tests that show what the rule is for. */
@@ -87,7 +89,9 @@ class World {
   readonly #complaints: string[] = [];
   readonly #rawStreams: ReadonlyMap<string, SimStream>;
   readonly #exchange: SimStream;
-  readonly #mappings: readonly SimMapping[];
+  readonly #mappings: readonly Mapping[];
+  /** Our own Kinesis and its event source mapping, in the seeds that run with what the laptop runs. */
+  readonly #kinesis = createKinesis({ now: () => this.#scheduler.nowMs, throttle: false });
   readonly #state = createMemoryStateStore();
   readonly #results = createMemoryResultStore();
   /** What the hosts are given: the memory stores, watched, and broken where a rule is to be broken. */
@@ -131,13 +135,10 @@ class World {
     this.#scheduler.onZombie = (task) => this.#abandon(task);
     if (this.#withHistory) this.#scheduler.trace = (line) => this.#note(line());
     const { sim } = scenario;
-    this.#rawStreams = new Map(
-      sim.sources.map((source) => [
-        source,
-        new SimStream(source, scenario.rawShards, createRandom(scenario.seed, source)),
-      ]),
-    );
-    this.#exchange = new SimStream(exchangeName, scenario.exchangeShards, createRandom(scenario.seed, exchangeName));
+    const stream = (name: string, shardCount: number): SimStream =>
+      scenario.onModel ? new ModelStream(name, shardCount, this.#kinesis) : new LooseStream(name, shardCount, createRandom(scenario.seed, name));
+    this.#rawStreams = new Map(sim.sources.map((source) => [source, stream(source, scenario.rawShards)]));
+    this.#exchange = stream(exchangeName, scenario.exchangeShards);
     const watch = new ResultWatch(this.#results, (complaint) => this.#complaints.push(complaint));
     const { flaws = {} } = replay;
     this.#givenState = flaws.state?.(this.#state, flawChance) ?? this.#state;
@@ -275,7 +276,7 @@ class World {
     stream.putInto(shard, { partitionKey: watermarkPartitionKey, bytes, arrivalMs: this.#scheduler.nowMs });
   }
 
-  #rawMapping(stream: SimStream, flaws: MappingFlaws | undefined): SimMapping {
+  #rawMapping(stream: SimStream, flaws: MappingFlaws | undefined): Mapping {
     const { sim, outputsPerChunkMax } = this.#scenario;
     const idle: Host<ReturnType<typeof createPreprocess>>[] = [];
     return this.#mapping(stream, flaws, `preprocess ${stream.name}`, idle, (host) =>
@@ -293,7 +294,7 @@ class World {
     );
   }
 
-  #exchangeMapping(flaws: MappingFlaws | undefined): SimMapping {
+  #exchangeMapping(flaws: MappingFlaws | undefined): Mapping {
     const idle: Host<ReturnType<typeof createAggregate>>[] = [];
     return this.#mapping(this.#exchange, flaws, 'aggregate', idle, (host) =>
       createAggregate({
@@ -316,7 +317,7 @@ class World {
     name: string,
     idle: Host<Handler>[],
     create: (host: { task: Task }) => Handler,
-  ): SimMapping {
+  ): Mapping {
     const invoke = (shardId: string, records: readonly SimRecord[], done: (end: InvocationEnd) => void): Task => {
       const task = this.#newTask(`${name} ${shardId}`);
       if (records.length === 1) this.#lone.set(task, `${shardId} ${records[0]?.sequence}`);
@@ -342,14 +343,16 @@ class World {
       );
       return task;
     };
-    return new SimMapping({
+    const options = {
       stream,
       random: createRandom(this.#scenario.seed, `mapping ${stream.name}`),
       batchRecordsMax: this.#scenario.batchRecordsMax,
       invoke,
-      faults: (kind) => this.#isFault(kind),
-      ...(flaws === undefined ? {} : { flaws }),
-    });
+      faults: (kind: MappingFault) => this.#isFault(kind),
+    };
+    if (!this.#scenario.onModel) return new SimMapping({ ...options, ...(flaws === undefined ? {} : { flaws }) });
+    const task: Task = { name: `mapping of ${stream.name}`, state: 'running' };
+    return new DriverMapping({ ...options, kinesis: this.#kinesis, clock: this.#clockPort({ task }) });
   }
 
   #newHost<Handler>(task: Task, create: (host: { task: Task }) => Handler): Host<Handler> {
