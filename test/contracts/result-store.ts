@@ -254,6 +254,16 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       expect(found).toEqual(rows.slice(0, rowsMax));
     });
 
+    test('rows of a key may be more than a page holds', async () => {
+      const store = await open();
+      const text = 'x'.repeat(150_000);
+      const rows = Array.from({ length: 12 }, (_, minute) =>
+        row({ windowStartMs: minute * 60_000, columns: { text } }),
+      );
+      await store.writeRows(rows);
+      expect(await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always })).toEqual(rows);
+    });
+
     test('rows of a view may be more than a page holds', async () => {
       const store = await open();
       const rows = Array.from({ length: 12 }, (_, ip) =>

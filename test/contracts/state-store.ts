@@ -223,7 +223,7 @@ export function stateStoreContract(name: string, open: () => Promise<StateStore>
 
     test('a pane lists more than one page holds', async () => {
       const store = await open();
-      const cells = Array.from({ length: 5 }, (_, group) => cell({ group, body: noise(280_000, group) }));
+      const cells = Array.from({ length: 8 }, (_, group) => cell({ group, body: noise(280_000, group) }));
       for (const written of cells) await write(store, written);
       expect(await store.listCells({ step: 'by-ip', slot: 1, paneMs: 60_000 })).toEqual(cells);
     });

@@ -6,6 +6,10 @@ test('a text that is shorter than what DynamoDB bills stays readable', () => {
   expect(packText('body', text)).toEqual({ attributes: { body: { S: text } }, bytes: text.length });
 });
 
+test('a text as long as that is packed', () => {
+  expect(packText('body', 'a'.repeat(packFromBytes)).bytes).toBeLessThan(100);
+});
+
 test('a longer text is stored in fewer bytes, and read as it was', () => {
   const text = 'é'.repeat(packFromBytes);
   const { attributes, bytes } = packText('body', text);

@@ -55,6 +55,19 @@ test('anybody reads a row by its view, key and window, in plain attributes', asy
   });
 });
 
+test.each([0, 1, 2])('a long key is cut to what DynamoDB takes as keys, between characters (%d)', async (offset) => {
+  const table = await createTable();
+  const store = createDynamoDbResultStore({ client: dynamodb.client, table });
+  await store.writeRows([{ ...row, key: `ip=${'x'.repeat(offset)}${'語'.repeat(1_000)}` }]);
+  const { Items = [] } = await dynamodb.client.send(new ScanCommand({ TableName: table, IndexName: 'by-window' }));
+  const [pk = '', windowKey = ''] = ['pk', 'windowKey'].map((name) => Items[0]?.[name]?.S);
+  expect(Buffer.byteLength(pk)).toBeGreaterThan(2_040);
+  expect(Buffer.byteLength(pk)).toBeLessThanOrEqual(2_048);
+  expect(Buffer.byteLength(windowKey)).toBeGreaterThan(1_016);
+  expect(Buffer.byteLength(windowKey)).toBeLessThanOrEqual(1_024);
+  expect(pk + windowKey).not.toContain('\ufffd');
+});
+
 test('the keys of a day are spread over all parts of the index', async () => {
   const table = await createTable();
   const rows = Array.from({ length: 200 }, (_, ip) => ({ ...row, key: `ip=10.0.0.${ip}` }));
