@@ -32,6 +32,7 @@ interface Session {
 export class SessionAggregate implements Operator {
   readonly #step: CompiledStep;
   readonly #gapMs: number;
+  readonly #allowedLatenessMs: number;
   /** Open sessions of each key, ascending. */
   readonly #sessions = new Map<string, Session[]>();
   /** Every session is in here once, under an end that it has or had; one that has grown since goes back with its new end. */
@@ -42,6 +43,9 @@ export class SessionAggregate implements Operator {
   constructor(step: CompiledStep, window: SessionWindow, saved?: Json) {
     this.#step = step;
     this.#gapMs = window.gapMs;
+    // A record at the watermark is not late and, being at the end, would still touch the session: with no lateness at all, a session
+    // and its continuation would be one or two rows depending on which block came first.
+    this.#allowedLatenessMs = Math.max(step.plan.allowedLatenessMs, 1);
     if (saved !== undefined) this.#restore(saved as unknown as SavedSessions);
   }
 
@@ -62,7 +66,7 @@ export class SessionAggregate implements Operator {
       startMs = Math.min(startMs, session.startMs);
       endMs = Math.max(endMs, session.endMs);
     }
-    if (isClosed(endMs, this.#step.plan.allowedLatenessMs, watermarkMs)) return false;
+    if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
     const [first, ...others] = touched;
     if (first === undefined) {
       const session = { startMs, endMs, accumulators: createAccumulators(this.#step), merged: false };
@@ -85,10 +89,9 @@ export class SessionAggregate implements Operator {
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    const { allowedLatenessMs } = this.#step.plan;
     for (;;) {
       const next = this.#byEnd.peek();
-      if (next === undefined || !isClosed(next.endMs, allowedLatenessMs, watermarkMs)) return;
+      if (next === undefined || !isClosed(next.endMs, this.#allowedLatenessMs, watermarkMs)) return;
       this.#byEnd.pop();
       const { key, session } = next;
       if (session.merged) continue;
