@@ -130,7 +130,7 @@ class Attempt {
       for (const record of records) {
         if (poison) this.#rejectPoison(record);
         else this.#take(record);
-        if (records.length === 1 && !poison) await this.#passLone();
+        if (records.length === 1 && !poison) await this.#passLone(record);
         await this.#put(this.#packer.take());
       }
       await this.#put(this.#packer.finish());
@@ -250,19 +250,32 @@ class Attempt {
   async #beginLone(record: RawRecord): Promise<boolean> {
     // A punctuation meets no callback, so what died on it died of something else.
     if (record.partitionKey === watermarkPartitionKey) return false;
-    const read = await this.#readOrigin();
-    const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : undefined;
-    if (count === cameThrough) return false;
-    if (count !== undefined && count >= attemptsMax) return true;
-    const tried = { ...(read ?? noCounts), attempt: { sequence: record.sequence, count: (count ?? 0) + 1 } };
-    if ((await this.#writeOrigin(tried, read)) === 'written') this.#tried = tried;
-    return false;
+    for (;;) {
+      const read = await this.#readOrigin();
+      const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : undefined;
+      if (count === cameThrough) return false;
+      if (count !== undefined && count > attemptsMax) return true;
+      const tried = { ...(read ?? noCounts), attempt: { sequence: record.sequence, count: (count ?? 0) + 1 } };
+      if ((await this.#writeOrigin(tried, read)) === 'conflict') continue;
+      this.#tried = tried;
+      return tried.attempt.count > attemptsMax;
+    }
   }
 
   /** The callbacks have come through: what kills the process from here on, in any attempt, is not the record. */
-  async #passLone(): Promise<void> {
-    if (this.#tried?.attempt === undefined) return;
-    await this.#writeOrigin({ ...this.#tried, attempt: { ...this.#tried.attempt, count: cameThrough } }, this.#tried);
+  async #passLone(record: RawRecord): Promise<void> {
+    let read = this.#tried;
+    while (read?.attempt?.sequence === record.sequence && read.attempt.count !== cameThrough) {
+      if (read.attempt.count > attemptsMax) {
+        throw new MillraceError(
+          'STORE_CONFLICT',
+          `record ${record.sequence} of ${this.#shardId} came through after another attempt had taken it for poison; the batch will be sent again.`,
+        );
+      }
+      const passed = { ...read, attempt: { ...read.attempt, count: cameThrough } };
+      if ((await this.#writeOrigin(passed, read)) === 'written') return;
+      read = await this.#readOrigin();
+    }
   }
 
   /** The letters, then the counts, of all raw records that are accepted whole. Done last: an attempt that died was not counted. */
