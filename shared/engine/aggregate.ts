@@ -195,16 +195,23 @@ export class WindowedAggregate implements Operator {
       const slice = this.#slices.get(startMs);
       if (slice !== undefined) slices.push(slice);
     }
-    const changed = new Set<string>();
-    for (const slice of slices) {
-      if (slice.touchedMs < sinceMs) continue;
-      for (const [key, state] of slice.keys) if (state.touchedMs >= sinceMs) changed.add(key);
+    const [only] = slices;
+    let isChanged = false;
+    if (slices.length === 1 && only !== undefined) {
+      // The tumbling window: its one slice is the window.
+      for (const [key, { accumulators, touchedMs }] of only.keys) {
+        if (touchedMs < sinceMs) continue;
+        isChanged = true;
+        emitRow(emission, this.#step, context, { key, window, final, accumulators });
+      }
+    } else {
+      for (const key of keysTouchedSince(slices, sinceMs)) {
+        isChanged = true;
+        const accumulators = this.#merged(slices.map((slice) => slice.keys.get(key)?.accumulators));
+        emitRow(emission, this.#step, context, { key, window, final, accumulators });
+      }
     }
-    for (const key of changed) {
-      const accumulators = this.#merged(slices.map((slice) => slice.keys.get(key)?.accumulators));
-      emitRow(emission, this.#step, context, { key, window, final, accumulators });
-    }
-    if (changed.size === 0 || this.#step.totals.length === 0) return;
+    if (!isChanged || this.#step.totals.length === 0) return;
     emitTotal(emission, this.#step, context, {
       window,
       final,
@@ -221,6 +228,15 @@ export class WindowedAggregate implements Operator {
     for (const part of present) mergeAccumulators(this.#step, merged, part);
     return merged;
   }
+}
+
+function keysTouchedSince(slices: readonly Slice[], sinceMs: number): ReadonlySet<string> {
+  const touched = new Set<string>();
+  for (const slice of slices) {
+    if (slice.touchedMs < sinceMs) continue;
+    for (const [key, state] of slice.keys) if (state.touchedMs >= sinceMs) touched.add(key);
+  }
+  return touched;
 }
 
 interface SavedAggregate {

@@ -39,6 +39,8 @@ export interface TransformNode {
 /** A `keyBy` with the steps behind it and the columns that they select. */
 export interface CompiledRoute {
   readonly id: string;
+  /** Its place among the routes of the pipeline. */
+  readonly index: number;
   readonly source: string;
   readonly call: (record: unknown) => KeyShape;
   readonly columns: readonly RouteColumn[];
@@ -76,6 +78,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
   const steps: CompiledStep[] = [];
   for (const route of routesOf(plan)) {
     const compiled = compileRoute(
+      routes.size,
       route.id,
       route.source,
       bindingOf(route.id, 'key').call,
@@ -118,6 +121,7 @@ export function stageOf(placement: Placement): Stage {
 }
 
 function compileRoute(
+  index: number,
   id: string,
   source: string,
   call: (record: unknown) => KeyShape,
@@ -146,5 +150,5 @@ function compileRoute(
     return { plan, stage: stageOf(plan.placement), columns: names, aggregators, inputs, totals };
   });
   const stages = (['aggregate', 'window'] as const).filter((stage) => steps.some((step) => step.stage === stage));
-  return { id, source, call, columns, steps, stages };
+  return { id, index, source, call, columns, steps, stages };
 }

@@ -16,7 +16,8 @@ export interface StagedOutput {
  */
 export class Preprocessor {
   readonly source: CompiledSource;
-  readonly #keys = new Map<CompiledRoute, KeyDictionary>();
+  /** By the route's index. */
+  readonly #keys: KeyDictionary[] = [];
   readonly #staged: StagedOutput[] = [];
   #count = 0;
   #shares = 0;
@@ -24,7 +25,7 @@ export class Preprocessor {
 
   constructor(pipeline: CompiledPipeline, source: CompiledSource) {
     this.source = source;
-    for (const route of source.routes) this.#keys.set(route, new KeyDictionary(pipeline.slots));
+    for (const route of source.routes) this.#keys[route.index] = new KeyDictionary(pipeline.slots);
   }
 
   /** Outputs of the record that was taken last; only the first `outputCount` are valid. */
@@ -58,7 +59,7 @@ export class Preprocessor {
   #transform(record: DecodedRecord): DecodedRecord | Rejection {
     this.#shares = 0;
     try {
-      for (const next of this.source.root.next) this.#visit(next, record.value);
+      this.#visitAll(this.source.root.next, record.value);
     } catch (error) {
       this.#count = 0;
       const refused = error instanceof Refusal;
@@ -73,20 +74,22 @@ export class Preprocessor {
     return record;
   }
 
+  #visitAll(nodes: readonly TransformNode[], value: unknown): void {
+    for (let index = 0; index < nodes.length; index += 1) this.#visit(nodes[index] as TransformNode, value);
+  }
+
   #visit(node: TransformNode, value: unknown): void {
     const { binding } = node;
     this.#where = node.id;
     switch (binding.op) {
       case 'filter':
-        if (binding.call(value)) for (const next of node.next) this.#visit(next, value);
+        if (binding.call(value)) this.#visitAll(node.next, value);
         return;
-      case 'map': {
-        const mapped = binding.call(value);
-        for (const next of node.next) this.#visit(next, mapped);
+      case 'map':
+        this.#visitAll(node.next, binding.call(value));
         return;
-      }
       case 'flatMap':
-        for (const part of binding.call(value)) for (const next of node.next) this.#visit(next, part);
+        for (const part of binding.call(value)) this.#visitAll(node.next, part);
         return;
       case 'key':
         if (node.route !== undefined) this.#stage(node.route, value);
@@ -101,7 +104,7 @@ export class Preprocessor {
     const columns = route.call(value);
     let key: KeyEntry;
     try {
-      key = (this.#keys.get(route) as KeyDictionary).find(columns);
+      key = (this.#keys[route.index] as KeyDictionary).find(columns);
     } catch (error) {
       throw new Refusal('invalid', messageOf(error));
     }

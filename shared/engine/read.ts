@@ -1,5 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { evaluateDerived } from '#shared/pipeline/derive.ts';
+import { type Derived, evaluateDerived } from '#shared/pipeline/derive.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
@@ -26,19 +26,31 @@ export function mergeTotals(step: CompiledStep, partials: readonly TotalPartial[
 export function printRow(step: CompiledStep, row: Row, totals: Totals): PrintedRow {
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
-  const derived: Record<string, number> = {};
-  for (const [column, spec] of Object.entries(step.plan.derived)) {
-    derived[column] = evaluateDerived(spec, { row: numbers, totals, windowMs });
-  }
-  return {
+  const printed: Record<string, unknown> = {
     view: row.view,
-    windowStart: toIso(row.windowStartMs),
-    windowEnd: toIso(row.windowEndMs),
+    windowStart: isoOf(row.windowStartMs),
+    windowEnd: isoOf(row.windowEndMs),
     final: row.final,
-    ...decodeKey(row.key),
-    ...row.columns,
-    ...derived,
   };
+  Object.assign(printed, decodeKey(row.key), row.columns);
+  for (const column in step.plan.derived) {
+    printed[column] = evaluateDerived(step.plan.derived[column] as Derived<string>, { row: numbers, totals, windowMs });
+  }
+  return printed as PrintedRow;
+}
+
+/** Rows of one window come together, so the last few texts of times are asked for again and again. */
+const isoTexts = new Map<number, string>();
+const isoTextsMax = 64;
+
+function isoOf(timeMs: number): string {
+  let text = isoTexts.get(timeMs);
+  if (text === undefined) {
+    if (isoTexts.size >= isoTextsMax) isoTexts.clear();
+    text = toIso(timeMs);
+    isoTexts.set(timeMs, text);
+  }
+  return text;
 }
 
 /** The order of printed rows: view, window start, key. */

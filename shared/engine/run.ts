@@ -1,9 +1,8 @@
 import { logStart } from '#shared/schemas/position.ts';
-import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { Operator } from './aggregate.ts';
-import type { CompiledPipeline, CompiledStep } from './compile.ts';
+import type { CompiledPipeline } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
-import { createEmission } from './emit.ts';
+import { createEmission, type Emission } from './emit.ts';
 import { createOperator } from './memory-stage.ts';
 import { Preprocessor } from './preprocess.ts';
 
@@ -31,21 +30,29 @@ export class DirectRun {
   readonly dispositions: Dispositions = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0 };
   readonly stepCounts = new Map<string, { counted: number; late: number }>();
   readonly #sources = new Map<string, SourceRun>();
-  readonly #operators = new Map<CompiledStep, Operator>();
+  /** The steps behind each route, by the route's index. */
+  readonly #stepsOfRoute: (readonly StepRun[])[] = [];
   readonly #emission = createEmission();
 
   constructor(pipeline: CompiledPipeline) {
-    for (const step of pipeline.steps) {
-      // Only final rows are wanted, so nothing is refreshed on the way.
-      this.#operators.set(step, createOperator(step));
-      this.stepCounts.set(step.plan.id, { counted: 0, late: 0 });
-    }
     for (const [name, source] of pipeline.sources) {
+      const steps: StepRun[] = [];
+      for (const route of source.routes) {
+        // Only final rows are wanted, so nothing is refreshed on the way.
+        const behind = route.steps.map((step) => ({
+          id: step.plan.id,
+          operator: createOperator(step),
+          counts: { counted: 0, late: 0 },
+        }));
+        for (const { id, counts } of behind) this.stepCounts.set(id, counts);
+        this.#stepsOfRoute[route.index] = behind;
+        steps.push(...behind);
+      }
       this.#sources.set(name, {
         preprocessor: new Preprocessor(pipeline, source),
         outOfOrdernessMs: source.plan.outOfOrdernessMs,
         watermarkMs: Number.NEGATIVE_INFINITY,
-        steps: pipeline.steps.filter((step) => step.plan.source === name),
+        steps,
       });
     }
   }
@@ -63,15 +70,14 @@ export class DirectRun {
     return this.#take(run, run.preprocessor.takeValue(value));
   }
 
-  /** The input is through: every window is final. Gives all rows and each window's total. */
-  finish(): { readonly rows: readonly Row[]; readonly totals: readonly TotalPartial[] } {
+  /** The input is through: every window is final. */
+  finish(): void {
     for (const run of this.#sources.values()) this.#advance(run, Number.MAX_SAFE_INTEGER);
-    return this.#emission;
   }
 
-  /** Rows of windows that have closed since the last call. */
-  takeRows(): { readonly rows: readonly Row[]; readonly totals: readonly TotalPartial[] } {
-    return { rows: this.#emission.rows.splice(0), totals: this.#emission.totals.splice(0) };
+  /** The rows and totals of the windows that have closed since they were last cleared. */
+  get emission(): Emission {
+    return this.#emission;
   }
 
   #take(run: SourceRun, decoded: DecodedRecord | Rejection): Taken {
@@ -86,24 +92,17 @@ export class DirectRun {
     let lateCount = 0;
     for (let index = 0; index < preprocessor.outputCount; index += 1) {
       const output = preprocessor.outputs[index] as (typeof preprocessor.outputs)[number];
-      for (const step of output.route.steps) {
-        wanted += 1;
-        const counts = this.stepCounts.get(step.plan.id) as { counted: number; late: number };
-        if (
-          (this.#operators.get(step) as Operator).add(
-            output.key.text,
-            decoded.timeMs,
-            output.values,
-            run.watermarkMs,
-            0,
-          )
-        ) {
-          counts.counted += 1;
-        } else {
-          counts.late += 1;
-          lateCount += 1;
-          if (!lateSteps.includes(step.plan.id)) lateSteps = [...lateSteps, step.plan.id];
+      const steps = this.#stepsOfRoute[output.route.index] as readonly StepRun[];
+      wanted += steps.length;
+      for (let at = 0; at < steps.length; at += 1) {
+        const step = steps[at] as StepRun;
+        if (step.operator.add(output.key.text, decoded.timeMs, output.values, run.watermarkMs, 0)) {
+          step.counts.counted += 1;
+          continue;
         }
+        step.counts.late += 1;
+        lateCount += 1;
+        if (!lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
       }
     }
     if (wanted === 0) this.dispositions.filtered += 1;
@@ -116,7 +115,8 @@ export class DirectRun {
   #advance(run: SourceRun, watermarkMs: number): void {
     if (watermarkMs <= run.watermarkMs) return;
     run.watermarkMs = watermarkMs;
-    for (const step of run.steps) this.#operators.get(step)?.advance(watermarkMs, context, this.#emission);
+    for (let at = 0; at < run.steps.length; at += 1)
+      (run.steps[at] as StepRun).operator.advance(watermarkMs, context, this.#emission);
   }
 
   #source(name: string): SourceRun {
@@ -130,7 +130,13 @@ interface SourceRun {
   readonly preprocessor: Preprocessor;
   readonly outOfOrdernessMs: number;
   watermarkMs: number;
-  readonly steps: readonly CompiledStep[];
+  readonly steps: readonly StepRun[];
+}
+
+interface StepRun {
+  readonly id: string;
+  readonly operator: Operator;
+  readonly counts: { counted: number; late: number };
 }
 
 const none: readonly string[] = [];

@@ -61,14 +61,14 @@ export function decodeKey(text: string): KeyColumns {
     const at = part.indexOf('=');
     const value = part.slice(at + 1);
     const [name = '', tag] = part.slice(0, at).split(':');
-    columns[name] =
-      tag === 'n'
-        ? Number(value)
-        : tag === 'b'
-          ? value === 'true'
-          : value.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    columns[name] = tag === 'n' ? Number(value) : tag === 'b' ? value === 'true' : unescapeText(value);
   }
   return columns;
+}
+
+function unescapeText(text: string): string {
+  if (!text.includes('%')) return text;
+  return text.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** Reads a key column as people write it: `ip` and `1.2.3.4`, or with its type `status:n` and `200`. */
