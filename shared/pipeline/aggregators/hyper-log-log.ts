@@ -11,7 +11,8 @@ export function estimateDistinct(registers: Uint8Array, precision: number): numb
   let z = registerCount * tau(1 - of(rankMax(precision)) / registerCount);
   for (let rank = rankMax(precision) - 1; rank >= 1; rank -= 1) z = 0.5 * (z + of(rank));
   z += registerCount * sigma(of(0) / registerCount);
-  return Math.round((registerCount * registerCount) / (2 * Math.LN2 * z));
+  // Registers that are all full make z 0, and there are no more hashes than these.
+  return Math.min(2 ** hashBits, Math.round((registerCount * registerCount) / (2 * Math.LN2 * z)));
 }
 
 /** A register holds the highest rank among its hashes; 0 when it has none. */

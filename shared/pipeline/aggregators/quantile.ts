@@ -19,7 +19,7 @@ type Bins = Map<number, number>;
  *
  * This is DDSketch (C. Masson, J. E. Rim, H. K. Lee, DDSketch: a fast and fully-mergeable quantile sketch with relative-error
  * guarantees, VLDB 2019) with one bin for each power of (1 + accuracy) / (1 - accuracy), kept only when it has values: values
- * within a factor of ten share 115 bins at most. There are never more than `quantileBinsMax(accuracy)`, 6,913 by default.
+ * within a factor of ten share 117 bins at most. There are never more than `quantileBinsMax(accuracy)`, 6,911 by default.
  */
 export function quantile<In>(
   q: number,

@@ -18,6 +18,10 @@ export interface AccessLogRecord {
   readonly agent: string;
 }
 
+interface AccessLogDecoder extends Decoder {
+  readonly decodeLine: (line: string) => AccessLogRecord;
+}
+
 /**
  * The combined log format of Apache and nginx; the common log format too, whose lines end after the bytes.
  *
@@ -25,11 +29,12 @@ export interface AccessLogRecord {
  *
  * In quoted fields `\"` and `\\` become `"` and `\`; other escapes, such as `\x16`, stand for bytes that may be no text, and stay.
  */
-export function combinedLog(): Decoder & { readonly decodeLine: (line: string) => AccessLogRecord } {
+export function combinedLog(): AccessLogDecoder {
   return { format: 'combined', config: {}, recognises: (line) => timeStart.test(line), decodeLine };
 }
 
-const timeStart = /^\S+ \S+ [^[]*\[\d\d\/[A-Z][a-z]{2}\/\d{4}:/;
+/** The first three fields and the time's day; not a JSON text that happens to hold them. */
+const timeStart = /^[^\s{"]\S* \S+ [^[]*\[\d\d\/[A-Z][a-z]{2}\/\d{4}:/;
 
 function decodeLine(line: string): AccessLogRecord {
   const hostEnd = endOfWord(line, 0, 'the host');
@@ -93,7 +98,7 @@ function endOfWord(line: string, at: number, what: string): number {
 }
 
 function expectText(line: string, at: number, text: string): number {
-  if (!line.startsWith(text, at)) throw stopped(line, at, text);
+  if (!line.startsWith(text, at)) throw stopped(line, at, JSON.stringify(text));
   return at + text.length;
 }
 
