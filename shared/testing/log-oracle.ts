@@ -236,7 +236,8 @@ class SessionJudge implements Judge {
     return [...this.#closed, ...this.#open];
   }
 
+  /** A record at the watermark is not late, and at the end it touches: a session is closed only when no such record can come. */
   #isClosed({ endMs }: OracleCell, watermarkMs: number): boolean {
-    return watermarkMs >= endMs + this.step.allowedLatenessMs;
+    return watermarkMs > endMs && watermarkMs >= endMs + this.step.allowedLatenessMs;
   }
 }

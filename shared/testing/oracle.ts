@@ -12,6 +12,8 @@ export interface OracleRecord {
   readonly origin: string;
   readonly sequence: string;
   readonly data: Uint8Array | string;
+  /** It was given up for having killed its process too often: rejected unread. */
+  readonly killed?: boolean;
 }
 
 /** One output of a record: what a route's steps see of it. */
@@ -91,6 +93,11 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
   let filtered = 0;
   for (const record of records) {
     const recordId = `${record.source}/${record.origin}/${record.sequence}`;
+    if (record.killed === true) {
+      sent += 1;
+      rejections.push({ id: `${recordId}/0`, reason: 'threw' });
+      continue;
+    }
     const text = typeof record.data === 'string' ? record.data : readUtf8(record.data);
     if (text === undefined) {
       sent += 1;
