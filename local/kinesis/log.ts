@@ -55,7 +55,7 @@ function openLog(path: string): ChangeLog {
   let size = 0;
   let weight = 0;
   /** Set when half a frame could neither be written nor removed: what is appended behind it would be lost. */
-  let broken: unknown;
+  let broken: MillraceError | undefined;
 
   function* replay(): Generator<Change> {
     const sizeOnDisk = fstatSync(file).size;
@@ -79,7 +79,7 @@ function openLog(path: string): ChangeLog {
         try {
           ftruncateSync(file, size);
         } catch (cause) {
-          broken = cause;
+          broken = cannotGoOn(path, cause);
         }
         throw error;
       }
@@ -98,6 +98,11 @@ function openLog(path: string): ChangeLog {
   }
 
   return { replay, append, compact, close: () => closeSync(file) };
+}
+
+function cannotGoOn(path: string, cause: unknown): MillraceError {
+  const message = `${path} ends in a part of a change that could not be taken back. Start again: opening it cuts it off.`;
+  return new MillraceError('OUTPUT_UNWRITABLE', message, { cause });
 }
 
 /** A log of the same weight as its snapshot has nothing to take out. */

@@ -14,8 +14,9 @@ export function listShards(kinesis: Kinesis, fields: Fields): object {
   const countMax = countIn(fields, { name: 'MaxResults', max: listShardsCountMax, otherwise: listShardsCountDefault });
   const after = textIn(request, 'ExclusiveStartShardId') ?? '';
   const filter = fieldsIn(request, 'ShardFilter');
-  const wanted = byShardId(kinesis.listShards(streamNameOf(request))).filter(
-    (shard) => shard.shardId > after && (filter === undefined || passes(shard, filter)),
+  const shards = byShardId(kinesis.listShards(streamNameOf(request)));
+  const wanted = shards.filter(
+    (shard) => shard.shardId > after && (filter === undefined || passes(shard, { filter, shards })),
   );
   const page = wanted.slice(0, countMax);
   const ExclusiveStartShardId = page.at(-1)?.shardId;
@@ -25,18 +26,18 @@ export function listShards(kinesis: Kinesis, fields: Fields): object {
   };
 }
 
-/**
- * https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ShardFilter.html
- *
- * The trim horizon counts as the stream's first moment: `shard` is within the retention already.
- */
-function passes(shard: TimedShard, filter: Fields): boolean {
+/** https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ShardFilter.html; `shards` are all within the retention. */
+function passes(
+  shard: TimedShard,
+  { filter, shards }: { readonly filter: Fields; readonly shards: readonly TimedShard[] },
+): boolean {
   const type = textOf(filter, 'Type');
   switch (type) {
     case 'AFTER_SHARD_ID':
       return shard.shardId > textOf(filter, 'ShardId');
     case 'AT_TRIM_HORIZON':
-      return shard.parentShardId === undefined;
+      // A parent is there until the horizon has passed its end, which is its child's beginning.
+      return shards.every((other) => other.shardId !== shard.parentShardId);
     case 'FROM_TRIM_HORIZON':
       return true;
     case 'AT_LATEST':

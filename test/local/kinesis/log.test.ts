@@ -1,0 +1,227 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openKinesis } from '#local/kinesis/log.ts';
+import type { Kinesis } from '#local/kinesis/model.ts';
+
+const dayMs = 86_400_000;
+const startMs = 1_700_000_000_000;
+
+function newFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'millrace-kinesis-'));
+}
+
+function logPath(folder: string): string {
+  return join(folder, 'kinesis.log');
+}
+
+/** Opens the log of a folder, does something with it and closes it. */
+function withKinesis<T>(folder: string, use: (kinesis: Kinesis) => T, nowMs = startMs): T {
+  const { kinesis, close } = openKinesis({ folder, now: () => nowMs });
+  try {
+    return use(kinesis);
+  } finally {
+    close();
+  }
+}
+
+function put(kinesis: Kinesis, text: string) {
+  return kinesis.putRecord({ streamName: 's', partitionKey: 'ключ', data: Buffer.from(text) });
+}
+
+function texts(kinesis: Kinesis): readonly string[] {
+  return kinesis.listShards('s').flatMap(({ shardId }) => {
+    const page = { from: { type: 'TRIM_HORIZON' }, recordsMax: 10_000, bytesMax: 10_000_000 } as const;
+    return kinesis
+      .read({ streamName: 's', shardId, ...page })
+      .records.map((record) => Buffer.from(record.data).toString());
+  });
+}
+
+test('what was put is there after the log was opened again', () => {
+  const folder = newFolder();
+  const read = (kinesis: Kinesis) =>
+    kinesis.read({
+      streamName: 's',
+      shardId: 'shardId-000000000000',
+      from: { type: 'TRIM_HORIZON' },
+      recordsMax: 10,
+      bytesMax: 1_000,
+    });
+  const before = withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    put(kinesis, 'a');
+    put(kinesis, '');
+    put(kinesis, 'é');
+    return read(kinesis);
+  });
+  expect(withKinesis(folder, read)).toEqual(before);
+});
+
+test('streams, shards, consumers and tags are as they were', () => {
+  const folder = newFolder();
+  const describe = (kinesis: Kinesis) =>
+    kinesis.listStreams().map((name) => [kinesis.describeStream(name), kinesis.listShards(name)]);
+  const before = withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's', shardCount: 2, tags: { a: 'b' } });
+    kinesis.createStream({ streamName: 'deleted' });
+    kinesis.deleteStream('deleted');
+    kinesis.updateShardCount({ streamName: 's', targetShardCount: 3 });
+    kinesis.registerConsumer({ streamName: 's', consumerName: 'reader' });
+    kinesis.setRetention({ streamName: 's', retentionHours: 48 });
+    return describe(kinesis);
+  });
+  expect(withKinesis(folder, describe)).toEqual(before);
+});
+
+test('sequence numbers go on where they were', () => {
+  const folder = newFolder();
+  const before = withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    return put(kinesis, 'a').sequenceNumber;
+  });
+  const after = withKinesis(folder, (kinesis) => put(kinesis, 'b').sequenceNumber);
+  expect(after > before).toBe(true);
+});
+
+//  [stream][a][b][c]   cut anywhere: the whole ones before the cut are there, and the next put follows them.
+test('a torn end is cut off, wherever it was torn', () => {
+  const folder = newFolder();
+  const ends = withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    return ['', 'a', 'b', 'c'].map((text) => {
+      if (text !== '') put(kinesis, text);
+      return { text, end: statSync(logPath(folder)).size };
+    });
+  });
+  const bytes = readFileSync(logPath(folder));
+  const [first] = ends;
+  for (let size = first?.end ?? 0; size <= bytes.length; size += 1) {
+    writeFileSync(logPath(folder), bytes.subarray(0, size));
+    const whole = ends.filter(({ text, end }) => text !== '' && end <= size).map(({ text }) => text);
+    withKinesis(folder, (kinesis) => {
+      expect(texts(kinesis), `cut to ${size} bytes`).toEqual(whole);
+      put(kinesis, 'next');
+    });
+    expect(withKinesis(folder, texts)).toEqual([...whole, 'next']);
+  }
+});
+
+test('a damaged byte is an error, wherever it is', () => {
+  const folder = newFolder();
+  withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    for (const text of ['a', 'b']) put(kinesis, text);
+  });
+  const bytes = readFileSync(logPath(folder));
+  for (let at = 0; at < bytes.length; at += 1) {
+    const damaged = Buffer.from(bytes);
+    damaged.writeUInt8(damaged.readUInt8(at) ^ 0x10, at);
+    writeFileSync(logPath(folder), damaged);
+    const open = () => withKinesis(folder, texts);
+    expect(open, `byte ${at}`).toThrow(expect.objectContaining({ code: 'STATE_UNREADABLE' }));
+  }
+});
+
+test('what retention has trimmed is taken out of the log when it is opened', () => {
+  const folder = newFolder();
+  withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    for (let count = 0; count < 900; count += 1) put(kinesis, 'old');
+  });
+  const sizeBefore = statSync(logPath(folder)).size;
+  const kept = withKinesis(folder, (kinesis) => put(kinesis, 'new'), startMs + dayMs - 1);
+  withKinesis(folder, (kinesis) => expect(texts(kinesis)).toEqual(['new']), startMs + dayMs);
+  expect(statSync(logPath(folder)).size).toBeLessThan(sizeBefore / 100);
+  withKinesis(
+    folder,
+    (kinesis) => {
+      expect(texts(kinesis)).toEqual(['new']);
+      expect(put(kinesis, 'newer').sequenceNumber > kept.sequenceNumber).toBe(true);
+    },
+    startMs + dayMs,
+  );
+});
+
+test('a shard of which all was taken out still gives no number twice', () => {
+  const folder = newFolder();
+  const before = withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    put(kinesis, 'a');
+    return put(kinesis, 'b').sequenceNumber;
+  });
+  withKinesis(folder, texts, startMs + 2 * dayMs);
+  const after = withKinesis(folder, (kinesis) => put(kinesis, 'c').sequenceNumber, startMs + 2 * dayMs);
+  expect(after > before).toBe(true);
+});
+
+test('a log of which nothing was trimmed is left as it is', () => {
+  const folder = newFolder();
+  withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    put(kinesis, 'a');
+  });
+  const { ino } = statSync(logPath(folder));
+  withKinesis(folder, texts);
+  expect(statSync(logPath(folder)).ino).toBe(ino);
+});
+
+test('more records than one entry of the log holds come back in their order', () => {
+  const folder = newFolder();
+  const all = Array.from({ length: 1_201 }, (_, index) => `record ${index}`);
+  const open = () => openKinesis({ folder, now: () => startMs, throttle: false });
+  const first = open();
+  first.kinesis.createStream({ streamName: 's' });
+  first.kinesis.createStream({ streamName: 'deleted' });
+  for (const text of all) put(first.kinesis, text);
+  // What is deleted makes the next open write the log anew.
+  first.kinesis.deleteStream('deleted');
+  first.close();
+  expect(withKinesis(folder, texts)).toEqual(all);
+  expect(withKinesis(folder, texts)).toEqual(all);
+});
+
+test('what was acknowledged survives a kill', async () => {
+  const folder = newFolder();
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', putForever(folder)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let acknowledged = 0;
+  for await (const chunk of child.stdout) {
+    acknowledged += String(chunk).length;
+    if (acknowledged >= 2_000) child.kill('SIGKILL');
+  }
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  const survived = withKinesis(folder, texts, Date.now());
+  expect(survived.length).toBeGreaterThanOrEqual(acknowledged);
+  expect(survived).toEqual(survived.map((_, index) => String(index)));
+});
+
+/** Writes a dot for each record that was acknowledged. */
+function putForever(folder: string): string {
+  const log = new URL('../../../local/kinesis/log.ts', import.meta.url).href;
+  return `
+    import { writeSync } from 'node:fs';
+    import { openKinesis } from '${log}';
+    const { kinesis } = openKinesis({ folder: '${folder}', now: () => Date.now(), throttle: false });
+    kinesis.createStream({ streamName: 's' });
+    for (let count = 0; ; count += 1) {
+      kinesis.putRecord({ streamName: 's', partitionKey: 'k', data: Buffer.from(String(count)) });
+      writeSync(1, '.');
+    }`;
+}
+
+// /dev/full takes what is opened and refuses what is written.
+test.skipIf(process.platform !== 'linux')('a full disk refuses the change and says what to do', () => {
+  const folder = newFolder();
+  symlinkSync('/dev/full', logPath(folder));
+  const { kinesis, close } = openKinesis({ folder, now: () => startMs });
+  expect(() => kinesis.createStream({ streamName: 's' })).toThrow(
+    expect.objectContaining({ code: 'DISK_FULL', message: expect.stringContaining(folder) }),
+  );
+  expect(kinesis.listStreams()).toEqual([]);
+  close();
+});
