@@ -18,7 +18,7 @@ const settings = readSettings('aggregate', process.env);
 const pipeline = selectPipeline(pipelines, settings);
 const clock = wallClock;
 const telemetry = createPowertoolsTelemetry({ pipeline: pipeline.id, stage: 'aggregate', placement: 'lambda' });
-const dynamodb = new DynamoDBClient({});
+const dynamodb = new DynamoDBClient({ maxAttempts: 10 });
 const aggregate = createAggregate({
   pipeline,
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),

@@ -25,7 +25,7 @@ const preprocess = createPreprocess({
   exchange: createKinesisExchange({ client: kinesis, streamName: settings.EXCHANGE_STREAM, telemetry }),
   directory: createKinesisShardDirectory({ client: kinesis, streamName: settings.RAW_STREAM }),
   state: createDynamoDbStateStore({
-    client: new DynamoDBClient({}),
+    client: new DynamoDBClient({ maxAttempts: 10 }),
     table: settings.STATE_TABLE,
     pipeline: pipeline.id,
     clock,

@@ -10,7 +10,7 @@ import { createReadApi } from './read-api.ts';
 
 const settings = readSettings('read', process.env);
 const pipeline = selectPipeline(pipelines, settings);
-const client = new DynamoDBClient({});
+const client = new DynamoDBClient({ maxAttempts: 10 });
 const reader = createReader({
   pipeline,
   state: createDynamoDbStateStore({ client, table: settings.STATE_TABLE, pipeline: pipeline.id, clock: wallClock }),

@@ -18,7 +18,7 @@ const settings = readSettings('worker', process.env);
 const pipeline = selectPipeline(pipelines, settings);
 const clock = wallClock;
 const telemetry = createConsoleTelemetry({ pipeline: pipeline.id, stage: 'window', placement: 'fargate' });
-const dynamodb = new DynamoDBClient({});
+const dynamodb = new DynamoDBClient({ maxAttempts: 10 });
 const worker = createWorker({
   pipeline,
   reader: createKinesisExchangeReader({ client: createKinesisClient(), streamName: settings.EXCHANGE_STREAM, clock }),
