@@ -1,80 +1,217 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainDisk } from '../folder.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { diskError, explainDisk, type OwnedFolder, ownFolder, replaceFile } from '../folder.ts';
+import { isBucketName } from './address.ts';
+import type { Checksum } from './checksum.ts';
+import { checkWrite, type WriteCondition } from './condition.ts';
+import { Fault } from './fault.ts';
 
-/** What is kept of an object besides its bytes. */
+/** What is known of an object besides its bytes. */
 export interface ObjectMeta {
   readonly key: string;
+  /** In quotes, as S3 writes it. */
   readonly etag: string;
+  readonly bytesCount: number;
   readonly modifiedMs: number;
-  /** Content type, user metadata and checksums, as they were sent. */
+  readonly checksum: Checksum;
+  /** Content type, user metadata and the like, as they were sent. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface StoredObject extends ObjectMeta {
-  readonly body: Buffer;
+interface StoredMeta extends ObjectMeta {
+  /** The file with the bytes, in the bucket's folder. */
+  readonly bodyFile: string;
+}
+
+interface Bucket {
+  readonly objects: Map<string, StoredMeta>;
+  /** The keys in S3's order; made when first asked for after a change. */
+  sortedKeys: readonly string[] | undefined;
 }
 
 /**
- * Buckets as folders. An object is one file: a line of JSON, then its bytes, put in its place by a rename, so that a reader sees it whole or not at
- * all. Its name is a hash of the key: keys with slashes, dots or 1,024 odd characters are all safe.
+ * Buckets as folders. The bytes of an object are one file and what is known of it another, `….json`, which names the first.
+ * The object changes when that one is replaced: readers, and whoever comes after a kill, find the old object or the new one.
+ *
+ *     const objects = new Objects('.millrace/s3');
  */
 export class Objects {
-  readonly #folder: string;
-  #writes = 0;
+  readonly #folder: OwnedFolder;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, Bucket>();
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(folder: string, options: { readonly now?: () => number } = {}) {
+    this.#folder = ownFolder(folder);
+    this.#now = options.now ?? (() => Date.now());
+    try {
+      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        if (entry.isDirectory() && isBucketName(entry.name))
+          this.#buckets.set(entry.name, openBucket(join(folder, entry.name)));
+      }
+    } catch (error) {
+      this.#folder.release();
+      throw error;
+    }
   }
 
-  createBucket(bucket: string): void {
-    mkdirSync(join(this.#folder, bucket), { recursive: true });
+  close(): void {
+    this.#folder.release();
+  }
+
+  buckets(): readonly string[] {
+    return [...this.#buckets.keys()].sort();
   }
 
   hasBucket(bucket: string): boolean {
-    return bucket !== '' && existsSync(join(this.#folder, bucket));
+    return this.#buckets.has(bucket);
   }
 
-  put(bucket: string, key: string, body: Buffer, headers: Readonly<Record<string, string>>): ObjectMeta {
-    const meta = { key, etag: `"${createHash('md5').update(body).digest('hex')}"`, modifiedMs: Date.now(), headers };
-    const path = this.#pathOf(bucket, key);
-    this.#writes += 1;
-    const temporary = `${path}.${process.pid}.${this.#writes}.new`;
-    explainDisk(path, () => {
-      writeFileSync(temporary, Buffer.concat([Buffer.from(`${JSON.stringify(meta)}\n`), body]));
-      renameSync(temporary, path);
-    });
-    return meta;
+  /** Creating a bucket that is there is no error, as in us-east-1. */
+  createBucket(bucket: string): void {
+    if (!isBucketName(bucket)) throw new Fault('InvalidBucketName', `The specified bucket is not valid: ${bucket}.`);
+    if (this.#buckets.has(bucket)) return;
+    const path = join(this.#folder.path, bucket);
+    explainDisk(path, () => mkdirSync(path, { recursive: true }));
+    this.#buckets.set(bucket, { objects: new Map(), sortedKeys: undefined });
   }
 
-  get(bucket: string, key: string): StoredObject | undefined {
-    const path = this.#pathOf(bucket, key);
-    if (!existsSync(path)) return undefined;
-    const bytes = readFileSync(path);
-    const end = bytes.indexOf(10);
-    return { ...(JSON.parse(bytes.toString('utf8', 0, end)) as ObjectMeta), body: bytes.subarray(end + 1) };
-  }
-
-  remove(bucket: string, key: string): void {
-    rmSync(this.#pathOf(bucket, key), { force: true });
-  }
-
-  /** All objects of a bucket whose keys begin with `prefix`, sorted by key, with their sizes. */
-  list(bucket: string, prefix: string): readonly (ObjectMeta & { readonly size: number })[] {
-    const found: (ObjectMeta & { readonly size: number })[] = [];
-    for (const file of readdirSync(join(this.#folder, bucket))) {
-      if (file.endsWith('.new')) continue;
-      const path = join(this.#folder, bucket, file);
-      const bytes = readFileSync(path);
-      const end = bytes.indexOf(10);
-      const meta = JSON.parse(bytes.toString('utf8', 0, end)) as ObjectMeta;
-      if (meta.key.startsWith(prefix)) found.push({ ...meta, size: statSync(path).size - end - 1 });
+  dropBucket(bucket: string): void {
+    if (this.#bucket(bucket).objects.size > 0) {
+      throw new Fault('BucketNotEmpty', 'The bucket you tried to delete is not empty.');
     }
-    return found.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    this.#buckets.delete(bucket);
+    rmSync(join(this.#folder.path, bucket), { recursive: true, force: true });
   }
 
-  #pathOf(bucket: string, key: string): string {
-    return join(this.#folder, bucket, createHash('sha256').update(key).digest('hex'));
+  /** Stores an object, if what is there meets the condition. Of concurrent writers of one key, the last to finish stays. */
+  async put(request: {
+    readonly bucket: string;
+    readonly key: string;
+    readonly bytes: Uint8Array;
+    readonly checksum: Checksum;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly condition?: WriteCondition;
+    /** When it is not the MD5 of the bytes, as that of an object put in parts. */
+    readonly etag?: string;
+  }): Promise<ObjectMeta> {
+    const { key, bytes, checksum, headers, condition = {} } = request;
+    checkWrite(this.#bucket(request.bucket).objects.get(key), condition);
+    const folder = join(this.#folder.path, request.bucket);
+    const name = fileNameOf(key);
+    const bodyFile = `${name}.${randomUUID()}`;
+    const etag = request.etag ?? `"${createHash('md5').update(bytes).digest('hex')}"`;
+    const bodyPath = join(folder, bodyFile);
+    try {
+      await writeFile(bodyPath, bytes);
+      // Nothing waits from here on, so no other writer comes between the condition and the change.
+      const bucket = this.#bucket(request.bucket);
+      const known = bucket.objects.get(key);
+      checkWrite(known, condition);
+      const meta = { key, etag, bytesCount: bytes.length, modifiedMs: this.#now(), checksum, headers, bodyFile };
+      replaceFile(join(folder, `${name}${metaSuffix}`), JSON.stringify(meta));
+      bucket.objects.set(key, meta);
+      if (known === undefined) bucket.sortedKeys = undefined;
+      else rmSync(join(folder, known.bodyFile), { force: true });
+      return meta;
+    } catch (error) {
+      await rm(bodyPath, { force: true });
+      throw diskError(folder, error);
+    }
   }
+
+  find(bucket: string, key: string): ObjectMeta | undefined {
+    return this.#bucket(bucket).objects.get(key);
+  }
+
+  /** The bytes of an object as an open file, which the caller closes. It stays readable when the object is replaced. */
+  open(bucket: string, key: string): number {
+    return openSync(this.#bodyPath(bucket, key), 'r');
+  }
+
+  read(bucket: string, key: string): Uint8Array {
+    return readFileSync(this.#bodyPath(bucket, key));
+  }
+
+  /** Removing what is not there is no error. */
+  remove(bucketName: string, key: string, condition: WriteCondition = {}): void {
+    const bucket = this.#bucket(bucketName);
+    const known = bucket.objects.get(key);
+    checkWrite(known, condition);
+    if (known === undefined) return;
+    const folder = join(this.#folder.path, bucketName);
+    rmSync(join(folder, `${fileNameOf(key)}${metaSuffix}`), { force: true });
+    bucket.objects.delete(key);
+    bucket.sortedKeys = undefined;
+    rmSync(join(folder, known.bodyFile), { force: true });
+  }
+
+  /** All keys of the bucket, in the order of their UTF-8 bytes. */
+  keys(bucketName: string): readonly string[] {
+    const bucket = this.#bucket(bucketName);
+    bucket.sortedKeys ??= sortKeys([...bucket.objects.keys()]);
+    return bucket.sortedKeys;
+  }
+
+  #bodyPath(bucket: string, key: string): string {
+    const meta = this.#bucket(bucket).objects.get(key);
+    if (meta === undefined) throw new Fault('NoSuchKey', 'The specified key does not exist.');
+    return join(this.#folder.path, bucket, meta.bodyFile);
+  }
+
+  #bucket(bucket: string): Bucket {
+    const found = this.#buckets.get(bucket);
+    if (found === undefined) throw new Fault('NoSuchBucket', `The specified bucket does not exist: ${bucket}.`);
+    return found;
+  }
+}
+
+const metaSuffix = '.json';
+const slugCharactersMax = 60;
+
+/** Reads what is known of each object, and removes the files that a kill left behind. */
+function openBucket(folder: string): Bucket {
+  const objects = new Map<string, StoredMeta>();
+  const files = readdirSync(folder);
+  const kept = new Set<string>();
+  for (const file of files.filter((it) => it.endsWith(metaSuffix))) {
+    const meta = readMeta(join(folder, file));
+    objects.set(meta.key, meta);
+    kept.add(file).add(meta.bodyFile);
+  }
+  for (const file of files) if (!kept.has(file)) rmSync(join(folder, file), { force: true });
+  return { objects, sortedKeys: undefined };
+}
+
+function readMeta(path: string): StoredMeta {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as StoredMeta;
+  } catch (cause) {
+    throw new MillraceError(
+      'STATE_UNREADABLE',
+      `${path} is damaged. Restore it from a copy, or delete it and lose its object.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/**
+ * Of the key's end, for people, and its hash, which alone tells keys apart: they may differ in case only, be `..`, or be longer
+ * than a file's name.
+ */
+function fileNameOf(key: string): string {
+  const slug = key.replace(/[^A-Za-z0-9_-]+/g, '-').slice(-slugCharactersMax);
+  return `${slug}.${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+}
+
+/** S3 sorts by UTF-8 bytes, which differs from the order of JavaScript's texts behind U+D800. */
+function sortKeys(keys: readonly string[]): readonly string[] {
+  return keys
+    .map((key) => ({ key, bytes: Buffer.from(key) }))
+    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    .map(({ key }) => key);
 }

@@ -1,203 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { closeSync, createReadStream } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { buffer } from 'node:stream/consumers';
-import { crc32 } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
 import { type LocalServer, listen } from '../listen.ts';
-import type { ObjectMeta, Objects } from './objects.ts';
+import { parseAddress } from './address.ts';
+import { readBody } from './body.ts';
+import { Fault } from './fault.ts';
+import type { Objects } from './objects.ts';
+import { answer, type Reply } from './operations.ts';
+import { Uploads } from './uploads.ts';
+import { document, element } from './xml.ts';
 
-/** An S3 endpoint over `objects`: what blob stores use, in path style (`/bucket/key`). */
-export function startS3({
+/** An S3 endpoint over `objects`, in path style and in virtual-host style. Closing it closes the objects. */
+export async function startS3({
   objects,
-  port = 0,
+  port,
+  onError = (error) => console.error(error),
 }: {
   readonly objects: Objects;
   readonly port?: number;
+  /** Told of what was no caller's fault, such as a full disk; the caller is answered with a 500. */
+  readonly onError?: (error: unknown) => void;
 }): Promise<LocalServer> {
+  const uploads = new Uploads();
   const server = createServer((request, response) => {
-    serve(objects, request, response).catch((error: unknown) => {
-      const fault = error instanceof Fault ? error : new Fault(500, 'InternalError', String(error));
-      reply(
-        response,
-        fault.status,
-        `<Error><Code>${fault.code}</Code><Message>${escapeXml(fault.message)}</Message></Error>`,
-        request.method === 'HEAD',
-      );
-    });
+    serve({ objects, uploads, request })
+      .catch((error: unknown) => {
+        if (!(error instanceof Fault)) onError(error);
+        return faultReply(error, request);
+      })
+      .then((reply) => send(reply, request, response))
+      // The caller has gone in the middle of the answer.
+      .catch(() => response.destroy());
   });
-  return listen(server, { name: 'S3', port });
-}
-
-class Fault extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
+  try {
+    return await listen(server, { name: 'S3', port, onClose: () => objects.close() });
+  } catch (error) {
+    objects.close();
+    throw error;
   }
 }
 
-async function serve(objects: Objects, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://local');
-  const [, bucket = '', ...rest] = url.pathname.split('/');
-  const key = decodeURIComponent(rest.join('/'));
+async function serve(call: {
+  readonly objects: Objects;
+  readonly uploads: Uploads;
+  readonly request: IncomingMessage;
+}): Promise<Reply> {
+  const { request, objects, uploads } = call;
   const body = await readBody(request);
-  if (key === '' && request.method === 'PUT') {
-    objects.createBucket(bucket);
-    reply(response, 200, '');
-    return;
-  }
-  if (!objects.hasBucket(bucket)) throw new Fault(404, 'NoSuchBucket', `The bucket ${bucket} does not exist.`);
-  switch (request.method) {
-    case 'PUT':
-      put(objects, bucket, key, body, request, response);
-      return;
-    case 'GET':
-    case 'HEAD':
-      if (key !== '') get(objects, bucket, key, request, response);
-      else if (request.method === 'HEAD') reply(response, 200, '');
-      else list(objects, bucket, url.searchParams, response);
-      return;
-    case 'DELETE':
-      objects.remove(bucket, key);
-      response.writeHead(204).end();
-      return;
-    case 'POST':
-      if (url.searchParams.has('delete')) {
-        removeMany(objects, bucket, body, response);
-        return;
-      }
-  }
-  throw new Fault(501, 'NotImplemented', `The embedded S3 does not know ${request.method} ${request.url}.`);
+  const headers = plainHeaders(request);
+  const address = parseAddress({ url: request.url ?? '/', host: headers['host'] ?? '' });
+  return answer({ objects, uploads, method: request.method ?? '', address, headers, body });
 }
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html */
-function put(
-  objects: Objects,
-  bucket: string,
-  key: string,
-  body: Buffer,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const known = objects.get(bucket, key);
-  const { 'if-none-match': noneMatch, 'if-match': match } = request.headers;
-  if (noneMatch === '*' && known !== undefined) throw new Fault(412, 'PreconditionFailed', 'The object exists.');
-  if (match !== undefined && known === undefined) throw new Fault(404, 'NoSuchKey', 'The object does not exist.');
-  if (match !== undefined && match !== known?.etag)
-    throw new Fault(412, 'PreconditionFailed', 'The object has another ETag.');
-  const sent = request.headers['x-amz-checksum-crc32'];
-  if (sent !== undefined && sent !== crcOf(body))
-    throw new Fault(400, 'BadDigest', `The CRC32 you specified did not match: ${sent}.`);
-  const kept = Object.entries(request.headers).filter(
-    ([name]) => name === 'content-type' || name.startsWith('x-amz-meta-'),
-  );
-  const headers = { ...(Object.fromEntries(kept) as Record<string, string>), 'x-amz-checksum-crc32': crcOf(body) };
-  const meta = objects.put(bucket, key, body, headers);
-  response.writeHead(200, { etag: meta.etag, 'x-amz-checksum-crc32': crcOf(body) }).end();
+/** S3 knows no header that comes twice, so the values of one that does are joined. */
+function plainHeaders(request: IncomingMessage): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
 }
 
-function crcOf(body: Buffer): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc32(body));
-  return bytes.toString('base64');
+function faultReply(error: unknown, request: IncomingMessage): Reply {
+  const fault = error instanceof Fault ? error : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  const fields = [
+    element('Code', fault?.code ?? 'InternalError'),
+    element('Message', message),
+    element('Resource', request.url),
+  ].join('');
+  return { status: fault?.status ?? 500, xml: `<Error>${fields}</Error>` };
 }
 
-function get(objects: Objects, bucket: string, key: string, request: IncomingMessage, response: ServerResponse): void {
-  const found = objects.get(bucket, key);
-  if (found === undefined) throw new Fault(404, 'NoSuchKey', 'The specified key does not exist.');
-  if (request.headers['if-none-match'] === found.etag) {
-    response.writeHead(304, { etag: found.etag }).end();
-    return;
-  }
-  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
-  const from = range === null ? 0 : Number(range[1]);
-  const to = range === null || range[2] === '' ? found.body.length : Math.min(found.body.length, Number(range[2]) + 1);
-  if (range !== null && from >= found.body.length)
-    throw new Fault(416, 'InvalidRange', 'The requested range cannot be satisfied.');
-  const body = found.body.subarray(from, to);
-  response.writeHead(range === null ? 200 : 206, {
-    // A checksum is of the whole object.
-    ...(range === null ? found.headers : { 'content-range': `bytes ${from}-${to - 1}/${found.body.length}` }),
-    etag: found.etag,
-    'content-length': body.length,
-    'last-modified': new Date(found.modifiedMs).toUTCString(),
+async function send(reply: Reply, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { status, headers, xml, file } = reply;
+  const body = xml === undefined ? undefined : Buffer.from(document(xml));
+  response.writeHead(status, {
+    'x-amz-request-id': randomUUID(),
+    ...(body === undefined ? {} : { 'content-type': 'application/xml', 'content-length': body.length }),
+    ...headers,
   });
-  response.end(request.method === 'HEAD' ? undefined : body);
-}
-
-function list(objects: Objects, bucket: string, query: URLSearchParams, response: ServerResponse): void {
-  const prefix = query.get('prefix') ?? '';
-  const max = Math.min(1_000, Number(query.get('max-keys') ?? 1_000));
-  const token = query.get('continuation-token');
-  const after = token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64').toString();
-  const all = objects
-    .list(bucket, prefix)
-    .filter((object) => Buffer.compare(Buffer.from(object.key), Buffer.from(after)) > 0);
-  const page = all.slice(0, max);
-  const last = page.at(-1)?.key ?? '';
-  const next =
-    all.length > max ? `<NextContinuationToken>${Buffer.from(last).toString('base64')}</NextContinuationToken>` : '';
-  const contents = page.map((object) => describeObject(object)).join('');
-  reply(
-    response,
-    200,
-    `<ListBucketResult><Name>${escapeXml(bucket)}</Name><Prefix>${escapeXml(prefix)}</Prefix><KeyCount>${page.length}</KeyCount><MaxKeys>${max}</MaxKeys><IsTruncated>${all.length > max}</IsTruncated>${next}${contents}</ListBucketResult>`,
-  );
-}
-
-function describeObject({ key, etag, modifiedMs, size }: ObjectMeta & { readonly size: number }): string {
-  return `<Contents><Key>${escapeXml(key)}</Key><LastModified>${new Date(modifiedMs).toISOString()}</LastModified><ETag>${escapeXml(etag)}</ETag><Size>${size}</Size><StorageClass>STANDARD</StorageClass></Contents>`;
-}
-
-function removeMany(objects: Objects, bucket: string, body: Buffer, response: ServerResponse): void {
-  const keys = [...body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map((found) => unescapeXml(found[1] ?? ''));
-  for (const key of keys) objects.remove(bucket, key);
-  reply(
-    response,
-    200,
-    `<DeleteResult>${keys.map((key) => `<Deleted><Key>${escapeXml(key)}</Key></Deleted>`).join('')}</DeleteResult>`,
-  );
-}
-
-/** A body is plain, or in the chunks of a stream whose length or checksum was not known when it began. */
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const raw = await buffer(request);
-  return String(request.headers['x-amz-content-sha256']).startsWith('STREAMING-') ? joinChunks(raw) : raw;
-}
-
-/** aws-chunked: `size[;chunk-signature=…]\r\n data \r\n` …, then a size of 0 and trailers. */
-function joinChunks(raw: Buffer): Buffer {
-  const parts: Buffer[] = [];
-  for (let at = 0; ; ) {
-    const end = raw.indexOf('\r\n', at);
-    const size = Number.parseInt(raw.toString('latin1', at, end), 16);
-    if (!(size > 0)) return Buffer.concat(parts);
-    parts.push(raw.subarray(end + 2, end + 2 + size));
-    at = end + 2 + size + 2;
+  if (file !== undefined && file.bytesCount > 0) {
+    const end = file.from + file.bytesCount - 1;
+    await pipeline(createReadStream('', { fd: file.file, start: file.from, end }), response);
+    return;
   }
-}
-
-function reply(response: ServerResponse, status: number, xml: string, isHead = false): void {
-  response.writeHead(status, { 'content-type': 'application/xml' });
-  response.end(isHead || xml === '' ? undefined : `<?xml version="1.0" encoding="UTF-8"?>${xml}`);
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&apos;',
-};
-
-function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] as string);
-}
-
-function unescapeXml(text: string): string {
-  return Object.entries(entities).reduceRight(
-    (unescaped, [character, entity]) => unescaped.replaceAll(entity, character),
-    text,
-  );
+  if (file !== undefined) closeSync(file.file);
+  response.end(request.method === 'HEAD' ? undefined : body);
 }

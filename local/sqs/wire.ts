@@ -33,14 +33,19 @@ export async function startSqs({
       })
       .then((reply) => send(response, reply));
   });
-  const local = await listen(server, { name: 'SQS', port, onClose: () => queues.close() });
-  return {
-    ...local,
-    close: () => {
-      isClosing = true;
-      return local.close();
-    },
-  };
+  try {
+    const local = await listen(server, { name: 'SQS', port, onClose: () => queues.close() });
+    return {
+      ...local,
+      close: () => {
+        isClosing = true;
+        return local.close();
+      },
+    };
+  } catch (error) {
+    queues.close();
+    throw error;
+  }
 }
 
 interface Reply {
