@@ -13,10 +13,12 @@ export interface Live {
 }
 
 const refreshMs = 1_000;
-/** Somebody who reads a file or a pipe wants fewer tables. */
+/** Somebody who reads a file or a pipe wants fewer tables, once there is something in them. */
 const refreshMsPlain = 5_000;
 const rowsShown = 10;
 const barWidth = 24;
+/** The lines that say that there are no rows. */
+const noRows = 2;
 
 /** What is shown while a stack runs: shares, rates, lag and what was kept right. On a terminal it stays in place, and keys work. */
 export function startLive(it: {
@@ -34,11 +36,13 @@ export function startLive(it: {
   let stopped = false;
   let pushedBefore = 0;
   let shownMs = performance.now();
+  let hasRows = false;
   printAddresses(it);
 
   const show = async (): Promise<void> => {
     try {
-      const lines = await describe(it, { pushedBefore, elapsedMs: performance.now() - shownMs });
+      const { lines, hasRows: found } = await describe(it, { pushedBefore, elapsedMs: performance.now() - shownMs });
+      hasRows = found;
       pushedBefore = it.feed.pushedCount();
       shownMs = performance.now();
       if (stopped) return;
@@ -50,7 +54,7 @@ export function startLive(it: {
     } catch (error) {
       note = `the view cannot be read yet: ${error instanceof Error ? error.message : String(error)}`;
     }
-    if (!stopped) timer = setTimeout(() => void show(), isTerminal ? refreshMs : refreshMsPlain);
+    if (!stopped) timer = setTimeout(() => void show(), isTerminal || !hasRows ? refreshMs : refreshMsPlain);
   };
   let timer = setTimeout(() => void show(), refreshMs);
   const keys = listenToKeys({
@@ -89,7 +93,7 @@ function addresses({ stack, logPath }: Parameters<typeof startLive>[0]): readonl
 async function describe(
   it: Parameters<typeof startLive>[0],
   before: { readonly pushedBefore: number; readonly elapsedMs: number },
-): Promise<readonly string[]> {
+): Promise<{ readonly lines: readonly string[]; readonly hasRows: boolean }> {
   const counts = await it.reader.counts();
   const progress = await it.reader.progress();
   const perSecond = Math.round(((it.feed.pushedCount() - before.pushedBefore) * 1_000) / before.elapsedMs);
@@ -97,12 +101,13 @@ async function describe(
     Object.values(candidate.derived).some(({ kind }) => kind === 'share-of-total'),
   );
   const table = step === undefined ? [] : await describeShares(it.stack.readUrl, step);
-  return [
+  const lines = [
     ...table,
     describeCounts(it.feed.pushedCount(), perSecond, counts),
     ...progress.map(describeProgress),
     describeWork(it.stack, counts),
   ];
+  return { lines, hasRows: table.length > noRows };
 }
 
 async function describeShares(readUrl: string, step: StepPlan): Promise<readonly string[]> {
