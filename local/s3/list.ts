@@ -51,9 +51,8 @@ interface Position {
   readonly isPrefix: boolean;
 }
 
-function isBehind({ last, isPrefix }: Position, key: string): boolean {
-  if (last === '') return false;
-  return (isPrefix && key.startsWith(last)) || Buffer.compare(Buffer.from(key), Buffer.from(last)) <= 0;
+function isBehind({ last }: Position, key: string): boolean {
+  return last !== '' && Buffer.compare(Buffer.from(key), Buffer.from(last)) <= 0;
 }
 
 function commonPrefixOf(key: string, prefix: string, delimiter: string): string | undefined {

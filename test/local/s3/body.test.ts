@@ -22,7 +22,7 @@ test('trailers come with their values', () => {
   expect(trailers).toEqual({ 'x-amz-checksum-crc32': '6Le+Qw==', other: 'b:c' });
 });
 
-test.each(['', '5\r\nab', '2\r\nabc\r\n0\r\n\r\n', '2\r\nab\r\n', 'zz\r\nab\r\n', '-1\r\n\r\n'])(
+test.each(['', '5\r\nab', '2\r\nabc\r\n0\r\n\r\n', '2\r\nab\r\n', '2\r\nabXX0\r\n\r\n', 'zz\r\nab\r\n', '-1\r\n\r\n'])(
   'the torn body %j is refused',
   (text) => {
     expect(() => joinChunks(raw(text))).toThrow(expect.objectContaining({ code: 'IncompleteBody' }));

@@ -443,3 +443,11 @@ test('a failure of ours is a 500 that is reported', async () => {
   });
   expect(errors).toHaveLength(1);
 });
+
+test('a port that is taken leaves the folder free for another try', async () => {
+  const { local } = await start();
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-s3-'));
+  const second = startS3({ objects: new Objects(folder), port: local.port });
+  await expect(second).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+  opened.push(await startS3({ objects: new Objects(folder) }));
+});

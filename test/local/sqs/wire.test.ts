@@ -279,3 +279,11 @@ test('a failure of ours is a 500 that is reported', async () => {
   await expect(sent).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
   expect(errors).toHaveLength(1);
 });
+
+test('a port that is taken leaves the folder free for another try', async () => {
+  const { local } = await start();
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-sqs-'));
+  const open = () => new Queues({ folder, now: () => 0 });
+  await expect(startSqs({ queues: open(), port: local.port })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+  opened.push(await startSqs({ queues: open() }));
+});
