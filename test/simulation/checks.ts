@@ -90,7 +90,9 @@ function checkLetters(end: WorldEnd, evaluation: Evaluation, verdict: Verdict, w
 function recordsOf(end: WorldEnd): readonly OracleRecord[] {
   // Whether a death was the record's own doing is not for the oracle to say; what follows from it is.
   const killed = new Set(
-    end.letters.filter(({ message }) => message.startsWith('a callback killed the process')).map(({ origin, sequence }) => `${origin}/${sequence}`),
+    end.letters
+      .filter(({ message }) => message.startsWith('a callback killed the process'))
+      .map(({ origin, sequence }) => `${origin}/${sequence}`),
   );
   return [...end.rawStreams].flatMap(([source, stream]) =>
     stream.shards.flatMap((shard) =>

@@ -1,6 +1,6 @@
+import type { KinesisEvent } from '#local/event-source-mapping/event.ts';
 import { createEventSourceMapping, type EventSourceMapping } from '#local/event-source-mapping/mapping.ts';
 import { defaultSettings } from '#local/event-source-mapping/settings.ts';
-import type { KinesisEvent } from '#local/event-source-mapping/event.ts';
 import type { Kinesis } from '#local/kinesis/model.ts';
 import type { InvocationOutcome } from '#local/lambda/outcome.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -17,6 +17,8 @@ export class DriverMapping implements Mapping {
   readonly #invoke: (shardId: string, records: readonly SimRecord[], done: (end: InvocationEnd) => void) => Task;
   readonly #faults: (kind: MappingFault) => boolean;
   readonly #abandoned = new Map<Task, () => void>();
+  /** By shard, how often it was rewound. */
+  readonly #epochs = new Map<string, number>();
   readonly #toRewind = new Set<string>();
   /** By shard, how many of its records are done. */
   readonly #done = new Map<string, number>();
@@ -53,7 +55,11 @@ export class DriverMapping implements Mapping {
   }
 
   get isIdle(): boolean {
-    return this.#abandoned.size === 0 && this.#toRewind.size === 0 && this.#stream.shards.every((shard) => (this.#done.get(shard.shardId) ?? 0) >= shard.records.length);
+    return (
+      this.#abandoned.size === 0 &&
+      this.#toRewind.size === 0 &&
+      this.#stream.shards.every((shard) => (this.#done.get(shard.shardId) ?? 0) >= shard.records.length)
+    );
   }
 
   /** Apart from a rewind it goes by itself, on the clock. */
@@ -74,7 +80,9 @@ export class DriverMapping implements Mapping {
       bytes: Buffer.from(kinesis.data, 'base64'),
       arrivalMs: kinesis.approximateArrivalTimestamp * 1_000,
     }));
-    const indexOf = (sequence: string | undefined): number => shard?.records.findIndex((record) => record.sequence === sequence) ?? -1;
+    const indexOf = (sequence: string | undefined): number =>
+      shard?.records.findIndex((record) => record.sequence === sequence) ?? -1;
+    const epoch = this.#epochs.get(shardId) ?? 0;
     return new Promise((resolve) => {
       const task = this.#invoke(shardId, records, (end) => {
         if (!this.#abandoned.delete(task)) return;
@@ -83,7 +91,12 @@ export class DriverMapping implements Mapping {
           return;
         }
         const { failedFrom } = end;
-        resolve({ kind: 'response', payload: failedFrom === undefined ? {} : { batchItemFailures: [{ itemIdentifier: failedFrom }] } });
+        resolve({
+          kind: 'response',
+          payload: failedFrom === undefined ? {} : { batchItemFailures: [{ itemIdentifier: failedFrom }] },
+        });
+        // A rewind came in between: these records are delivered again.
+        if (epoch !== (this.#epochs.get(shardId) ?? 0)) return;
         const done = failedFrom === undefined ? indexOf(records.at(-1)?.sequence) + 1 : indexOf(failedFrom);
         this.#done.set(shardId, done);
         if (done > 0 && this.#faults('rewind')) this.#toRewind.add(shardId);
@@ -100,9 +113,13 @@ export class DriverMapping implements Mapping {
     this.#toRewind.delete(shardId);
     const index = this.#random.below((this.#done.get(shardId) ?? 0) + 1);
     const after = this.#stream.shards.find((shard) => shard.shardId === shardId)?.records[index - 1]?.sequence;
+    this.#epochs.set(shardId, (this.#epochs.get(shardId) ?? 0) + 1);
     this.#mapping.rewind(shardId, after);
     this.#done.set(shardId, index);
   }
 }
 
-const functionError: InvocationOutcome = { kind: 'function-error', error: { errorType: 'Error', errorMessage: 'not answered', trace: [] } };
+const functionError: InvocationOutcome = {
+  kind: 'function-error',
+  error: { errorType: 'Error', errorMessage: 'not answered', trace: [] },
+};

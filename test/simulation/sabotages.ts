@@ -1,7 +1,7 @@
 import type { Mutation } from './load.ts';
 import type { Bias } from './workload.ts';
 
-/** A rule of docs/decisions on exactness, broken. `failsOf500` is how many of 500 seeds failed without it when the protocol was found. */
+/** A rule of exactness, broken. `failsOf500` is how many of 500 seeds failed without it when the protocol was found. */
 export interface Sabotage {
   readonly rule: string;
   readonly failsOf500?: number;
@@ -364,14 +364,7 @@ export const sabotages = {
   'final-first': {
     rule: '14: a final row is above all others',
     failsOf500: 314,
-    mutations: [
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the product's own line.
-      {
-        file: 'shared/schemas/row.ts',
-        find: 'return `${row.final ? 1 : 0}${row.position}`;',
-        replace: 'return row.position;',
-      },
-    ],
+    mutations: [{ file: 'shared/schemas/row.ts', find: 'row.final ? 1 : 0', replace: "''" }],
   },
   'greater-wins': {
     rule: '14: of two writes of a row the strictly greater wins',

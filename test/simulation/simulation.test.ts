@@ -14,7 +14,9 @@ test('rows, numbers, lateness and dead letters are exact whatever befalls', asyn
   });
   expect(wrong).toEqual([]);
   // A fault that never happens proves nothing.
-  expect([...faults].sort()).toEqual([...faultKinds, 'merge-exchange', 'merge-raw', 'split-exchange', 'split-raw'].sort());
+  expect([...faults].sort()).toEqual(
+    [...faultKinds, 'merge-exchange', 'merge-raw', 'split-exchange', 'split-raw'].sort(),
+  );
 });
 
 test('a seed is one history', async () => {

@@ -109,9 +109,15 @@ export class ModelStream implements SimStream {
   }
 
   put(hashKey: bigint, { partitionKey, bytes, arrivalMs }: Omit<SimRecord, 'sequence'>): void {
-    const { shardId, sequenceNumber } = this.#kinesis.putRecord({ streamName: this.name, partitionKey, explicitHashKey: hashKey, data: bytes });
+    const { shardId, sequenceNumber } = this.#kinesis.putRecord({
+      streamName: this.name,
+      partitionKey,
+      explicitHashKey: hashKey,
+      data: bytes,
+    });
     const shard = shardAt(this, hashKey);
-    if (shard.shardId !== shardId) throw new Error(`Kinesis put ${hashKey} into ${shardId}, and ${shard.shardId} has its range`);
+    if (shard.shardId !== shardId)
+      throw new Error(`Kinesis put ${hashKey} into ${shardId}, and ${shard.shardId} has its range`);
     shard.records.push({ sequence: sequenceNumber, partitionKey, bytes, arrivalMs });
   }
 
@@ -133,17 +139,34 @@ export class ModelStream implements SimStream {
   }
 
   #look(): void {
-    for (const { shardId, parentShardId, adjacentParentShardId, startingHashKey, endingHashKey, endingSequenceNumber } of this.#kinesis.listShards(this.name)) {
+    for (const {
+      shardId,
+      parentShardId,
+      adjacentParentShardId,
+      startingHashKey,
+      endingHashKey,
+      endingSequenceNumber,
+    } of this.#kinesis.listShards(this.name)) {
       const parents = [parentShardId, adjacentParentShardId].filter((parent) => parent !== undefined);
       const known = this.shards.find((shard) => shard.shardId === shardId);
       if (known !== undefined) known.closed = endingSequenceNumber !== undefined;
-      else this.shards.push({ shardId, parents, startingHashKey, endingHashKey, records: [], closed: endingSequenceNumber !== undefined });
+      else
+        this.shards.push({
+          shardId,
+          parents,
+          startingHashKey,
+          endingHashKey,
+          records: [],
+          closed: endingSequenceNumber !== undefined,
+        });
     }
   }
 }
 
 function shardAt(stream: SimStream, hashKey: bigint): SimShard {
-  const shard = stream.shards.find((one) => !one.closed && hashKey >= one.startingHashKey && hashKey <= one.endingHashKey);
+  const shard = stream.shards.find(
+    (one) => !one.closed && hashKey >= one.startingHashKey && hashKey <= one.endingHashKey,
+  );
   if (shard === undefined) throw new Error(`stream ${stream.name} has no open shard for ${hashKey}`);
   return shard;
 }

@@ -1,3 +1,4 @@
+import { createKinesis } from '#local/kinesis/model.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
@@ -18,7 +19,6 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import { createKinesis } from '#local/kinesis/model.ts';
 import { DriverMapping } from './driver.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
 import { createRandom, type Random } from './random.ts';
@@ -136,7 +136,9 @@ class World {
     if (this.#withHistory) this.#scheduler.trace = (line) => this.#note(line());
     const { sim } = scenario;
     const stream = (name: string, shardCount: number): SimStream =>
-      scenario.onModel ? new ModelStream(name, shardCount, this.#kinesis) : new LooseStream(name, shardCount, createRandom(scenario.seed, name));
+      scenario.onModel
+        ? new ModelStream(name, shardCount, this.#kinesis)
+        : new LooseStream(name, shardCount, createRandom(scenario.seed, name));
     this.#rawStreams = new Map(sim.sources.map((source) => [source, stream(source, scenario.rawShards)]));
     this.#exchange = stream(exchangeName, scenario.exchangeShards);
     const watch = new ResultWatch(this.#results, (complaint) => this.#complaints.push(complaint));

@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { count, dynamodb, hours, minutes, pipeline, seconds, session, stream, tumbling } from '#shared/pipeline/index.ts';
+import {
+  count,
+  dynamodb,
+  hours,
+  minutes,
+  pipeline,
+  seconds,
+  session,
+  stream,
+  tumbling,
+} from '#shared/pipeline/index.ts';
 import type { Block, Roster } from '#shared/schemas/block.ts';
 import { subMax } from '#shared/schemas/position.ts';
 import { type LogEntry, logOracle } from '#shared/testing/log-oracle.ts';
@@ -16,8 +26,14 @@ const sink = dynamodb({ ttl: hours(1) });
 const clicks = pipeline(
   'clicks',
   [
-    byUser.window(tumbling(seconds(10)), { allowedLateness: seconds(5) }).aggregate('ten', { clicks: count() }).to(sink),
-    byUser.window(session({ gap: seconds(10) }), { allowedLateness: seconds(0) }).aggregate('visits', { clicks: count() }).to(sink),
+    byUser
+      .window(tumbling(seconds(10)), { allowedLateness: seconds(5) })
+      .aggregate('ten', { clicks: count() })
+      .to(sink),
+    byUser
+      .window(session({ gap: seconds(10) }), { allowedLateness: seconds(0) })
+      .aggregate('visits', { clicks: count() })
+      .to(sink),
   ],
   { slots: 1 },
 );
@@ -26,7 +42,12 @@ const clicks = pipeline(
 function block(
   shard: string,
   times: Readonly<Record<string, number>>,
-  options: { readonly to?: number; readonly watermark: number | null; readonly roster?: Roster; readonly arrival?: number },
+  options: {
+    readonly to?: number;
+    readonly watermark: number | null;
+    readonly roster?: Roster;
+    readonly arrival?: number;
+  },
 ): LogEntry {
   const sequences = Object.keys(times);
   const last = String(options.to ?? sequences.at(-1) ?? 0);
@@ -61,11 +82,18 @@ function block(
   return { block: made, arrivalMs: (options.arrival ?? 0) * 1_000 };
 }
 
-function judge(...log: readonly LogEntry[]): { readonly late: Readonly<Record<string, readonly string[]>>; readonly cells: readonly string[] } {
+function judge(...log: readonly LogEntry[]): {
+  readonly late: Readonly<Record<string, readonly string[]>>;
+  readonly cells: readonly string[];
+} {
   const verdict = logOracle(clicks, new Map([[0, log]]));
   return {
-    late: Object.fromEntries([...verdict.late].map(([step, ids]) => [step, [...ids].map((id) => id.split('/').slice(1, 3).join('/'))])),
-    cells: [...verdict.cells].flatMap(([step, cells]) => cells.map((cell) => `${step} ${cell.startMs / 1_000}-${cell.endMs / 1_000} ${cell.outputIds.length}`)),
+    late: Object.fromEntries(
+      [...verdict.late].map(([step, ids]) => [step, [...ids].map((id) => id.split('/').slice(1, 3).join('/'))]),
+    ),
+    cells: [...verdict.cells].flatMap(([step, cells]) =>
+      cells.map((cell) => `${step} ${cell.startMs / 1_000}-${cell.endMs / 1_000} ${cell.outputIds.length}`),
+    ),
   };
 }
 
@@ -83,15 +111,23 @@ test('outputs at or below the mark are the same outputs again', () => {
 test('a record is judged by the watermark before its block', () => {
   // [0, 10) closes at 15.
   expect(judge(block('a', { 1: 20, 2: 3 }, { watermark: 20 })).late).toEqual({ ten: [], visits: [] });
-  expect(judge(block('a', { 1: 14.999 }, { watermark: 14.999 }), block('a', { 2: 3 }, { watermark: 15 })).late['ten']).toEqual([]);
-  expect(judge(block('a', { 1: 15 }, { watermark: 15 }), block('a', { 2: 3 }, { watermark: 15 })).late['ten']).toEqual(['a/2']);
+  expect(
+    judge(block('a', { 1: 14.999 }, { watermark: 14.999 }), block('a', { 2: 3 }, { watermark: 15 })).late['ten'],
+  ).toEqual([]);
+  expect(judge(block('a', { 1: 15 }, { watermark: 15 }), block('a', { 2: 3 }, { watermark: 15 })).late['ten']).toEqual([
+    'a/2',
+  ]);
 });
 
 test('a listed root that was not seen holds the watermark, until it has been idle for too long', () => {
   const roster = { a: [], b: [] };
   const first = block('a', { 1: 100 }, { watermark: 100, roster, arrival: 0 });
   const late = (arrival: number) =>
-    judge(first, block('a', {}, { to: 1, watermark: 100, roster, arrival }), block('a', { 2: 3 }, { watermark: 100, roster, arrival })).late['ten'];
+    judge(
+      first,
+      block('a', {}, { to: 1, watermark: 100, roster, arrival }),
+      block('a', { 2: 3 }, { watermark: 100, roster, arrival }),
+    ).late['ten'];
   expect(late(60)).toEqual([]);
   expect(late(60.001)).toEqual(['a/2']);
 });

@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { expect, test } from 'vitest';
+import * as z from 'zod';
 import {
   type AnyOutput,
   count,
@@ -49,8 +49,14 @@ function summaryOf({ rows }: ReturnType<typeof oracle>): readonly string[] {
   });
 }
 
-const perTenSeconds = byUser.window(tumbling(seconds(10)), { allowedLateness: seconds(0) }).aggregate('ten', { clicks: count() }).to(sink);
-const visits = byUser.window(session({ gap: seconds(10) }), { allowedLateness: seconds(0) }).aggregate('visits', { clicks: count() }).to(sink);
+const perTenSeconds = byUser
+  .window(tumbling(seconds(10)), { allowedLateness: seconds(0) })
+  .aggregate('ten', { clicks: count() })
+  .to(sink);
+const visits = byUser
+  .window(session({ gap: seconds(10) }), { allowedLateness: seconds(0) })
+  .aggregate('visits', { clicks: count() })
+  .to(sink);
 
 test('no records give no rows', () => {
   const none = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0 };
@@ -58,7 +64,10 @@ test('no records give no rows', () => {
 });
 
 test('a record at the window end belongs to the next window, before 1970 too', () => {
-  const result = oracle(pipelineOf(perTenSeconds), recordsOf(click(0), click(9.999), click(10), click(-0.001), click(-10)));
+  const result = oracle(
+    pipelineOf(perTenSeconds),
+    recordsOf(click(0), click(9.999), click(10), click(-0.001), click(-10)),
+  );
   expect(summaryOf(result)).toEqual(['ann -10-0 {"clicks":2}', 'ann 0-10 {"clicks":2}', 'ann 10-20 {"clicks":1}']);
 });
 
@@ -66,7 +75,10 @@ test('a record is in every sliding window that holds it', () => {
   //  [-5----10)
   //       [5-----20)       t = 7; the slide does not divide the size
   const step = byUser.window(sliding(seconds(15), { every: seconds(10) }), { allowedLateness: seconds(0) });
-  const result = oracle(pipelineOf(step.aggregate('sliding', { clicks: count() }).to(sink)), recordsOf(click(7), click(12)));
+  const result = oracle(
+    pipelineOf(step.aggregate('sliding', { clicks: count() }).to(sink)),
+    recordsOf(click(7), click(12)),
+  );
   expect(summaryOf(result)).toEqual(['ann 0-15 {"clicks":2}', 'ann 10-25 {"clicks":1}']);
 });
 
@@ -136,7 +148,13 @@ test('what a verdict calls late is in no row, and is late only if every step say
   const onlyOne = oracle(two, records, { late: new Map([['ten', new Set([id])]]), cells });
   expect(onlyOne.numbers).toMatchObject({ counted: 2, late: 0 });
   expect(onlyOne.rows.map((row) => row['clicks'])).toEqual([1, 2]);
-  const both = oracle(two, records, { late: new Map([['ten', new Set([id])], ['visits', new Set([id])]]), cells });
+  const both = oracle(two, records, {
+    late: new Map([
+      ['ten', new Set([id])],
+      ['visits', new Set([id])],
+    ]),
+    cells,
+  });
   expect(both.numbers).toMatchObject({ counted: 1, late: 1 });
 });
 
