@@ -1,10 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { MillraceError } from '#shared/schemas/error.ts';
-import { hashHex } from '#shared/schemas/hash.ts';
-import type { AnyAggregator, Json } from './aggregator.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
+import type { AnyAggregator } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
 import { place } from './placement.ts';
 import type { Plan, PlanNode, StepPlan } from './plan.ts';
+import { hashPlan } from './plan-hash.ts';
 import type { KeyNode, KeyShape, Output, StepDefinition, StreamNode } from './stream.ts';
 import { checkNames, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
 
@@ -87,7 +87,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   return {
     id,
     plan,
-    planHash: hashHex(canonicalJson(plan as unknown as Json)),
+    planHash: hashPlan(plan, (step) => graph.aggregatesOf(step)),
     bindings: graph.bindings,
     outputs: Object.fromEntries(outputs.map((output) => [output.name, output])) as unknown as OutputMap<O>,
   };
@@ -134,6 +134,12 @@ class Graph {
       reason: decision.reason,
     };
     this.#add(node, { op: 'aggregate', aggregates: step.aggregates });
+  }
+
+  aggregatesOf(step: string): Readonly<Record<string, AnyAggregator<unknown>>> {
+    const binding = this.bindings.get(step);
+    assert(binding?.op === 'aggregate', `step ${step} has its aggregates bound`);
+    return binding.aggregates;
   }
 
   #addKey(key: KeyNode): string {
@@ -191,14 +197,4 @@ function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> {
 
 function mapValues<V, W>(values: Readonly<Record<string, V>>, change: (value: V) => W): { readonly [name: string]: W } {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
-}
-
-/** JSON with sorted names: equal values give equal text, in whatever order they were written. */
-export function canonicalJson(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const entries = Object.entries(value as { readonly [name: string]: Json })
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(',')}}`;
 }
