@@ -26,7 +26,7 @@ export interface SimValue {
   readonly key: string;
   readonly amount: number;
   readonly tags: readonly string[];
-  /** The callback that throws on this record. */
+  /** The callback that throws on this record; `kill`: one that never returns. */
   readonly throws?: string;
 }
 
@@ -77,7 +77,11 @@ const columns = { ids, requests: count<SimValue>(), total: sum((record: SimValue
 const shares = { share: shareOfTotal('total'), mean: ratio('total', 'requests'), perSecond: rate('requests') } as const;
 const sink = dynamodb({ ttl: hours(1) });
 
+/** What happens to the process in whose callback a record is that kills; the world decides. */
+export const killer = { strike: (): void => undefined };
+
 function trip(record: SimValue, callback: string): void {
+  if (record.throws === 'kill' && callback === 'map') killer.strike();
   if (record.throws === callback) throw new Error(`record ${record.id} breaks ${callback}`);
 }
 

@@ -27,7 +27,7 @@ export class ResultWatch {
         const outcome = await given.writeRows(rows);
         for (const { view, key, windowStartMs } of rows) {
           const row = await this.#store.readRow(view, key, windowStartMs);
-          if (row !== undefined) this.#look(`row ${view} ${key} ${windowStartMs}`, row);
+          if (row !== undefined) this.#look(`row ${view} ${key} ${windowStartMs} to ${row.windowEndMs}`, row);
         }
         return outcome;
       },

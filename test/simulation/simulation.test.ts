@@ -15,7 +15,7 @@ test('rows, numbers, lateness and dead letters are exact whatever befalls', asyn
   expect(wrong).toEqual([]);
   // A fault that never happens proves nothing.
   expect([...faults].sort()).toEqual(
-    [...faultKinds, 'merge-exchange', 'merge-raw', 'split-exchange', 'split-raw'].sort(),
+    [...faultKinds, 'merge-exchange', 'merge-raw', 'poison', 'split-exchange', 'split-raw'].sort(),
   );
 });
 

@@ -42,6 +42,7 @@ export interface Scenario {
   readonly rawShards: number;
   readonly exchangeShards: number;
   readonly outputsPerChunkMax: number;
+  readonly blockBytesMax: number;
   readonly batchRecordsMax: number;
   readonly stepMsMax: number;
   readonly checkpointEveryMs: number;
@@ -98,6 +99,7 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
     rawShards: random.between(1, 3),
     exchangeShards: random.between(1, Math.min(3, sim.pipeline.plan.slots + 1)),
     outputsPerChunkMax: bias.outputsPerChunkMax ?? random.pick([1, 2, 3, 5, 50]),
+    blockBytesMax: random.pick([1_000_000, 1_000_000, 700]),
     batchRecordsMax: random.pick([1, 3, 8, 20]),
     stepMsMax: random.pick([0, 5, 40, sim.hasIdle ? 2_000 : 300]),
     checkpointEveryMs: random.pick([1, 300, 3_000]),
@@ -157,9 +159,9 @@ function createData(
   if (random.chance(0.02)) return { data: JSON.stringify({ id, at: 'soon' }), label: `#${id} invalid` };
   const tags = Array.from({ length: random.pick([0, 1, 2, 5]) }, () => random.pick(keys));
   const amount = random.chance(0.1) ? 13 : random.below(100);
-  const throws = random.chance(0.02) ? random.pick(['filter', 'map', 'key', 'flatMap']) : undefined;
+  const throws = random.chance(0.03) ? random.pick(['filter', 'map', 'key', 'flatMap', 'kill']) : undefined;
   const value: SimValue = { id, at: timeMs, key, amount, tags, ...(throws === undefined ? {} : { throws }) };
-  const label = `#${id} ${key} at ${(timeMs - startMs) / 1_000}s${throws === undefined ? '' : ` throws in ${throws}`}`;
+  const label = `#${id} ${key} at ${(timeMs - startMs) / 1_000}s${throws === undefined ? '' : ` ${throws === 'kill' ? 'kills' : `throws in ${throws}`}`}`;
   if (!random.chance(0.1)) return { data: JSON.stringify(value), label };
   const second = { ...value, id: id + 500, key: random.pick(keys) };
   return {

@@ -21,6 +21,7 @@ import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { DriverMapping } from './driver.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
+import { killer } from './pipelines.ts';
 import { createRandom, type Random } from './random.ts';
 import { ResultWatch } from './result-watch.ts';
 import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
@@ -116,6 +117,8 @@ class World {
   #nextAction = 0;
   #taskCount = 0;
   #promised = false;
+  /** A callback that never returns was just called. */
+  #struck = false;
   #stopped = false;
 
   constructor(scenario: Scenario, replay: Replay) {
@@ -134,6 +137,9 @@ class World {
     this.#scheduler.onCrash = (task) => this.#end(task);
     this.#scheduler.onZombie = (task) => this.#abandon(task);
     if (this.#withHistory) this.#scheduler.trace = (line) => this.#note(line());
+    killer.strike = () => {
+      this.#struck = true;
+    };
     const { sim } = scenario;
     const stream = (name: string, shardCount: number): SimStream =>
       scenario.onModel
@@ -279,7 +285,7 @@ class World {
   }
 
   #rawMapping(stream: SimStream, flaws: MappingFlaws | undefined): Mapping {
-    const { sim, outputsPerChunkMax } = this.#scenario;
+    const { sim, outputsPerChunkMax, blockBytesMax } = this.#scenario;
     const idle: Host<ReturnType<typeof createPreprocess>>[] = [];
     return this.#mapping(stream, flaws, `preprocess ${stream.name}`, idle, (host) =>
       createPreprocess({
@@ -291,7 +297,7 @@ class World {
         deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
         clock: this.#clockPort(host),
         telemetry,
-        limits: { outputsPerChunkMax, blockBytesMax: 1_000_000 },
+        limits: { outputsPerChunkMax, blockBytesMax },
       }),
     );
   }
@@ -499,6 +505,13 @@ class World {
   }
 
   #call<T>(host: { readonly task: Task }, name: string, effect: () => T | Promise<T>): Promise<T> {
+    if (this.#struck) {
+      // Between the callback and this call nobody else has run: this is the process that it killed.
+      this.#struck = false;
+      this.#count('poison');
+      this.#note(`${host.task.name} is killed by a callback`);
+      this.#scheduler.kill(host.task);
+    }
     return this.#scheduler.call(host.task, name, effect);
   }
 
