@@ -7,7 +7,7 @@ export function walkLines(text: string, visit: (line: string, index: number) => 
   for (let start = 0; start < text.length; index += 1) {
     const found = text.indexOf('\n', start);
     const next = found === -1 ? text.length : found;
-    const end = next > start && text.charCodeAt(next - 1) === carriageReturn ? next - 1 : next;
+    const end = text.charCodeAt(next - 1) === carriageReturn ? next - 1 : next;
     if (end > start) visit(text.slice(start, end), index);
     start = next + 1;
   }

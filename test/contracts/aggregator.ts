@@ -133,6 +133,15 @@ export function aggregatorLaws<Value, Accumulator>(
       );
     });
 
+    test('encode gives nothing that JSON would change', () => {
+      fc.assert(
+        fc.property(values, (a) => {
+          const encoded = aggregator.encode(fill(a));
+          expect(JSON.parse(JSON.stringify(encoded))).toEqual(encoded);
+        }),
+      );
+    });
+
     test('kind and config are plan data, equal for equal definitions', () => {
       const { kind, config } = makeAggregator();
       expect(JSON.parse(JSON.stringify({ kind, config }))).toEqual({

@@ -52,7 +52,7 @@ export function roundExactSum(sum: ExactSum): number {
 
 /** The number nearest to the sum divided by `count`, rounded once. */
 export function divideExactSum(sum: ExactSum, count: number): number {
-  if (typeof sum === 'number') return sum / count;
+  if (typeof sum === 'number') return sum / count + 0;
   let scaled = 0n;
   for (const partial of sum) scaled += scaledOf(partial);
   const dividend = scaled < 0n ? -scaled : scaled;
@@ -72,16 +72,16 @@ export function encodeExactSum(sum: ExactSum): Json {
   return canonical.length === 1 ? (canonical[0] as number) : canonical;
 }
 
+/** A number spans 2,098 bits from 2^-1074 on, and each partial of the canonical form lies at least 53 below the one before. */
+const canonicalPartialsMax = 40;
+
 export function decodeExactSum(encoded: Json): ExactSum {
   if (isPartial(encoded)) return encoded + 0;
-  if (!Array.isArray(encoded) || encoded.length > partialsMax || !encoded.every(isPartial)) {
+  if (!Array.isArray(encoded) || encoded.length > canonicalPartialsMax || !encoded.every(isPartial)) {
     throw unreadable('a sum', 'a number or a list of numbers', encoded);
   }
   return mergeExactly(0, encoded);
 }
-
-/** A canonical sum has at most 40 partials, since each lies at least 53 bits below the one before; more are put in order first. */
-const partialsMax = 64;
 
 function grow(partials: number[], value: number): ExactSum {
   let kept = 0;
@@ -101,7 +101,7 @@ function grow(partials: number[], value: number): ExactSum {
   partials.length = kept;
   if (rest !== 0) partials.push(rest);
   else if (kept === 1) return partials[0] as number;
-  return partials.length > partialsMax ? normalise(partials).reverse() : partials;
+  return partials;
 }
 
 /** From the greatest to the smallest, each the nearest number to what the ones before leave. */

@@ -35,7 +35,7 @@ export function mean<In>(of: (record: In) => number): Aggregator<In, number, Mea
       into.count += from.count;
       return into;
     },
-    result: ({ sum, count }) => (count === 0 ? Number.NaN : divideExactSum(sum, count)),
+    result: ({ sum, count }) => divideExactSum(sum, count),
     encode: ({ sum, count }) => [encodeExactSum(sum), count],
     decode,
   };

@@ -73,11 +73,7 @@ function decodeLine(line: string): AccessLogRecord {
     timeMs,
     request,
     method: isRequestLine ? request.slice(0, methodEnd) : '',
-    path: !isRequestLine
-      ? ''
-      : protocolAt === -1
-        ? request.slice(methodEnd + 1)
-        : request.slice(methodEnd + 1, protocolAt - 1),
+    path: isRequestLine ? request.slice(methodEnd + 1, protocolAt === -1 ? undefined : protocolAt - 1) : '',
     protocol: protocolAt === -1 ? '' : request.slice(protocolAt),
     status,
     bytes,

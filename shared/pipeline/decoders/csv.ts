@@ -28,7 +28,7 @@ export function csv(options: {
     // A list, since the order of the columns matters.
     config: { columns: columns.map(({ name, type }) => [name, type]), separator },
     recognises: (line) => !/^\s*[{[]/.test(line) && (columns.length === 1 || hasSeparator(line, separator)),
-    decodeLine: (line) => (line === layout.header ? undefined : decodeLine(layout, line)),
+    decodeLine: (line) => decodeLine(layout, line),
   };
 }
 

@@ -65,7 +65,11 @@ describe('as it is stored', () => {
     expect(stored([1e16, 1])).toBe('[10000000000000000,1]');
   });
 
-  test.each([null, '1', true, {}, [1, null], [1, '2'], Array<number>(65).fill(1), 1e308, [1e308]])(
+  test('of -0 is 0', () => {
+    expect(aggregator.decode(-0)).toBe(0);
+  });
+
+  test.each([null, '1', true, {}, [1, null], [1, '2'], Array<number>(41).fill(1), 1e308, [1e308]])(
     'cannot be %j',
     (encoded) => {
       expect(() => aggregator.decode(encoded)).toThrow(

@@ -143,23 +143,38 @@ describe('combinedLog', () => {
   });
 
   test('fails with nothing but an Error that says where', () => {
+    const anything = fc.constantFrom(
+      '"',
+      '\\',
+      ' ',
+      '[',
+      ']',
+      '-',
+      '+',
+      '/',
+      ':',
+      '0',
+      '9',
+      'x',
+      'é',
+      '😀',
+      '\u0000',
+      '\ud800',
+    );
     const damaged = fc
-      .array(fc.tuple(fc.nat(line.length), fc.nat(3), fc.string({ unit: 'binary', maxLength: 3 })), { maxLength: 4 })
+      .array(fc.tuple(fc.nat(line.length), fc.nat(3), fc.string({ unit: anything, maxLength: 3 })), { maxLength: 4 })
       .map((changes) =>
         changes.reduce((text, [from, length, put]) => text.slice(0, from) + put + text.slice(from + length), line),
       );
     fc.assert(
-      fc.property(
-        fc.oneof(damaged, fc.string(), fc.string({ unit: fc.constantFrom('"', '\\', ' ', '[', '-', '1') })),
-        (text) => {
-          try {
-            decodeLine(text);
-          } catch (error) {
-            expect((error as Error).message).toMatch(/^no access log line from column \d+ on: expected .+, found ./s);
-          }
-        },
-      ),
-      { numRuns: 5_000 },
+      fc.property(fc.oneof(damaged, fc.string(), fc.string({ unit: anything })), (text) => {
+        try {
+          decodeLine(text);
+        } catch (error) {
+          expect((error as Error).message).toMatch(/^no access log line from column \d+ on: expected .+, found ./s);
+        }
+      }),
+      { numRuns: 3_000 },
     );
   });
 
@@ -207,17 +222,16 @@ describe.skipIf(!existsSync(log))('a real access log', () => {
   });
 
   test('has the fields that splitting at spaces gives', () => {
-    records.forEach((record, index) => {
-      const [host, , , day, zone, method, path, , status] = lines[index]?.split(' ') ?? [];
-      expect([record.host, `"${record.method}`, record.path, String(record.status)]).toEqual([
-        host,
-        method,
-        path,
-        status,
-      ]);
+    const expected = lines.map((text) => {
+      const [host, , , day, zone, method, path, , status] = text.split(' ');
       const [, date, month, year, clock] = /^\[(\d+)\/(\w+)\/(\d+):(.*)$/.exec(day ?? '') ?? [];
-      expect(record.timeMs).toBe(Date.parse(`${date} ${month} ${year} ${clock} ${zone?.slice(0, 5)}`));
+      const timeMs = Date.parse(`${date} ${month} ${year} ${clock} ${zone?.slice(0, 5)}`);
+      return [host, timeMs, method?.slice(1), path, status].join(' ');
     });
+    const actual = records.map(({ host, timeMs, method, path, status }) =>
+      [host, timeMs, method, path, status].join(' '),
+    );
+    expect(actual).toEqual(expected);
   });
 
   test('is recognised line by line', () => {
