@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -128,11 +128,20 @@ export class Objects {
 
   /** The bytes of an object as an open file, which the caller closes. It stays readable when the object is replaced. */
   open(bucket: string, key: string): number {
-    return openSync(this.#bodyPath(bucket, key), 'r');
+    const { path, bytesCount } = this.#body(bucket, key);
+    const file = openSync(path, 'r');
+    const { size } = fstatSync(file);
+    if (size === bytesCount) return file;
+    // A reader who was promised more bytes than come would wait for them.
+    closeSync(file);
+    throw new MillraceError(
+      'STATE_UNREADABLE',
+      `${path} has ${size} bytes where ${bytesCount} were put. Put the object ${key} again.`,
+    );
   }
 
   read(bucket: string, key: string): Uint8Array {
-    return readFileSync(this.#bodyPath(bucket, key));
+    return readFileSync(this.#body(bucket, key).path);
   }
 
   /** Removing what is not there is no error. */
@@ -155,10 +164,10 @@ export class Objects {
     return bucket.sortedKeys;
   }
 
-  #bodyPath(bucket: string, key: string): string {
+  #body(bucket: string, key: string): { readonly path: string; readonly bytesCount: number } {
     const meta = this.#bucket(bucket).objects.get(key);
     if (meta === undefined) throw new Fault('NoSuchKey', 'The specified key does not exist.');
-    return join(this.#folder.path, bucket, meta.bodyFile);
+    return { path: join(this.#folder.path, bucket, meta.bodyFile), bytesCount: meta.bytesCount };
   }
 
   #bucket(bucket: string): Bucket {

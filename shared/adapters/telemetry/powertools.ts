@@ -1,27 +1,38 @@
 import { Logger } from '@aws-lambda-powertools/logger';
-import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import type { MetricName, Telemetry } from '#shared/ports/telemetry.ts';
+import { Metrics } from '@aws-lambda-powertools/metrics';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
+import { metricNamespace, unitOf } from './embedded-metrics.ts';
+import { gather, type HostLabels } from './gather.ts';
+import { plainFields, quietly } from './quietly.ts';
 
-const namespace = 'Millrace';
-
-/** Structured logs and metrics in the embedded metric format, as CloudWatch reads them from a Lambda's output. */
-export function createPowertoolsTelemetry(labels: {
-  readonly pipeline: string;
-  readonly stage: string;
-  readonly placement: string;
-}): Telemetry {
+/**
+ * Structured logs and metrics in the embedded metric format, as CloudWatch reads them from a Lambda's output. Its level is
+ * that of `POWERTOOLS_LOG_LEVEL` or `LOG_LEVEL`. Of dimensions see `embedMetrics`.
+ */
+export function createPowertoolsTelemetry(labels: HostLabels): Telemetry {
   const logger = new Logger({ serviceName: labels.stage, persistentKeys: { ...labels } });
-  const metrics = new Metrics({ namespace, serviceName: labels.stage, defaultDimensions: { ...labels } });
+  const metrics = new Metrics({ namespace: metricNamespace, serviceName: labels.stage });
+  // Powertools would add the service as a dimension of its own.
+  metrics.clearDefaultDimensions();
+  metrics.setDefaultDimensions({ ...labels });
+  const samples = gather();
   return {
-    log: (level, message, fields = {}) => logger[level](message, { fields }),
-    // A dimension per shard or slot would be a paid metric each: these labels go into the line as plain fields.
-    metric: (name, value) => metrics.addMetric(name, unitOf(name), value),
-    flush: () => metrics.publishStoredMetrics(),
+    log: (level, message, fields) =>
+      quietly(() =>
+        fields === undefined ? logger[level](message) : logger[level](message, { fields: plainFields(fields) }),
+      ),
+    metric: samples.add,
+    flush: () => {
+      const taken = samples.take();
+      if (taken.length === 0) return;
+      quietly(() => {
+        metrics.addMetadata(
+          'samples',
+          taken.map((sample) => ({ ...sample })),
+        );
+        for (const { name, value } of taken) metrics.addMetric(name, unitOf(name), value);
+        if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+      });
+    },
   };
-}
-
-function unitOf(name: MetricName): (typeof MetricUnit)[keyof typeof MetricUnit] {
-  if (name.endsWith('_ms') || name === 'millis_behind_latest') return MetricUnit.Milliseconds;
-  if (name.startsWith('bytes') || name.endsWith('_bytes')) return MetricUnit.Bytes;
-  return name === 'busy_ratio' ? MetricUnit.NoUnit : MetricUnit.Count;
 }

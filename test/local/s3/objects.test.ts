@@ -155,3 +155,12 @@ test.skipIf(!existsSync('/dev/full'))(
     expect(read(objects, 'a')).toBe('old');
   },
 );
+
+test('an object whose bytes were cut is refused, not given in part', async () => {
+  const folder = newFolder();
+  const objects = open(folder);
+  await put(objects, 'a', 'text');
+  const [body = ''] = filesOf(folder).filter((file) => !file.endsWith('.json'));
+  writeFileSync(join(folder, 'bucket', body), 'te');
+  expect(() => objects.open('bucket', 'a')).toThrow(expect.objectContaining({ code: 'STATE_UNREADABLE' }));
+});
