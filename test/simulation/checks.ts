@@ -105,7 +105,7 @@ function recordsOf(end: WorldEnd): readonly OracleRecord[] {
   const killed = new Set(
     end.letters
       .filter(({ message }) => message.startsWith('a callback killed the process'))
-      .map(({ origin, sequence }) => `${origin}/${sequence}`),
+      .map(({ source, origin, sequence }) => `${source}/${origin}/${sequence}`),
   );
   return [...end.rawStreams].flatMap(([source, stream]) =>
     stream.shards.flatMap((shard) =>
@@ -116,7 +116,7 @@ function recordsOf(end: WorldEnd): readonly OracleRecord[] {
           origin: shard.shardId,
           sequence: record.sequence,
           data: record.bytes,
-          killed: killed.has(`${shard.shardId}/${record.sequence}`),
+          killed: killed.has(`${source}/${shard.shardId}/${record.sequence}`),
         })),
     ),
   );
