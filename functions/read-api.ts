@@ -49,39 +49,63 @@ function describeViews(pipeline: Pipeline): unknown {
 const known = new Set(['from', 'to', 'top', 'by']);
 
 function parseQuery(context: Context): ViewQuery {
-  const parameters = Object.entries(context.req.query());
-  const unknown = parameters.find(([name]) => !known.has(name) && !name.startsWith('key.'));
-  if (unknown !== undefined) {
-    throw new MillraceError(
-      'QUERY_INVALID',
-      `parameter ${unknown[0]} is not known; use key.<column>, ${[...known].join(', ')}.`,
-    );
-  }
-  const columns = parameters
-    .filter(([name]) => name.startsWith('key.'))
-    .map(([name, value]) => parseKeyColumn(name.slice(4), value));
-  const { from, to, top, by } = context.req.query();
+  const parameters = Object.entries(context.req.queries()).map(([name, values]) => {
+    if (!known.has(name) && !name.startsWith('key.'))
+      throw invalid(`parameter ${name} is not known; use key.<column>, ${[...known].join(', ')}.`);
+    if (values.length > 1) throw invalid(`${name} is given ${values.length} times; once is enough.`);
+    return [name, values[0] as string] as const;
+  });
+  const { from, to, top, by } = Object.fromEntries(parameters);
+  const key = parseKey(parameters.filter(([name]) => name.startsWith('key.')));
+  const fromMs = from === undefined ? undefined : parseTime('from', from);
+  const toMs = to === undefined ? undefined : parseTime('to', to);
+  if (fromMs !== undefined && toMs !== undefined && fromMs > toMs)
+    throw invalid(`from ${from} is after to ${to}; windows start in [from, to).`);
+  if (by !== undefined && top === undefined)
+    throw invalid(`by needs top: ?top=10&by=${by} gives the ten largest rows.`);
   return {
     view: context.req.param('view') as string,
-    ...(columns.length === 0 ? {} : { key: encodeKey(Object.fromEntries(columns)) }),
-    ...(from === undefined ? {} : { fromMs: parseTime('from', from) }),
-    ...(to === undefined ? {} : { toMs: parseTime('to', to) }),
+    ...(key === undefined ? {} : { key }),
+    ...(fromMs === undefined ? {} : { fromMs }),
+    ...(toMs === undefined ? {} : { toMs }),
     ...(top === undefined ? {} : { top: parseTop(top) }),
     ...(by === undefined ? {} : { by }),
   };
 }
 
+/** The canonical key of `key.<column>` parameters; undefined when there are none. */
+function parseKey(parameters: readonly (readonly [name: string, value: string])[]): string | undefined {
+  if (parameters.length === 0) return undefined;
+  const columns = new Map<string, string | number | boolean>();
+  for (const [name, text] of parameters) {
+    const [column, value] = parseKeyColumn(name.slice('key.'.length), text);
+    if (columns.has(column)) throw invalid(`key column ${column} is given twice; once is enough.`);
+    columns.set(column, value);
+  }
+  try {
+    return encodeKey(Object.fromEntries(columns));
+  } catch (cause) {
+    throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+/** Date reads much more than ISO 8601, and a time without a zone differently on every machine. */
+const isoTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
 function parseTime(name: string, text: string): number {
-  const ms = /^-?\d+$/.test(text) ? Number(text) : Date.parse(text);
+  const ms = /^-?\d+$/.test(text) ? Number(text) : isoTime.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isSafeInteger(ms)) return ms;
-  throw new MillraceError(
-    'QUERY_INVALID',
-    `${name} is ${JSON.stringify(text)}; use ISO 8601, such as 2015-05-17T10:00:00Z, or milliseconds since 1970.`,
+  throw invalid(
+    `${name} is ${JSON.stringify(text)}; use ISO 8601 with a zone, such as 2015-05-17T10:00:00Z, or milliseconds since 1970.`,
   );
 }
 
 function parseTop(text: string): number {
-  const top = Number(text);
+  const top = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(top) && top > 0) return top;
-  throw new MillraceError('QUERY_INVALID', `top is ${JSON.stringify(text)}; it must be a whole number above 0.`);
+  throw invalid(`top is ${JSON.stringify(text)}; it must be a whole number above 0.`);
+}
+
+function invalid(message: string, cause?: unknown): MillraceError {
+  return new MillraceError('QUERY_INVALID', message, cause === undefined ? {} : { cause });
 }

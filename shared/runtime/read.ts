@@ -119,8 +119,13 @@ function limited(rows: readonly Row[]): readonly Row[] {
   );
 }
 
+/** A row without a value in the column, such as a ratio to nothing, comes last. */
 function topOf(rows: readonly PrintedRow[], top: number, by: string): readonly PrintedRow[] {
-  return [...rows].sort((a, b) => Number(b[by]) - Number(a[by])).slice(0, top);
+  const rank = (row: PrintedRow): number => {
+    const value = Number(row[by]);
+    return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
+  };
+  return [...rows].sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a))).slice(0, top);
 }
 
 /** The least W over all slots; a slot without a checkpoint counts as minus infinity (rule 16). */

@@ -1,3 +1,5 @@
+import { MillraceError } from './error.ts';
+
 /** A key's columns. What has the same columns and values meets in the same state. */
 export type KeyColumns = Readonly<Record<string, string | number | boolean>>;
 
@@ -71,9 +73,27 @@ function unescapeText(text: string): string {
   return text.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** Reads a key column as people write it: `ip` and `1.2.3.4`, or with its type `status:n` and `200`. */
+const writtenNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
+/**
+ * Reads a key column as people write it: `ip` and `1.2.3.4`, or with its type `status:n` and `200`. A value that is not of its
+ * type is `QUERY_INVALID`: no row could have such a key.
+ */
 export function parseKeyColumn(name: string, value: string): readonly [name: string, value: string | number | boolean] {
-  const [column = '', tag] = name.split(':');
-  if (tag === 'n') return [column, Number(value)];
-  return [column, tag === 'b' ? value === 'true' : value];
+  const at = name.indexOf(':');
+  if (at === -1) return [name, value];
+  const column = name.slice(0, at);
+  const tag = name.slice(at + 1);
+  const invalid = (advice: string): MillraceError =>
+    new MillraceError('QUERY_INVALID', `key.${name} is ${JSON.stringify(value)}; ${advice}.`);
+  switch (tag) {
+    case 'n':
+      if (writtenNumber.test(value) && Number.isFinite(Number(value))) return [column, Number(value)];
+      throw invalid('a column with :n must be a number, such as 200 or -0.5');
+    case 'b':
+      if (value === 'true' || value === 'false') return [column, value === 'true'];
+      throw invalid('a column with :b must be true or false');
+    default:
+      throw invalid('a column is a text without a type, or a number with :n, or true or false with :b');
+  }
 }
