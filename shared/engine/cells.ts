@@ -40,6 +40,8 @@ export class CellStage {
   readonly #steps = new Map<string, StepWork>();
   readonly #work = new Map<string, CellWork>();
   readonly #closed: { readonly step: CompiledStep; readonly paneMs: number }[] = [];
+  /** Panes that the checkpoint does not know: everything that they hold is in the blocks of this batch. */
+  readonly #opened = new Set<string>();
 
   constructor(pipeline: CompiledPipeline, slot: number, checkpoint: Checkpoint | undefined) {
     this.#pipeline = pipeline;
@@ -63,18 +65,22 @@ export class CellStage {
     return applied;
   }
 
-  /** The cells that must be loaded before `finish`: single ones, and whole panes of windows that have closed. */
+  /**
+   * The cells that must be loaded before `finish`: single ones, and whole panes of windows that have closed. A pane that was opened and
+   * closed by this batch is neither loaded nor stored: every attempt that gets so far makes it anew from the same blocks.
+   */
   needed(): { readonly cells: readonly CellId[]; readonly panes: readonly Omit<CellId, 'group'>[] } {
-    const panes = this.#closed.map(({ step, paneMs }) => ({ step: step.plan.id, slot: this.reader.slot, paneMs }));
-    const whole = new Set(panes.map((pane) => `${pane.step}/${pane.paneMs}`));
+    const closed = new Set(this.#closed.map(({ step, paneMs }) => paneName(step.plan.id, paneMs)));
+    const panes = this.#closed
+      .filter(({ step, paneMs }) => !this.#opened.has(paneName(step.plan.id, paneMs)))
+      .map(({ step, paneMs }) => ({ step: step.plan.id, slot: this.reader.slot, paneMs }));
     const cells = new Map<string, CellId>();
-    for (const [name, work] of this.#work)
-      if (!whole.has(`${work.id.step}/${work.id.paneMs}`)) cells.set(name, work.id);
+    for (const [name, { id }] of this.#work) if (!closed.has(paneName(id.step, id.paneMs))) cells.set(name, id);
     for (const { step, emittedMs, pending } of this.#steps.values()) {
       if (!isRefreshDue(step, emittedMs, this.reader.log.clockMs)) continue;
       for (const name of pending) {
         const id = this.#cellOf(step, name);
-        if (!whole.has(`${id.step}/${id.paneMs}`)) cells.set(cellName(id), id);
+        if (!closed.has(paneName(id.step, id.paneMs))) cells.set(cellName(id), id);
       }
     }
     return { cells: [...cells.values()], panes };
@@ -94,16 +100,15 @@ export class CellStage {
     for (const work of this.#steps.values()) {
       if (isRefreshDue(work.step, work.emittedMs, log.clockMs)) this.#refresh(work, cells, emission);
     }
+    const byPane = groupByPane(cells.values());
+    const passing = new Set<string>();
     for (const { step, paneMs } of this.#closed) {
-      for (const cell of cells.values()) {
-        if (cell.id.step === step.plan.id && cell.id.paneMs === paneMs) this.#emit(step, cell, true, 0, emission);
-      }
+      const pane = paneName(step.plan.id, paneMs);
+      if (this.#opened.has(pane)) passing.add(pane);
+      for (const cell of byPane.get(pane) ?? []) this.#emit(step, cell, true, 0, emission);
     }
-    return {
-      cells: [...cells.values()].filter((cell) => cell.changed).map((cell) => this.#encode(cell)),
-      emission,
-      checkpoint: this.#checkpoint(),
-    };
+    const kept = [...cells.values()].filter(({ id, changed }) => changed && !passing.has(paneName(id.step, id.paneMs)));
+    return { cells: kept.map((cell) => this.#encode(cell)), emission, checkpoint: this.#checkpoint() };
   }
 
   #add(step: CompiledStep, output: NewOutput): boolean {
@@ -113,7 +118,11 @@ export class CellStage {
     for (const paneMs of windowStarts(window, output.timeMs)) {
       if (isClosed(paneMs + window.sizeMs, allowedLatenessMs, output.watermarkMs)) continue;
       counted = true;
-      this.#stepWork(step).open.add(paneMs);
+      const { open } = this.#stepWork(step);
+      if (!open.has(paneMs)) {
+        open.add(paneMs);
+        this.#opened.add(paneName(step.plan.id, paneMs));
+      }
       this.#note(step, paneMs, groupOf(output.key, this.#pipeline.groups), output);
       if (step.totals.length > 0) this.#note(step, paneMs, totalGroup, output);
     }
@@ -295,6 +304,21 @@ interface Cell {
   readonly read: LogPosition | undefined;
   readonly keys: Map<string, { readonly accumulators: Accumulators; touchedMs: number }>;
   changed: boolean;
+}
+
+function groupByPane(cells: Iterable<Cell>): ReadonlyMap<string, readonly Cell[]> {
+  const panes = new Map<string, Cell[]>();
+  for (const cell of cells) {
+    const name = paneName(cell.id.step, cell.id.paneMs);
+    const known = panes.get(name);
+    if (known === undefined) panes.set(name, [cell]);
+    else known.push(cell);
+  }
+  return panes;
+}
+
+function paneName(step: string, paneMs: number): string {
+  return `${step}/${paneMs}`;
 }
 
 function cellName({ step, paneMs, group }: CellId): string {
