@@ -40,6 +40,8 @@ describe('csv', () => {
     ['00012', 12],
     ['999999999999999', 999_999_999_999_999],
     ['9007199254740993', 9_007_199_254_740_992],
+    // Taken digit by digit this one is rounded more than once.
+    ['46313507481881814456', 46_313_507_481_881_810_000],
     ['0.1234567890123456789', 0.123_456_789_012_345_68],
   ])('reads the number %j', (field, number) => {
     expect(requests.decodeLine(`a,${field},0`)).toEqual({ ip: 'a', bytes: number, ts: 0 });
