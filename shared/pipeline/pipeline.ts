@@ -80,6 +80,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   checkNames(
     id,
     outputs.map((output) => output.name),
+    new Set(outputs.map((output) => sourceOf(output.step.key.input).name)),
   );
   const graph = new Graph(id);
   for (const output of outputs) graph.addStep(output.step);

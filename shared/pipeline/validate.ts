@@ -23,17 +23,21 @@ export const reservedColumns: ReadonlySet<string> = new Set([
   'window',
 ]);
 
-export function checkNames(pipeline: string, steps: readonly string[]): void {
+export function checkNames(pipeline: string, steps: readonly string[], streams: ReadonlySet<string>): void {
   if (!nameForm.test(pipeline)) throw invalid(`pipeline ${JSON.stringify(pipeline)}`, nameAdvice);
-  if (steps.length === 0)
-    throw invalid(pipeline, 'it has no outputs; give it at least one branch that ends in .to(...).');
+  if (steps.length === 0) throw invalid(pipeline, 'has no outputs; give it at least one branch that ends in .to(...).');
   const seen = new Set<string>();
   for (const step of steps) {
     if (!nameForm.test(step)) throw invalid(`${pipeline}: step ${JSON.stringify(step)}`, nameAdvice);
     if (seen.has(step))
       throw invalid(
         `${pipeline}: step ${step}`,
-        'two steps have this name, and the name is the identity of the state. Rename one.',
+        'has the name of another step, and the name is the identity of the state. Rename one.',
+      );
+    if (streams.has(step))
+      throw invalid(
+        `${pipeline}: step ${step}`,
+        'has the name of a stream, and a name stands for one thing. Rename one.',
       );
     seen.add(step);
   }
@@ -42,7 +46,9 @@ export function checkNames(pipeline: string, steps: readonly string[]): void {
 export function checkSource(pipeline: string, source: SourceNode, taken: boolean): void {
   const where = `${pipeline}: stream ${JSON.stringify(source.name)}`;
   if (!nameForm.test(source.name)) throw invalid(where, nameAdvice);
-  if (taken) throw invalid(where, 'two different streams have this name. Define it once and use it twice.');
+  if (taken) throw invalid(where, 'has the name of another stream. Define it once and use it twice.');
+  if (source.decoders.length === 0)
+    throw invalid(where, 'has no format to decode; leave decode out for JSON, or name at least one.');
   checkDuration(where, 'outOfOrderness', source.outOfOrdernessMs, 0);
   if (source.idleAfterMs !== undefined) checkDuration(where, 'idleAfter', source.idleAfterMs, idleAfterMsMin);
 }
@@ -70,6 +76,8 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
       break;
     case 'session':
       checkDuration(where, 'gap', window.gapMs, 1);
+      if (step.emit !== 'on-close')
+        throw invalid(where, `emits ${step.emit}, but a session's bounds change until it closes. Leave emit out.`);
       break;
   }
   checkColumns(where, step);
@@ -78,7 +86,7 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
 function checkColumns(where: string, step: StepDefinition): void {
   const columns = [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
   if (Object.keys(step.aggregates).length === 0)
-    throw invalid(where, 'it aggregates no columns; name at least one, such as { count: count() }.');
+    throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
   for (const column of columns) {
     if (!columnForm.test(column))
       throw invalid(
@@ -90,7 +98,7 @@ function checkColumns(where: string, step: StepDefinition): void {
   const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
   if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is both aggregated and derived.`);
   for (const [column, derived] of Object.entries(step.derived)) {
-    const missing = derived.columns.find((input) => !(input in step.aggregates));
+    const missing = derived.columns.find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
       throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
     if (derived.kind === 'share-of-total' && step.window.kind === 'session') {

@@ -137,7 +137,9 @@ describe('the plan', () => {
   });
 
   test('keeps a source that was defined twice with one name apart by refusing it', () => {
-    expect(() => pipeline('test', [branch({ name: 'a' }), branch({ name: 'b' })])).toThrow(/two different streams/);
+    expect(() => pipeline('test', [branch({ name: 'a' }), branch({ name: 'b' })])).toThrow(
+      /has the name of another stream/,
+    );
   });
 });
 
