@@ -72,7 +72,7 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreHar
       expect(await store.list('d')).toEqual([]);
     });
 
-    test('a list of more keys than one answer holds is whole', async () => {
+    test('a list of more keys than one answer holds is whole', { timeout: 30_000 }, async () => {
       const { store } = await open();
       const keys = Array.from({ length: 1_050 }, (_, index) => `slot/${String(index).padStart(5, '0')}`);
       for (let from = 0; from < keys.length; from += 25) {

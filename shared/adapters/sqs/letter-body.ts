@@ -17,7 +17,6 @@ export function encodeLetter(letter: DeadLetter, bytesMax: number): string {
   };
   const candidates: readonly DeadLetter[] = [
     withPayload(letter, payload.length - excess - noteCharacters),
-    withPayload(letter, 0),
     withPayload(payload === '' ? bare : { ...bare, payload }, 0),
   ];
   const fitting = candidates.map(encode).find((candidate) => Buffer.byteLength(candidate) <= bytesMax);

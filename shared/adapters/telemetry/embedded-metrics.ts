@@ -17,17 +17,7 @@ export function embedMetrics(request: {
   readonly nowMs: number;
 }): readonly Readonly<Record<string, unknown>>[] {
   const { samples, labels, nowMs } = request;
-  const lines: Sample[][] = [];
-  const counts = new Map<MetricName, number>();
-  for (const sample of samples) {
-    const count = counts.get(sample.name) ?? 0;
-    counts.set(sample.name, count + 1);
-    const index = Math.floor(count / valuesPerMetricMax);
-    const line = lines[index] ?? [];
-    lines[index] = line;
-    line.push(sample);
-  }
-  return lines.map((line) => {
+  return cutLines(samples).map((line) => {
     const values = Map.groupBy(line, (sample) => sample.name);
     const metrics = [...values.keys()].map((name) => ({ Name: name, Unit: unitOf(name) }));
     return {
@@ -39,6 +29,21 @@ export function embedMetrics(request: {
       samples: line,
     };
   });
+}
+
+/** Samples in as few lines as it takes for none to have more values of a metric than it may. */
+export function cutLines(samples: readonly Sample[]): readonly (readonly Sample[])[] {
+  const lines: Sample[][] = [];
+  const counts = new Map<MetricName, number>();
+  for (const sample of samples) {
+    const count = counts.get(sample.name) ?? 0;
+    counts.set(sample.name, count + 1);
+    const index = Math.floor(count / valuesPerMetricMax);
+    const line = lines[index] ?? [];
+    lines[index] = line;
+    line.push(sample);
+  }
+  return lines;
 }
 
 export function unitOf(name: MetricName): 'Milliseconds' | 'Bytes' | 'Count' | 'None' {

@@ -1,7 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
-import { metricNamespace, unitOf } from './embedded-metrics.ts';
+import { cutLines, metricNamespace, unitOf } from './embedded-metrics.ts';
 import { gather, type HostLabels } from './gather.ts';
 import { plainFields, quietly } from './quietly.ts';
 
@@ -23,15 +23,17 @@ export function createPowertoolsTelemetry(labels: HostLabels): Telemetry {
       ),
     metric: samples.add,
     flush: () => {
-      const taken = samples.take();
-      if (taken.length === 0) return;
+      const lines = cutLines(samples.take());
       quietly(() => {
-        metrics.addMetadata(
-          'samples',
-          taken.map((sample) => ({ ...sample })),
-        );
-        for (const { name, value } of taken) metrics.addMetric(name, unitOf(name), value);
-        if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+        for (const line of lines) {
+          metrics.addMetadata(
+            'samples',
+            line.map((sample) => ({ ...sample })),
+          );
+          for (const { name, value } of line) metrics.addMetric(name, unitOf(name), value);
+          // A line that is full was published by the last addMetric.
+          if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+        }
       });
     },
   };

@@ -11,7 +11,9 @@ afterEach(() => {
 function open() {
   const written: WrittenLine[] = [];
   const catchLine = (text: string | Uint8Array): boolean => {
-    written.push(JSON.parse(String(text)) as WrittenLine);
+    const line = String(text);
+    // Powertools' own warnings are no JSON.
+    written.push(line.startsWith('{') ? (JSON.parse(line) as WrittenLine) : { message: line });
     return true;
   };
   vi.spyOn(process.stdout, 'write').mockImplementation(catchLine);
