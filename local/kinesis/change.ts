@@ -37,7 +37,7 @@ export interface TimedShard extends Shard {
 
 export interface ShardEntry {
   readonly shard: TimedShard;
-  /** One more than the highest that a record, or the shard's end, was ever given. */
+  /** One more than the highest that a record was ever given. A closed shard ends with it. */
   readonly nextRecordIndex: number;
 }
 

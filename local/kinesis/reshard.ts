@@ -180,7 +180,7 @@ function close(entry: ShardEntry, nowMs: number): ShardEntry {
   const second = Math.floor(nowMs / 1_000);
   const base = sequenceBase(originOf(entry.shard));
   return {
-    nextRecordIndex: entry.nextRecordIndex + 1,
+    ...entry,
     shard: {
       ...entry.shard,
       endingSequenceNumber: sequenceNumber(base, { recordIndex: entry.nextRecordIndex, second }),

@@ -84,7 +84,7 @@ export function readRecords(
     records,
     next: nextPoint(log, { from: request.from, last: records.at(-1) }),
     ended: isAtTip && log.shard.endingSequenceNumber !== undefined,
-    millisBehindLatest: isAtTip ? 0 : Math.max(0, request.nowMs - arrivalOf(log, end)),
+    millisBehindLatest: Math.max(0, request.nowMs - arrivalOf(log, end)),
   };
 }
 
@@ -144,6 +144,7 @@ function findEnd(
   return endMax;
 }
 
+/** Behind the last record is one that is still to arrive. */
 function arrivalOf(log: ShardRecords, index: number): number {
   return log.records[index]?.arrivalMs ?? Number.POSITIVE_INFINITY;
 }

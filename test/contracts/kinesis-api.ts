@@ -372,6 +372,15 @@ function reshardCases(claim: Claim): void {
     expectPartition(child === undefined ? [] : [child]);
   });
 
+  claim('the last page of either parent names the child of a merge', async (stream) => {
+    await stream.create({ ShardCount: 2 });
+    await stream.merge(shardId(0), shardId(1));
+    for (const ShardId of [shardId(0), shardId(1)]) {
+      const { ChildShards } = await stream.readPage(await stream.iterator({ ShardId }));
+      expect(ChildShards).toMatchObject([{ ShardId: shardId(2), ParentShards: [shardId(0), shardId(1)] }]);
+    }
+  });
+
   claim('shards that are not adjacent are not merged', async (stream) => {
     await stream.create({ ShardCount: 3 });
     const merge = stream.merge(shardId(0), shardId(2));

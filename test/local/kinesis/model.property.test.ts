@@ -93,6 +93,7 @@ function readShard(
   for (;;) {
     const page = kinesis.read({ streamName, shardId, from, recordsMax, bytesMax: 1_000_000 });
     records.push(...page.records);
+    expect(records.length, 'a reader that does not go on reads for ever').toBeLessThan(10_000);
     if (page.ended || page.records.length === 0) return records;
     from = page.next;
   }

@@ -333,6 +333,16 @@ test('a stream that was deleted and created again is empty', () => {
   expect(read(kinesis).texts).toEqual([]);
 });
 
+test('a snapshot has no record that was trimmed', () => {
+  const { kinesis, passMs } = newWorld();
+  put(kinesis, 'old');
+  passMs(retentionHoursMin * hourMs - 1);
+  for (const text of ['a', 'b', 'c']) put(kinesis, text);
+  passMs(1);
+  const records = [...kinesis.snapshot()].flatMap((change) => (change.kind === 'records-put' ? change.records : []));
+  expect(records.map(({ record }) => Buffer.from(record.data).toString())).toEqual(['a', 'b', 'c']);
+});
+
 test('the same calls at the same times give the same sequence numbers', () => {
   const run = () => {
     const { kinesis, passMs } = newWorld({ shardCount: 2 });
