@@ -15,8 +15,18 @@ import { alignDown, isClosed, lastStart, sliceOf, slideOf, type WindowRange } fr
 
 /** One stateful step over one slot, with all of its state in memory. */
 export interface Operator {
-  /** Takes a record unless all its windows are closed; false says it was late. Time and watermark in event time. */
-  add(key: string, timeMs: number, values: readonly unknown[], watermarkMs: number, clockMs: number): boolean;
+  /**
+   * Takes a record unless all its windows are closed; false says it was late. Time and watermark in event time. `keyId` says where to
+   * look for the key's state first; any number gives the same rows.
+   */
+  add(
+    key: string,
+    keyId: number,
+    timeMs: number,
+    values: readonly unknown[],
+    watermarkMs: number,
+    clockMs: number,
+  ): boolean;
   /** Makes the final rows of what the watermark has closed, and forgets it. */
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void;
   /** Refreshes the rows that changed since the last refresh, when it is due. */
@@ -28,12 +38,19 @@ export interface Operator {
 }
 
 interface KeyState {
+  readonly key: string;
+  readonly slice: Slice;
   readonly accumulators: Accumulators;
   /** The slot's clock when it changed last. */
   touchedMs: number;
 }
 
+/** What came in [startMs, endMs) of event time. */
 interface Slice {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** A watermark at or above this has closed all windows over the slice: what comes then is late. */
+  readonly closedFromMs: number;
   readonly keys: Map<string, KeyState>;
   readonly total: Accumulators | undefined;
   touchedMs: number;
@@ -53,8 +70,10 @@ export class WindowedAggregate implements Operator {
   /** No window closes before the watermark reaches this. */
   #nextCloseMs = Number.POSITIVE_INFINITY;
   #emittedMs = 0;
-  #lastStartMs = Number.NaN;
+  /** Where the record before went, which is where the next one goes most often. */
   #lastSlice: Slice | undefined;
+  /** By key id, the state that was found last: looking there before the slice's map saves most records a walk through cold memory. */
+  readonly #recent: (KeyState | undefined)[] = [];
 
   constructor(step: CompiledStep, window: TumblingWindow | SlidingWindow, saved?: Json) {
     this.#step = step;
@@ -73,20 +92,21 @@ export class WindowedAggregate implements Operator {
     return this.#open.size;
   }
 
-  add(key: string, timeMs: number, values: readonly unknown[], watermarkMs: number, clockMs: number): boolean {
-    const { allowedLatenessMs } = this.#step.plan;
-    // The last window that holds the record closes last: when it is closed, all are.
-    if (isClosed(lastStart(this.#window, timeMs) + this.#window.sizeMs, allowedLatenessMs, watermarkMs)) return false;
-    const startMs = alignDown(timeMs, this.#sliceMs);
-    const slice =
-      startMs === this.#lastStartMs && this.#lastSlice !== undefined
-        ? this.#lastSlice
-        : this.#sliceAt(startMs, watermarkMs);
-    let state = slice.keys.get(key);
-    if (state === undefined) {
-      state = { accumulators: createAccumulators(this.#step), touchedMs: clockMs };
-      slice.keys.set(key, state);
-    }
+  add(
+    key: string,
+    keyId: number,
+    timeMs: number,
+    values: readonly unknown[],
+    watermarkMs: number,
+    clockMs: number,
+  ): boolean {
+    const last = this.#lastSlice;
+    const isInLast = last !== undefined && timeMs >= last.startMs && timeMs < last.endMs;
+    const slice = isInLast ? last : this.#findSlice(timeMs, watermarkMs);
+    if (slice === undefined || watermarkMs >= slice.closedFromMs) return false;
+    const recent = keyId < this.#recent.length ? this.#recent[keyId] : undefined;
+    const isRecent = recent !== undefined && recent.slice === slice && recent.key === key;
+    const state = isRecent ? recent : this.#findState(slice, key, keyId);
     addValues(this.#step, state.accumulators, values);
     state.touchedMs = clockMs;
     slice.touchedMs = clockMs;
@@ -107,12 +127,12 @@ export class WindowedAggregate implements Operator {
     this.#nextCloseMs = Number.POSITIVE_INFINITY;
     for (const startMs of this.#open)
       this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + allowedLatenessMs);
-    for (const startMs of this.#slices.keys()) {
+    for (const { startMs, closedFromMs } of this.#slices.values()) {
       // The last window over a slice has closed: nobody will ask for it again.
-      if (isClosed(lastStart(this.#window, startMs) + this.#window.sizeMs, allowedLatenessMs, watermarkMs))
-        this.#slices.delete(startMs);
+      if (watermarkMs >= closedFromMs) this.#slices.delete(startMs);
     }
     this.#lastSlice = undefined;
+    this.#recent.fill(undefined);
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
@@ -144,37 +164,63 @@ export class WindowedAggregate implements Operator {
     this.#emittedMs = saved.emittedMs;
     for (const startMs of saved.open) this.#addOpen(startMs);
     for (const [startMs, touchedMs, total, keys] of saved.slices) {
-      this.#slices.set(startMs, {
-        touchedMs,
-        total: total === null ? undefined : decodeAccumulators(this.#step, total),
-        keys: new Map(
-          keys.map(([key, keyTouchedMs, accumulators]) => [
-            key,
-            { touchedMs: keyTouchedMs, accumulators: decodeAccumulators(this.#step, accumulators) },
-          ]),
-        ),
-      });
+      const slice = this.#createSlice(startMs, total === null ? undefined : decodeAccumulators(this.#step, total));
+      slice.touchedMs = touchedMs;
+      for (const [key, keyTouchedMs, encoded] of keys) {
+        const accumulators = decodeAccumulators(this.#step, encoded);
+        slice.keys.set(key, { key, slice, accumulators, touchedMs: keyTouchedMs });
+      }
     }
   }
 
-  #sliceAt(startMs: number, watermarkMs: number): Slice {
+  /** The slice that holds `timeMs`, which is begun if there is none; undefined when there is none and it would be closed. */
+  #findSlice(timeMs: number, watermarkMs: number): Slice | undefined {
+    const startMs = alignDown(timeMs, this.#sliceMs);
     let slice = this.#slices.get(startMs);
     if (slice === undefined) {
-      slice = {
-        keys: new Map(),
-        total: this.#step.totals.length > 0 ? createAccumulators(this.#step) : undefined,
-        touchedMs: 0,
-      };
-      this.#slices.set(startMs, slice);
-      const slide = slideOf(this.#window);
-      for (let start = lastStart(this.#window, startMs); start > startMs - this.#window.sizeMs; start -= slide) {
-        if (!isClosed(start + this.#window.sizeMs, this.#step.plan.allowedLatenessMs, watermarkMs))
-          this.#addOpen(start);
-      }
+      if (watermarkMs >= this.#closedFromMs(startMs)) return undefined;
+      slice = this.#createSlice(startMs, this.#step.totals.length > 0 ? createAccumulators(this.#step) : undefined);
+      this.#openWindowsOver(startMs, watermarkMs);
     }
-    this.#lastStartMs = startMs;
     this.#lastSlice = slice;
     return slice;
+  }
+
+  #findState(slice: Slice, key: string, keyId: number): KeyState {
+    let state = slice.keys.get(key);
+    if (state === undefined) {
+      state = { key, slice, accumulators: createAccumulators(this.#step), touchedMs: 0 };
+      slice.keys.set(key, state);
+    }
+    for (let id = this.#recent.length; id <= keyId; id += 1) this.#recent.push(undefined);
+    this.#recent[keyId] = state;
+    return state;
+  }
+
+  #createSlice(startMs: number, total: Accumulators | undefined): Slice {
+    const slice = {
+      startMs,
+      endMs: startMs + this.#sliceMs,
+      closedFromMs: this.#closedFromMs(startMs),
+      keys: new Map(),
+      total,
+      touchedMs: 0,
+    };
+    this.#slices.set(startMs, slice);
+    return slice;
+  }
+
+  /** The last window over a slice closes last. Windows begin and end between slices, so all records of a slice have the same one. */
+  #closedFromMs(sliceStartMs: number): number {
+    return lastStart(this.#window, sliceStartMs) + this.#window.sizeMs + this.#step.plan.allowedLatenessMs;
+  }
+
+  #openWindowsOver(sliceStartMs: number, watermarkMs: number): void {
+    const { sizeMs } = this.#window;
+    const slide = slideOf(this.#window);
+    for (let startMs = lastStart(this.#window, sliceStartMs); startMs > sliceStartMs - sizeMs; startMs -= slide) {
+      if (!isClosed(startMs + sizeMs, this.#step.plan.allowedLatenessMs, watermarkMs)) this.#addOpen(startMs);
+    }
   }
 
   #addOpen(startMs: number): void {

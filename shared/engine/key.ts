@@ -6,6 +6,8 @@ export interface KeyEntry {
   /** Canonical. */
   readonly text: string;
   readonly slot: number;
+  /** Small and, until the dictionary starts afresh, the key's own: a place to look first, never what decides. */
+  readonly id: number;
 }
 
 /** Rule 1: slot = floor(hash(key) * S / 2^128). S is a power of two, so these are the highest bits. */
@@ -61,7 +63,7 @@ export class KeyDictionary {
     const known = this.#byText.get(text);
     if (known !== undefined) return known;
     if (this.#byText.size >= dictionaryKeysMax) this.#byText.clear();
-    const entry = { text, slot: slotOf(text, this.#slots) };
+    const entry = { text, slot: slotOf(text, this.#slots), id: this.#byText.size };
     this.#byText.set(text, entry);
     return entry;
   }

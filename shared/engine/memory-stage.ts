@@ -42,7 +42,8 @@ export class MemoryStage {
       (step, output) =>
         this.#operators
           .get(step)
-          ?.add(output.key, output.timeMs, output.values, output.watermarkMs, this.reader.log.clockMs) ?? false,
+          ?.add(output.key, output.keyId, output.timeMs, output.values, output.watermarkMs, this.reader.log.clockMs) ??
+        false,
     );
     if (!applied) return false;
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };

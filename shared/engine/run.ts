@@ -96,7 +96,8 @@ export class DirectRun {
       wanted += steps.length;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
-        if (step.operator.add(output.key.text, decoded.timeMs, output.values, run.watermarkMs, 0)) {
+        const { text, id } = output.key;
+        if (step.operator.add(text, id, decoded.timeMs, output.values, run.watermarkMs, 0)) {
           step.counts.counted += 1;
           continue;
         }

@@ -57,7 +57,7 @@ export class SessionAggregate implements Operator {
     return this.#byEnd.size;
   }
 
-  add(key: string, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
+  add(key: string, _keyId: number, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
     const open = this.#sessions.get(key) ?? [];
     let startMs = timeMs;
     let endMs = timeMs + this.#gapMs;

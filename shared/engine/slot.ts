@@ -26,6 +26,8 @@ export type AddToStep = (step: CompiledStep, output: NewOutput) => boolean;
 /** An output that no earlier block held. The object is used again for the next output. */
 export interface NewOutput {
   key: string;
+  /** The key's place in the block. */
+  keyId: number;
   timeMs: number;
   values: unknown[];
   /** W of the output's source as it was before its block (rule 8). */
@@ -44,7 +46,14 @@ export class SlotReader {
   readonly #pipeline: CompiledPipeline;
   readonly #counts: { -readonly [Name in keyof SlotCounts]: SlotCounts[Name] };
   readonly #stepCounts = new Map<string, { counted: number; late: number }>();
-  readonly #output: NewOutput = { key: '', timeMs: 0, values: [], watermarkMs: 0, position: '' as LogPosition };
+  readonly #output: NewOutput = {
+    key: '',
+    keyId: 0,
+    timeMs: 0,
+    values: [],
+    watermarkMs: 0,
+    position: '' as LogPosition,
+  };
 
   constructor(pipeline: CompiledPipeline, stage: Stage, slot: number, checkpoint: Checkpoint | undefined) {
     this.#pipeline = pipeline;
@@ -102,7 +111,8 @@ export class SlotReader {
         this.#counts.duplicates += 1;
         continue;
       }
-      output.key = outputs.keys[outputs.key[index] as number] as string;
+      output.keyId = outputs.key[index] as number;
+      output.key = outputs.keys[output.keyId] as string;
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
         output.values[column] = outputs.columns[column]?.[index];

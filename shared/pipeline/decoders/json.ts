@@ -5,7 +5,7 @@ export function json(): Decoder {
   return {
     format: 'json',
     config: {},
-    recognises: (line) => /^\s*[{[]/.test(line),
+    recognises: (line) => line.startsWith('{') || /^\s*[{[]/.test(line),
     decodeLine: (line) => {
       try {
         return JSON.parse(line);
