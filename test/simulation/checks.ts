@@ -5,7 +5,9 @@ import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { logOracle } from '#shared/testing/log-oracle.ts';
 import { type Evaluation, evaluate, type OracleRecord, oracle, type Verdict } from '#shared/testing/oracle.ts';
-import { logsOf, nameOfRow, type WorldEnd } from './world.ts';
+import { logsOf } from './exchange-log.ts';
+import { nameOfRow } from './result-watch.ts';
+import type { WorldEnd } from './world.ts';
 
 /** What is wrong at the end of a seed; empty when it is exact. */
 export async function check(end: WorldEnd): Promise<readonly string[]> {

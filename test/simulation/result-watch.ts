@@ -1,5 +1,5 @@
 import type { ResultStore } from '#shared/ports/result-store.ts';
-import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
+import { type PrintedRow, type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
 
 interface Seen {
   readonly order: string;
@@ -64,4 +64,10 @@ export class ResultWatch {
 /** The column that names the records; a total keeps only what is shared. */
 function idsOf({ ids }: Readonly<Record<string, unknown>>): readonly string[] {
   return typeof ids === 'string' && ids !== '' ? ids.split(',') : [];
+}
+
+/** What makes a printed row this row and no other. */
+export function nameOfRow(row: PrintedRow): string {
+  const { view, windowStart, windowEnd, key, tag, odd } = row as PrintedRow & Readonly<Record<string, unknown>>;
+  return JSON.stringify([view, windowStart, windowEnd, key, tag, odd]);
 }

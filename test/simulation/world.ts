@@ -1,12 +1,10 @@
 import { createKinesis } from '#local/kinesis/model.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
-import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
-import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
-import type { ExchangeReader } from '#shared/ports/exchange-reader.ts';
+import type { DeadLetters } from '#shared/ports/dead-letters.ts';
+import type { Exchange } from '#shared/ports/exchange.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
-import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { createAggregate } from '#shared/runtime/aggregate.ts';
@@ -16,14 +14,16 @@ import { createTick } from '#shared/runtime/tick.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { logPosition } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { DriverMapping } from './driver.ts';
+import { logsOf } from './exchange-log.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
+import { Network } from './network.ts';
 import { killer } from './pipelines.ts';
+import { blobsPort, type Call, directoryPort, readerPort, storePort } from './ports.ts';
 import { createRandom, type Random } from './random.ts';
-import { ResultWatch } from './result-watch.ts';
+import { nameOfRow, ResultWatch } from './result-watch.ts';
 import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
 import { LooseStream, ModelStream, type SimRecord, type SimShard, type SimStream } from './stream.ts';
 import { type Action, exchangeName, type FaultKind, type Scenario, startMs } from './workload.ts';
@@ -102,8 +102,7 @@ class World {
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #letters: DeadLetter[] = [];
   readonly #seenFinal = new Map<string, string>();
-  /** Entries that the network still holds although their sender was told that they failed. */
-  readonly #delayed: ExchangeEntry[] = [];
+  readonly #network: Network;
   readonly #live = new Set<Task>();
   /**
    * Rule 6 takes a lone record for poison when its process died `attemptsMax` times between two notes about it. Nothing can tell such a
@@ -147,6 +146,11 @@ class World {
         : new LooseStream(name, shardCount, createRandom(scenario.seed, name));
     this.#rawStreams = new Map(sim.sources.map((source) => [source, stream(source, scenario.rawShards)]));
     this.#exchange = stream(exchangeName, scenario.exchangeShards);
+    this.#network = new Network({
+      exchange: this.#exchange,
+      now: () => this.#scheduler.nowMs,
+      isFault: (kind) => this.#isFault(kind),
+    });
     const watch = new ResultWatch(this.#results, (complaint) => this.#complaints.push(complaint));
     const { flaws = {} } = replay;
     this.#givenState = flaws.state?.(this.#state, flawChance) ?? this.#state;
@@ -191,7 +195,7 @@ class World {
     for (const task of this.#live) {
       if (task.state === 'parked') choices.push({ weight: isOver ? 0.5 : 0.05, act: () => this.#wake(task) });
     }
-    if (this.#delayed.length > 0) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land() });
+    if (this.#network.hasDelayed) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land() });
     if (this.#hasWorker && !this.#stopped) {
       const running = [...this.#workers.keys()].filter((task) => task.state === 'running').length;
       if (running === 0) choices.push({ weight: 1, act: () => this.#startWorker() });
@@ -207,7 +211,7 @@ class World {
 
   /** All records have gone as far as the exchange's readers on Lambda. */
   #isDrained(): boolean {
-    if (this.#nextAction < this.#scenario.actions.length || this.#delayed.length > 0) return false;
+    if (this.#nextAction < this.#scenario.actions.length || this.#network.hasDelayed) return false;
     for (const task of this.#live) if (!this.#workers.has(task) || task.state === 'parked') return false;
     return this.#mappings.every((mapping) => mapping.isIdle);
   }
@@ -292,9 +296,9 @@ class World {
         pipeline: sim.pipeline,
         source: stream.name,
         exchange: this.#exchangePort(host),
-        directory: this.#directoryPort(host, stream),
-        state: this.#statePort(host),
-        deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
+        directory: directoryPort(stream, this.#callOf(host)),
+        state: storePort(this.#givenState, this.#callOf(host)),
+        deadLetters: this.#lettersPort(host),
         clock: this.#clockPort(host),
         telemetry,
         limits: { outputsPerChunkMax, blockBytesMax },
@@ -307,10 +311,10 @@ class World {
     return this.#mapping(this.#exchange, flaws, 'aggregate', idle, (host) =>
       createAggregate({
         pipeline: this.#scenario.sim.pipeline,
-        state: this.#statePort(host),
-        results: this.#resultsPort(host),
-        deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
-        directory: this.#directoryPort(host, this.#exchange),
+        state: storePort(this.#givenState, this.#callOf(host)),
+        results: storePort(this.#givenResults, this.#callOf(host)),
+        deadLetters: this.#lettersPort(host),
+        directory: directoryPort(this.#exchange, this.#callOf(host)),
         clock: this.#clockPort(host),
         telemetry,
       }),
@@ -364,7 +368,6 @@ class World {
   }
 
   #newHost<Handler>(task: Task, create: (host: { task: Task }) => Handler): Host<Handler> {
-    // The ports ask for the host's task at each call, since a warm host runs many.
     const cell = { task };
     const handler = create(cell);
     return Object.assign(cell, { handler });
@@ -375,11 +378,15 @@ class World {
     const host = { task };
     const worker = createWorker({
       pipeline: this.#scenario.sim.pipeline,
-      reader: this.#readerPort(host),
-      state: this.#statePort(host),
-      results: this.#resultsPort(host),
-      blobs: this.#blobsPort(host),
-      deadLetters: { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) },
+      reader: readerPort(
+        this.#exchange,
+        () => this.#chance.between(1, this.#scenario.batchRecordsMax),
+        this.#callOf(host),
+      ),
+      state: storePort(this.#givenState, this.#callOf(host)),
+      results: storePort(this.#givenResults, this.#callOf(host)),
+      blobs: blobsPort(this.#blobs, this.#callOf(host)),
+      deadLetters: this.#lettersPort(host),
       clock: this.#clockPort(host),
       telemetry,
       checkpointEveryMs: this.#scenario.checkpointEveryMs,
@@ -419,7 +426,11 @@ class World {
   #poll(): void {
     const { pipeline } = this.#scenario.sim;
     const host = { task: this.#newTask('reader') };
-    const reader = createReader({ pipeline, state: this.#statePort(host), results: this.#resultsPort(host) });
+    const reader = createReader({
+      pipeline,
+      state: storePort(this.#givenState, this.#callOf(host)),
+      results: storePort(this.#givenResults, this.#callOf(host)),
+    });
     const view = this.#chance.pick(Object.keys(pipeline.outputs));
     reader.rows({ view, fromMs: 0, toMs: farFutureMs }).then(
       (rows) => {
@@ -471,37 +482,9 @@ class World {
     task.state = 'running';
   }
 
-  /** An entry that was given up for lost comes through. */
   #land(): void {
-    const [entry] = this.#delayed.splice(this.#chance.below(this.#delayed.length), 1);
-    if (entry === undefined) return;
-    this.#note(`a delayed block of slot ${entry.slot} lands`);
-    this.#append(entry);
-  }
-
-  #append(entry: ExchangeEntry): void {
-    this.#exchange.put(BigInt(entry.explicitHashKey), {
-      partitionKey: String(entry.slot),
-      bytes: entry.bytes,
-      arrivalMs: this.#scheduler.nowMs,
-    });
-  }
-
-  #put(entries: readonly ExchangeEntry[]): readonly number[] {
-    if (this.#isFault('put-throttled')) return entries.map((_, index) => index);
-    const refused: number[] = [];
-    for (const [index, entry] of entries.entries()) {
-      if (this.#isFault('put-refused')) {
-        refused.push(index);
-      } else if (this.#isFault('put-delayed')) {
-        this.#delayed.push(entry);
-        refused.push(index);
-      } else {
-        this.#append(entry);
-        if (this.#isFault('put-doubled')) refused.push(index);
-      }
-    }
-    return refused;
+    const slot = this.#network.land(this.#chance);
+    this.#note(`a delayed block of slot ${slot} lands`);
   }
 
   #call<T>(host: { readonly task: Task }, name: string, effect: () => T | Promise<T>): Promise<T> {
@@ -515,61 +498,20 @@ class World {
     return this.#scheduler.call(host.task, name, effect);
   }
 
+  /** The ports ask for the host's task at each call, since a warm host runs many. */
+  #callOf(host: { readonly task: Task }): Call {
+    return (name, effect) => this.#call(host, name, effect);
+  }
+
   #exchangePort(host: { readonly task: Task }): Exchange {
-    const port: Exchange = {
+    return this.#breakExchange({
       put: (entries) =>
-        this.#call(host, `put ${entries.map((entry) => entry.slot).join(' ')}`, () => this.#put(entries)),
-    };
-    return this.#breakExchange(port);
+        this.#call(host, `put ${entries.map((entry) => entry.slot).join(' ')}`, () => this.#network.put(entries)),
+    });
   }
 
-  #directoryPort(host: { readonly task: Task }, stream: SimStream): ShardDirectory {
-    return {
-      list: () =>
-        this.#call(host, 'list shards', () => stream.shards.map(({ shardId, parents }) => ({ shardId, parents }))),
-    };
-  }
-
-  #readerPort(host: { readonly task: Task }): ExchangeReader {
-    return {
-      shards: () =>
-        this.#call(host, 'list shards', () =>
-          this.#exchange.shards.map(({ shardId, parents, startingHashKey, endingHashKey, closed }) => ({
-            shardId,
-            parents,
-            startingHashKey,
-            endingHashKey,
-            closed,
-          })),
-        ),
-      read: (shardId, after) =>
-        this.#call(host, `read ${shardId} after ${after}`, () => {
-          const shard = this.#exchange.shards.find((one) => one.shardId === shardId) as SimShard;
-          const from = after === undefined ? 0 : shard.records.findIndex((record) => record.sequence === after) + 1;
-          const records = shard.records.slice(from, from + this.#chance.between(1, this.#scenario.batchRecordsMax));
-          const ended = shard.closed && from + records.length >= shard.records.length;
-          return { records, ended, millisBehindLatest: 0 };
-        }),
-    };
-  }
-
-  #statePort(host: { readonly task: Task }): StateStore {
-    return atPort(this.#givenState, (name, effect) => this.#call(host, name, effect));
-  }
-
-  #resultsPort(host: { readonly task: Task }): ResultStore {
-    return atPort(this.#givenResults, (name, effect) => this.#call(host, name, effect));
-  }
-
-  #blobsPort(host: { readonly task: Task }): BlobStore {
-    const blobs = this.#blobs;
-    return {
-      put: (key, bytes) => this.#call(host, `put blob ${key}`, () => void blobs.set(key, bytes)),
-      get: (key) => this.#call(host, `get blob ${key}`, () => blobs.get(key)),
-      remove: (key) => this.#call(host, `remove blob ${key}`, () => void blobs.delete(key)),
-      list: (prefix) =>
-        this.#call(host, 'list blobs', () => [...blobs.keys()].filter((key) => key.startsWith(prefix)).sort()),
-    };
+  #lettersPort(host: { readonly task: Task }): DeadLetters {
+    return { send: (letters) => this.#call(host, 'send letters', () => void this.#letters.push(...letters)) };
   }
 
   #clockPort(host: { readonly task: Task }): Clock {
@@ -623,52 +565,6 @@ class World {
 const encoder = new TextEncoder();
 const callFaults = ['crash-before', 'crash-after', 'lost-response', 'refused', 'zombie'] as const;
 const telemetry: Telemetry = { metric: () => undefined, log: () => undefined, flush: () => undefined };
-
-/** Every method of a store becomes a yield point. */
-function atPort<Store extends object>(
-  store: Store,
-  call: (name: string, effect: () => unknown) => Promise<unknown>,
-): Store {
-  const port: Record<string, unknown> = {};
-  for (const [name, method] of Object.entries(store)) {
-    port[name] = (...given: readonly unknown[]) =>
-      call(`${name} ${summary(given)}`, () => (method as (...given: readonly unknown[]) => unknown)(...given));
-  }
-  return port as Store;
-}
-
-function summary(given: readonly unknown[]): string {
-  const [first] = given;
-  if (typeof first !== 'object' || first === null) return given.join(' ');
-  if (Array.isArray(first)) return `${first.length} of them`;
-  return ['stage', 'slot', 'shard', 'view', 'step', 'paneMs']
-    .filter((name) => name in first)
-    .map((name) => String((first as Readonly<Record<string, unknown>>)[name]))
-    .join(' ');
-}
-
-export function nameOfRow(row: PrintedRow): string {
-  const { view, windowStart, windowEnd, key, tag, odd } = row as PrintedRow & Readonly<Record<string, unknown>>;
-  return JSON.stringify([view, windowStart, windowEnd, key, tag, odd]);
-}
-
-/** By slot, the records of its log in the order of rule 7, with their positions. */
-export function logsOf(
-  exchange: SimStream,
-  slots: number,
-): ReadonlyMap<number, readonly { readonly record: SimRecord; readonly position: string }[]> {
-  const generations = new Map<string, number>();
-  const logs = new Map<number, { readonly record: SimRecord; readonly position: string }[]>();
-  for (let slot = 0; slot < slots; slot += 1) logs.set(slot, []);
-  for (const shard of exchange.shards) {
-    const generation = 1 + Math.max(0, ...shard.parents.map((parent) => generations.get(parent) ?? 0));
-    generations.set(shard.shardId, generation);
-    for (const record of shard.records)
-      logs.get(Number(record.partitionKey))?.push({ record, position: logPosition(generation, record.sequence) });
-  }
-  for (const log of logs.values()) log.sort((a, b) => (a.position < b.position ? -1 : 1));
-  return logs;
-}
 
 function describe(action: Action): string {
   switch (action.kind) {
