@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import {
   type AttributeValue,
   CreateTableCommand,
@@ -54,6 +55,7 @@ export async function startDynamodb(
       createTable: async (properties) => {
         const table = parseTable(properties);
         await createTable(client, table);
+        await waitUntilActive(client, table.TableName);
         if (table.TimeToLiveSpecification?.Enabled) {
           expiring.set(table.TableName, {
             attribute: table.TimeToLiveSpecification.AttributeName,
@@ -139,6 +141,22 @@ async function createTable(client: DynamoDBClient, table: TableProperties): Prom
     );
   }
 }
+
+/** dynalite answers before the table can be written to, which is a moment later. */
+async function waitUntilActive(client: DynamoDBClient, tableName: string): Promise<void> {
+  for (let looks = 0; looks < activeLooksMax; looks += 1) {
+    const { Table } = await client.send(new DescribeTableCommand({ TableName: tableName }));
+    if (Table?.TableStatus === 'ACTIVE') return;
+    await setTimeout(activeLookMs);
+  }
+  throw new MillraceError(
+    'STATE_UNREADABLE',
+    `Table ${tableName} did not become active, as happens when the process that made it was killed at once. Nothing is in it: delete the folder of the local state to begin afresh.`,
+  );
+}
+
+const activeLookMs = 5;
+const activeLooksMax = 1_000;
 
 /** Keys and indexes as text, in one order. Only attributes that are keys are in it, since a table defines no others. */
 function shapeOf(table: TableProperties | TableDescription): string {

@@ -100,6 +100,26 @@ test('items in a folder outlive the server, and the table that is there is kept'
   expect(Item).toEqual(item('a'));
 });
 
+test('a table can be written to as soon as it is made', async () => {
+  // Many, since the moment in which it could not is short, and longest for the first table of a folder.
+  for (let round = 0; round < 40; round += 1) {
+    const local = await start({ folder: temporaryFolder() });
+    await local.createTable(rows);
+    const response = await fetch(local.endpoint, {
+      method: 'POST',
+      headers: {
+        'x-amz-target': 'DynamoDB_20120810.DescribeTable',
+        'content-type': 'application/x-amz-json-1.0',
+        'x-amz-date': '20260101T000000Z',
+        authorization:
+          'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+      },
+      body: JSON.stringify({ TableName: 'rows' }),
+    });
+    expect(await response.json()).toMatchObject({ Table: { TableStatus: 'ACTIVE' } });
+  }
+});
+
 test('items in memory are gone with the server', async () => {
   const first = await start();
   await first.createTable(rows);

@@ -227,7 +227,7 @@ test('a long poll is answered without messages once its time has passed', async 
   expect((await received).Messages ?? []).toEqual([]);
 });
 
-test('a long poll whose caller has gone takes no message', async () => {
+test('a long poll whose caller has gone takes no message', { timeout: 30_000 }, async () => {
   const { client, QueueUrl, queues, world } = await start();
   const gone = new AbortController();
   const poll = (url: string) => new ReceiveMessageCommand({ QueueUrl: url, WaitTimeSeconds: 20 });
@@ -241,7 +241,7 @@ test('a long poll whose caller has gone takes no message', async () => {
   queues.create('other');
   const other = client.send(poll(QueueUrl.replace(/q$/, 'other')));
   const looks = world.looks;
-  await vi.waitFor(() => expect(world.looks).toBeGreaterThan(looks + 10));
+  await vi.waitFor(() => expect(world.looks).toBeGreaterThan(looks + 10), { timeout: 20_000 });
   expect(queues.counts('q').visible).toBe(1);
   world.nowMs += 20_000;
   await other;
