@@ -26,10 +26,8 @@ export function createPowertoolsTelemetry(labels: HostLabels): Telemetry {
       const lines = cutLines(samples.take());
       quietly(() => {
         for (const line of lines) {
-          metrics.addMetadata(
-            'samples',
-            line.map((sample) => ({ ...sample })),
-          );
+          // Powertools takes text only.
+          metrics.addMetadata('samples', JSON.stringify(line));
           for (const { name, value } of line) metrics.addMetric(name, unitOf(name), value);
           // A line that is full was published by the last addMetric.
           if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();

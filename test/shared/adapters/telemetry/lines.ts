@@ -8,11 +8,7 @@ export const hostLabels = { pipeline: 'traffic', stage: 'window', placement: 'fa
 /** What a telemetry contract asks for, out of lines in the embedded metric format. */
 export function readLines(lines: readonly WrittenLine[]) {
   return {
-    samples: () =>
-      lines.flatMap(
-        (line) =>
-          (line['samples'] ?? []) as { name: MetricName; value: number; labels: Readonly<Record<string, string>> }[],
-      ),
+    samples: () => lines.flatMap((line) => samplesOf(line['samples'])),
     lines: () =>
       lines
         .filter((line) => line['samples'] === undefined)
@@ -22,6 +18,16 @@ export function readLines(lines: readonly WrittenLine[]) {
           fields: (line['fields'] ?? {}) as Readonly<Record<string, unknown>>,
         })),
   };
+}
+
+interface WrittenSample {
+  readonly name: MetricName;
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+function samplesOf(written: unknown): readonly WrittenSample[] {
+  return (typeof written === 'string' ? JSON.parse(written) : (written ?? [])) as readonly WrittenSample[];
 }
 
 /** The metrics that CloudWatch makes of a line: name to unit and values. */
