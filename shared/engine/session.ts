@@ -54,7 +54,9 @@ export class SessionAggregate implements Operator {
   }
 
   get openCount(): number {
-    return this.#byEnd.size;
+    let count = 0;
+    for (const sessions of this.#sessions.values()) count += sessions.length;
+    return count;
   }
 
   add(key: string, _keyId: number, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {

@@ -1,0 +1,85 @@
+import type { Operator } from '#shared/engine/aggregate.ts';
+import { type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { createEmission, type Emission } from '#shared/engine/emit.ts';
+import { createOperator } from '#shared/engine/memory-stage.ts';
+import { milliseconds, shareOfTotal, sum, type WindowSpec } from '#shared/pipeline/index.ts';
+import { logStart } from '#shared/schemas/position.ts';
+import type { Row } from '#shared/schemas/row.ts';
+import { amounts, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
+
+/** A step on the worker, with the amounts that each row holds. */
+export function stepOf(
+  window: WindowSpec,
+  options: { readonly lateness?: number; readonly refresh?: number; readonly totals?: boolean } = {},
+): CompiledStep {
+  const keyed = readings().keyBy((reading) => ({ key: reading.key }));
+  const common = { allowedLateness: milliseconds(options.lateness ?? 0), placement: 'fargate' } as const;
+  const windowed =
+    window.kind === 'session'
+      ? keyed.window(window, common)
+      : keyed.window(window, { ...common, refresh: milliseconds(options.refresh ?? 5) });
+  const output =
+    options.totals === true
+      ? windowed
+          .aggregate('step', { amounts, total: sum((reading: Reading) => reading.amount) })
+          .derive({ share: shareOfTotal('total') })
+          .to(sink)
+      : windowed.aggregate('step', columns).to(sink);
+  const [step] = compile(pipelineOf([output])).steps;
+  return step as CompiledStep;
+}
+
+/** `key [start, end) amounts`, in the order of text. */
+export function textsOf(rows: readonly Row[]): readonly string[] {
+  return rows
+    .map(
+      (row) => `${row.key.slice('key='.length)} [${row.windowStartMs}, ${row.windowEndMs}) ${row.columns['amounts']}`,
+    )
+    .sort();
+}
+
+/** An operator with a watermark and a clock that the test moves. */
+export class TestOperator {
+  readonly step: CompiledStep;
+  operator: Operator;
+  emission: Emission = createEmission();
+  watermarkMs = Number.NEGATIVE_INFINITY;
+
+  constructor(step: CompiledStep) {
+    this.step = step;
+    this.operator = createOperator(step);
+  }
+
+  add(timeMs: number, amount: number, key = 'k', clockMs = 0): boolean {
+    const values = this.step.aggregators.map((one) => one.select({ at: timeMs, key, amount }));
+    const row: unknown[] = [];
+    // Values stand where the route's columns are.
+    for (const [index, input] of this.step.inputs.entries()) row[input] = values[index];
+    // Any key id must do, also one that several keys share and one that moves.
+    const keyId = amount % 3;
+    return this.operator.add(`key=${key}`, keyId, timeMs, row, this.watermarkMs, clockMs);
+  }
+
+  /** Moves the watermark, and gives the rows that this made. */
+  advance(watermarkMs: number): readonly string[] {
+    this.watermarkMs = Math.max(this.watermarkMs, watermarkMs);
+    this.operator.advance(this.watermarkMs, { slot: 0, position: logStart, clockMs: 0 }, this.emission);
+    return textsOf(this.#take().rows);
+  }
+
+  refresh(clockMs: number): readonly string[] {
+    this.operator.refresh({ slot: 0, position: logStart, clockMs }, this.emission);
+    return textsOf(this.#take().rows);
+  }
+
+  /** Saves the state as JSON and goes on with what that restores. */
+  restart(): void {
+    this.operator = createOperator(this.step, JSON.parse(JSON.stringify(this.operator.save())));
+  }
+
+  #take(): Emission {
+    const { emission } = this;
+    this.emission = createEmission();
+    return emission;
+  }
+}

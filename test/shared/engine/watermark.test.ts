@@ -1,0 +1,261 @@
+import { describe, expect, test } from 'vitest';
+import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import { SlotLog } from '#shared/engine/watermark.ts';
+import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
+import type { Checkpoint } from '#shared/schemas/state.ts';
+import { columns, pipelineOf, readings, sink } from '../readings.ts';
+import { placed, type TestBlock, tick } from './blocks.ts';
+
+const idleAfter = 60_000;
+
+function compiled(options: Parameters<typeof readings>[0] = {}): CompiledPipeline {
+  const output = readings(options)
+    .keyBy((reading) => ({ key: reading.key }))
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
+    .aggregate('step', columns)
+    .to(sink);
+  return compile(pipelineOf([output]));
+}
+
+type Step = TestBlock | { readonly tick: number; readonly at: number };
+
+/** W behind each block, one after another. */
+function watermarks(steps: readonly Step[], options: Parameters<typeof readings>[0] = {}): readonly number[] {
+  const pipeline = compiled(options);
+  const log = new SlotLog(pipeline, undefined);
+  return steps.map((step) => apply(log, pipeline, step));
+}
+
+/** The same, with the log saved as JSON and restored between any two blocks. */
+function restored(steps: readonly Step[], options: Parameters<typeof readings>[0] = {}): readonly number[] {
+  const pipeline = compiled(options);
+  let saved: Checkpoint | undefined;
+  return steps.map((step) => {
+    const log = new SlotLog(pipeline, saved);
+    const watermarkMs = apply(log, pipeline, step);
+    saved = JSON.parse(JSON.stringify(log.save()));
+    return watermarkMs;
+  });
+}
+
+function apply(log: SlotLog, pipeline: CompiledPipeline, step: Step): number {
+  const { block, position, arrivalMs } = 'tick' in step ? tick(pipeline, step.at, step.tick) : placed(pipeline, step);
+  log.open(block, arrivalMs);
+  log.close(block, position);
+  return log.watermarkOf('readings');
+}
+
+const none = Number.NEGATIVE_INFINITY;
+const two = { a: [], b: [] };
+/** a was split into b and c. */
+const split = { a: [], b: ['a'], c: ['a'] };
+/** a and b were merged into c. */
+const merged = { a: [], b: [], c: ['a', 'b'] };
+
+const cases: readonly (readonly [claim: string, steps: readonly Step[], expected: readonly number[], idle?: true])[] = [
+  ['one origin: W is its watermark', [{ at: 1, watermark: 5 }], [5]],
+  ['a block without any event time leaves W', [{ at: 1, watermark: null }], [none]],
+  [
+    'an origin never falls back',
+    [
+      { at: 1, watermark: 5 },
+      { at: 2, watermark: 3 },
+    ],
+    [5, 5],
+  ],
+  [
+    'two origins: W is the lower one',
+    [
+      { at: 1, shard: 'a', roster: two, watermark: 5 },
+      { at: 2, shard: 'b', roster: two, watermark: 3 },
+    ],
+    [none, 3],
+  ],
+  ['a listed root that was not seen counts as minus infinity', [{ at: 1, roster: two, watermark: 5 }], [none]],
+  [
+    'W never falls back when a root is listed later',
+    [
+      { at: 1, watermark: 5 },
+      { at: 2, roster: two, watermark: 7 },
+    ],
+    [5, 5],
+  ],
+  [
+    "an origin's first block retires its parent",
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5 },
+      { at: 2, shard: 'b', roster: split, watermark: 9 },
+      { at: 3, shard: 'c', roster: split, watermark: 7 },
+    ],
+    [5, 5, 7],
+  ],
+  [
+    'unseen children of a living parent hold nothing: the parent does',
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5 },
+      { at: 2, shard: 'a', roster: split, watermark: 6 },
+    ],
+    [5, 6],
+  ],
+  [
+    "an unseen child of a retired parent holds at the parent's watermark",
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5 },
+      { at: 2, shard: 'b', roster: split, watermark: 9 },
+    ],
+    [5, 5],
+  ],
+  [
+    'a late block of a retired origin does not revive it',
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5 },
+      { at: 2, shard: 'b', roster: split, watermark: 9 },
+      { at: 3, shard: 'c', roster: split, watermark: 9 },
+      { at: 4, shard: 'a', roster: split, watermark: 6 },
+      { at: 5, shard: 'b', roster: split, watermark: 10 },
+      { at: 6, shard: 'c', roster: split, watermark: 11 },
+    ],
+    [5, 5, 9, 9, 9, 10],
+  ],
+  [
+    'a late block of a retired origin lifts what its unseen child holds',
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5 },
+      { at: 2, shard: 'b', roster: split, watermark: 9 },
+      { at: 3, shard: 'a', roster: split, watermark: 8 },
+    ],
+    [5, 5, 8],
+  ],
+  [
+    'a merge retires both parents',
+    [
+      { at: 1, shard: 'a', roster: merged, watermark: 5 },
+      { at: 2, shard: 'b', roster: merged, watermark: 3 },
+      { at: 3, shard: 'c', roster: merged, watermark: 9 },
+    ],
+    [none, 3, 9],
+  ],
+  [
+    'a grandchild retires ancestors that were never seen',
+    [{ at: 1, shard: 'c', roster: { a: [], b: ['a'], c: ['b'] }, watermark: 9 }],
+    [9],
+  ],
+  [
+    "an unseen child of an unseen retired parent holds at the grandparent's watermark",
+    [
+      { at: 1, shard: 'a', roster: { a: [] }, watermark: 4 },
+      { at: 2, shard: 'c', roster: { a: [], b: ['a'], c: ['b'], d: ['b'] }, watermark: 9 },
+    ],
+    [4, 4],
+  ],
+  [
+    'parents that have left the list are no reason to wait',
+    [{ at: 1, shard: 'c', roster: { c: ['gone'] }, watermark: 9 }],
+    [9],
+  ],
+  [
+    'an origin that was retired before it is seen does not hold W down',
+    [
+      { at: 1, shard: 'b', roster: split, watermark: 9 },
+      { at: 2, shard: 'c', roster: split, watermark: 8 },
+      { at: 3, shard: 'a', roster: split, watermark: 2 },
+    ],
+    [none, 8, 8],
+  ],
+  [
+    'an idle origin leaves the minimum, one millisecond behind idleAfter',
+    [
+      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
+      { at: 2, shard: 'b', roster: two, watermark: 9, arrival: 0 },
+      { at: 3, tick: idleAfter },
+      { at: 4, shard: 'b', roster: two, watermark: 9, arrival: idleAfter + 1 },
+    ],
+    [none, 5, 5, 9],
+    true,
+  ],
+  [
+    'an idle origin that comes back holds W where it is, and no lower',
+    [
+      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
+      { at: 2, shard: 'b', roster: two, watermark: 9, arrival: idleAfter + 1 },
+      { at: 3, shard: 'a', roster: two, watermark: 6, arrival: idleAfter + 2 },
+      { at: 4, shard: 'b', roster: two, watermark: 12, arrival: idleAfter + 3 },
+    ],
+    [none, 9, 9, 9],
+    true,
+  ],
+  [
+    'a root that is never seen is given up behind idleAfter',
+    [
+      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
+      { at: 2, shard: 'a', roster: two, watermark: 6, arrival: idleAfter + 1 },
+    ],
+    [none, 6],
+    true,
+  ],
+  [
+    'when all are idle W stays, however long',
+    [
+      { at: 1, watermark: 5, arrival: 0 },
+      { at: 2, tick: idleAfter * 10 },
+    ],
+    [5, 5],
+    true,
+  ],
+  [
+    'an unseen child is waited for from the time at which its parent retired',
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5, arrival: 0 },
+      { at: 2, shard: 'b', roster: split, watermark: 9, arrival: idleAfter },
+      { at: 3, shard: 'b', roster: split, watermark: 9, arrival: 2 * idleAfter },
+      { at: 4, shard: 'b', roster: split, watermark: 9, arrival: 2 * idleAfter + 1 },
+    ],
+    [5, 5, 5, 9],
+    true,
+  ],
+  [
+    'a late block of a retired origin does not make its unseen child wait longer',
+    [
+      { at: 1, shard: 'a', roster: split, watermark: 5, arrival: 0 },
+      { at: 2, shard: 'b', roster: split, watermark: 9, arrival: 0 },
+      { at: 3, shard: 'a', roster: split, watermark: 5, arrival: idleAfter },
+      { at: 4, shard: 'b', roster: split, watermark: 9, arrival: idleAfter + 1 },
+    ],
+    [5, 5, 5, 9],
+    true,
+  ],
+  [
+    'the clock does not run back when a block arrives with an earlier time',
+    [
+      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
+      { at: 2, tick: idleAfter + 1 },
+      { at: 3, shard: 'b', roster: two, watermark: 9, arrival: 1 },
+    ],
+    [none, none, 9],
+    true,
+  ],
+];
+
+describe('the watermark of a slot', () => {
+  test.each(cases)('%s', (_, steps, expected, idle) => {
+    expect(watermarks(steps, idle === undefined ? {} : { idleAfter })).toEqual(expected);
+  });
+
+  test.each(cases)('saved and restored between any two blocks: %s', (_, steps, expected, idle) => {
+    expect(restored(steps, idle === undefined ? {} : { idleAfter })).toEqual(expected);
+  });
+
+  test('without idleAfter a silent origin is waited for for ever', () => {
+    const steps = [
+      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
+      { at: 2, shard: 'b', roster: two, watermark: 9, arrival: 1e12 },
+    ];
+    expect(watermarks(steps)).toEqual([none, 5]);
+  });
+});
+
+test('a block of a source that the plan does not have stops the slot', () => {
+  const pipeline = compiled();
+  const { block } = placed(pipeline, { at: 1, source: 'others' });
+  expect(() => new SlotLog(pipeline, undefined).open(block, 0)).toThrow(/source others/);
+});
