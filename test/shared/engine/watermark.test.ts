@@ -52,7 +52,9 @@ const split = { a: [], b: ['a'], c: ['a'] };
 /** a and b were merged into c. */
 const merged = { a: [], b: [], c: ['a', 'b'] };
 
-const cases: readonly (readonly [claim: string, steps: readonly Step[], expected: readonly number[], idle?: true])[] = [
+type Case = readonly [claim: string, steps: readonly Step[], expected: readonly number[], idle?: true];
+
+const cases: readonly Case[] = [
   ['one origin: W is its watermark', [{ at: 1, watermark: 5 }], [5]],
   ['a block without any event time leaves W', [{ at: 1, watermark: null }], [none]],
   [
@@ -236,13 +238,18 @@ const cases: readonly (readonly [claim: string, steps: readonly Step[], expected
   ],
 ];
 
+/** Those with `idle` are of a source with an idleAfter. */
+const sources = cases.map(
+  ([claim, steps, expected, idle]) => [claim, steps, expected, idle === undefined ? {} : { idleAfter }] as const,
+);
+
 describe('the watermark of a slot', () => {
-  test.each(cases)('%s', (_, steps, expected, idle) => {
-    expect(watermarks(steps, idle === undefined ? {} : { idleAfter })).toEqual(expected);
+  test.each(sources)('%s', (_, steps, expected, options) => {
+    expect(watermarks(steps, options)).toEqual(expected);
   });
 
-  test.each(cases)('saved and restored between any two blocks: %s', (_, steps, expected, idle) => {
-    expect(restored(steps, idle === undefined ? {} : { idleAfter })).toEqual(expected);
+  test.each(sources)('saved and restored between any two blocks: %s', (_, steps, expected, options) => {
+    expect(restored(steps, options)).toEqual(expected);
   });
 
   test('without idleAfter a silent origin is waited for for ever', () => {
