@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readLineChunks } from '#cli/input.ts';
 import { flow } from '#pipelines/flow.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
+import { readChunks } from './chunks.ts';
 import { runHandWritten } from './hand-written.ts';
 
 /** Who computes the rows. */
@@ -36,8 +36,7 @@ export async function runSide(side: Side, path: string): Promise<SideReport> {
 /** As `millrace run` does it. */
 async function runEngine(path: string): Promise<readonly unknown[]> {
   const run = createBoundedRun(flow);
-  for await (const bytes of readLineChunks(path))
-    walkLines(bytes.toString('utf8'), (line) => void run.takeLine('flows', line));
+  for await (const text of readChunks(path)) walkLines(text, (line) => void run.takeLine('flows', line));
   return run.finish();
 }
 

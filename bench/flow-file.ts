@@ -10,20 +10,17 @@ export interface FlowLoad {
   readonly seed: number;
 }
 
-/** A whole minute, so that a load of n minutes fills n windows and what its disorder spills into one more. */
-export const loadStartMs = Date.UTC(2026, 0, 1);
+/** A whole minute: a load of n minutes fills n windows, and its disorder puts a little into the one before. */
+const loadStartMs = Date.UTC(2026, 0, 1);
 /** Below the 4 s of disorder that the flow pipeline allows, so that no record is late. */
 const disorderMsMax = 3_000;
 
-/** Makes a load's records one after the other, each a line of about 55 bytes. */
-export function createFlowLines(load: FlowLoad): () => string {
+/** Makes the records of a few IPs, one after the other: each a line of about 55 bytes, at most `disorderMsMax` older than it is due. */
+export function createFlowLine(load: Pick<FlowLoad, 'keyCount' | 'seed'>): (dueMs: number) => string {
   const random = createRandom(load.seed);
   const ips = Array.from({ length: load.keyCount }, () => randomIp(random));
-  let made = 0;
-  return () => {
-    const dueMs = Math.floor((made / load.recordCount) * load.spanMs);
-    made += 1;
-    const ts = loadStartMs + Math.max(0, dueMs - Math.floor(random() * disorderMsMax));
+  return (dueMs) => {
+    const ts = dueMs - Math.floor(random() * disorderMsMax);
     const ip = ips[Math.floor(random() * load.keyCount)] as string;
     return `{"ts":${ts},"ip":"${ip}","bytes":${40 + Math.floor(random() * 9_000)}}`;
   };
@@ -31,14 +28,14 @@ export function createFlowLines(load: FlowLoad): () => string {
 
 /** Writes a load as NDJSON; gives the size of the file. */
 export function writeFlowFile(path: string, load: FlowLoad): number {
-  const nextLine = createFlowLines(load);
+  const line = createFlowLine(load);
   const file = openSync(path, 'w');
   let bytes = 0;
   try {
     for (let made = 0; made < load.recordCount; ) {
       let text = '';
       for (const end = Math.min(load.recordCount, made + linesPerWrite); made < end; made += 1)
-        text += `${nextLine()}\n`;
+        text += `${line(loadStartMs + Math.floor((made / load.recordCount) * load.spanMs))}\n`;
       bytes += writeSync(file, text);
     }
   } finally {

@@ -1,4 +1,4 @@
-import { readLineChunks } from '#cli/input.ts';
+import { readChunks } from './chunks.ts';
 
 /** The row that the flow pipeline prints. */
 export interface FlowRow {
@@ -27,8 +27,7 @@ export async function runHandWritten(path: string): Promise<readonly FlowRow[]> 
   const windows = new Map<number, Map<string, Traffic>>();
   let lastStartMs = Number.NaN;
   let lastWindow = new Map<string, Traffic>();
-  for await (const bytes of readLineChunks(path)) {
-    const text = bytes.toString('utf8');
+  for await (const text of readChunks(path)) {
     for (let start = 0; start < text.length; ) {
       const found = text.indexOf('\n', start);
       const end = found === -1 ? text.length : found;

@@ -1,0 +1,107 @@
+import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { runChild } from './child.ts';
+import type { EndToEndLoad, EndToEndReport } from './end-to-end.ts';
+import { compareEngine, type EngineComparison } from './engine.ts';
+import { tableOf, whole } from './table.ts';
+
+// npm run bench                      everything, about six minutes
+// npm run bench -- --only engine     the engine beside a loop by hand
+// npm run bench -- --only end-to-end the whole stack on the embedded AWS
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    records: { type: 'string', default: '2000000' },
+    events: { type: 'string', default: '400000' },
+    seed: { type: 'string', default: '1' },
+  },
+});
+const seed = Number(options.seed);
+
+print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
+if (options.only !== 'end-to-end') await benchEngine();
+if (options.only !== 'engine') await benchEndToEnd();
+
+async function benchEngine(): Promise<void> {
+  const lines: string[][] = [];
+  for (const keyCount of [1_000, 10_000, 100_000]) {
+    const rounds = Number(options.rounds);
+    lines.push(...linesOf(await compareEngine({ recordCount: Number(options.records), keyCount, rounds, seed })));
+  }
+  print(
+    `The flow pipeline in the engine and the same query by hand: ${whole(Number(options.records))} records, ${options.rounds} rounds in turn, each in a fresh process. Medians; of memory the most.\n`,
+  );
+  const head = ['keys', 'side', 'records/s', 'records/CPU s', 'CPU s', 'peak RSS MB', 'rows', 'engine / hand'];
+  print(`${tableOf(head, lines)}\n`);
+}
+
+function linesOf({ keyCount, rowCount, engine, hand, ratio, isSame }: EngineComparison): string[][] {
+  return ([engine, hand] as const).map((side) => [
+    whole(keyCount),
+    side === engine ? 'engine' : 'hand',
+    whole(side.recordsPerSecond),
+    whole(side.recordsPerCpuSecond),
+    side.cpuSeconds.toFixed(2),
+    whole(side.rssBytesMax / 1e6),
+    `${whole(rowCount)}${isSame ? ', the same' : ', DIFFERENT'}`,
+    side === engine ? ratio.toFixed(2) : '1',
+  ]);
+}
+
+async function benchEndToEnd(): Promise<void> {
+  const common = { warmupEventCount: 20_000, eventCount: Number(options.events), keyCount: 1_000, seed };
+  const loads: readonly EndToEndLoad[] = [
+    { ...common, rawShards: 2, linesPerRecord: 10, eventsPerSecond: 10_000 },
+    { ...common, rawShards: 4, linesPerRecord: 10, eventsPerSecond: 20_000 },
+    { ...common, rawShards: 12, linesPerRecord: 1, eventsPerSecond: 12_000 },
+  ];
+  const lines: string[][] = [];
+  for (const load of loads)
+    lines.push(cellsOf(load, (await runChild('end-to-end.ts', JSON.stringify(load))) as EndToEndReport));
+  print(
+    `The flow pipeline on the embedded AWS, with Kinesis' limits: ${whole(common.eventCount)} events of ${whole(common.keyCount)} keys. events/s from the first put until all are counted; latency from handing an event to the producer until the write of the row that shows it is answered.\n`,
+  );
+  const head = [
+    'raw shards',
+    'lines/record',
+    'offered/s',
+    'events/s',
+    'latency p50 s',
+    'p99 s',
+    'write units/1,000',
+    'of the index',
+    'raw put units',
+    'exchange put units',
+    'DynamoDB requests',
+    'Kinesis requests',
+    'counted',
+  ];
+  print(tableOf(head, lines));
+}
+
+function cellsOf(load: EndToEndLoad, report: EndToEndReport): string[] {
+  const { billed } = report;
+  const perThousand = (count: number): string => ((count / load.eventCount) * 1_000).toFixed(1);
+  const lost = load.eventCount + load.warmupEventCount - report.counted;
+  return [
+    String(load.rawShards),
+    String(load.linesPerRecord),
+    whole(load.eventsPerSecond),
+    whole(report.eventsPerSecond),
+    (report.latencyMsP50 / 1_000).toFixed(1),
+    (report.latencyMsP99 / 1_000).toFixed(1),
+    perThousand(billed.writeUnits),
+    perThousand(billed.indexWriteUnits),
+    perThousand(billed.rawPutUnits),
+    perThousand(billed.exchangePutUnits),
+    perThousand(billed.dynamodbRequests),
+    perThousand(billed.kinesisRequests),
+    lost === 0 ? 'all' : `${whole(lost)} MISSING`,
+  ];
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
