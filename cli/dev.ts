@@ -124,7 +124,7 @@ export const devCommand = defineCommand({
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
 
     if (generator !== undefined) await feed.generate(generator);
-    else await feed.pushInputs(pipeline, inputs, { faults, perform: chaos.perform });
+    else await feed.pushInputs(pipeline, inputs, { isEnd: once, faults, perform: chaos.perform });
     if (!once) return;
     const counts = await waitUntilFinal({ pipeline, stack, reader, feed, folder: log.path });
     if (args.output !== undefined) writeRows(args.output, await finalRows(pipeline, reader));

@@ -17,11 +17,15 @@ import { type Input, readLineChunks, withFormat } from './input.ts';
 export interface Feed {
   /** Makes up traffic at the rate, until `stop`. */
   readonly generate: (generator: Generator) => Promise<void>;
-  /** Pushes the files, does the faults evenly on the way, then promises that nothing older follows, so that every window may close. */
+  /** Pushes the files and does the faults evenly on the way; `isEnd` then promises that nothing older follows, so that every window may close. */
   readonly pushInputs: (
     pipeline: Pipeline,
     inputs: readonly Input[],
-    chaos: { readonly faults: readonly FaultKind[]; readonly perform: (kind: FaultKind) => Promise<void> },
+    options: {
+      readonly isEnd: boolean;
+      readonly faults: readonly FaultKind[];
+      readonly perform: (kind: FaultKind) => Promise<void>;
+    },
   ) => Promise<void>;
   readonly stop: () => void;
   readonly pushedCount: () => number;
@@ -74,7 +78,7 @@ export function createFeed(options: {
         await setTimeout(generateEveryMs);
       }
     },
-    pushInputs: async (pipeline, inputs, { faults, perform }) => {
+    pushInputs: async (pipeline, inputs, { isEnd, faults, perform }) => {
       const decodable = withFormat(pipeline, options.format);
       const total = await countLines(inputs);
       const everyLines = Math.max(1, Math.floor(total / (faults.length + 1)));
@@ -104,6 +108,7 @@ export function createFeed(options: {
         }
         await producer.flush();
       }
+      if (!isEnd) return;
       endMs = clock.endMs();
       for (const { id } of sourcesOf(pipeline.plan)) await producerOf(id).punctuate(endMs);
     },

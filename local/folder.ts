@@ -101,8 +101,18 @@ function createLock(path: string): boolean {
 function isAlive(processId: number): boolean {
   try {
     process.kill(processId, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+  return !isZombie(processId);
+}
+
+/** A killed process whose parent is gone too keeps its number until somebody asks for its exit code, which in a container nobody may. */
+function isZombie(processId: number): boolean {
+  try {
+    // The state follows the name, which stands in parentheses and may hold anything: proc(5).
+    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${processId}/stat`, 'utf8'));
+  } catch {
+    return false;
   }
 }

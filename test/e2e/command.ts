@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -36,3 +37,65 @@ export async function millrace(cwd: string, args: readonly string[], input = '')
 export function lastLine(printed: string): string {
   return printed.trimEnd().split('\n').at(-1) ?? '';
 }
+
+/** A running `millrace dev`. */
+export interface Dev {
+  /** What it prints for other programs: endpoints, region, credentials. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly streams: readonly string[];
+  readonly resultsTable: string;
+  readonly readUrl: string;
+  /** Ends it as Control-C does; gives the exit code. */
+  readonly stop: () => Promise<number | null>;
+  /** Ends it and everything it has started without a warning. */
+  readonly killAll: () => Promise<void>;
+}
+
+/** Starts `millrace dev` and waits until it has printed its addresses. */
+export async function startDev(cwd: string, args: readonly string[]): Promise<Dev> {
+  const child = spawn(process.execPath, [join(root, 'cli', 'millrace.mjs'), 'dev', ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+  let printed = '';
+  child.stderr.on('data', (data) => {
+    printed += data;
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (data) => {
+      printed += data;
+      if (/^logs /m.test(printed)) resolve();
+    });
+    closed.then((code) => reject(new Error(`dev ended with ${code}: ${printed}`)));
+  });
+  const field = (name: string): string => new RegExp(`^${name} +(.*)$`, 'm').exec(printed)?.[1] ?? '';
+  return {
+    environment: Object.fromEntries(
+      [...printed.matchAll(/([A-Z0-9_]+)=(\S+)/g)].map(([, name, value]) => [name, value]),
+    ),
+    streams: field('streams').split(', '),
+    resultsTable: field('results'),
+    readUrl: field('read API').replace('/views', ''),
+    stop: async () => {
+      child.kill('SIGTERM');
+      return closed;
+    },
+    killAll: async () => {
+      process.kill(-(child.pid as number), 'SIGKILL');
+      await closed;
+    },
+  };
+}
+
+/** Asks again until `isDone`; gives the last answer when it never is. */
+export async function until<T>(ask: () => Promise<T>, isDone: (answer: T) => boolean): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await ask();
+    if (isDone(answer) || tries === triesMax) return answer;
+    await setTimeout(250);
+  }
+}
+
+const triesMax = 400;
