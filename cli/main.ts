@@ -1,5 +1,6 @@
-import { type CommandDef, defineCommand, runCommand, showUsage } from 'citty';
+import { type ArgsDef, type CommandDef, defineCommand, runCommand, showUsage } from 'citty';
 import { fail } from './fail.ts';
+import { checkOptions } from './options.ts';
 
 const commands = {
   dev: () => import('./dev.ts').then((module) => module.devCommand),
@@ -34,6 +35,7 @@ async function start(args: readonly string[]): Promise<void> {
     await showUsage(command as unknown as CommandDef, main);
     return;
   }
+  checkOptions(rest, (command.args ?? {}) as ArgsDef);
   await runCommand(command as unknown as CommandDef, { rawArgs: rest });
 }
 
