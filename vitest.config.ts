@@ -19,6 +19,8 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          // Alone, after all others: each of them starts a whole stack.
+          sequence: { groupOrder: 1 },
         },
       },
     ],
