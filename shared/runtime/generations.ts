@@ -1,5 +1,6 @@
 import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 
 /**
  * Rule 7: the generation of an exchange shard is one more than the highest of its parents', recorded when first seen, since the
@@ -12,6 +13,13 @@ export function createGenerations(directory: ShardDirectory, state: StateStore):
     if (found !== undefined) return found;
     for (const [shard, generation] of await state.readGenerations()) known.set(shard, generation);
     const parents = new Map((await directory.list()).map((shard) => [shard.shardId, shard.parents]));
+    // A list may lag behind the stream. Taken for a root, a new child would stand before what its parents' readers have seen.
+    if (!parents.has(shardId) && !known.has(shardId)) {
+      throw new MillraceError(
+        'SOURCE_UNAVAILABLE',
+        `shard ${shardId} of the exchange stream is not listed yet, so its place in the slots' logs is not known; the batch will be sent again.`,
+      );
+    }
     const generationOf = (shard: string): number => {
       const recorded = known.get(shard);
       if (recorded !== undefined) return recorded;
@@ -21,8 +29,9 @@ export function createGenerations(directory: ShardDirectory, state: StateStore):
       known.set(shard, generation);
       return generation;
     };
-    const generation = generationOf(shardId);
-    await state.recordGeneration(shardId, generation);
-    return generation;
+    await state.recordGeneration(shardId, generationOf(shardId));
+    // Somebody else may have been first, with a list that still held the parents: what is recorded counts.
+    for (const [shard, generation] of await state.readGenerations()) known.set(shard, generation);
+    return generationOf(shardId);
   };
 }

@@ -9,6 +9,7 @@ import type { ExchangeBatch, ExchangeReader, ExchangeShard } from '#shared/ports
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
 import { decodeBlock } from './block-codec.ts';
 import { createGenerations } from './generations.ts';
@@ -132,7 +133,14 @@ class WorkerRun {
     for (const record of batch.records) {
       const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
       const position = logPosition(generation, record.sequence);
-      this.#slots[block.slot]?.stage.apply({ block, position, arrivalMs: record.arrivalMs });
+      const slot = this.#slots[block.slot];
+      if (slot === undefined) {
+        throw new MillraceError(
+          'SLOTS_MISMATCH',
+          `record ${record.sequence} of ${shard.shardId} is a block of slot ${block.slot} of ${block.slots}, and pipeline ${this.#pipeline.id} has ${this.#pipeline.slots}. Set slots back to ${block.slots}, or drain the pipeline and deploy it with new state.`,
+        );
+      }
+      slot.stage.apply({ block, position, arrivalMs: record.arrivalMs });
     }
     for (const { stage } of this.#slotsOf(shard)) {
       const letters = stage.reader.letters.splice(0);

@@ -6,6 +6,7 @@ import { createOperator } from '#shared/engine/memory-stage.ts';
 import { mergeTotals } from '#shared/engine/read.ts';
 import { milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 import { stepOf, TestOperator } from './operators.ts';
 
 const end = Number.MAX_SAFE_INTEGER;
@@ -140,16 +141,20 @@ function naive(window: ReturnType<typeof sliding>, lateness: number, all: readon
 }
 
 describe('any windows, records and watermarks', () => {
-  test.each([0, 4])('with a lateness of %d give by slices what whole windows give', (lateness) => {
-    fc.assert(
-      fc.property(anyWindow, steps, (window, all) => {
-        expect(observe(new TestOperator(stepOf(window, { lateness })), all)).toEqual(naive(window, lateness, all));
-      }),
-      { numRuns: 2_500 },
-    );
-  });
+  test.each([0, 4])(
+    'with a lateness of %d give by slices what whole windows give',
+    { timeout: fuzzTimeoutMs },
+    (lateness) => {
+      fc.assert(
+        fc.property(anyWindow, steps, (window, all) => {
+          expect(observe(new TestOperator(stepOf(window, { lateness })), all)).toEqual(naive(window, lateness, all));
+        }),
+        { numRuns: 2_500 },
+      );
+    },
+  );
 
-  test('give the same when the state is saved and restored in the middle', () => {
+  test('give the same when the state is saved and restored in the middle', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anyWindow, steps, fc.integer({ min: 1, max: 4 }), (window, all, restartEvery) => {
         const step = stepOf(window, { lateness: 2 });

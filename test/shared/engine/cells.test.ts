@@ -10,6 +10,7 @@ import type { Placement } from '#shared/pipeline/placement.ts';
 import type { SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
 import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
 import type { Checkpoint, StoredCell } from '#shared/schemas/state.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 import { amounts, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 import { placed, type TestBlock, tick } from './blocks.ts';
 
@@ -160,7 +161,7 @@ function blocksOf(pipeline: CompiledPipeline, blocks: readonly TestBlock[]): rea
 }
 
 describe('any blocks in any batches', () => {
-  test('give the rows that the worker gives', () => {
+  test('give the rows that the worker gives', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(load, windows, fc.integer({ min: 0, max: 6 }), ({ blocks, batches }, window, lateness) => {
         const onLambda = compiled(window, 'lambda', { lateness });
@@ -180,7 +181,9 @@ describe('any blocks in any batches', () => {
     );
   });
 
-  test('give the same rows when each first attempt dies between two writes and the batch is cut anew', () => {
+  test('give the same rows when each first attempt dies between two writes and the batch is cut anew', {
+    timeout: fuzzTimeoutMs,
+  }, () => {
     fc.assert(
       fc.property(load, windows, fc.integer({ min: 0, max: 6 }), ({ blocks, batches }, window, lateness) => {
         const pipeline = compiled(window, 'lambda', { lateness });
@@ -201,7 +204,7 @@ describe('any blocks in any batches', () => {
     );
   });
 
-  test('give totals that are the sums of their rows', () => {
+  test('give totals that are the sums of their rows', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(load, windows, ({ blocks, batches }, window) => {
         const pipeline = compiled(window, 'lambda', { lateness: 2 });
@@ -334,7 +337,7 @@ describe('what is read and written', () => {
 });
 
 describe('the worker of one slot', () => {
-  test('goes on from its snapshot as if it had never stopped', () => {
+  test('goes on from its snapshot as if it had never stopped', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(load, windows, fc.nat(9), ({ blocks }, window, stopAt) => {
         const pipeline = compiled(window, 'fargate', { lateness: 2 });

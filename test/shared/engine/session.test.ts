@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { milliseconds, session } from '#shared/pipeline/index.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 import { stepOf, TestOperator } from './operators.ts';
 
 const gapMs = 10;
@@ -192,7 +193,7 @@ function naive(all: readonly Step[], lateness: number): unknown {
 }
 
 describe('any records and watermarks', () => {
-  test.each([0, 1, 7])('with a lateness of %d give what the rule gives', (lateness) => {
+  test.each([0, 1, 7])('with a lateness of %d give what the rule gives', { timeout: fuzzTimeoutMs }, (lateness) => {
     fc.assert(
       fc.property(steps, (all) => {
         expect(observe(sessions(lateness), all, 0)).toEqual(naive(all, lateness));
@@ -201,7 +202,7 @@ describe('any records and watermarks', () => {
     );
   });
 
-  test('give the same when the state is saved and restored in the middle', () => {
+  test('give the same when the state is saved and restored in the middle', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 5 }), (all, restartEvery) => {
         expect(observe(sessions(3), all, restartEvery)).toEqual(observe(sessions(3), all, 0));

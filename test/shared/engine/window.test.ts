@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { alignDown, isClosed, lastStart, sliceOf, windowStarts } from '#shared/engine/window.ts';
 import { milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 
 const tenEveryFive = sliding(milliseconds(10), { every: milliseconds(5) });
 const anySliding = fc
@@ -59,7 +60,7 @@ describe('windowStarts', () => {
     ).toBe(false);
   });
 
-  test('is what asking every window gives', () => {
+  test('is what asking every window gives', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anySliding, anyTime, (window, timeMs) => {
         expect(windowStarts(window, timeMs)).toEqual(naiveStarts(window, timeMs));
@@ -68,7 +69,7 @@ describe('windowStarts', () => {
     );
   });
 
-  test('ends with lastStart', () => {
+  test('ends with lastStart', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anySliding, anyTime, (window, timeMs) => {
         expect(windowStarts(window, timeMs).at(-1)).toBe(lastStart(window, timeMs));
@@ -78,7 +79,7 @@ describe('windowStarts', () => {
 });
 
 describe('alignDown', () => {
-  test('gives the largest multiple at or below', () => {
+  test('gives the largest multiple at or below', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anyTime, fc.integer({ min: 1, max: 1e9 }), (timeMs, step) => {
         const aligned = alignDown(timeMs, step);
@@ -99,7 +100,7 @@ describe('sliceOf', () => {
     expect(sliceOf(sliding(milliseconds(size), { every: milliseconds(every) }))).toBe(slice);
   });
 
-  test('divides every start and end', () => {
+  test('divides every start and end', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anySliding, anyTime, (window, timeMs) => {
         const slice = sliceOf(window);

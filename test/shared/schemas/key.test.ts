@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeKey, encodeKey, type KeyColumns, keyCharactersMax, parseKeyColumn } from '#shared/schemas/key.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 
 /** Texts of the characters that the encoding itself uses, where two keys would meet first. */
 const treacherousText = fc.string({
@@ -26,7 +27,7 @@ describe('encodeKey', () => {
     expect(encodeKey({ status: 200, ip: '1.2.3.4', ok: true })).toBe('ip=1.2.3.4&ok:b=true&status:n=200');
   });
 
-  test('gives one text whatever the order of the columns', () => {
+  test('gives one text whatever the order of the columns', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(key, (columns) => {
         expect(encodeKey(Object.fromEntries(Object.entries(columns).reverse()))).toBe(encodeKey(columns));
@@ -35,7 +36,7 @@ describe('encodeKey', () => {
     );
   });
 
-  test('is undone by decodeKey', () => {
+  test('is undone by decodeKey', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(key, (columns) => {
         expect(isSame(decodeKey(encodeKey(columns)), columns)).toBe(true);
@@ -44,7 +45,7 @@ describe('encodeKey', () => {
     );
   });
 
-  test('gives two keys one text only when they are the same', () => {
+  test('gives two keys one text only when they are the same', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(key, key, (a, b) => {
         expect(encodeKey(a) === encodeKey(b)).toBe(isSame(a, b));
@@ -53,7 +54,7 @@ describe('encodeKey', () => {
     );
   });
 
-  test('gives texts that survive UTF-8', () => {
+  test('gives texts that survive UTF-8', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(key, (columns) => {
         const text = encodeKey(columns);
@@ -63,7 +64,7 @@ describe('encodeKey', () => {
     );
   });
 
-  test('holds no #, with which the results table tells rows from totals', () => {
+  test('holds no #, with which the results table tells rows from totals', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(key, (columns) => {
         expect(encodeKey(columns)).not.toContain('#');

@@ -10,6 +10,7 @@ import {
   sequenceOf,
   subMax,
 } from '#shared/schemas/position.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 
 /** As Kinesis numbers its records: up to 56 digits or so, without leading zeros. */
 const sequence = fc.bigInt({ min: 0n, max: 10n ** 60n });
@@ -22,7 +23,7 @@ function signOf(value: number | bigint): number {
 }
 
 describe('compareSequences', () => {
-  test('orders decimal texts as numbers, of whatever length', () => {
+  test('orders decimal texts as numbers, of whatever length', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anySequence, anySequence, (a, b) => {
         expect(signOf(compareSequences(String(a), String(b)))).toBe(signOf(a - b));
@@ -37,7 +38,7 @@ describe('compareSequences', () => {
 });
 
 describe('compareRecordPositions', () => {
-  test('asks for the output only within one record', () => {
+  test('asks for the output only within one record', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(anySequence, fc.nat(), anySequence, fc.nat(), (a, subA, b, subB) => {
         const expected = signOf(a - b) || signOf(subA - subB);
@@ -54,7 +55,7 @@ describe('compareRecordPositions', () => {
 });
 
 describe('a log position', () => {
-  test('has the order of texts for its order', () => {
+  test('has the order of texts for its order', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(generation, anySequence, generation, anySequence, fc.boolean(), (g, a, h, b, isSame) => {
         const other = isSame ? g : h;
@@ -65,7 +66,7 @@ describe('a log position', () => {
     );
   });
 
-  test('gives back its generation and its sequence number', () => {
+  test('gives back its generation and its sequence number', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(generation, anySequence, (g, a) => {
         const position = logPosition(g, String(a));
@@ -75,7 +76,7 @@ describe('a log position', () => {
     );
   });
 
-  test('stands between the end of the generation before and the end of its own', () => {
+  test('stands between the end of the generation before and the end of its own', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 99_999_999 }), anySequence, (g, a) => {
         const position = logPosition(g, String(a));

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { toIso } from '#shared/schemas/time.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
 
 const first = Date.parse('0001-01-01T00:00:00.000Z');
 const last = Date.parse('9999-12-31T23:59:59.999Z');
 
-test('any time of the years 1 to 9999 is written as Date writes it', () => {
+test('any time of the years 1 to 9999 is written as Date writes it', { timeout: fuzzTimeoutMs }, () => {
   fc.assert(
     fc.property(fc.integer({ min: first, max: last }), (timeMs) => {
       expect(toIso(timeMs)).toBe(new Date(timeMs).toISOString());
@@ -40,7 +41,7 @@ test.each([
   expect(toIso(timeMs)).toBe(new Date(timeMs).toISOString());
 });
 
-test('texts have the order of times', () => {
+test('texts have the order of times', { timeout: fuzzTimeoutMs }, () => {
   fc.assert(
     fc.property(fc.integer({ min: first, max: last }), fc.integer({ min: first, max: last }), (a, b) => {
       expect(toIso(a) < toIso(b)).toBe(a < b);

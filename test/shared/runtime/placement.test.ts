@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  type AnyOutput,
+  count,
+  countDistinct,
+  max,
+  mean,
+  milliseconds,
+  min,
+  type Pipeline,
+  quantile,
+  rate,
+  ratio,
+  session,
+  shareOfTotal,
+  sliding,
+  sum,
+  tumbling,
+  type WindowSpec,
+} from '#shared/pipeline/index.ts';
+import type { Placement } from '#shared/pipeline/placement.ts';
+import type { SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
+import { createBoundedRun } from '#shared/runtime/run.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
+import { amounts, pipelineOf, type Reading, readings, sink } from '../readings.ts';
+import { linesOf, punctuation, rawRecord, World } from './world.ts';
+
+// The results of a step must be the same rows wherever it is placed (DESIGN 3): one input through preprocess, exchange, and the aggregate
+// stage or the worker, and through `run`, compared byte for byte.
+
+const far = 1_000_000;
+
+/** One step behind a filter, a map and a flatMap. */
+function pipelineFor(window: WindowSpec, placement: Placement): Pipeline {
+  const keyed = readings({ outOfOrderness: far })
+    .filter((reading) => reading.amount !== 13)
+    .map((reading) => ({ ...reading, amount: reading.amount / 3 }))
+    .flatMap((reading) => (reading.tags ?? []).map((tag) => ({ ...reading, tag })))
+    .keyBy((reading) => ({ tag: reading.tag, key: reading.key, odd: reading.at % 2 === 1 }));
+  const columns = {
+    amounts,
+    n: count<Reading>(),
+    total: sum((reading: Reading) => reading.amount),
+    mean: mean((reading: Reading) => reading.amount),
+    min: min((reading: Reading) => reading.amount),
+    max: max((reading: Reading) => reading.amount),
+    p50: quantile(0.5, (reading: Reading) => reading.amount),
+    keys: countDistinct((reading: Reading) => reading.at),
+  };
+  const derived = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
+  const allowedLateness = milliseconds(0);
+  const output: AnyOutput =
+    window.kind === 'session'
+      ? keyed.window(window, { allowedLateness }).aggregate('view', columns).derive(derived).to(sink)
+      : keyed
+          .window(window as TumblingWindow | SlidingWindow, { allowedLateness, placement, refresh: milliseconds(1) })
+          .aggregate('view', columns)
+          .derive({ ...derived, share: shareOfTotal('total') })
+          .to(sink);
+  return pipelineOf([output], { slots: 4, expectedKeys: 128 });
+}
+
+interface Input {
+  /** By raw record: the shard, and its lines. */
+  readonly records: readonly { readonly shard: string; readonly lines: readonly string[] }[];
+  readonly splitAt: number;
+  readonly batchMax: number;
+}
+
+const line = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: fc
+      .record({
+        at: fc.integer({ min: -40, max: 80 }),
+        key: fc.constantFrom('a', 'b&=', 'ü', '🌊'),
+        amount: fc.constantFrom(13, 1, 2, 0.1, -7, 1e15),
+        tags: fc.subarray(['x', 'y', '']),
+      })
+      .map((reading) => JSON.stringify(reading)),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('no reading', '{"other": 1}', '{"at": "soon", "key": "a"}') },
+);
+
+const input: fc.Arbitrary<Input> = fc.record({
+  records: fc.array(
+    fc.record({ shard: fc.constantFrom('a', 'b'), lines: fc.array(line, { minLength: 1, maxLength: 4 }) }),
+    { minLength: 1, maxLength: 12 },
+  ),
+  splitAt: fc.nat(12),
+  batchMax: fc.integer({ min: 1, max: 5 }),
+});
+
+/** The input through the hosts. */
+async function through(pipeline: Pipeline, { records, splitAt, batchMax }: Input): Promise<World> {
+  const world = new World(pipeline, ['a', 'b']);
+  const preprocess = world.preprocess();
+  for (const [index, { shard, lines }] of records.entries()) {
+    if (index === splitAt) world.exchange.split();
+    await preprocess.process({ shardId: shard, records: [rawRecord(index + 1, lines.join('\n'))] });
+    world.clock.move(10);
+    if (index % 3 === 2) {
+      await world.aggregate(batchMax);
+      await world.work(2);
+    }
+  }
+  // The end of the input: nothing older follows in either shard.
+  for (const shard of ['a', 'b'])
+    await preprocess.process({ shardId: shard, records: [punctuation(records.length + 1, far)] });
+  await world.aggregate(batchMax);
+  await world.work();
+  return world;
+}
+
+function direct(pipeline: Pipeline, { records }: Input) {
+  const run = createBoundedRun(pipeline);
+  for (const { lines } of records) for (const text of lines) run.takeLine('readings', text);
+  return { lines: linesOf(run.finish()), counts: run.counts() };
+}
+
+const ten = tumbling(milliseconds(10));
+const windows: readonly (readonly [string, WindowSpec])[] = [
+  ['tumbling', ten],
+  ['sliding', sliding(milliseconds(10), { every: milliseconds(4) })],
+];
+
+test.each(windows)(
+  '%s windows have the same rows on lambda, on fargate and in run',
+  { timeout: fuzzTimeoutMs },
+  async (_, window) => {
+    await fc.assert(
+      fc.asyncProperty(input, async (given) => {
+        const expected = direct(pipelineFor(window, 'lambda'), given);
+        for (const placement of ['lambda', 'fargate'] as const) {
+          const world = await through(pipelineFor(window, placement), given);
+          expect([placement, await world.lines('view')]).toEqual([placement, expected.lines]);
+          expect(await world.counts()).toMatchObject({ ...expected.counts });
+        }
+      }),
+      { numRuns: 50 },
+    );
+  },
+);
+
+test('sessions have the same rows on fargate and in run', { timeout: fuzzTimeoutMs }, async () => {
+  await fc.assert(
+    fc.asyncProperty(input, async (given) => {
+      const pipeline = pipelineFor(session({ gap: milliseconds(6) }), 'fargate');
+      const world = await through(pipeline, given);
+      expect(await world.lines('view')).toEqual(direct(pipeline, given).lines);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('every row is final in the end', async () => {
+  const given: Input = {
+    records: [{ shard: 'a', lines: ['{"at":1,"key":"a","amount":1,"tags":["x"]}'] }],
+    splitAt: 0,
+    batchMax: 1,
+  };
+  const world = await through(pipelineFor(ten, 'lambda'), given);
+  expect((await world.lines('view')).map((row) => JSON.parse(row)['final'])).toEqual([true]);
+});

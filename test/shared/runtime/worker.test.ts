@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { compile } from '#shared/engine/compile.ts';
+import { tickBlocks } from '#shared/engine/exchange.ts';
+import { type AnyOutput, milliseconds, type PipelineOptions, session } from '#shared/pipeline/index.ts';
+import { encodeBlock } from '#shared/runtime/block-codec.ts';
+import { columns, pipelineOf, readings, sink } from '../readings.ts';
+import { punctuation, rawRecord, World } from './world.ts';
+
+const visits: AnyOutput = readings()
+  .keyBy((reading) => ({ key: reading.key }))
+  .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
+  .aggregate('visits', columns)
+  .to(sink);
+
+function worldOf(options: PipelineOptions = { slots: 2 }): World {
+  return new World(pipelineOf([visits], options), ['a']);
+}
+
+function reading(at: number, key = 'k'): string {
+  return JSON.stringify({ at, key, amount: at });
+}
+
+async function send(world: World, sequence: number, ...lines: readonly string[]): Promise<void> {
+  await world.preprocess().process({ shardId: 'a', records: [rawRecord(sequence, lines.join('\n'))] });
+}
+
+test('a worker that takes over goes on from the snapshots', async () => {
+  const world = worldOf();
+  await send(world, 1, reading(1), reading(2));
+  await world.work();
+  await send(world, 2, reading(5));
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(3, 1_000)] });
+  await world.work();
+  expect((await world.lines('visits')).map((line) => JSON.parse(line)['amounts'])).toEqual(['1 2 5']);
+});
+
+test('a worker reads a child only behind the end of its parent', async () => {
+  const world = worldOf();
+  await send(world, 1, reading(1, 'a'), reading(1, 'b'), reading(1, 'c'), reading(1, 'd'));
+  world.exchange.split();
+  await send(world, 2, reading(2, 'a'), reading(2, 'b'), reading(2, 'c'), reading(2, 'd'));
+  world.exchange.split();
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(3, 1_000)] });
+  await world.work();
+  expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([2, 2, 2, 2]);
+});
+
+test('a worker that stops in the middle of a shard has everything in its snapshots', async () => {
+  const world = worldOf({ slots: 4 });
+  for (let sequence = 1; sequence <= 9; sequence += 1)
+    await send(world, sequence, reading(sequence, `k${sequence % 5}`));
+  for (let worker = 0; worker < 4; worker += 1) await world.work(1);
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(10, 1_000)] });
+  await world.work();
+  const counted = (await world.lines('visits')).map((line) => JSON.parse(line)['requests'] as number);
+  expect(counted.reduce((sum, requests) => sum + requests, 0)).toBe(9);
+});
+
+test('a block of a slot that the plan does not have stops the worker', async () => {
+  const world = worldOf({ slots: 2 });
+  const [, , , last] = tickBlocks(compile(pipelineOf([visits], { slots: 4 })));
+  await world.exchange.put([{ slot: 3, explicitHashKey: '1', bytes: encodeBlock(last as never) }]);
+  await expect(world.work()).rejects.toMatchObject({ code: 'SLOTS_MISMATCH' });
+});
+
+test('two workers cannot own one slot: the slower one stops', async () => {
+  const world = worldOf({ slots: 1 });
+  await send(world, 1, reading(1));
+  // The second worker takes the slot while the first is about to write its snapshot.
+  let isTaken = false;
+  const { put } = world.blobs;
+  Object.assign(world.blobs, {
+    put: async (key: string, bytes: Uint8Array) => {
+      if (!isTaken) {
+        isTaken = true;
+        await world.work();
+      }
+      await put(key, bytes);
+    },
+  });
+  await expect(world.work()).rejects.toMatchObject({ code: 'SNAPSHOT_FENCED' });
+});
