@@ -9,12 +9,43 @@ export function createAccumulators(step: CompiledStep): Accumulators {
   return step.aggregators.map((aggregator) => aggregator.create());
 }
 
-/** Adds a record's selected values in place. The hot line of the engine. */
+/** Adds a record's selected values in place. */
 export function addValues(step: CompiledStep, accumulators: Accumulators, values: readonly unknown[]): void {
   const { aggregators, inputs } = step;
   for (let index = 0; index < aggregators.length; index += 1) {
     const aggregator = aggregators[index] as CompiledStep['aggregators'][number];
     accumulators[index] = aggregator.add(accumulators[index], values[inputs[index] as number]);
+  }
+}
+
+/** The accumulators of many keys by aggregator and place: numbers lie side by side, and a key needs no object of its own. */
+export type AccumulatorColumns = readonly unknown[][];
+
+export function createColumns(step: CompiledStep): AccumulatorColumns {
+  return step.aggregators.map(() => []);
+}
+
+/** Makes a place behind the last one for the accumulators of one more key. */
+export function pushAccumulators(columns: AccumulatorColumns, accumulators: Accumulators): void {
+  for (let index = 0; index < columns.length; index += 1) (columns[index] as unknown[]).push(accumulators[index]);
+}
+
+export function accumulatorsAt(columns: AccumulatorColumns, place: number): Accumulators {
+  return columns.map((column) => column[place]);
+}
+
+/** Adds a record's selected values to the accumulators at a place. The hot line of the engine. */
+export function addValuesAt(
+  step: CompiledStep,
+  columns: AccumulatorColumns,
+  place: number,
+  values: readonly unknown[],
+): void {
+  const { aggregators, inputs } = step;
+  for (let index = 0; index < aggregators.length; index += 1) {
+    const aggregator = aggregators[index] as CompiledStep['aggregators'][number];
+    const column = columns[index] as unknown[];
+    column[place] = aggregator.add(column[place], values[inputs[index] as number]);
   }
 }
 

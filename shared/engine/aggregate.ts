@@ -1,13 +1,17 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
 import {
+  type AccumulatorColumns,
   type Accumulators,
+  accumulatorsAt,
   addToTotal,
-  addValues,
+  addValuesAt,
   createAccumulators,
+  createColumns,
   decodeAccumulators,
   encodeAccumulators,
   mergeAccumulators,
+  pushAccumulators,
 } from './accumulate.ts';
 import type { CompiledStep } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
@@ -37,22 +41,20 @@ export interface Operator {
   readonly openCount: number;
 }
 
-interface KeyState {
-  readonly key: string;
-  readonly slice: Slice;
-  readonly accumulators: Accumulators;
-  /** The slot's clock when it changed last. */
-  touchedMs: number;
-}
-
 /** What came in [startMs, endMs) of event time. */
 interface Slice {
   readonly startMs: number;
   readonly endMs: number;
   /** A watermark at or above this has closed all windows over the slice: what comes then is late. */
   readonly closedFromMs: number;
-  readonly keys: Map<string, KeyState>;
+  /** Where each key is in `keys`, `keyTouchedMs` and `columns`. */
+  readonly places: Map<string, number>;
+  readonly keys: string[];
+  /** The slot's clock when a key changed last. */
+  readonly keyTouchedMs: number[];
+  readonly columns: AccumulatorColumns;
   readonly total: Accumulators | undefined;
+  /** The highest of `keyTouchedMs`. */
   touchedMs: number;
 }
 
@@ -72,8 +74,8 @@ export class WindowedAggregate implements Operator {
   #emittedMs = 0;
   /** Where the record before went, which is where the next one goes most often. */
   #lastSlice: Slice | undefined;
-  /** By key id, the state that was found last: looking there before the slice's map saves most records a walk through cold memory. */
-  readonly #recent: (KeyState | undefined)[] = [];
+  /** By key id, the key's place in the slice where it was met last: looking there first saves most records a walk through a map. */
+  readonly #recentPlaces: number[] = [];
 
   constructor(step: CompiledStep, window: TumblingWindow | SlidingWindow, saved?: Json) {
     this.#step = step;
@@ -84,7 +86,7 @@ export class WindowedAggregate implements Operator {
 
   get keyCount(): number {
     let count = 0;
-    for (const slice of this.#slices.values()) count += slice.keys.size;
+    for (const slice of this.#slices.values()) count += slice.keys.length;
     return count;
   }
 
@@ -104,11 +106,11 @@ export class WindowedAggregate implements Operator {
     const isInLast = last !== undefined && timeMs >= last.startMs && timeMs < last.endMs;
     const slice = isInLast ? last : this.#findSlice(timeMs, watermarkMs);
     if (slice === undefined || watermarkMs >= slice.closedFromMs) return false;
-    const recent = keyId < this.#recent.length ? this.#recent[keyId] : undefined;
-    const isRecent = recent !== undefined && recent.slice === slice && recent.key === key;
-    const state = isRecent ? recent : this.#findState(slice, key, keyId);
-    addValues(this.#step, state.accumulators, values);
-    state.touchedMs = clockMs;
+    const recent = keyId < this.#recentPlaces.length ? (this.#recentPlaces[keyId] as number) : 0;
+    const isRecent = recent < slice.keys.length && slice.keys[recent] === key;
+    const place = isRecent ? recent : this.#findPlace(slice, key, keyId);
+    addValuesAt(this.#step, slice.columns, place, values);
+    slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
     if (slice.total !== undefined) addToTotal(this.#step, slice.total, values);
     return true;
@@ -132,7 +134,6 @@ export class WindowedAggregate implements Operator {
       if (watermarkMs >= closedFromMs) this.#slices.delete(startMs);
     }
     this.#lastSlice = undefined;
-    this.#recent.fill(undefined);
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
@@ -151,10 +152,10 @@ export class WindowedAggregate implements Operator {
         startMs,
         slice.touchedMs,
         slice.total === undefined ? null : encodeAccumulators(this.#step, slice.total),
-        [...slice.keys].map(([key, state]) => [
+        slice.keys.map((key, place) => [
           key,
-          state.touchedMs,
-          encodeAccumulators(this.#step, state.accumulators),
+          slice.keyTouchedMs[place] as number,
+          encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)),
         ]),
       ]),
     };
@@ -166,10 +167,8 @@ export class WindowedAggregate implements Operator {
     for (const [startMs, touchedMs, total, keys] of saved.slices) {
       const slice = this.#createSlice(startMs, total === null ? undefined : decodeAccumulators(this.#step, total));
       slice.touchedMs = touchedMs;
-      for (const [key, keyTouchedMs, encoded] of keys) {
-        const accumulators = decodeAccumulators(this.#step, encoded);
-        slice.keys.set(key, { key, slice, accumulators, touchedMs: keyTouchedMs });
-      }
+      for (const [key, keyTouchedMs, encoded] of keys)
+        slice.keyTouchedMs[addKey(slice, key, decodeAccumulators(this.#step, encoded))] = keyTouchedMs;
     }
   }
 
@@ -186,15 +185,11 @@ export class WindowedAggregate implements Operator {
     return slice;
   }
 
-  #findState(slice: Slice, key: string, keyId: number): KeyState {
-    let state = slice.keys.get(key);
-    if (state === undefined) {
-      state = { key, slice, accumulators: createAccumulators(this.#step), touchedMs: 0 };
-      slice.keys.set(key, state);
-    }
-    for (let id = this.#recent.length; id <= keyId; id += 1) this.#recent.push(undefined);
-    this.#recent[keyId] = state;
-    return state;
+  #findPlace(slice: Slice, key: string, keyId: number): number {
+    const place = slice.places.get(key) ?? addKey(slice, key, createAccumulators(this.#step));
+    for (let id = this.#recentPlaces.length; id <= keyId; id += 1) this.#recentPlaces.push(0);
+    this.#recentPlaces[keyId] = place;
+    return place;
   }
 
   #createSlice(startMs: number, total: Accumulators | undefined): Slice {
@@ -202,7 +197,10 @@ export class WindowedAggregate implements Operator {
       startMs,
       endMs: startMs + this.#sliceMs,
       closedFromMs: this.#closedFromMs(startMs),
-      keys: new Map(),
+      places: new Map(),
+      keys: [],
+      keyTouchedMs: [],
+      columns: createColumns(this.#step),
       total,
       touchedMs: 0,
     };
@@ -245,15 +243,16 @@ export class WindowedAggregate implements Operator {
     let isChanged = false;
     if (slices.length === 1 && only !== undefined) {
       // The tumbling window: its one slice is the window.
-      for (const [key, { accumulators, touchedMs }] of only.keys) {
-        if (touchedMs < sinceMs) continue;
+      for (let place = 0; place < only.keys.length; place += 1) {
+        if ((only.keyTouchedMs[place] as number) < sinceMs) continue;
         isChanged = true;
-        emitRow(emission, this.#step, context, { key, window, final, accumulators });
+        const accumulators = accumulatorsAt(only.columns, place);
+        emitRow(emission, this.#step, context, { key: only.keys[place] as string, window, final, accumulators });
       }
     } else {
       for (const key of keysTouchedSince(slices, sinceMs)) {
         isChanged = true;
-        const accumulators = this.#merged(slices.map((slice) => slice.keys.get(key)?.accumulators));
+        const accumulators = this.#merged(slices.map((slice) => accumulatorsOf(slice, key)));
         emitRow(emission, this.#step, context, { key, window, final, accumulators });
       }
     }
@@ -276,11 +275,27 @@ export class WindowedAggregate implements Operator {
   }
 }
 
+/** Makes a place for a key that has none. */
+function addKey(slice: Slice, key: string, accumulators: Accumulators): number {
+  const place = slice.keys.length;
+  slice.places.set(key, place);
+  slice.keys.push(key);
+  slice.keyTouchedMs.push(0);
+  pushAccumulators(slice.columns, accumulators);
+  return place;
+}
+
+function accumulatorsOf(slice: Slice, key: string): Accumulators | undefined {
+  const place = slice.places.get(key);
+  return place === undefined ? undefined : accumulatorsAt(slice.columns, place);
+}
+
 function keysTouchedSince(slices: readonly Slice[], sinceMs: number): ReadonlySet<string> {
   const touched = new Set<string>();
   for (const slice of slices) {
     if (slice.touchedMs < sinceMs) continue;
-    for (const [key, state] of slice.keys) if (state.touchedMs >= sinceMs) touched.add(key);
+    for (const [place, key] of slice.keys.entries())
+      if ((slice.keyTouchedMs[place] as number) >= sinceMs) touched.add(key);
   }
   return touched;
 }

@@ -55,9 +55,8 @@ function isoOf(timeMs: number): string {
 
 /** The order of printed rows: view, window start, key. */
 export function compareRows(a: Row, b: Row): number {
-  return compareText(a.view, b.view) || a.windowStartMs - b.windowStartMs || compareText(a.key, b.key);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  if (a.view !== b.view) return a.view < b.view ? -1 : 1;
+  if (a.windowStartMs !== b.windowStartMs) return a.windowStartMs - b.windowStartMs;
+  // Only sessions of one key that begin together are equal here, so it is asked last.
+  return a.key < b.key ? -1 : a.key === b.key ? 0 : 1;
 }
