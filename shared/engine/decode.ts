@@ -43,9 +43,11 @@ export function validate(source: CompiledSource, raw: unknown): DecodedRecord | 
     return { kind: 'rejected', reason: 'threw', message: `the schema threw: ${messageOf(error)}` };
   }
   if ('then' in result) {
+    // Zod tries once more asynchronously when a transform threw. That promise rejects with nobody waiting, which would end the process.
+    result.then(undefined, () => {});
     throw new MillraceError(
       'SCHEMA_ASYNC',
-      `the schema of stream ${source.plan.id} validates asynchronously, which a retried batch cannot repeat exactly. Use a schema without asynchronous checks and look things up in a step instead.`,
+      `the schema of stream ${source.plan.id} validates asynchronously, which a retried batch cannot repeat exactly, or a callback of it threw on this record. Use a schema without asynchronous checks, look things up in a step instead, and let no transform or refinement throw.`,
     );
   }
   if (result.issues !== undefined) {
@@ -58,13 +60,18 @@ export function validate(source: CompiledSource, raw: unknown): DecodedRecord | 
   const { value } = result;
   let timeMs: number;
   try {
-    timeMs = Number(source.timestamp(value));
+    timeMs = millisecondsOf(source.timestamp(value));
   } catch (error) {
     return { kind: 'rejected', reason: 'threw', message: `timestamp threw: ${messageOf(error)}` };
   }
   if (!(timeMs >= eventTimeMsMin && timeMs <= eventTimeMsMax))
     return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs) };
   return { kind: 'decoded', value, timeMs: Math.floor(timeMs) };
+}
+
+/** What is neither a number nor a Date is no time: null, an empty text and false would be 1970. */
+function millisecondsOf(time: unknown): number {
+  return typeof time === 'number' || (typeof time === 'object' && time !== null) ? Number(time) : Number.NaN;
 }
 
 const issuesShownMax = 5;

@@ -1,0 +1,183 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import { type CompiledSource, compile } from '#shared/engine/compile.ts';
+import { decodeLine, validate } from '#shared/engine/decode.ts';
+import type { Decoder } from '#shared/pipeline/decoder.ts';
+import { combinedLog, count, csv, json, milliseconds, stream, tumbling } from '#shared/pipeline/index.ts';
+import { pipelineOf, sink } from '../readings.ts';
+
+function sourceOf<S extends StandardSchemaV1>(
+  schema: S,
+  timestamp: (record: StandardSchemaV1.InferOutput<S>) => Date | number,
+  decode?: readonly [Decoder, ...Decoder[]],
+): CompiledSource {
+  const output = stream('lines', { schema, timestamp, outOfOrderness: milliseconds(0), ...(decode && { decode }) })
+    .keyBy(() => ({ key: 'k' }))
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
+    .aggregate('step', { n: count() })
+    .to(sink);
+  const [source] = compile(pipelineOf([output])).sources.values();
+  return source as CompiledSource;
+}
+
+const schema = z.object({ at: z.number(), nested: z.object({ deep: z.array(z.string()) }).optional() });
+const byNumber = sourceOf(schema, (record) => record.at);
+
+/** The event time of a record whose timestamp is this. */
+function timeOf(timestamp: Date | number): unknown {
+  const taken = validate(
+    sourceOf(z.object({}), () => timestamp),
+    {},
+  );
+  return taken.kind === 'decoded' ? taken.timeMs : taken.message;
+}
+
+describe('the event time', () => {
+  test.each([
+    ['a Date', new Date(5), 5],
+    ['milliseconds', 5, 5],
+    ['a fraction, downwards', 5.9, 5],
+    ['a fraction before 1970, downwards', -5.1, -6],
+    ['the first millisecond of the year 1', -62_135_596_800_000, -62_135_596_800_000],
+    ['the last millisecond of the year 9999', 253_402_300_799_999, 253_402_300_799_999],
+  ])('is read from %s', (_, timestamp, expected) => {
+    expect(timeOf(timestamp)).toBe(expected);
+  });
+
+  test.each([
+    [
+      'the year 50000, which is microseconds',
+      1_431_856_800_000_000,
+      /^the event time is 1431856800000000 ms .* microseconds/,
+    ],
+    ['a millisecond before the year 1', -62_135_596_800_001, /outside the years 1 to 9999/],
+    ['a millisecond behind the year 9999', 253_402_300_800_000, /outside the years 1 to 9999/],
+    ['infinity', Number.POSITIVE_INFINITY, /outside the years 1 to 9999/],
+    ['NaN', Number.NaN, /is not a time \(NaN\); check what timestamp returns/],
+    ['an invalid Date', new Date('soon'), /is not a time \(NaN\)/],
+    ['nothing', undefined as never, /is not a time \(NaN\)/],
+    ['null, which is not 1970', null as never, /is not a time/],
+    ['a text, though it is a number', '5' as never, /is not a time/],
+    ['an empty text, which is not 1970', '' as never, /is not a time/],
+    ['true', true as never, /is not a time/],
+  ])('is not %s', (_, timestamp, message) => {
+    expect(String(timeOf(timestamp))).toMatch(message);
+  });
+
+  test('that cannot be read rejects the record', () => {
+    const source = sourceOf(schema, () => {
+      throw new Error('no clock');
+    });
+    expect(validate(source, { at: 1 })).toEqual({
+      kind: 'rejected',
+      reason: 'threw',
+      message: 'timestamp threw: no clock',
+    });
+  });
+});
+
+describe('the schema', () => {
+  test('says what is wrong, and where', () => {
+    expect(decodeLine(byNumber, '{"at":1,"nested":{"deep":["a",2]}}')).toMatchObject({
+      kind: 'rejected',
+      reason: 'invalid',
+      message: expect.stringMatching(/^nested\.deep\.1: /),
+    });
+  });
+
+  test('says at most five things', () => {
+    const many = sourceOf(z.object(Object.fromEntries([...'abcdefgh'].map((name) => [name, z.string()]))), () => 0);
+    const taken = validate(many, {});
+    expect(taken.kind === 'rejected' && taken.message.split('; ')).toHaveLength(5);
+  });
+
+  test('gives what it transforms to', () => {
+    const source = sourceOf(z.object({ at: z.string().transform(Number) }), (record) => record.at);
+    expect(decodeLine(source, '{"at":"7"}')).toEqual({ kind: 'decoded', value: { at: 7 }, timeMs: 7 });
+  });
+
+  test('that throws rejects the record', () => {
+    const throwing: StandardSchemaV1<unknown, unknown> = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: () => {
+          throw new Error('broken');
+        },
+      },
+    };
+    expect(
+      validate(
+        sourceOf(throwing, () => 0),
+        1,
+      ),
+    ).toMatchObject({ reason: 'threw', message: 'the schema threw: broken' });
+  });
+
+  test('of Zod with a transform that throws, which Zod tries again asynchronously, stops the host and says so', () => {
+    const source = sourceOf(
+      z.string().transform((text) => new URL(text)),
+      () => 0,
+    );
+    expect(() => validate(source, 'no address')).toThrow(/^SCHEMA_ASYNC: .* or a callback of it threw on this record/);
+  });
+
+  test('that validates asynchronously stops the host, naming the stream', () => {
+    const asynchronous: StandardSchemaV1<unknown, unknown> = {
+      '~standard': { version: 1, vendor: 'test', validate: async (value) => ({ value }) },
+    };
+    expect(() =>
+      validate(
+        sourceOf(asynchronous, () => 0),
+        1,
+      ),
+    ).toThrow(/^SCHEMA_ASYNC: the schema of stream lines/);
+  });
+});
+
+describe('a line', () => {
+  const several = sourceOf(z.unknown(), () => 0, [
+    json(),
+    combinedLog(),
+    csv({ columns: { ip: 'string', ts: 'number' } }),
+  ]);
+
+  test.each([
+    ['JSON', '{"a":1}', { a: 1 }],
+    ['JSON behind blanks', '  {"a":1}', { a: 1 }],
+    ['CSV', '1.2.3.4,5', { ip: '1.2.3.4', ts: 5 }],
+  ])('of several formats is read as %s by the first that knows it', (_, line, value) => {
+    expect(decodeLine(several, line)).toMatchObject({ kind: 'decoded', value });
+  });
+
+  test('of an access log is read as one', () => {
+    const line = '1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "-"';
+    expect(decodeLine(several, line)).toMatchObject({ kind: 'decoded', value: { host: '1.2.3.4', status: 200 } });
+  });
+
+  test('that a format knows and cannot read is not tried with the next', () => {
+    expect(decodeLine(several, '{"a":')).toMatchObject({
+      reason: 'undecodable',
+      message: expect.stringMatching(/not JSON/),
+    });
+  });
+
+  test('of none of the formats says which there are', () => {
+    const strict = sourceOf(z.unknown(), () => 0, [json(), combinedLog()]);
+    expect(decodeLine(strict, 'hello')).toEqual({
+      kind: 'rejected',
+      reason: 'undecodable',
+      message: 'the line is of none of the formats json, combined',
+    });
+  });
+
+  test('of the only format is read by it, whether it knows it or not', () => {
+    expect(decodeLine(byNumber, '5')).toMatchObject({ reason: 'invalid' });
+  });
+
+  test('that is a header holds no record', () => {
+    const table = sourceOf(z.unknown(), () => 0, [csv({ columns: { ip: 'string', ts: 'number' } })]);
+    expect(decodeLine(table, 'ip,ts')).toBeUndefined();
+  });
+});
