@@ -72,7 +72,7 @@ export class DirectRun {
 
   /** The input is through: every window is final. */
   finish(): void {
-    for (const run of this.#sources.values()) this.#advance(run, Number.MAX_SAFE_INTEGER);
+    for (const run of this.#sources.values()) this.#advance(run, Number.POSITIVE_INFINITY);
   }
 
   /** The rows and totals of the windows that have closed since they were last cleared. */

@@ -306,7 +306,7 @@ function fold(
   return columns;
 }
 
-/** What nothing was counted of has no share, no ratio and no rate: 0. */
+/** Nothing out of nothing is 0; anything else divided by 0 has no value. */
 function derive(
   step: StepPlan,
   columns: Readonly<Record<string, unknown>>,
@@ -322,7 +322,7 @@ function derive(
         : kind === 'ratio'
           ? Number(columns[inputs[1] as string])
           : windowMs / 1_000;
-    derived[name] = divisor === 0 ? 0 : first / divisor;
+    derived[name] = divisor !== 0 ? first / divisor : first === 0 ? 0 : Number.NaN;
   }
   return derived;
 }

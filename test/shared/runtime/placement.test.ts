@@ -163,3 +163,20 @@ test('every row is final in the end', async () => {
   const world = await through(pipelineFor(ten, 'lambda'), given);
   expect((await world.lines('view')).map((row) => JSON.parse(row)['final'])).toEqual([true]);
 });
+
+// Known and not solved: rows are found by view, key and start of the window. Records that come ever older and each join an open session
+// can take its start back to that of a session that has closed; `run` shows both rows, and a table holds the later one alone.
+test.fails('a session that grows back to the start of a closed one leaves the row of that one', async () => {
+  const strict = pipelineOf([
+    readings()
+      .keyBy((reading) => ({ key: reading.key }))
+      .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
+      .aggregate('view', { n: count<Reading>() })
+      .to(sink),
+  ]);
+  const times = [0, 8, 29, 28, 20, 12, 4, 0];
+  const lines = times.map((at) => JSON.stringify({ at, key: 'k', amount: 1 }));
+  const given: Input = { records: lines.map((text) => ({ shard: 'a', lines: [text] })), splitAt: 99, batchMax: 1 };
+  const world = await through(strict, given);
+  expect(await world.lines('view')).toEqual(direct(strict, given).lines);
+});

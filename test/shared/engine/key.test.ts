@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { groupOf, KeyDictionary, slotHashKey, slotOf } from '#shared/engine/key.ts';
+import { hash128 } from '#shared/schemas/hash.ts';
+import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+import { fuzzTimeoutMs } from '../fuzz.ts';
+
+const powers = fc.integer({ min: 0, max: 10 }).map((power) => 2 ** power);
+
+/** The hash as one number of 128 bits. */
+function hashOf(key: string): bigint {
+  return hash128(key).reduce((whole, word) => (whole << 32n) | BigInt(word), 0n);
+}
+
+describe('the slot of a key', () => {
+  test('is floor(hash * S / 2^128)', { timeout: fuzzTimeoutMs }, () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), powers, (key, slots) => {
+        expect(BigInt(slotOf(key, slots))).toBe((hashOf(key) * BigInt(slots)) >> 128n);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test('halves when slots double, so that slots are ranges of the hash space', () => {
+    fc.assert(
+      fc.property(fc.string(), powers, (key, slots) => {
+        expect(Math.floor(slotOf(key, slots * 2) / 2)).toBe(slotOf(key, slots));
+      }),
+    );
+  });
+
+  test('is not told by its group: a slot has keys of all groups', () => {
+    const keys = Array.from({ length: 2_000 }, (_, index) => `key=${index}`).filter((key) => slotOf(key, 16) === 3);
+    expect(new Set(keys.map((key) => groupOf(key, 8))).size).toBe(8);
+  });
+});
+
+describe('the hash key of a slot', () => {
+  test.each([1, 2, 16, 1_024])('of %d slots lies in the middle of its range', (slots) => {
+    const range = 2n ** 128n / BigInt(slots);
+    for (let slot = 0; slot < slots; slot += 1)
+      expect(slotHashKey(slot, slots)).toBe(BigInt(slot) * range + range / 2n);
+  });
+});
+
+describe('the group of a key', () => {
+  test('is within the groups', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.integer({ min: 0, max: 23 }), (key, power) => {
+        const group = groupOf(key, 2 ** power);
+        expect(Number.isInteger(group) && group >= 0 && group < 2 ** power).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('a dictionary', () => {
+  const columns = fc.oneof(
+    fc.record({ a: fc.constantFrom<string | number | boolean>('1', 1, 'x', true, '') }),
+    fc.record({ b: fc.constantFrom('1', 'x') }),
+    fc.record({ a: fc.constantFrom('1', 'x'), b: fc.constantFrom<string | number>('1', 1) }),
+  );
+
+  test('gives the canonical text, in whatever order keys come', { timeout: fuzzTimeoutMs }, () => {
+    fc.assert(
+      fc.property(fc.array(columns, { maxLength: 20 }), (keys) => {
+        const dictionary = new KeyDictionary(8);
+        for (const key of keys as readonly KeyColumns[]) {
+          const text = encodeKey(key);
+          expect(dictionary.find(key)).toMatchObject({ text, slot: slotOf(text, 8) });
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('gives two keys two ids', () => {
+    const dictionary = new KeyDictionary(8);
+    const ids = ['a', 'b', 'a', 'c'].map((ip) => dictionary.find({ ip }).id);
+    expect(ids).toEqual([0, 1, 0, 2]);
+  });
+
+  test('refuses a bad key every time it comes', () => {
+    const dictionary = new KeyDictionary(8);
+    const find = (): unknown => dictionary.find({ a: 'x'.repeat(2_000) });
+    expect(find).toThrow(/characters/);
+    expect(find).toThrow(/characters/);
+  });
+});

@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest';
+import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
+import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
+import { type AnyOutput, milliseconds, ratio, session, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
+import type { Placement } from '#shared/pipeline/placement.ts';
+import { createReader, rowsMax } from '#shared/runtime/read.ts';
+import { logPosition, outputsPerRecordMax } from '#shared/schemas/position.ts';
+import type { Checkpoint, SlotCounts, Stage } from '#shared/schemas/state.ts';
+import { columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
+
+const keyed = readings().keyBy((reading) => ({ key: reading.key }));
+
+function shared(name: string, placement: Placement): AnyOutput {
+  return keyed
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(5), placement })
+    .aggregate(name, { ...columns, total: sum((reading: Reading) => reading.amount) })
+    .derive({ share: shareOfTotal('total'), each: ratio('total', 'requests') })
+    .to(sink);
+}
+
+const plain = keyed
+  .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
+  .aggregate('visits', columns)
+  .to(sink);
+const pipeline = pipelineOf([shared('lambda', 'lambda'), shared('fargate', 'fargate'), plain], { slots: 2 });
+
+function setUp() {
+  const state = createMemoryStateStore();
+  const results = createMemoryResultStore();
+  return { state, results, reader: createReader({ pipeline, state, results }) };
+}
+type World = ReturnType<typeof setUp>;
+
+/** A slot that has come to this watermark; null is minus infinity. */
+async function checkpoint(
+  { state }: World,
+  stage: Stage,
+  slot: number,
+  watermarkMs: number | null,
+  change: { readonly counts?: Partial<SlotCounts>; readonly steps?: Checkpoint['steps'] } = {},
+): Promise<void> {
+  await state.writeCheckpoint({
+    stage,
+    slot,
+    checkpoint: {
+      version: 1,
+      plan: pipeline.planHash,
+      slots: 2,
+      position: logPosition(1, '1'),
+      clockMs: 0,
+      sources: { readings: { watermarkMs, roster: {}, origins: {} } },
+      counts: { counted: 0, late: 0, shared: 0, duplicates: 0, ...change.counts },
+      steps: change.steps ?? {},
+    },
+    condition: { kind: 'lower' },
+  });
+}
+
+function row(view: string, key: string, windowStartMs: number, total: number, final = true) {
+  return {
+    view,
+    key: `key=${key}`,
+    windowStartMs,
+    windowEndMs: windowStartMs + 10,
+    final,
+    position: logPosition(1, '1'),
+    columns: { requests: 1, total },
+    expiresMs: 0,
+  };
+}
+
+function partial(view: string, slot: number, total: number) {
+  const { key: _, columns: __, ...bounds } = row(view, '', 0, 0);
+  return { ...bounds, slot, columns: { total } };
+}
+
+describe('a row with a share of the total', () => {
+  test.each(['lambda', 'fargate'] as const)(
+    'of a step on %s is final when its own slot and all others are',
+    async (view) => {
+      const world = setUp();
+      const stage = view === 'lambda' ? 'aggregate' : 'window';
+      await world.results.writeRows([row(view, 'a', 0, 1)]);
+      await world.results.writeTotals([partial(view, 0, 1), partial(view, 1, 3)]);
+      await checkpoint(world, stage, 0, 15);
+      await checkpoint(world, stage, 1, 15);
+      expect(await world.reader.rows({ view })).toMatchObject([{ final: true, share: 0.25 }]);
+    },
+  );
+
+  test('is not final while one slot is a millisecond behind end and lateness', async () => {
+    const world = setUp();
+    await world.results.writeRows([row('lambda', 'a', 0, 1)]);
+    await checkpoint(world, 'aggregate', 0, 15);
+    await checkpoint(world, 'aggregate', 1, 14);
+    expect(await world.reader.rows({ view: 'lambda' })).toMatchObject([{ final: false }]);
+  });
+
+  test('is not final while one slot has no checkpoint', async () => {
+    const world = setUp();
+    await world.results.writeRows([row('lambda', 'a', 0, 1)]);
+    await checkpoint(world, 'aggregate', 0, 1_000);
+    expect(await world.reader.rows({ view: 'lambda' })).toMatchObject([{ final: false }]);
+  });
+
+  test('is not final by the watermark of the other stage', async () => {
+    const world = setUp();
+    await world.results.writeRows([row('lambda', 'a', 0, 1)]);
+    for (const slot of [0, 1]) await checkpoint(world, 'window', slot, 1_000);
+    expect(await world.reader.rows({ view: 'lambda' })).toMatchObject([{ final: false }]);
+  });
+
+  test('is not final while the row itself is not, though all slots have passed', async () => {
+    const world = setUp();
+    await world.results.writeRows([row('lambda', 'a', 0, 1, false)]);
+    for (const slot of [0, 1]) await checkpoint(world, 'aggregate', slot, 1_000);
+    expect(await world.reader.rows({ view: 'lambda' })).toMatchObject([{ final: false }]);
+  });
+
+  test('takes the watermarks before the totals, which may grow in between', async () => {
+    const world = setUp();
+    await world.results.writeRows([row('lambda', 'a', 0, 1)]);
+    const read: string[] = [];
+    const noting = <R>(what: string, give: () => R): R => {
+      read.push(what);
+      return give();
+    };
+    const state = {
+      ...world.state,
+      readCheckpoint: (stage: Stage, slot: number) =>
+        noting('watermark', () => world.state.readCheckpoint(stage, slot)),
+    };
+    const results = {
+      ...world.results,
+      readTotals: (view: string, startMs: number) => noting('total', () => world.results.readTotals(view, startMs)),
+    };
+    await createReader({ pipeline, state, results }).rows({ view: 'lambda' });
+    expect(read).toEqual(['watermark', 'watermark', 'total']);
+  });
+});
+
+test('a row without a share is final as soon as its own slot says so', async () => {
+  const world = setUp();
+  await world.results.writeRows([row('visits', 'a', 0, 1)]);
+  expect(await world.reader.rows({ view: 'visits' })).toMatchObject([{ final: true }]);
+});
+
+describe('a query', () => {
+  test('for more rows than the limit is refused, not cut', async () => {
+    const world = setUp();
+    const results = {
+      ...world.results,
+      rowsOfView: async ({ rowsMax: asked }: { readonly rowsMax: number }) =>
+        Array.from({ length: asked }, (_, index) => row('visits', String(index), 0, 1)),
+    };
+    await expect(
+      createReader({ pipeline, state: world.state, results }).rows({ view: 'visits', fromMs: 0 }),
+    ).rejects.toThrow(
+      `QUERY_INVALID: the query gives more than ${rowsMax} rows; narrow it with a key or a time range.`,
+    );
+  });
+
+  test('of a view without rows gives none', async () => {
+    expect(await setUp().reader.rows({ view: 'visits' })).toEqual([]);
+  });
+
+  test('for the largest by a share sorts by the share', async () => {
+    const world = setUp();
+    await world.results.writeRows([row('lambda', 'a', 0, 1), row('lambda', 'b', 0, 3), row('lambda', 'c', 0, 2)]);
+    await world.results.writeTotals([partial('lambda', 0, 6)]);
+    const rows = await world.reader.rows({ view: 'lambda', top: 2, by: 'share' });
+    expect(rows.map(({ key, share }) => [key, share])).toEqual([
+      ['b', 0.5],
+      ['c', 1 / 3],
+    ]);
+  });
+});
+
+describe('progress', () => {
+  test('is the least watermark of all slots, by source and stage', async () => {
+    const world = setUp();
+    await checkpoint(world, 'aggregate', 0, 7);
+    await checkpoint(world, 'aggregate', 1, 5);
+    await checkpoint(world, 'window', 0, 9);
+    expect(await world.reader.progress()).toEqual([
+      { source: 'readings', stage: 'aggregate', watermarkMs: 5, slots: 2 },
+      { source: 'readings', stage: 'window', watermarkMs: null, slots: 1 },
+    ]);
+  });
+});
+
+describe('the counts', () => {
+  test('add up what origins and slots have counted', async () => {
+    const world = setUp();
+    for (const shard of ['a', 'b']) {
+      const counts = { sequence: '9', sent: 10, filtered: 2, rejected: 1 };
+      await world.state.writeOrigin({ source: 'readings', shard, counts, read: undefined });
+    }
+    const steps = { lambda: { counted: 6, late: 1, open: [], emittedMs: 0, pending: [] } };
+    for (const slot of [0, 1])
+      await checkpoint(world, 'aggregate', slot, 0, { counts: { counted: 6, late: 1, duplicates: 4 }, steps });
+    expect(await world.reader.counts()).toEqual({
+      sent: 20,
+      filtered: 4,
+      rejected: 2,
+      counted: 12,
+      late: 2,
+      duplicates: 8,
+      steps: { lambda: { counted: 12, late: 2 } },
+    });
+  });
+
+  test('call a shared record late when it has a mark for each share, and counted otherwise', async () => {
+    const world = setUp();
+    await checkpoint(world, 'aggregate', 0, 0, { counts: { shared: 2 } });
+    const mark = { source: 'readings', origin: 'a', stage: 'aggregate', shares: 2 } as const;
+    await world.state.addLateMarks([
+      { ...mark, position: ['1', 0] },
+      { ...mark, position: ['1', 1] },
+      { ...mark, position: ['2', 0] },
+    ]);
+    expect(await world.reader.counts()).toMatchObject({ counted: 1, late: 1 });
+  });
+
+  test('tell the lines of one raw record apart', async () => {
+    const world = setUp();
+    await checkpoint(world, 'aggregate', 0, 0, { counts: { shared: 2 } });
+    const mark = { source: 'readings', origin: 'a', stage: 'aggregate', shares: 2 } as const;
+    await world.state.addLateMarks([
+      { ...mark, position: ['1', 0] },
+      { ...mark, position: ['1', outputsPerRecordMax] },
+    ]);
+    expect(await world.reader.counts()).toMatchObject({ counted: 2, late: 0 });
+  });
+
+  test('count a mark once, however often it is made', async () => {
+    const world = setUp();
+    await checkpoint(world, 'aggregate', 0, 0, { counts: { shared: 1 } });
+    const mark = { source: 'readings', origin: 'a', position: ['1', 0], stage: 'aggregate', shares: 2 } as const;
+    await world.state.addLateMarks([mark]);
+    await world.state.addLateMarks([mark]);
+    expect(await world.reader.counts()).toMatchObject({ counted: 1, late: 0 });
+  });
+});
