@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { portsOf } from '#cli/ports.ts';
 import { createStackReader } from '#cli/stack-reader.ts';
@@ -12,6 +9,8 @@ import { type Push, type Pushed, probeIp } from './push.ts';
 
 /** One load on the embedded AWS. */
 export interface EndToEndLoad {
+  /** Where the stack keeps everything; still written to when the run is over, until the process ends. */
+  readonly folder: string;
   /** Pushed before anything is measured. */
   readonly warmupEventCount: number;
   readonly eventCount: number;
@@ -47,10 +46,9 @@ const stuckMs = 60_000;
 
 /** Runs the flow pipeline from its template on the embedded AWS, with Kinesis' limits, and pushes events from a process of its own. */
 export async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   const stack = await startStack({
     pipeline: flow,
-    folder,
+    folder: load.folder,
     ports: portsOf('0'),
     rawShards: load.rawShards,
     onLine: (source, line) => {
@@ -94,7 +92,6 @@ export async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
     };
   } finally {
     await stack.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

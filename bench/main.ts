@@ -1,11 +1,13 @@
-import { availableParallelism, cpus } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runChild } from './child.ts';
 import type { EndToEndLoad, EndToEndReport } from './end-to-end.ts';
 import { compareEngine, type EngineComparison } from './engine.ts';
 import { tableOf, whole } from './table.ts';
 
-// npm run bench                      everything, about six minutes
+// npm run bench                      everything, about ten minutes
 // npm run bench -- --only engine     the engine beside a loop by hand
 // npm run bench -- --only end-to-end the whole stack on the embedded AWS
 
@@ -52,14 +54,13 @@ function linesOf({ keyCount, rowCount, engine, hand, ratio, isSame }: EngineComp
 
 async function benchEndToEnd(): Promise<void> {
   const common = { warmupEventCount: 20_000, eventCount: Number(options.events), keyCount: 1_000, seed };
-  const loads: readonly EndToEndLoad[] = [
+  const loads: readonly Omit<EndToEndLoad, 'folder'>[] = [
     { ...common, rawShards: 2, linesPerRecord: 10, eventsPerSecond: 10_000 },
     { ...common, rawShards: 4, linesPerRecord: 10, eventsPerSecond: 20_000 },
     { ...common, rawShards: 12, linesPerRecord: 1, eventsPerSecond: 12_000 },
   ];
   const lines: string[][] = [];
-  for (const load of loads)
-    lines.push(cellsOf(load, (await runChild('end-to-end.ts', JSON.stringify(load))) as EndToEndReport));
+  for (const load of loads) lines.push(cellsOf(load, await runElsewhere(load)));
   print(
     `The flow pipeline on the embedded AWS, with Kinesis' limits: ${whole(common.eventCount)} events of ${whole(common.keyCount)} keys. events/s from the first put until all are counted; latency from handing an event to the producer until the write of the row that shows it is answered.\n`,
   );
@@ -81,7 +82,16 @@ async function benchEndToEnd(): Promise<void> {
   print(tableOf(head, lines));
 }
 
-function cellsOf(load: EndToEndLoad, report: EndToEndReport): string[] {
+async function runElsewhere(load: Omit<EndToEndLoad, 'folder'>): Promise<EndToEndReport> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  try {
+    return (await runChild('end-to-end.ts', JSON.stringify({ ...load, folder }))) as EndToEndReport;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function cellsOf(load: Omit<EndToEndLoad, 'folder'>, report: EndToEndReport): string[] {
   const { billed } = report;
   const perThousand = (count: number): string => ((count / load.eventCount) * 1_000).toFixed(1);
   const lost = load.eventCount + load.warmupEventCount - report.counted;
