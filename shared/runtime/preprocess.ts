@@ -82,7 +82,12 @@ function createRoster(directory: ShardDirectory): (shardId: string) => Promise<R
     if (roster[shardId] === undefined) {
       roster = Object.fromEntries((await directory.list()).map((shard) => [shard.shardId, shard.parents]));
     }
-    return roster[shardId] === undefined ? { ...roster, [shardId]: [] } : roster;
+    if (roster[shardId] !== undefined) return roster;
+    // A list may lag behind the stream. A slot keeps the parents that it hears of first: without them they would be waited for, for ever.
+    throw new MillraceError(
+      'SOURCE_UNAVAILABLE',
+      `shard ${shardId} of the raw stream is not listed yet, so its parents are not known; the batch will be sent again.`,
+    );
   };
 }
 

@@ -147,8 +147,9 @@ const cases: readonly Case[] = [
     [
       { at: 1, shard: 'a', roster: { a: [] }, watermark: 4 },
       { at: 2, shard: 'c', roster: { a: [], b: ['a'], c: ['b'], d: ['b'] }, watermark: 9 },
+      { at: 3, shard: 'a', roster: { a: [] }, watermark: 8 },
     ],
-    [4, 4],
+    [4, 4, 8],
   ],
   [
     'parents that have left the list are no reason to wait',
@@ -163,6 +164,15 @@ const cases: readonly Case[] = [
       { at: 3, shard: 'a', roster: split, watermark: 2 },
     ],
     [none, 8, 8],
+  ],
+  [
+    'the first block of an origin that was retired unseen retires what only now turns out to be its ancestor',
+    [
+      { at: 1, shard: 'c', roster: { c: ['b'] }, watermark: 9 },
+      { at: 2, shard: 'b', roster: { a: [], b: ['a'], c: ['b'] }, watermark: 5 },
+      { at: 3, shard: 'c', roster: { c: ['b'] }, watermark: 12 },
+    ],
+    [9, 9, 12],
   ],
   [
     'an idle origin leaves the minimum, one millisecond behind idleAfter',
