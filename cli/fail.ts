@@ -10,7 +10,9 @@ function describe(error: unknown): string {
   if (typeof error === 'string') return error;
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'MillraceError')
-    return error.cause === undefined ? error.message : `${error.message}\n  cause: ${describe(error.cause)}`;
+    return error.cause === undefined
+      ? error.message
+      : `${error.message}\n  cause: ${error.cause instanceof Error ? error.cause.message : String(error.cause)}`;
   if (error.name === 'CLIError') return error.message;
   if (isNodeError(error) && error.code === 'ENOSPC')
     return `the disk is full${error.path === undefined ? '' : ` (${error.path})`}. Make room and start again; what was accepted is kept.`;

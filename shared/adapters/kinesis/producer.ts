@@ -5,6 +5,7 @@ import {
   type PutRecordsRequestEntry,
 } from '@aws-sdk/client-kinesis';
 import type { Clock } from '#shared/ports/clock.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { listShards } from './list-shards.ts';
 import { isLasting, isThrottled, unavailable } from './request.ts';
@@ -28,6 +29,7 @@ export interface Producer {
 
 /** https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html */
 const entriesMax = 500;
+const recordBytesMax = 1024 * 1024;
 const callBytesMax = 5 * 1024 * 1024;
 /** A shard refills its budget every second. */
 const refusedSleepMs = 100;
@@ -58,6 +60,13 @@ export function createKinesisProducer(options: {
     flush,
     acceptedCount: () => accepted,
     put: async ({ data, partitionKey }) => {
+      const bytes = data.length + new TextEncoder().encode(partitionKey).length;
+      if (bytes > recordBytesMax) {
+        throw new MillraceError(
+          'INPUT_INVALID',
+          `record ${partitionKey} has ${bytes} bytes, and Kinesis takes ${recordBytesMax} with the partition key. Split or shorten it.`,
+        );
+      }
       if (waiting.length === entriesMax || waitingBytes + data.length > callBytesMax) await flush();
       waiting.push({ Data: data, PartitionKey: partitionKey });
       waitingBytes += data.length;
