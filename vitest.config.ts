@@ -27,6 +27,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     isolate: false,
+    setupFiles: ['./test/setup.ts'],
     reporters: ['default', './test/reporter.ts'],
   },
 });

@@ -44,5 +44,7 @@ export function mean<In>(of: (record: In) => number): Aggregator<In, number, Mea
 function decode(encoded: Json): Mean {
   const [sum, count, ...rest] = Array.isArray(encoded) ? (encoded as readonly Json[]) : [];
   if (sum === undefined || !isCount(count) || rest.length > 0) throw unreadable('mean', '[sum, count]', encoded);
-  return { sum: decodeExactSum(sum), count };
+  const decoded = decodeExactSum(sum);
+  if (count === 0 && decoded !== 0) throw unreadable('mean', 'of sum 0 when it counts nothing', encoded);
+  return { sum: decoded, count };
 }
