@@ -1,17 +1,18 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineCommand } from 'citty';
-import { dropState, startStack } from '#local/stack.ts';
+import { dropState, type LocalStack, startStack } from '#local/stack.ts';
 import { pipelines } from '#pipelines/index.ts';
+import type { Counts } from '#shared/runtime/read.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { listOf, wholeNumber } from './arguments.ts';
-import { createChaos } from './chaos.ts';
+import { type Chaos, createChaos } from './chaos.ts';
 import { countsLine, stepLines } from './counts.ts';
+import { fail } from './fail.ts';
 import { parseFaults } from './faults.ts';
 import { createFeed } from './feed.ts';
 import { createGenerator } from './generate.ts';
-import { parseInputs } from './input.ts';
+import { checkReadable, parseInputs, withFormat } from './input.ts';
 import { startLive } from './live.ts';
 import { createLogFile } from './log-file.ts';
 import { writeRows } from './output.ts';
@@ -76,69 +77,98 @@ export const devCommand = defineCommand({
       throw new MillraceError('INPUT_INVALID', '--once ends when the input is through, so it needs --input FILE.');
     if (args.output !== undefined && !once)
       throw new MillraceError('INPUT_INVALID', '--output writes the final rows of a bounded run, so it needs --once.');
-    for (const { path } of inputs)
-      if (path !== '-' && !existsSync(path))
-        throw new MillraceError('INPUT_UNREADABLE', `${path} cannot be read: there is no such file.`);
-    const rate =
-      args.rate === undefined
-        ? inputs.length === 0
-          ? generatedPerSecond
-          : undefined
-        : args.rate === 'max'
-          ? undefined
-          : wholeNumber('rate', args.rate, 1);
+    checkReadable(inputs);
+    withFormat(pipeline, args.format);
+    const rate = parseRate(args.rate, inputs.length === 0 ? generatedPerSecond : undefined);
     const seed = wholeNumber('seed', args.seed);
     const faults = args.faults === undefined ? [] : parseFaults(args.faults);
     const generator = inputs.length === 0 ? createGenerator(pipeline, seed) : undefined;
+    const stackOptions = {
+      ports: portsOf(args.port),
+      throttle: args['no-limits'] !== true,
+      ...shardsOf('rawShards', 'raw-shards', args['raw-shards']),
+      ...shardsOf('exchangeShards', 'exchange-shards', args['exchange-shards']),
+    };
 
     const folder = join('.millrace', once ? `${pipeline.id}-once` : pipeline.id);
     if (once || args.fresh === true) dropState(folder);
     const log = createLogFile(join(folder, 'log'));
     process.stderr.write(`millrace: starting ${pipeline.id} from its template …\n`);
-    const stack = await startStack({
-      pipeline,
-      folder,
-      ports: portsOf(args.port),
-      throttle: args['no-limits'] !== true,
-      ...(args['raw-shards'] === undefined ? {} : { rawShards: wholeNumber('raw-shards', args['raw-shards'], 1) }),
-      ...(args['exchange-shards'] === undefined
-        ? {}
-        : { exchangeShards: wholeNumber('exchange-shards', args['exchange-shards'], 1) }),
-      onLine: log.write,
-    });
+    const stack = await startStack({ pipeline, folder, ...stackOptions, onLine: log.write, onError: fail });
     writeStackFile(pipeline.id, stack);
     const reader = createStackReader(pipeline, stack);
     const chaos = createChaos(stack, seed);
     const feed = createFeed({ stack, format: args.format, rate });
-    let ending = false;
-    const live = startLive({ pipeline, stack, reader, feed, chaos, logPath: log.path, once, onQuit: () => end(0) });
-    const end = async (code: number): Promise<never> => {
-      if (ending) process.exit(130);
-      ending = true;
+    const quit = () => process.kill(process.pid, 'SIGINT');
+    const live = startLive({ pipeline, stack, reader, feed, chaos, logPath: log.path, once, onQuit: quit });
+    const stop = async (): Promise<void> => {
       live.stop();
       feed.stop();
-      process.stderr.write('millrace: stopping; the worker snapshots its state …\n');
       await stack.stop();
-      process.exit(code);
     };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+    const interruption = listenToSignals(once, stop);
 
-    if (generator !== undefined) await feed.generate(generator);
-    else await feed.pushInputs(pipeline, inputs, { isEnd: once, faults, perform: chaos.perform });
-    if (!once) return;
-    const counts = await waitUntilFinal({ pipeline, stack, reader, feed, folder: log.path });
-    if (args.output !== undefined) writeRows(args.output, await finalRows(pipeline, reader));
-    live.stop();
-    await stack.stop();
-    for (const letter of stack.deadLetters().slice(0, lettersShownMax))
-      process.stderr.write(`dead letter: ${describeLetter(letter)}\n`);
-    process.stderr.write(`faults: ${chaos.summary()}\nduplicates suppressed: ${counts.duplicates}\n`);
-    for (const line of [...stepLines(counts.steps), countsLine(counts)]) process.stderr.write(`${line}\n`);
-    process.exit(0);
+    const work = async (): Promise<void> => {
+      if (generator !== undefined) await feed.generate(generator);
+      else await feed.pushInputs(pipeline, inputs, { isEnd: once, faults, perform: chaos.perform });
+      if (!once || interruption.isStopping()) return;
+      const counts = await waitUntilFinal({ pipeline, stack, reader, feed, folder: log.path });
+      if (args.output !== undefined) writeRows(args.output, await finalRows(pipeline, reader));
+      await stop();
+      for (const line of summaryOf(stack, chaos, counts)) process.stderr.write(`${line}\n`);
+      process.exit(0);
+    };
+    await work().catch((error) => {
+      // What is under way while the stack stops finds it gone.
+      if (!interruption.isStopping()) throw error;
+    });
   },
 });
 
+function parseRate(text: string | undefined, rateDefault: number | undefined): number | undefined {
+  if (text === undefined) return rateDefault;
+  return text === 'max' ? undefined : wholeNumber('rate', text, 1);
+}
+
+function shardsOf(property: string, option: string, text: string | undefined): Readonly<Record<string, number>> {
+  return text === undefined ? {} : { [property]: wholeNumber(option, text, 1) };
+}
+
+/** Control-C in a terminal reaches us twice: once as one of its processes, once passed on by the command that started us. */
+const echoMs = 500;
+
+/** Stops at the first signal, which is an error only for a run that had an end to reach; at a second one it waits for nothing. */
+function listenToSignals(once: boolean, stop: () => Promise<void>): { readonly isStopping: () => boolean } {
+  let stoppingMs: number | undefined;
+  const onSignal = async (): Promise<void> => {
+    if (stoppingMs !== undefined) {
+      if (performance.now() - stoppingMs > echoMs) process.exit(interruptedCode);
+      return;
+    }
+    stoppingMs = performance.now();
+    process.stderr.write(once ? 'millrace: stopped before the end, without rows …\n' : 'millrace: stopping …\n');
+    await stop();
+    process.exit(once ? interruptedCode : 0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void onSignal());
+  return { isStopping: () => stoppingMs !== undefined };
+}
+
+const interruptedCode = 130;
 const lettersShownMax = 5;
+
+function summaryOf(stack: LocalStack, chaos: Chaos, counts: Counts): readonly string[] {
+  return [
+    ...stack
+      .deadLetters()
+      .slice(0, lettersShownMax)
+      .map((letter) => `dead letter: ${describeLetter(letter)}`),
+    `faults: ${chaos.summary()}`,
+    `duplicates suppressed: ${counts.duplicates}`,
+    ...stepLines(counts.steps),
+    countsLine(counts),
+  ];
+}
 
 function describeLetter(text: string): string {
   const { reason, message, origin, sequence, partitionKey } = JSON.parse(text) as Readonly<Record<string, string>>;

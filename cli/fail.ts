@@ -1,4 +1,4 @@
-import { isNodeError } from './node-error.ts';
+import { isDiskFull } from '#local/folder.ts';
 
 /** Ends the command with exit code 1 and a message that says what happened and what to do; a stack trace only for a bug. */
 export function fail(error: unknown): never {
@@ -14,7 +14,7 @@ function describe(error: unknown): string {
       ? error.message
       : `${error.message}\n  cause: ${error.cause instanceof Error ? error.cause.message : String(error.cause)}`;
   if (error.name === 'CLIError') return error.message;
-  if (isNodeError(error) && error.code === 'ENOSPC')
-    return `the disk is full${error.path === undefined ? '' : ` (${error.path})`}. Make room and start again; what was accepted is kept.`;
+  if (isDiskFull(error.message))
+    return `DISK_FULL: ${error.message}. Make room and start again; what was accepted is kept.`;
   return error.stack ?? error.message;
 }

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { accessSync, constants, createReadStream, statSync } from 'node:fs';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -55,6 +55,20 @@ export function withFormat(pipeline: Pipeline, format: string | undefined): Pipe
   return { ...pipeline, bindings };
 }
 
+/** Says at once what reading would say later, when a whole stack has been started for it. */
+export function checkReadable(inputs: readonly Input[]): void {
+  for (const { path } of inputs) {
+    if (path === '-') continue;
+    try {
+      accessSync(path, constants.R_OK);
+    } catch (cause) {
+      throw unreadable(path, cause);
+    }
+    if (statSync(path).isDirectory())
+      throw new MillraceError('INPUT_UNREADABLE', `${path} cannot be read: it is a folder.`);
+  }
+}
+
 /** Larger pieces are no faster, and what is made of them fills the memory before it is collected. */
 const chunkBytes = 1 << 16;
 
@@ -75,13 +89,14 @@ export async function* readLineChunks(path: string): AsyncGenerator<Buffer> {
       rest = end === bytes.length ? undefined : bytes.subarray(end);
     }
   } catch (cause) {
-    throw new MillraceError(
-      'INPUT_UNREADABLE',
-      `${path === '-' ? 'standard input' : path} cannot be read: ${describe(cause)}.`,
-      { cause },
-    );
+    throw unreadable(path, cause);
   }
   if (rest !== undefined && rest.length > 0) yield rest;
+}
+
+function unreadable(path: string, cause: unknown): MillraceError {
+  const name = path === '-' ? 'standard input' : path;
+  return new MillraceError('INPUT_UNREADABLE', `${name} cannot be read: ${describe(cause)}.`, { cause });
 }
 
 function describe(cause: unknown): string {

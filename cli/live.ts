@@ -7,6 +7,7 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { Chaos } from './chaos.ts';
 import type { Feed } from './feed.ts';
+import { createScreen } from './screen.ts';
 
 export interface Live {
   readonly stop: () => void;
@@ -31,35 +32,38 @@ export function startLive(it: {
   readonly once: boolean;
   readonly onQuit: () => void;
 }): Live {
-  const isTerminal = process.stdout.isTTY === true;
+  const screen = process.stdout.isTTY === true ? createScreen(process.stdout) : undefined;
+  let table: readonly string[] = [];
   let note = '';
+  let problem = '';
   let stopped = false;
   let pushedBefore = 0;
   let shownMs = performance.now();
   let hasRows = false;
   printAddresses(it);
 
+  const draw = (): void => screen?.draw([...table, ...[note, problem].filter((line) => line !== '')]);
   const show = async (): Promise<void> => {
     try {
       const { lines, hasRows: found } = await describe(it, { pushedBefore, elapsedMs: performance.now() - shownMs });
       hasRows = found;
       pushedBefore = it.feed.pushedCount();
       shownMs = performance.now();
-      if (stopped) return;
-      process.stdout.write(
-        isTerminal
-          ? `\u001b[H\u001b[J${[...addresses(it), '', ...lines, note].join('\n')}\n`
-          : `${lines.join('\n')}\n\n`,
-      );
+      table = lines;
+      problem = '';
     } catch (error) {
-      note = `the view cannot be read yet: ${error instanceof Error ? error.message : String(error)}`;
+      problem = `the view cannot be read yet: ${error instanceof Error ? error.message : String(error)}`;
     }
-    if (!stopped) timer = setTimeout(() => void show(), isTerminal || !hasRows ? refreshMs : refreshMsPlain);
+    if (stopped) return;
+    if (screen === undefined) process.stdout.write(`${problem === '' ? table.join('\n') : problem}\n\n`);
+    draw();
+    timer = setTimeout(() => void show(), screen !== undefined || !hasRows ? refreshMs : refreshMsPlain);
   };
   let timer = setTimeout(() => void show(), refreshMs);
   const keys = listenToKeys({
     k: () => {
-      note = it.chaos.killOne();
+      note = `${it.chaos.killOne()}   so far ${it.chaos.summary()}`;
+      draw();
     },
     q: it.onQuit,
   });
@@ -128,9 +132,12 @@ async function describeShares(readUrl: string, step: StepPlan): Promise<readonly
       !(name in step.derived),
   );
   const lines = rows.map((row) => {
-    const value = Number(row[share]);
+    // Null while the total has not come, and for a share of nothing.
+    const value = Number(row[share] ?? Number.NaN);
+    const percent = Number.isNaN(value) ? '–' : (100 * value).toFixed(1);
+    const bar = '█'.repeat(Math.round((value || 0) * barWidth));
     const key = keyColumns.map((name) => String(row[name])).join(' ');
-    return `  ${key.padEnd(18)} ${(100 * value).toFixed(1).padStart(5)} % ${'█'.repeat(Math.round(value * barWidth)).padEnd(barWidth)} ${String(row[by]).padStart(12)} ${by}`;
+    return `  ${key.padEnd(18)} ${percent.padStart(5)} % ${bar.padEnd(barWidth)} ${String(row[by]).padStart(12)} ${by}`;
   });
   return [
     `${step.id}, share of ${by} in ${first.windowStart} … ${first.windowEnd}${first.final ? ', final' : ''}`,

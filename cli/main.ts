@@ -39,4 +39,6 @@ async function start(args: readonly string[]): Promise<void> {
   await runCommand(command as unknown as CommandDef, { rawArgs: rest });
 }
 
+// Timers and the stores of the embedded AWS fail outside of any promise, such as on a full disk.
+process.on('uncaughtException', fail);
 start(process.argv.slice(2)).catch((error: unknown) => fail(error));

@@ -1,22 +1,45 @@
 import type { ArgsDef } from 'citty';
 import { MillraceError } from '#shared/schemas/error.ts';
 
-/** Refuses an option that the command does not have, which would otherwise be passed over in silence, and names the nearest one. */
+/** Refuses what the parser of arguments would pass over in silence: an unknown option, a value that is missing, one argument too many. */
 export function checkOptions(rawArgs: readonly string[], known: ArgsDef): void {
-  const names = Object.entries(known).flatMap(([name, { type }]) => (type === 'positional' ? [] : [name]));
-  for (const argument of rawArgs) {
-    if (!argument.startsWith('--') || argument === '--') continue;
-    const name = argument.slice(2).split('=')[0] as string;
-    if (names.includes(name)) continue;
-    const nearest = names
-      .map((candidate) => ({ candidate, far: distance(name, candidate) }))
-      .sort((a, b) => a.far - b.far)[0];
-    const advice = nearest !== undefined && nearest.far <= distanceMax ? ` Did you mean --${nearest.candidate}?` : '';
-    throw new MillraceError(
-      'INPUT_INVALID',
-      `there is no option --${name}.${advice} The options are ${names.map((other) => `--${other}`).join(', ')}.`,
-    );
+  const types = new Map(Object.entries(known).map(([name, { type }]) => [name, type ?? 'string']));
+  const names = [...types.keys()].filter((name) => types.get(name) !== 'positional');
+  const positionals = [...types.keys()].filter((name) => types.get(name) === 'positional');
+  let positionalCount = 0;
+  for (let index = 0; index < rawArgs.length; index += 1) {
+    const argument = rawArgs[index] as string;
+    if (!argument.startsWith('-') || argument === '-') {
+      positionalCount += 1;
+      if (positionalCount > positionals.length) throw tooMany(argument, positionals);
+      continue;
+    }
+    const [name = ''] = argument.replace(/^--?/, '').split('=');
+    if (!argument.startsWith('--') || !names.includes(name)) throw unknownOption(argument, name, names);
+    if (types.get(name) === 'boolean' || argument.includes('=')) continue;
+    index += 1;
+    const value = rawArgs[index];
+    if (value === undefined || value.startsWith('--'))
+      throw new MillraceError('INPUT_INVALID', `--${name} needs a value: --${name} VALUE.`);
   }
+}
+
+function tooMany(argument: string, positionals: readonly string[]): MillraceError {
+  return new MillraceError(
+    'INPUT_INVALID',
+    `there is one argument too many, ${JSON.stringify(argument)}; the command takes ${positionals.length === 0 ? 'options only' : positionals.join(' and ')}.`,
+  );
+}
+
+function unknownOption(argument: string, name: string, names: readonly string[]): MillraceError {
+  const [nearest] = names
+    .map((candidate) => ({ candidate, far: distance(name, candidate) }))
+    .sort((a, b) => a.far - b.far);
+  const advice = nearest !== undefined && nearest.far <= distanceMax ? ` Did you mean --${nearest.candidate}?` : '';
+  return new MillraceError(
+    'INPUT_INVALID',
+    `there is no option ${argument.split('=')[0]}.${advice} The options are ${names.map((other) => `--${other}`).join(', ')}.`,
+  );
 }
 
 const distanceMax = 3;

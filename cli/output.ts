@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { isDiskFull } from '#local/folder.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { isNodeError } from './node-error.ts';
@@ -26,7 +27,7 @@ export function writeLines(path: string, lines: readonly string[]): void {
   } catch (cause) {
     // Whoever reads our output, such as head, may have seen enough.
     if (isNodeError(cause) && cause.code === 'EPIPE') return;
-    if (isNodeError(cause) && cause.code === 'ENOSPC')
+    if (cause instanceof Error && isDiskFull(cause.message))
       throw new MillraceError('DISK_FULL', `the disk of ${path} is full. Make room, or name another --output.`, {
         cause,
       });

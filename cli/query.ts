@@ -1,9 +1,11 @@
 import { defineCommand } from 'citty';
+import { pipelines } from '#pipelines/index.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
+import { hasStackFile, readStackFile } from './stack-file.ts';
 
 export const queryCommand = defineCommand({
   meta: { name: 'query', description: 'Read rows of a view from a running "millrace dev", or from any read API.' },
@@ -29,8 +31,7 @@ export const queryCommand = defineCommand({
     },
   },
   run: async ({ args, rawArgs }) => {
-    const base = args.url ?? `http://127.0.0.1:${portsOf(undefined).read}`;
-    const url = new URL(`/views/${encodeURIComponent(args.view)}`, base);
+    const url = new URL(`/views/${encodeURIComponent(args.view)}`, args.url ?? localUrl(args.view));
     for (const name of ['from', 'to', 'top', 'by'] as const) {
       const value = args[name];
       if (value !== undefined) url.searchParams.set(name, value);
@@ -43,6 +44,12 @@ export const queryCommand = defineCommand({
     writeRows('-', (await fetchJson(url)) as readonly PrintedRow[]);
   },
 });
+
+/** The read API of the stack that was started in this folder for the view's pipeline, whatever its port; else of the default port. */
+function localUrl(view: string): string {
+  const started = pipelines.find((pipeline) => view in pipeline.outputs && hasStackFile(pipeline.id));
+  return started === undefined ? `http://127.0.0.1:${portsOf(undefined).read}` : readStackFile(started.id).readUrl;
+}
 
 /** Asks a read API. Its own errors are passed on; `SOURCE_UNAVAILABLE` when nobody answers. */
 export async function fetchJson(url: URL): Promise<unknown> {

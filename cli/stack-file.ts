@@ -21,13 +21,16 @@ export function writeStackFile(pipeline: string, { endpoints, readUrl, rawStream
   writeFileSync(path, `${JSON.stringify(file, null, 2)}\n`);
 }
 
+export function hasStackFile(pipeline: string): boolean {
+  return existsSync(pathOf(pipeline));
+}
+
 /** The stack that was started last for a pipeline in this folder. */
 export function readStackFile(pipeline: string): StackFile {
-  const path = pathOf(pipeline);
-  if (!existsSync(path))
+  if (!hasStackFile(pipeline))
     throw new MillraceError(
       'SOURCE_UNAVAILABLE',
       `no stack of pipeline ${pipeline} was started in this folder. Start one with "npm start ${pipeline}".`,
     );
-  return JSON.parse(readFileSync(path, 'utf8')) as StackFile;
+  return JSON.parse(readFileSync(pathOf(pipeline), 'utf8')) as StackFile;
 }

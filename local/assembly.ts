@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { isDiskFull } from './folder.ts';
 import type { TemplateResource } from './template.ts';
 
 /** A synthesized stack: what `cdk deploy` would deploy. */
@@ -30,10 +31,21 @@ export async function assemble(
     text(child.stderr),
     new Promise<number | null>((resolve) => child.on('close', resolve)),
   ]);
+  if (isDiskFull(errors))
+    throw new MillraceError(
+      'DISK_FULL',
+      `No space is left to write the stack of pipeline ${pipeline} to ${outdir}. Free some, or start in a folder on another disk.`,
+    );
   if (code !== 0)
     throw new MillraceError(
       'TEMPLATE_UNSUPPORTED',
-      `the stack of pipeline ${pipeline} could not be synthesized. The CDK said:\n${errors.trim()}`,
+      `the stack of pipeline ${pipeline} could not be synthesized. The CDK said:\n${withoutStack(errors)}`,
     );
   return JSON.parse(readFileSync(join(outdir, 'stack.json'), 'utf8')) as Assembly;
+}
+
+/** What an uncaught error printed, from its message on and without its frames. */
+function withoutStack(errors: string): string {
+  const text = errors.slice(Math.max(0, errors.search(/^\w*Error: /m)));
+  return text.slice(0, /\n\s+at /.exec(text)?.index).trim();
 }

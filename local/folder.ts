@@ -65,10 +65,10 @@ export function explainDisk<T>(path: string, work: () => T): T {
 /** The error to show for one that came from writing to `path`. */
 export function diskError(path: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (error instanceof Error && isDiskFull(`${code} ${error.message}`)) {
     return new MillraceError(
       'DISK_FULL',
-      `No space is left to write to ${path}. Free some, or choose a folder on another disk.`,
+      `No space is left to write to ${path}, or a limit of size was reached. Free some, or choose a folder on another disk.`,
       { cause: error },
     );
   }
@@ -78,6 +78,11 @@ export function diskError(path: string, error: unknown): unknown {
     });
   }
   return error;
+}
+
+/** Whether a text tells of a full disk, a used up quota or a limit of the file size; dynalite's store and the CDK tell it in words only. */
+export function isDiskFull(text: string): boolean {
+  return /\b(ENOSPC|EDQUOT|EFBIG)\b|No space left on device|Disk quota exceeded|File too large/.test(text);
 }
 
 const lockName = 'owner.pid';

@@ -46,6 +46,8 @@ export interface StackOptions {
   readonly exchangeShards?: number;
   /** Each line that a function or the worker prints. */
   readonly onLine: (source: string, line: string) => void;
+  /** A service failed by no caller's fault, such as on a full disk: callers would try again for ever. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /** A pipeline's stack, running on this machine. */
@@ -80,6 +82,9 @@ export interface LocalStack {
 /** How many environments of one function there may be: one batch of a shard is in flight at a time, so this bounds the shards served at once. */
 const concurrencyMax = 64;
 
+/** Whoever presses Control-C is not kept waiting for a snapshot: without it the next worker does some of the work again. */
+const workerStopMsMax = 5_000;
+
 /** Starts what the synthesized template holds, from the very bundles that would be deployed. */
 export async function startStack(options: StackOptions): Promise<LocalStack> {
   const folder = resolve(options.folder);
@@ -95,8 +100,9 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   }
 }
 
-/** Forgets everything that a stack has kept. */
+/** Forgets everything that a stack has kept; refused while one is running on it. */
 export function dropState(folder: string): void {
+  ownFolder(folder);
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -114,21 +120,21 @@ class StackBuilder {
   }
 
   async start(): Promise<LocalStack> {
-    const { pipeline, ports } = this.#options;
+    const { pipeline, ports, rawShards, exchangeShards, throttle = true } = this.#options;
     const folder = this.#owned.path;
-    const { rawShards, exchangeShards } = this.#options;
+    const onError = this.#options.onError ?? ((error: unknown) => console.error(error));
     const assembly = await assemble(pipeline.id, join(folder, 'cdk.out'), {
       ...(rawShards === undefined ? {} : { rawShards }),
       ...(exchangeShards === undefined ? {} : { exchangeShards }),
     });
     const kinesis = await this.#serve(
-      startKinesis({ folder: join(folder, 'kinesis'), port: ports.kinesis, throttle: this.#options.throttle ?? true }),
+      startKinesis({ folder: join(folder, 'kinesis'), port: ports.kinesis, throttle, onError }),
     );
     const dynamodb = await this.#serve(startDynamodb({ folder: join(folder, 'dynamodb'), port: ports.dynamodb }));
     const queues = new Queues({ folder: join(folder, 'sqs'), now: () => Date.now() });
-    const sqs = await this.#serve(startSqs({ queues, port: ports.sqs }));
+    const sqs = await this.#serve(startSqs({ queues, port: ports.sqs, onError }));
     const objects = new Objects(join(folder, 's3'));
-    const s3 = await this.#serve(startS3({ objects, port: ports.s3 }));
+    const s3 = await this.#serve(startS3({ objects, port: ports.s3, onError }));
     const resources = resolveTemplate(assembly.stackName, assembly.template.Resources, { sqs: sqs.endpoint });
     const endpoints = { kinesis: kinesis.endpoint, dynamodb: dynamodb.endpoint, sqs: sqs.endpoint, s3: s3.endpoint };
 
@@ -169,9 +175,10 @@ class StackBuilder {
       mappingResults: () => this.#mappings.map((mapping) => mapping.lastProcessingResult()),
       stop: async () => {
         for (const schedule of schedules) schedule.stop();
-        // First what works, then what it works on.
-        await Promise.all([worker?.stop(), ...this.#mappings.map((mapping) => mapping.stop())]);
+        // First what works, then what it works on. A batch in flight is not waited for: it is tried again at the next start.
+        const mappings = this.#mappings.map((mapping) => mapping.stop());
         await Promise.all([...this.#functions.values()].map((lambda) => lambda.stop()));
+        await Promise.all([worker?.stop(), ...mappings]);
         await Promise.all(this.#servers.map((server) => server.close()));
         this.#owned.release();
       },
@@ -264,7 +271,7 @@ class StackBuilder {
         AWS_REGION: region,
       },
       scratchFolder: join(folder, 'worker'),
-      stopTimeoutMs: container.StopTimeout * 1_000,
+      stopTimeoutMs: Math.min(container.StopTimeout * 1_000, workerStopMsMax),
       onLine: (line) => this.#options.onLine('worker', line),
     });
   }

@@ -29,6 +29,7 @@ const restartMsMin = 200;
 const restartMsMax = 10_000;
 /** A worker that lived so long was not failing at its start. */
 const steadyMs = 10_000;
+const flags = ['--enable-source-maps', `--import=${new URL('./worker-leash.ts', import.meta.url).href}`];
 
 export function startWorkerService(options: TaskOptions): WorkerService {
   mkdirSync(options.scratchFolder, { recursive: true });
@@ -41,7 +42,7 @@ export function startWorkerService(options: TaskOptions): WorkerService {
   const start = (): void => {
     const startedMs = performance.now();
     starts += 1;
-    const started = spawn(process.execPath, ['--enable-source-maps', join(options.codePath, 'main.mjs')], {
+    const started = spawn(process.execPath, [...flags, join(options.codePath, 'main.mjs')], {
       // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
       env: Object.fromEntries(
         Object.entries(options.environment).map(([name, value]) => [
@@ -50,13 +51,13 @@ export function startWorkerService(options: TaskOptions): WorkerService {
         ]),
       ),
       cwd: options.scratchFolder,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Control-C in the terminal is for the command line, which then stops the worker in its turn.
       detached: true,
     });
     child = started;
     for (const stream of [started.stdout, started.stderr])
-      createInterface({ input: stream }).on('line', options.onLine);
+      if (stream !== null) createInterface({ input: stream }).on('line', options.onLine);
     started.on('exit', () => {
       child = undefined;
       if (stopping) return;

@@ -15,6 +15,8 @@ export async function startKinesis(options: {
   readonly port?: number | undefined;
   readonly portOption?: string | undefined;
   readonly throttle: boolean;
+  /** Told of what was no caller's fault, such as a full disk. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }): Promise<LocalKinesis> {
   const owned = ownFolder(options.folder);
   try {
@@ -23,8 +25,9 @@ export async function startKinesis(options: {
       stored.close();
       owned.release();
     };
-    const { port, portOption } = options;
-    const server = await startKinesisServer({ kinesis: stored.kinesis, port, portOption, onClose }).catch((error) => {
+    const { port, portOption, onError } = options;
+    const serving = startKinesisServer({ kinesis: stored.kinesis, port, portOption, onError, onClose });
+    const server = await serving.catch((error) => {
       stored.close();
       throw error;
     });

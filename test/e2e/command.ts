@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+export const millraceFile = join(root, 'cli', 'millrace.mjs');
 /** Real input that lies beside the project where it is worked on, and is not part of it. */
 export const accessLog = join(root, '..', 'shared', 'data', 'access.log');
 
@@ -23,7 +24,7 @@ export function emptyFolder(): string {
 
 /** Runs the command as a user does, and waits for its end. */
 export async function millrace(cwd: string, args: readonly string[], input = ''): Promise<Ended> {
-  const child = spawn(process.execPath, [join(root, 'cli', 'millrace.mjs'), ...args], { cwd, stdio: 'pipe' });
+  const child = spawn(process.execPath, [millraceFile, ...args], { cwd, stdio: 'pipe' });
   child.stdin.end(input);
   const [stdout, stderr, code] = await Promise.all([
     text(child.stdout),
@@ -53,7 +54,7 @@ export interface Dev {
 
 /** Starts `millrace dev` and waits until it has printed its addresses. */
 export async function startDev(cwd: string, args: readonly string[]): Promise<Dev> {
-  const child = spawn(process.execPath, [join(root, 'cli', 'millrace.mjs'), 'dev', ...args], {
+  const child = spawn(process.execPath, [millraceFile, 'dev', ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -1,9 +1,12 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { type Dev, emptyFolder, lastLine, millrace, root, startDev, until } from './command.ts';
+import { type Dev, emptyFolder, lastLine, millrace, millraceFile, root, startDev, until } from './command.ts';
+
+/** In blocks of 512 bytes, as POSIX has it. */
+const fileBlocksMax = 5_200;
 
 interface Counts {
   readonly sent: number;
@@ -59,6 +62,11 @@ describe('millrace dev', () => {
       ({ sent }) => sent > 500,
     );
     await second.killAll();
+    await until(
+      async () => execFileSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }).includes(folder),
+      (isLeft) => !isLeft,
+    );
+    expect(execFileSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' })).not.toContain(folder);
 
     const third = await startDev(folder, ['flow', '--port', '0', '--input', flows]);
     const inStream = await until(
@@ -120,5 +128,22 @@ describe('millrace dev', () => {
     );
     await dev.stop();
     expect(readFileSync(join(folder, '.millrace', 'flow', 'log'), 'utf8')).toContain('records_in_total');
+  });
+
+  it('ends on a full disk with what to do, and has kept what it had accepted', async () => {
+    const folder = emptyFolder();
+    // No file may grow beyond 2.6 MB: more than any bundle has, less than the streams' log will need.
+    const limited = ['-c', `ulimit -f ${fileBlocksMax}; exec "$0" "$@"`, process.execPath, millraceFile];
+    const args = ['dev', 'flow', '--port', '0', '--rate', '8000', '--no-limits'];
+    const full = spawnSync('/bin/sh', [...limited, ...args], { cwd: folder, encoding: 'utf8' });
+    expect(full.stderr).toMatch(/DISK_FULL: No space is left to write to \S+kinesis.log/);
+    expect(full.status).toBe(1);
+    const dev = await startDev(folder, ['flow', '--port', '0', '--rate', '1']);
+    const counts = await until(
+      () => countsOf(dev),
+      ({ sent, counted }) => sent > 5_000 && sent === counted,
+    );
+    expect(counts.counted).toBeGreaterThan(5_000);
+    await dev.stop();
   });
 });
