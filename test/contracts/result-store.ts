@@ -10,20 +10,20 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
   describe(`${name} keeps rows`, () => {
     test('a row that was never written is undefined', async () => {
       const store = await open();
-      expect(await store.readRow('by-ip', 'ip=1', 0)).toBeUndefined();
+      expect(await readRow(store, 'ip=1')).toBeUndefined();
     });
 
     test('a row is read as it was written', async () => {
       const store = await open();
       const written = row({ final: true });
       expect(await store.writeRows([written])).toEqual({ fenced: 0 });
-      expect(await store.readRow('by-ip', written.key, written.windowStartMs)).toEqual(written);
+      expect(await readRow(store, written.key)).toEqual(written);
     });
 
     test('the time of expiry is kept to the second, rounded up', async () => {
       const store = await open();
       await store.writeRows([row({ expiresMs: 1_500_000_000_001 })]);
-      expect((await store.readRow('by-ip', 'ip=1', 0))?.expiresMs).toBe(1_500_000_001_000);
+      expect((await readRow(store, 'ip=1'))?.expiresMs).toBe(1_500_000_001_000);
     });
 
     const columns = [
@@ -56,13 +56,13 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
     test.each(columns)('a row of $claim is read as it was written', async ({ columns: written }) => {
       const store = await open();
       await store.writeRows([row({ columns: written })]);
-      expect((await store.readRow('by-ip', 'ip=1', 0))?.columns).toEqual(written);
+      expect((await readRow(store, 'ip=1'))?.columns).toEqual(written);
     });
 
     test('a column without a value is left out', async () => {
       const store = await open();
       await store.writeRows([row({ columns: { a: 1, b: undefined } })]);
-      expect(Object.keys((await store.readRow('by-ip', 'ip=1', 0))?.columns ?? {})).toEqual(['a']);
+      expect(Object.keys((await readRow(store, 'ip=1'))?.columns ?? {})).toEqual(['a']);
     });
 
     const keys = [
@@ -86,7 +86,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       const store = await open();
       const written = row({ key });
       await store.writeRows([written]);
-      expect(await store.readRow('by-ip', key, 0)).toEqual(written);
+      expect(await readRow(store, key)).toEqual(written);
       expect(await store.rowsOfKey({ view: 'by-ip', key, ...always })).toEqual([written]);
       expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([written]);
     });
@@ -96,7 +96,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       const rows = ['a', 'b'].map((end) => row({ key: encodeKey({ ip: '語'.repeat(1_020) + end }), columns: { end } }));
       await store.writeRows(rows);
       expect(await store.rowsOfView({ view: 'by-ip', ...always })).toHaveLength(2);
-      for (const written of rows) expect(await store.readRow('by-ip', written.key, 0)).toEqual(written);
+      for (const written of rows) expect(await readRow(store, written.key)).toEqual(written);
     });
 
     test('what a caller changes after a write is not stored', async () => {
@@ -104,7 +104,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       const top = [{ key: 'a', count: 1 }];
       await store.writeRows([row({ columns: { top } })]);
       top.push({ key: 'b', count: 2 });
-      expect((await store.readRow('by-ip', 'ip=1', 0))?.columns).toEqual({ top: [{ key: 'a', count: 1 }] });
+      expect((await readRow(store, 'ip=1'))?.columns).toEqual({ top: [{ key: 'a', count: 1 }] });
     });
   });
 
@@ -150,7 +150,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
         row({ final, position: logPosition(1, String(p)), columns: { value } });
       await store.writeRows([rowAt(before, 'before')]);
       expect(await store.writeRows([rowAt(after, 'after')])).toEqual({ fenced: wins ? 0 : 1 });
-      expect((await store.readRow('by-ip', 'ip=1', 0))?.columns).toEqual({ value: wins ? 'after' : 'before' });
+      expect((await readRow(store, 'ip=1'))?.columns).toEqual({ value: wins ? 'after' : 'before' });
       expect((await store.rowsOfView({ view: 'by-ip', ...always }))[0]?.columns).toEqual({
         value: wins ? 'after' : 'before',
       });
@@ -174,7 +174,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
             const seen: Row[] = [];
             const watch = async () => {
               for (let count = 0; count < calls.length; count += 1) {
-                const read = await store.readRow('by-ip', 'ip=0', 0);
+                const read = await readRow(store, 'ip=0');
                 if (read !== undefined) seen.push(read);
               }
             };
@@ -196,7 +196,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
             await Promise.all([watch(), ...writing]);
             const orders = seen.map(rowOrder);
             expect(orders).toEqual([...orders].sort());
-            for (const [key, expected] of newest) expect(await store.readRow('by-ip', key, 0)).toEqual(expected);
+            for (const [key, expected] of newest) expect(await readRow(store, key)).toEqual(expected);
           },
         ),
         { numRuns: 25 },
@@ -307,6 +307,18 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       expect(await store.rowsOfView({ view: 'visits', fromMs: day - 6, toMs: day + day, rowsMax: 9 })).toEqual([]);
     });
 
+    test('sessions of one key that start together, or end together, are rows of their own', async () => {
+      const store = await open();
+      const session = (windowStartMs: number, windowEndMs: number, key = 'ip=1') =>
+        row({ windowStartMs, windowEndMs, key, final: true, columns: { windowEndMs } });
+      const rows = [session(day, day + 1_000), session(day, day + 20_000), session(day + 1, day + 20_000)];
+      expect(await store.writeRows([...rows].reverse())).toEqual({ fenced: 0 });
+      expect(await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always })).toEqual(rows);
+      const other = session(day, day + 5, 'ip=2');
+      await store.writeRows([other]);
+      expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([rows[0], rows[1], other, rows[2]]);
+    });
+
     test('the newest window of a view is the highest start of any key', async () => {
       const store = await open();
       await store.writeRows(
@@ -395,6 +407,13 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([]);
     });
   });
+}
+
+/** The row of a key that has but one. */
+async function readRow(store: ResultStore, key: string): Promise<Row | undefined> {
+  const [found, ...others] = await store.rowsOfKey({ view: 'by-ip', key, ...always });
+  expect(others).toEqual([]);
+  return found;
 }
 
 const day = 86_400_000;

@@ -16,7 +16,10 @@ await new KinesisClient().send(
   }),
 );
 const dynamodb = new DynamoDBClient();
-const Key = { pk: { S: 'by-ip#ip=192.0.2.7' }, sk: { S: new Date(minute).toISOString() } };
+const Key = {
+  pk: { S: 'by-ip#ip=192.0.2.7' },
+  sk: { S: `${new Date(minute).toISOString()}/${new Date(minute + 60_000).toISOString()}` },
+};
 for (let tries = 0; tries < 400; tries += 1) {
   const { Item } = await dynamodb.send(new GetItemCommand({ TableName: table, Key }));
   if (Item?.bytes?.N === '42') {

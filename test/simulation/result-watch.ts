@@ -8,6 +8,9 @@ interface Seen {
   readonly ids: readonly string[];
 }
 
+/** More sessions of one key with the same start than ever are. */
+const rowsOfStartMax = 100;
+
 /** Looks at every stored row after every write: none goes backwards, none changes once it is final. */
 export class ResultWatch {
   readonly #store: ResultStore;
@@ -26,8 +29,9 @@ export class ResultWatch {
       writeRows: async (rows) => {
         const outcome = await given.writeRows(rows);
         for (const { view, key, windowStartMs } of rows) {
-          const row = await this.#store.readRow(view, key, windowStartMs);
-          if (row !== undefined) this.#look(`row ${view} ${key} ${windowStartMs} to ${row.windowEndMs}`, row);
+          const window = { fromMs: windowStartMs, toMs: windowStartMs + 1, rowsMax: rowsOfStartMax };
+          for (const row of await this.#store.rowsOfKey({ view, key, ...window }))
+            this.#look(`row ${view} ${key} ${windowStartMs} to ${row.windowEndMs}`, row);
         }
         return outcome;
       },

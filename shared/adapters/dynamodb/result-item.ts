@@ -11,11 +11,12 @@ import { sortableDay, sortableTime } from './sortable-time.ts';
 // index `by-window` with partition key `window` and sort key `windowKey`, both text, that projects everything.
 //
 //   what   pk                  sk                         attributes
-//   row    by-ip#ip=1.2.3.4    2015-05-17T10:00:00.000Z   view, ip, windowStart, windowEnd, final, requests, bytes, ...,
+//   row    by-ip#ip=1.2.3.4    <start>/<end>              view, ip, windowStart, windowEnd, final, requests, bytes, ...,
 //                                                         position, ttl, window, windowKey
 //   total  by-ip#total#<ISO>   00007 (the slot)           view, slot, windowStart, windowEnd, final, columns, position, ttl
 //   day    by-ip#days          2015-05-17                 ttl
 //
+//   <start>     2015-05-17T10:00:00.000Z                  ISO 8601 in UTC; with `/` and the end its interval
 //   window      by-ip#2015-05-17#3                        view, UTC day of the window's start, part of the index (0 to 7)
 //   windowKey   2015-05-17T10:00:00.000Z#ip=1.2.3.4
 //
@@ -92,11 +93,9 @@ export function rowOf(item: Item): Row {
   return { view, key, ...boundsOf(item), ...orderOf(item), columns, expiresMs: numberOf(item, 'ttl') * 1_000 };
 }
 
-export function keyOfRow(row: { readonly view: string; readonly key: string; readonly windowStartMs: number }): {
-  readonly pk: string;
-  readonly sk: string;
-} {
-  return { pk: partitionOfKey(row.view, row.key), sk: sortableTime(row.windowStartMs) };
+function keyOfRow(row: Row): { readonly pk: string; readonly sk: string } {
+  const { view, key, windowStartMs, windowEndMs } = row;
+  return { pk: partitionOfKey(view, key), sk: `${sortableTime(windowStartMs)}/${sortableTime(windowEndMs)}` };
 }
 
 export function partitionOfKey(view: string, key: string): string {

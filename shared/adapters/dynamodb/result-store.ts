@@ -1,14 +1,13 @@
-import { type DynamoDBClient, GetItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBClient, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { expirySeconds, type Item, nameOfItem, textOf } from './item.ts';
-import { inParallel, queryItems, queryPages, request, requestOnCondition } from './request.ts';
+import { inParallel, queryItems, queryPages, requestOnCondition } from './request.ts';
 import {
   indexName,
   indexPartition,
   itemOfRow,
   itemOfTotal,
-  keyOfRow,
   partitionOfDays,
   partitionOfKey,
   partitionOfTotals,
@@ -135,16 +134,6 @@ export function createDynamoDbResultStore(options: {
     },
     writeTotals: (totals) => putNewer(totals.map(itemOfTotal)),
 
-    readRow: async (view, key, windowStartMs) => {
-      const { pk, sk } = keyOfRow({ view, key, windowStartMs });
-      const command = new GetItemCommand({
-        TableName: table,
-        Key: { pk: { S: pk }, sk: { S: sk } },
-        ConsistentRead: true,
-      });
-      const { Item } = await request(`GetItem of ${pk} in ${table}`, () => client.send(command));
-      return Item && rowOf(Item);
-    },
     rowsOfKey: async ({ view, key, fromMs, toMs, rowsMax }) => {
       const range = rangeOf(fromMs, toMs);
       if (range === undefined) return [];
@@ -155,7 +144,8 @@ export function createDynamoDbResultStore(options: {
         ExpressionAttributeValues: {
           ':pk': { S: partitionOfKey(view, key) },
           ':from': { S: sortableTime(range.firstMs) },
-          ':to': { S: sortableTime(range.lastMs) },
+          // Behind every end of the last start: `/` begins the end, and `0` follows it.
+          ':to': { S: `${sortableTime(range.lastMs)}0` },
         },
         itemsMax: rowsMax,
       });
@@ -172,7 +162,7 @@ export function createDynamoDbResultStore(options: {
         const itemsMax = rowsMax - found.length;
         if (itemsMax <= 0) break;
         const ofDay = await inParallel(parts, (part) => queryIndex({ view, day, part, from, to, itemsMax }));
-        found.push(...ofDay.flat().sort(byWindowKey).slice(0, itemsMax));
+        found.push(...ofDay.flat().sort(byWindow).slice(0, itemsMax));
       }
       return found.map(rowOf);
     },
@@ -183,7 +173,7 @@ export function createDynamoDbResultStore(options: {
         const newest = await inParallel(parts, (part) =>
           queryIndex({ view, day, part, from: day, to: `${day}U`, newestFirst: true, itemsMax: 1 }),
         );
-        const last = newest.flat().sort(byWindowKey).at(-1);
+        const last = newest.flat().sort(byWindow).at(-1);
         if (last !== undefined) return rowOf(last).windowStartMs;
       }
       return undefined;
@@ -213,7 +203,11 @@ function rangeOf(fromMs: number, toMs: number): { readonly firstMs: number; read
   return firstMs <= lastMs ? { firstMs, lastMs } : undefined;
 }
 
-/** In the order of the index, which is that of UTF-8. */
-function byWindowKey(a: Item, b: Item): number {
-  return Buffer.compare(Buffer.from(textOf(a, 'windowKey')), Buffer.from(textOf(b, 'windowKey')));
+/** In the order of the index, which is that of UTF-8; what it does not order, sessions of one key and start, by the end. */
+function byWindow(a: Item, b: Item): number {
+  return compareTexts(a, b, 'windowKey') || compareTexts(a, b, 'sk');
+}
+
+function compareTexts(a: Item, b: Item, name: string): number {
+  return Buffer.compare(Buffer.from(textOf(a, name)), Buffer.from(textOf(b, name)));
 }

@@ -3,7 +3,7 @@ import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
 
 /** All that a memory result store holds, as plain values: for a test to look at, and to start another store from. */
 export interface ResultDump {
-  /** By view, then window start, then key. */
+  /** By view, then window start, then key, then window end. */
   readonly rows: readonly Row[];
   /** By view, then window start, then slot. */
   readonly totals: readonly TotalPartial[];
@@ -15,29 +15,26 @@ export type MemoryResultStore = ResultStore & { readonly dump: () => ResultDump 
 export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
   const rows: Views<string, Row> = new Map();
   const totals: Views<number, TotalPartial> = new Map();
-  for (const row of from?.rows ?? []) writeNewer(rows, row.key, row);
+  for (const row of from?.rows ?? []) writeNewer(rows, idOf(row), row);
   for (const total of from?.totals ?? []) writeNewer(totals, total.slot, total);
 
   const rowsOfView: ResultStore['rowsOfView'] = async ({ view, fromMs, toMs, rowsMax }) => {
     const found: Row[] = [];
-    for (const [, byKey] of windowsOf(rows, view, fromMs, toMs)) {
+    for (const [, ofWindow] of windowsOf(rows, view, fromMs, toMs)) {
       if (found.length >= rowsMax) break;
-      found.push(...[...byKey.values()].sort((a, b) => compareKeys(a.key, b.key)));
+      found.push(...[...ofWindow.values()].sort(byKeyAndEnd));
     }
     return found.slice(0, rowsMax);
   };
 
   return {
-    writeRows: async (written) => ({ fenced: countOf(written, (row) => !writeNewer(rows, row.key, row)) }),
+    writeRows: async (written) => ({ fenced: countOf(written, (row) => !writeNewer(rows, idOf(row), row)) }),
     writeTotals: async (written) => ({ fenced: countOf(written, (total) => !writeNewer(totals, total.slot, total)) }),
 
-    readRow: async (view, key, windowStartMs) => rows.get(view)?.get(windowStartMs)?.get(key),
     rowsOfKey: async ({ view, key, fromMs, toMs, rowsMax }) => {
-      const found: Row[] = [];
-      for (const [, byKey] of windowsOf(rows, view, fromMs, toMs)) {
-        const row = byKey.get(key);
-        if (row !== undefined) found.push(row);
-      }
+      const found = windowsOf(rows, view, fromMs, toMs).flatMap(([, ofWindow]) =>
+        [...ofWindow.values()].filter((row) => row.key === key).sort(byKeyAndEnd),
+      );
       return found.slice(0, rowsMax);
     },
     rowsOfView,
@@ -53,7 +50,7 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
 
     dump: () => ({
       rows: all(rows).sort(
-        (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || compareKeys(a.key, b.key),
+        (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || byKeyAndEnd(a, b),
       ),
       totals: all(totals).sort(
         (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || a.slot - b.slot,
@@ -62,7 +59,16 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
   };
 }
 
-/** By view, window start, and key or slot. */
+/** What tells the rows of a view that start at the same time apart. */
+function idOf(row: Row): string {
+  return `${row.windowEndMs} ${row.key}`;
+}
+
+function byKeyAndEnd(a: Row, b: Row): number {
+  return compareKeys(a.key, b.key) || a.windowEndMs - b.windowEndMs;
+}
+
+/** By view, window start, and row or slot. */
 type Views<Id, Stored> = Map<string, Map<number, Map<Id, Stored>>>;
 
 /** Only the strictly greater order wins (rule 14). */

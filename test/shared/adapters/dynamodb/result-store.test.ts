@@ -37,7 +37,7 @@ const row = {
 test('anybody reads a row by its view, key and window, in plain attributes', async () => {
   const table = await createTable();
   await createDynamoDbResultStore({ client: dynamodb.client, table }).writeRows([row]);
-  const key = { pk: { S: 'by-ip#ip=1.2.3.4' }, sk: { S: '2015-05-17T10:00:00.000Z' } };
+  const key = { pk: { S: 'by-ip#ip=1.2.3.4' }, sk: { S: '2015-05-17T10:00:00.000Z/2015-05-17T10:05:00.000Z' } };
   const { Item } = await dynamodb.client.send(new GetItemCommand({ TableName: table, Key: key }));
   expect(Item).toEqual({
     ...key,

@@ -14,5 +14,5 @@ test('a store that is made from a dump holds the same, and goes its own way', as
   const copy = createMemoryResultStore(store.dump());
   expect(copy.dump()).toEqual(store.dump());
   await copy.writeRows([{ ...row, position: logPosition(1, '2') }]);
-  expect(await store.readRow('by-ip', 'ip=1', 0)).toEqual(row);
+  expect(store.dump().rows).toEqual([row]);
 });
