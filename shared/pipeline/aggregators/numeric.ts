@@ -49,5 +49,5 @@ export function unreadable(kind: string, expected: string, encoded: unknown): Er
 }
 
 export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
