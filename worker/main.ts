@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
+import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
 import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
@@ -22,6 +24,8 @@ const dynamodb = new DynamoDBClient({ maxAttempts: 10 });
 const worker = createWorker({
   pipeline,
   reader: createKinesisExchangeReader({ client: createKinesisClient(), streamName: settings.EXCHANGE_STREAM, clock }),
+  worker: randomUUID(),
+  leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   results: createDynamoDbResultStore({ client: dynamodb, table: settings.RESULTS_TABLE }),
   blobs: createS3BlobStore({
@@ -31,7 +35,7 @@ const worker = createWorker({
   deadLetters: createSqsDeadLetters({ client: new SQSClient({}), queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
   clock,
   telemetry,
-  onProgress: () => writeFileSync(settings.ALIVE_FILE, ''),
+  onAlive: () => writeFileSync(settings.ALIVE_FILE, ''),
 });
 
 // ECS and the embedded AWS ask with SIGTERM and kill after stopTimeout: the batch at hand is finished and everything is snapshot.

@@ -1,24 +1,26 @@
 import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
-import { slotHashKey } from '#shared/engine/key.ts';
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { LeaseBook } from '#shared/engine/leases.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
-import type { ExchangeBatch, ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
+import type { ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
+import type { LeaseStore } from '#shared/ports/lease-store.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
-import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
-import { decodeBlock } from './block-codec.ts';
+import { hasCode, MillraceError } from '#shared/schemas/error.ts';
+import type { Lease } from '#shared/schemas/lease.ts';
 import { createGenerations } from './generations.ts';
-import { restoreSlot, saveSlot } from './snapshots.ts';
+import { type ReaderEnd, ShardReader } from './shard-reader.ts';
 
 export interface WorkerOptions {
   readonly pipeline: Pipeline;
+  /** A name that no other process has or had. */
+  readonly worker: string;
   readonly reader: ExchangeReader;
   readonly state: StateStore;
+  readonly leases: LeaseStore;
   readonly results: ResultStore;
   readonly blobs: BlobStore;
   readonly deadLetters: DeadLetters;
@@ -26,209 +28,286 @@ export interface WorkerOptions {
   readonly telemetry: Telemetry;
   /** How often at most the state is written. A crash repeats the work since the last time. Default 10 s. */
   readonly checkpointEveryMs?: number;
-  /** Called whenever a round of reading was done or found nothing to do: the worker's sign of life. */
-  readonly onProgress?: () => void;
+  /** After how long without progress a shard goes to somebody else. Default 10 s. */
+  readonly leasePeriodMs?: number;
+  /** Called while the worker lives and none of its readers hangs: its sign of life. */
+  readonly onAlive?: () => void;
 }
 
 export interface Worker {
-  /** Works until `stop`. Rejects when the outside world fails for good: the host then exits, and its successor goes on from the snapshots. */
+  /** Works until `stop`. Rejects when the outside world fails for good: the host then exits, and others go on from the snapshots. */
   readonly run: () => Promise<void>;
-  /** Ends after the batch at hand, with a snapshot of everything. */
+  /** Hands over: ends after the batches at hand, with a snapshot of everything, and frees the leases. */
   readonly stop: () => Promise<void>;
 }
 
 const checkpointEveryMsDefault = 10_000;
-/** Kinesis allows five reads a second and shard. */
-const idleMs = 250;
+const leasePeriodMsDefault = 10_000;
+/** In one period there is time to notice a newcomer, to hand over, and to take. */
+const roundsPerPeriod = 5;
 /** A split or merge is noticed at the latest after this; the end of a shard is noticed at once. */
 const listEveryMs = 10_000;
+/** A reader that was given up and still hangs after so many periods: the process had better be replaced. */
+const hangingPeriodsMax = 6;
 
-/** A slot in memory, and what of it is stored. */
-interface OwnedSlot {
-  readonly stage: MemoryStage;
-  savedPosition: LogPosition;
-  snapshot: string | undefined;
-}
-
-/** The window stage: reads the exchange by itself, keeps all state in memory, snapshots it per slot. One worker owns all slots. */
+/**
+ * A worker of the window stage. It shares the shards of the exchange with the other workers by leases, and reads its own side by side.
+ * Leases keep two workers from doing the same work; if two do it all the same, positions keep the results right (rule 15).
+ */
 export function createWorker(options: WorkerOptions): Worker {
-  const pipeline = compile(options.pipeline);
-  let stopping = false;
+  const run = new WorkerRun(options, compile(options.pipeline));
   let running: Promise<void> | undefined;
   return {
     run: () => {
-      running = new WorkerRun(options, pipeline, () => stopping).run();
+      running = run.run();
       return running;
     },
     stop: async () => {
-      stopping = true;
+      run.stop();
       await running;
     },
   };
 }
 
+/** A shard that this worker reads. */
+interface Reading {
+  readonly reader: ShardReader;
+  /** Of the lease under which it reads. */
+  readonly epoch: number;
+  /** The reader's progress at the last renewal, and when that was. */
+  renewedProgress: number;
+  renewedMs: number;
+  end: ReaderEnd | 'failed' | undefined;
+}
+
 class WorkerRun {
   readonly #options: WorkerOptions;
   readonly #pipeline: CompiledPipeline;
-  readonly #isStopping: () => boolean;
-  readonly #slots: OwnedSlot[] = [];
-  /** Where each shard is read from next; the slots' positions decide when it is not in here. */
-  readonly #cursors = new Map<string, string | undefined>();
+  readonly #periodMs: number;
+  readonly #book: LeaseBook;
+  readonly #readings = new Map<string, Reading>();
+  /** Given up, and still in the middle of a call. */
+  readonly #hanging = new Map<Reading, number>();
   readonly #generationOf: (shardId: string) => Promise<number>;
-  readonly #generations = new Map<string, number>();
   #shards: readonly ExchangeShard[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
-  #savedMs = 0;
+  #beats = 0;
+  #isStopping = false;
+  #failure: { readonly error: unknown } | undefined;
+  #wake: () => void = () => undefined;
+  #isWoken = false;
 
-  constructor(options: WorkerOptions, pipeline: CompiledPipeline, isStopping: () => boolean) {
+  constructor(options: WorkerOptions, pipeline: CompiledPipeline) {
     this.#options = options;
     this.#pipeline = pipeline;
-    this.#isStopping = isStopping;
+    this.#periodMs = options.leasePeriodMs ?? leasePeriodMsDefault;
+    this.#book = new LeaseBook(options.worker, this.#periodMs);
     this.#generationOf = createGenerations({ list: () => options.reader.shards() }, options.state);
   }
 
   async run(): Promise<void> {
-    const { clock } = this.#options;
-    for (let slot = 0; slot < this.#pipeline.slots; slot += 1) {
-      const { stage, snapshot } = await restoreSlot({ ...this.#options, pipeline: this.#pipeline }, slot);
-      this.#slots.push({ stage, snapshot, savedPosition: stage.reader.log.position });
+    try {
+      while (!this.#isStopping || this.#readings.size > 0) {
+        await this.#tryRound();
+        if (this.#failure !== undefined) throw this.#failure.error;
+        if (!this.#isStopping || this.#readings.size > 0) await this.#pause();
+      }
+    } finally {
+      for (const { reader } of this.#readings.values()) reader.abandon();
     }
-    this.#savedMs = clock.now();
-    while (!this.#isStopping()) {
-      const progressed = await this.#round();
-      if (clock.now() - this.#savedMs >= (this.#options.checkpointEveryMs ?? checkpointEveryMsDefault))
-        await this.#save();
-      this.#options.onProgress?.();
-      if (!progressed) await clock.sleep(idleMs);
-    }
-    await this.#save();
   }
 
-  /** One read of each shard that may be read; false when there was nothing new. */
-  async #round(): Promise<boolean> {
-    const nowMs = this.#options.clock.now();
-    if (nowMs - this.#listedMs >= listEveryMs) {
-      this.#shards = await this.#options.reader.shards();
-      for (const shard of this.#shards) this.#generations.set(shard.shardId, await this.#generationOf(shard.shardId));
-      this.#listedMs = nowMs;
-    }
-    let progressed = false;
-    for (const shard of this.#shards) {
-      if (this.#isStopping()) break;
-      if (this.#isFinished(shard) || !this.#mayStart(shard)) continue;
-      const batch = await this.#options.reader.read(shard.shardId, this.#cursorOf(shard));
-      await this.#apply(shard, batch);
-      progressed ||= batch.records.length > 0 || batch.ended;
-      this.#options.telemetry.metric('millis_behind_latest', batch.millisBehindLatest, {
-        stage: 'window',
-        shard: shard.shardId,
+  stop(): void {
+    this.#isStopping = true;
+    for (const { reader } of this.#readings.values()) reader.stop();
+    this.#wakeUp();
+  }
+
+  /** Waits for the next round, or until a reader has come to its end. */
+  #pause(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#wake = resolve;
+      if (this.#isWoken) resolve();
+      else this.#options.clock.sleep(this.#periodMs / roundsPerPeriod).then(resolve, reject);
+      this.#isWoken = false;
+    });
+  }
+
+  #wakeUp(): void {
+    this.#isWoken = true;
+    this.#wake();
+  }
+
+  /** What does not work for the moment is tried again in the next round; until then nothing is renewed. */
+  async #tryRound(): Promise<void> {
+    try {
+      await this.#round();
+    } catch (error) {
+      if (!(error instanceof MillraceError && error.retry)) throw error;
+      this.#options.telemetry.log('warn', 'The leases could not be looked after; that is tried again.', {
+        error: error.message,
       });
     }
-    return progressed;
   }
 
-  async #apply(shard: ExchangeShard, batch: ExchangeBatch): Promise<void> {
-    const { deadLetters, results, state, telemetry } = this.#options;
-    const generation = this.#generations.get(shard.shardId) as number;
-    for (const record of batch.records) {
-      const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
-      const position = logPosition(generation, record.sequence);
-      const slot = this.#slots[block.slot];
-      if (slot === undefined) {
-        throw new MillraceError(
-          'SLOTS_MISMATCH',
-          `record ${record.sequence} of ${shard.shardId} is a block of slot ${block.slot} of ${block.slots}, and pipeline ${this.#pipeline.id} has ${this.#pipeline.slots}. Set slots back to ${block.slots}, or drain the pipeline and deploy it with new state.`,
-        );
-      }
-      slot.stage.apply({ block, position, arrivalMs: record.arrivalMs });
-    }
-    for (const { stage } of this.#slotsOf(shard)) {
-      const letters = stage.reader.letters.splice(0);
-      const marks = stage.reader.lateMarks.splice(0);
-      if (letters.length > 0) {
-        await deadLetters.send(letters);
-        telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
-      }
-      if (marks.length > 0) await state.addLateMarks(marks);
-      const emission = stage.takeEmission();
-      if (emission.rows.length > 0) await results.writeRows(emission.rows);
-      if (emission.totals.length > 0) await results.writeTotals(emission.totals);
-    }
-    const last = batch.records.at(-1);
-    if (last !== undefined) this.#cursors.set(shard.shardId, last.sequence);
-    if (!batch.ended) return;
-    for (const { stage } of this.#slotsOf(shard)) stage.endShard(logEnd(generation));
-    // Rule 15: the shard is finished only after the snapshots of all its slots have reached its end.
-    await this.#save();
-    this.#listedMs = Number.NEGATIVE_INFINITY;
-  }
-
-  /** Writes the slots that have changed, rows and letters of which stand already (rule 14). */
-  async #save(): Promise<void> {
-    const { clock, telemetry } = this.#options;
-    const startMs = clock.now();
-    let bytes = 0;
-    for (const slot of this.#slots) {
-      if (slot.stage.reader.log.position <= slot.savedPosition) continue;
-      const position = slot.stage.reader.log.position;
-      const saved = await saveSlot({ ...this.#options, pipeline: this.#pipeline }, slot.stage, slot.snapshot);
-      slot.snapshot = saved.snapshot;
-      slot.savedPosition = position;
-      bytes += saved.bytes;
-    }
-    this.#savedMs = clock.now();
-    const labels = { stage: 'window' };
-    telemetry.metric('checkpoint_duration_ms', this.#savedMs - startMs, labels);
-    if (bytes > 0) telemetry.metric('checkpoint_bytes', bytes, labels);
+  async #round(): Promise<void> {
+    const { clock, leases, worker, telemetry } = this.#options;
+    this.#beats += 1;
+    // Who leaves says so first: while it still hands over, the others see that there will be more for them.
+    if (this.#isStopping) await leases.leave(worker);
+    else await leases.announce({ worker, beats: this.#beats });
+    const isListed = await this.#listShards();
+    this.#book.observe(await leases.list(), clock.now());
+    if (isListed) await this.#forgetUnlisted();
+    for (const [shardId, reading] of this.#readings) await this.#lookAfter(shardId, reading);
+    if (!this.#isStopping) await this.#share();
+    this.#reportLife();
+    telemetry.metric('leases', this.#readings.size, { stage: 'window' });
+    const readers = [...this.#readings.values()].map(({ reader }) => reader);
     telemetry.metric(
       'state_keys',
-      this.#slots.reduce((sum, { stage }) => sum + stage.keyCount, 0),
-      labels,
+      sum(readers, (reader) => reader.keyCount),
+      { stage: 'window' },
     );
     telemetry.metric(
       'open_windows',
-      this.#slots.reduce((sum, { stage }) => sum + stage.openCount, 0),
-      labels,
+      sum(readers, (reader) => reader.openCount),
+      { stage: 'window' },
     );
   }
 
-  /** The slots whose one fixed point (rule 1) lies in the shard's range. */
-  #slotsOf(shard: ExchangeShard): readonly OwnedSlot[] {
-    return this.#slots.filter((_, slot) => owns(shard, slotHashKey(slot, this.#pipeline.slots)));
+  /** True when the list is a new one. */
+  async #listShards(): Promise<boolean> {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#listedMs < listEveryMs) return false;
+    this.#shards = await this.#options.reader.shards();
+    this.#listedMs = nowMs;
+    return true;
   }
 
-  /** Every slot of the shard stands at or behind the shard's end. */
-  #isFinished(shard: ExchangeShard): boolean {
-    const end = logEnd(this.#generations.get(shard.shardId) as number);
-    return this.#slotsOf(shard).every(({ stage }) => stage.reader.log.position >= end);
+  /** A shard leaves the list with its retention; nobody asks any more whether it is finished. */
+  async #forgetUnlisted(): Promise<void> {
+    const listed = new Set(this.#shards.map(({ shardId }) => shardId));
+    for (const { shardId, finished } of this.#book.leases)
+      if (finished && !listed.has(shardId)) await this.#options.leases.remove(shardId);
   }
 
-  /** Rule 7: a child starts only when all ancestors are finished, transitively through empty shards. */
-  #mayStart(shard: ExchangeShard): boolean {
-    const visit = (shardId: string): boolean => {
-      const found = this.#shards.find((candidate) => candidate.shardId === shardId);
-      // An ancestor that is not listed any more has passed its retention: there is nothing left to read in it.
-      if (found === undefined) return true;
-      return this.#isFinished(found) && found.parents.every(visit);
-    };
-    return shard.parents.every(visit);
-  }
-
-  /** Behind the least of the slots' positions: what a slot has seen already it passes over. */
-  #cursorOf(shard: ExchangeShard): string | undefined {
-    if (this.#cursors.has(shard.shardId)) return this.#cursors.get(shard.shardId);
-    const generation = this.#generations.get(shard.shardId) as number;
-    let least: LogPosition | undefined;
-    for (const { stage } of this.#slotsOf(shard)) {
-      const { position } = stage.reader.log;
-      if (least === undefined || position < least) least = position;
+  /** Renews, gives back, or gives up one lease, as its reader and the table say. */
+  async #lookAfter(shardId: string, reading: Reading): Promise<void> {
+    const { clock, worker, telemetry } = this.#options;
+    const lease = this.#book.leaseOf(shardId);
+    if (lease === undefined || lease.owner !== worker || lease.epoch !== reading.epoch) {
+      this.#giveUp(shardId, reading, 'Another worker has taken the shard.');
+      return;
     }
-    return least === undefined || least === logStart || generationOf(least) < generation
-      ? undefined
-      : sequenceOf(least);
+    if (reading.end === 'failed') {
+      // The lease stays: whoever goes on from the snapshots may well be this worker.
+      this.#readings.delete(shardId);
+      await this.#read(shardId, lease);
+      return;
+    }
+    if (reading.end !== undefined) {
+      this.#readings.delete(shardId);
+      const finished = reading.end === 'ended';
+      await this.#write({ ...lease, owner: undefined, finished }, lease);
+      if (finished) {
+        this.#listedMs = Number.NEGATIVE_INFINITY;
+        telemetry.log('info', 'A shard has been read to its end.', { shard: shardId });
+      }
+      return;
+    }
+    if (reading.reader.progress !== reading.renewedProgress) {
+      const { progress } = reading.reader;
+      if (!(await this.#write({ ...lease, renewals: lease.renewals + 1 }, lease))) {
+        this.#giveUp(shardId, reading, 'Another worker has taken the shard.');
+        return;
+      }
+      reading.renewedProgress = progress;
+      reading.renewedMs = clock.now();
+      return;
+    }
+    // Whoever holds on to a lease without getting on keeps others from doing the work.
+    if (clock.now() - reading.renewedMs >= this.#periodMs) this.#giveUp(shardId, reading, 'Its reader is stuck.');
+  }
+
+  async #share(): Promise<void> {
+    const { take, release } = this.#book.plan(this.#shards);
+    for (const shardId of release) this.#readings.get(shardId)?.reader.stop();
+    for (const read of take) {
+      const { shardId } = read;
+      const lease = { ...read, owner: this.#options.worker, epoch: read.epoch + 1, renewals: read.renewals + 1 };
+      if (!(await this.#write(lease, read.epoch === 0 ? undefined : read))) continue;
+      const before = this.#readings.get(shardId);
+      if (before !== undefined) this.#giveUp(shardId, before, 'Its lease had run out.');
+      await this.#read(shardId, lease);
+    }
+  }
+
+  /** False when somebody else was first. */
+  async #write(lease: Lease, read: Lease | undefined): Promise<boolean> {
+    if ((await this.#options.leases.write(lease, read)) === 'conflict') return false;
+    this.#book.replace(lease);
+    return true;
+  }
+
+  async #read(shardId: string, { epoch }: Lease): Promise<void> {
+    const { clock, telemetry, checkpointEveryMs = checkpointEveryMsDefault } = this.#options;
+    const shard = this.#shards.find((listed) => listed.shardId === shardId);
+    if (shard === undefined) return;
+    const reader = new ShardReader({
+      ...this.#options,
+      pipeline: this.#pipeline,
+      shard,
+      generation: await this.#generationOf(shardId),
+      checkpointEveryMs,
+    });
+    const reading: Reading = { reader, epoch, renewedProgress: 0, renewedMs: clock.now(), end: undefined };
+    this.#readings.set(shardId, reading);
+    // Asked to stop while the lease was being taken: it is handed over like the others.
+    if (this.#isStopping) reader.stop();
+    telemetry.log('info', 'A shard is taken.', { shard: shardId, epoch });
+    reader.run().then(
+      (end) => this.#ended(reading, end),
+      (error: unknown) => this.#failed(shardId, reading, error),
+    );
+  }
+
+  #ended(reading: Reading, end: ReaderEnd): void {
+    reading.end = end;
+    this.#hanging.delete(reading);
+    this.#wakeUp();
+  }
+
+  #failed(shardId: string, reading: Reading, error: unknown): void {
+    const isGivenUp = this.#readings.get(shardId) !== reading;
+    // Fenced: somebody else has written a snapshot of one of our slots. It is as good as ours; we go on from there if the lease is ours.
+    const canGoOn = hasCode(error, 'SNAPSHOT_FENCED') || (error instanceof MillraceError && error.retry);
+    if (!isGivenUp && !canGoOn) this.#failure ??= { error };
+    this.#options.telemetry.log('warn', 'The reader of a shard has stopped.', {
+      shard: shardId,
+      error: error instanceof Error ? error.message : String(error),
+    });
+    reading.end = 'failed';
+    this.#hanging.delete(reading);
+    // No waking up: what has just failed is not tried again at once.
+  }
+
+  #giveUp(shardId: string, reading: Reading, reason: string): void {
+    const { clock, telemetry } = this.#options;
+    reading.reader.abandon();
+    this.#readings.delete(shardId);
+    if (reading.end === undefined) this.#hanging.set(reading, clock.now());
+    telemetry.log('warn', 'A shard is given up.', { shard: shardId, epoch: reading.epoch, reason });
+  }
+
+  #reportLife(): void {
+    const hangsSinceMs = Math.min(...this.#hanging.values());
+    const nowMs = this.#options.clock.now();
+    if (this.#hanging.size === 0 || nowMs - hangsSinceMs < this.#periodMs * hangingPeriodsMax)
+      this.#options.onAlive?.();
   }
 }
 
-function owns(shard: ExchangeShard, hashKey: bigint): boolean {
-  return hashKey >= shard.startingHashKey && hashKey <= shard.endingHashKey;
+function sum<Value>(values: readonly Value[], of: (value: Value) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
 }

@@ -25,6 +25,8 @@ const preprocess = 'shared/runtime/preprocess.ts';
 const aggregate = 'shared/runtime/aggregate.ts';
 const putBlocks = 'shared/runtime/put-blocks.ts';
 const worker = 'shared/runtime/worker.ts';
+const leases = 'shared/engine/leases.ts';
+const shardReader = 'shared/runtime/shard-reader.ts';
 const exchange = 'shared/engine/exchange.ts';
 const slot = 'shared/engine/slot.ts';
 const watermark = 'shared/engine/watermark.ts';
@@ -191,8 +193,48 @@ export const sabotages = {
   },
   'worker-parents': {
     rule: '7: the worker too starts a child only when its ancestors are finished',
-    mutations: [{ file: worker, find: 'return shard.parents.every(visit);', replace: 'void visit; return true;' }],
+    mutations: [
+      {
+        file: leases,
+        find: '!isFinished(shardId) && parents.every(isThrough))',
+        replace: '!isFinished(shardId) || parents.length < 0)',
+      },
+    ],
     bias: { pipelines: ['worker'], exchangeReshards: 2 },
+  },
+  'finished-after-snapshots': {
+    rule: '15: a shard is finished only after the snapshots of all its slots have reached its end',
+    mutations: [
+      {
+        file: shardReader,
+        find: 'if (batch.ended || clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();',
+        replace:
+          "if (batch.ended) return 'ended'; if (clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();",
+      },
+    ],
+    bias: { pipelines: ['worker'], exchangeReshards: 2, workers: 2 },
+  },
+  'renewal-needs-progress': {
+    rule: 'leases: a lease is renewed only by a reader that has made progress',
+    mutations: [
+      {
+        file: worker,
+        find: 'if (reading.reader.progress !== reading.renewedProgress) {',
+        replace: 'if (reading.reader.progress >= reading.renewedProgress) {',
+      },
+    ],
+    bias: { pipelines: ['worker'], faults: { hang: 0.03 } },
+  },
+  'a-standstill-frees': {
+    rule: 'leases: one that stands still for a period is free',
+    mutations: [
+      {
+        file: leases,
+        find: 'return seen !== undefined && this.#nowMs - seen.sinceMs >= this.#periodMs;',
+        replace: 'void seen; return false;',
+      },
+    ],
+    bias: { pipelines: ['worker'], faults: harsh },
   },
   mark: {
     rule: '8: an output counts only if its position is above the mark',
@@ -376,7 +418,7 @@ export const sabotages = {
         replace: 'void rowOrder;',
       },
     ],
-    bias: { faults: { ...harsh, 'rival-worker': 0.1 } },
+    bias: { faults: { ...harsh, 'worker-joins': 0.1 } },
   },
   'snapshots-rise': {
     rule: '15: a snapshot is written only over a lower position',
@@ -384,7 +426,13 @@ export const sabotages = {
     mutations: [
       { file: memoryState, find: ': stored === undefined || stored < checkpoint.position;', replace: ': true;' },
     ],
-    bias: { pipelines: ['worker'], faults: { ...harsh, 'rival-worker': 0.2 } },
+    bias: {
+      pipelines: ['worker'],
+      exchangeReshards: 2,
+      workers: 3,
+      driftMax: 100,
+      faults: { zombie: 0.05, 'worker-joins': 0.2 },
+    },
   },
   'no-epoch': {
     rule: "15: the worker's rows carry no epoch",
@@ -402,7 +450,7 @@ export const sabotages = {
         replace: 'slot: this.reader.slot, position: (this.epoch + placed.position) as LogPosition,',
       },
     ],
-    bias: { pipelines: ['worker'], faults: { zombie: 0.03, 'rival-worker': 0.3 } },
+    bias: { pipelines: ['worker'], faults: { zombie: 0.03, 'worker-joins': 0.3 } },
   },
   'watermark-read-first': {
     rule: "16: a reader takes every slot's W before the partials",

@@ -8,7 +8,8 @@ export interface Task {
 }
 
 /** What befalls one call of a port. */
-export type CallFault = 'crash-before' | 'crash-after' | 'lost-response' | 'refused' | 'zombie';
+/** `hang`: it is never answered, and the caller lives on. */
+export type CallFault = 'crash-before' | 'crash-after' | 'lost-response' | 'refused' | 'zombie' | 'hang';
 
 interface Call {
   readonly task: Task;
@@ -89,6 +90,11 @@ export class Scheduler {
     this.onCrash(task);
   }
 
+  /** Whether a task waits for anything that will be answered. */
+  waits(task: Task): boolean {
+    return this.#calls.some((call) => call.task === task);
+  }
+
   /** Does one thing; false when there is nothing to do at all. */
   async step(choices: readonly Choice[]): Promise<boolean> {
     this.steps += 1;
@@ -148,6 +154,8 @@ export class Scheduler {
       case 'zombie':
         task.state = 'parked';
         this.onZombie(task);
+        break;
+      case 'hang':
         break;
       case 'refused':
         call.reject(this.failure(name));

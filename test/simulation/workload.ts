@@ -27,7 +27,9 @@ export const faultKinds = [
   'put-throttled',
   'redelivery',
   'rewind',
-  'rival-worker',
+  'hang',
+  'worker-joins',
+  'worker-leaves',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -46,6 +48,12 @@ export interface Scenario {
   readonly batchRecordsMax: number;
   readonly stepMsMax: number;
   readonly checkpointEveryMs: number;
+  /** How many workers there should be, and after how long without progress one loses its shards. */
+  readonly workers: number;
+  readonly leasePeriodMs: number;
+  /** How far the workers' clocks may be off, and how much faster or slower they may go. */
+  readonly skewMsMax: number;
+  readonly driftMax: number;
   /** How eagerly the actions are done, against the rest of the world: low drains as it goes, high builds a backlog. */
   readonly haste: number;
   /** How often readers look at the rows, against everything else. */
@@ -66,6 +74,8 @@ export interface Bias {
   readonly rawReshards?: number;
   readonly exchangeReshards?: number;
   readonly outputsPerChunkMax?: number;
+  readonly workers?: number;
+  readonly driftMax?: number;
   readonly onModel?: boolean;
   /** How often readers look. */
   readonly polls?: number;
@@ -91,6 +101,7 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
   const harsh = random.pick([0, 0.01, 0.03, 0.08]);
   const rates: Partial<Record<FaultKind, number>> = {};
   for (const kind of faultKinds) if (random.chance(0.6)) rates[kind] = harsh * random.pick([0.3, 1, 2]);
+  const stepMsMax = random.pick([0, 5, 40, sim.hasIdle ? 2_000 : 300]);
   return {
     seed,
     sim,
@@ -101,8 +112,13 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
     outputsPerChunkMax: bias.outputsPerChunkMax ?? random.pick([1, 2, 3, 5, 50]),
     blockBytesMax: random.pick([1_000_000, 1_000_000, 700]),
     batchRecordsMax: random.pick([1, 3, 8, 20]),
-    stepMsMax: random.pick([0, 5, 40, sim.hasIdle ? 2_000 : 300]),
+    stepMsMax,
     checkpointEveryMs: random.pick([1, 300, 3_000]),
+    workers: bias.workers ?? random.pick([1, 2, 3]),
+    // A worker that cannot take its turns within a period would lose all it has taken.
+    leasePeriodMs: Math.max(random.pick([500, 3_000, 10_000]), stepMsMax * 50),
+    skewMsMax: random.pick([0, 0, 3_600_000]),
+    driftMax: bias.driftMax ?? random.pick([1, 1, 3, 100]),
     haste: random.pick([0.2, 1, 5]),
     polls: bias.polls ?? 0.3,
     rates: { ...rates, ...bias.faults },

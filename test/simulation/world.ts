@@ -1,4 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createKinesis } from '#local/kinesis/model.ts';
+import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -11,7 +13,7 @@ import { createAggregate } from '#shared/runtime/aggregate.ts';
 import { attemptsMax, createPreprocess } from '#shared/runtime/preprocess.ts';
 import { createReader } from '#shared/runtime/read.ts';
 import { createTick } from '#shared/runtime/tick.ts';
-import { createWorker } from '#shared/runtime/worker.ts';
+import { createWorker, type Worker } from '#shared/runtime/worker.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
@@ -77,6 +79,12 @@ interface Host<Handler> {
   readonly handler: Handler;
 }
 
+interface RunningWorker {
+  readonly worker: Worker;
+  /** When it last showed a sign of life. */
+  aliveMs: number;
+}
+
 class World {
   readonly #scenario: Scenario;
   readonly #scheduler: Scheduler;
@@ -94,6 +102,7 @@ class World {
   /** Our own Kinesis and its event source mapping, in the seeds that run with what the laptop runs. */
   readonly #kinesis = createKinesis({ now: () => this.#scheduler.nowMs, throttle: false });
   readonly #state = createMemoryStateStore();
+  readonly #leases = createMemoryLeaseStore();
   readonly #results = createMemoryResultStore();
   /** What the hosts are given: the memory stores, watched, and broken where a rule is to be broken. */
   readonly #givenState: StateStore;
@@ -110,14 +119,17 @@ class World {
    */
   readonly #lone = new WeakMap<Task, string>();
   readonly #loneFaults = new Map<string, number>();
-  readonly #workers = new Map<Task, ReturnType<typeof createWorker>>();
+  readonly #workers = new Map<Task, RunningWorker>();
   readonly #hasWorker: boolean;
   #logEnds: readonly (readonly [slot: number, end: string | undefined])[] | undefined;
   #nextAction = 0;
   #taskCount = 0;
   #promised = false;
-  /** A callback that never returns was just called. */
-  #struck = false;
+  /** The invocations in which a callback that never returns was called. */
+  readonly #struck = new Set<Task>();
+  readonly #invocation = new AsyncLocalStorage<Task>();
+  /** All is done, and the workers were asked to stop. */
+  #isEnding = false;
   #stopped = false;
 
   constructor(scenario: Scenario, replay: Replay) {
@@ -137,7 +149,8 @@ class World {
     this.#scheduler.onZombie = (task) => this.#abandon(task);
     if (this.#withHistory) this.#scheduler.trace = (line) => this.#note(line());
     killer.strike = () => {
-      this.#struck = true;
+      const task = this.#invocation.getStore();
+      if (task !== undefined) this.#struck.add(task);
     };
     const { sim } = scenario;
     const stream = (name: string, shardCount: number): SimStream =>
@@ -196,13 +209,7 @@ class World {
       if (task.state === 'parked') choices.push({ weight: isOver ? 0.5 : 0.05, act: () => this.#wake(task) });
     }
     if (this.#network.hasDelayed) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land() });
-    if (this.#hasWorker && !this.#stopped) {
-      const running = [...this.#workers.keys()].filter((task) => task.state === 'running').length;
-      if (running === 0) choices.push({ weight: 1, act: () => this.#startWorker() });
-      else if (running === 1 && this.#faultPossible('rival-worker')) {
-        choices.push({ weight: 0.1, act: () => (this.#isFault('rival-worker') ? this.#startWorker() : undefined) });
-      }
-    }
+    choices.push(...this.#workerChoices());
     choices.push({ weight: isOver ? this.#scenario.polls / 10 : this.#scenario.polls, act: () => this.#poll() });
     // Only sleepers are left, and the worker always is one: time to see whether all is done.
     if (isOver && this.#isDrained()) choices.push({ weight: 3, act: () => void this.#advancePhase() });
@@ -227,9 +234,40 @@ class World {
       return false;
     }
     if (this.#hasWorker && !(await this.#workerHasCaughtUp())) return false;
+    if (!this.#isEnding) for (const { worker } of this.#workers.values()) void worker.stop().catch(() => undefined);
+    this.#isEnding = true;
     if (this.#workers.size === 0) this.#stopped = true;
-    for (const worker of this.#workers.values()) void worker.stop().catch(() => undefined);
     return this.#stopped;
+  }
+
+  /** What the service that keeps the workers running may do: start one, ask one to leave, and replace one that shows no sign of life. */
+  #workerChoices(): readonly Choice[] {
+    if (!this.#hasWorker || this.#stopped) return [];
+    const choices: Choice[] = [];
+    const running = [...this.#workers].filter(([task]) => task.state === 'running');
+    for (const [task, { aliveMs }] of running) {
+      // One that waits for nothing will be silent for ever, and time may stand still by then.
+      const silentMs = this.#scheduler.waits(task) ? this.#scheduler.nowMs - aliveMs : Number.POSITIVE_INFINITY;
+      if (silentMs > this.#scenario.leasePeriodMs * silentPeriodsMax)
+        choices.push({ weight: 1, act: () => this.#scheduler.kill(task) });
+    }
+    if (this.#isEnding) return choices;
+    if (running.length < this.#scenario.workers) choices.push({ weight: 1, act: () => this.#startWorker() });
+    else if (running.length === this.#scenario.workers && this.#faultPossible('worker-joins'))
+      choices.push({ weight: 0.1, act: () => (this.#isFault('worker-joins') ? this.#startWorker() : undefined) });
+    const leaver = this.#chance.pick([undefined, ...running]);
+    if (leaver !== undefined && this.#faultPossible('worker-leaves')) {
+      const [task, { worker }] = leaver;
+      choices.push({
+        weight: 0.05,
+        act: () => {
+          if (!this.#isFault('worker-leaves')) return;
+          this.#note(`${task.name} is asked to leave`);
+          worker.stop().catch(() => undefined);
+        },
+      });
+    }
+    return choices;
   }
 
   /** The snapshot of every slot stands at the last block of its log or behind it. */
@@ -336,7 +374,8 @@ class World {
       this.#note(`deliver to ${task.name}: ${records.map((record) => record.sequence).join(' ')}`);
       const host = idle.pop() ?? this.#newHost(task, create);
       host.task = task;
-      host.handler.process({ shardId, records }).then(
+      const outcome = this.#invocation.run(task, () => host.handler.process({ shardId, records }));
+      outcome.then(
         (response) => {
           const isOurs = task.state === 'running';
           this.#note(`${task.name} ends${isOurs ? '' : ', too late'}`);
@@ -374,30 +413,39 @@ class World {
   }
 
   #startWorker(): void {
+    const { sim, checkpointEveryMs, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
     const task = this.#newTask('worker');
     const host = { task };
-    const worker = createWorker({
-      pipeline: this.#scenario.sim.pipeline,
-      reader: readerPort(
-        this.#exchange,
-        () => this.#chance.between(1, this.#scenario.batchRecordsMax),
-        this.#callOf(host),
-      ),
-      state: storePort(this.#givenState, this.#callOf(host)),
-      results: storePort(this.#givenResults, this.#callOf(host)),
-      blobs: blobsPort(this.#blobs, this.#callOf(host)),
-      deadLetters: this.#lettersPort(host),
-      clock: this.#clockPort(host),
-      telemetry,
-      checkpointEveryMs: this.#scenario.checkpointEveryMs,
-    });
-    this.#workers.set(task, worker);
+    const running: RunningWorker = {
+      worker: createWorker({
+        pipeline: sim.pipeline,
+        worker: task.name,
+        leases: storePort(this.#leases, this.#callOf(host)),
+        reader: readerPort(
+          this.#exchange,
+          () => this.#chance.between(1, this.#scenario.batchRecordsMax),
+          this.#callOf(host),
+        ),
+        state: storePort(this.#givenState, this.#callOf(host)),
+        results: storePort(this.#givenResults, this.#callOf(host)),
+        blobs: blobsPort(this.#blobs, this.#callOf(host)),
+        deadLetters: this.#lettersPort(host),
+        clock: this.#skewed(this.#clockPort(host), skewMsMax, driftMax),
+        telemetry,
+        checkpointEveryMs,
+        leasePeriodMs,
+        onAlive: () => {
+          running.aliveMs = this.#scheduler.nowMs;
+        },
+      }),
+      aliveMs: this.#scheduler.nowMs,
+    };
+    this.#workers.set(task, running);
     this.#note(`${task.name} starts`);
-    worker.run().then(
+    running.worker.run().then(
       () => {
         this.#note(`${task.name} stops`);
         this.#finish(task);
-        if (this.#workers.size === 0) this.#stopped = true;
       },
       (error: unknown) => {
         this.#note(`${task.name} fails: ${String(error)}`);
@@ -488,9 +536,7 @@ class World {
   }
 
   #call<T>(host: { readonly task: Task }, name: string, effect: () => T | Promise<T>): Promise<T> {
-    if (this.#struck) {
-      // Between the callback and this call nobody else has run: this is the process that it killed.
-      this.#struck = false;
+    if (this.#struck.delete(host.task)) {
       this.#count('poison');
       this.#note(`${host.task.name} is killed by a callback`);
       this.#scheduler.kill(host.task);
@@ -518,6 +564,16 @@ class World {
     return { now: () => this.#scheduler.nowMs, sleep: (ms) => this.#scheduler.sleep(host.task, ms) };
   }
 
+  /** A clock that is off by up to `skewMsMax`, and up to `driftMax` times as fast or as slow. */
+  #skewed(clock: Clock, skewMsMax: number, driftMax: number): Clock {
+    const skewMs = this.#chance.between(-skewMsMax, skewMsMax);
+    const drift = driftMax ** (this.#chance.between(-100, 100) / 100);
+    return {
+      now: () => Math.floor(startMs + skewMs + (clock.now() - startMs) * drift),
+      sleep: (ms) => clock.sleep(Math.ceil(ms / drift)),
+    };
+  }
+
   #callFault(task: Task, call: string): CallFault | undefined {
     if (task.name.startsWith('reader') || task.name.startsWith('tick')) return undefined;
     const isWrite = /^(write|put|send|add|record|remove)/.test(call);
@@ -526,6 +582,8 @@ class World {
     const lone = /^(read|write)Origin/.test(call) ? this.#lone.get(task) : undefined;
     if (lone !== undefined && (this.#loneFaults.get(lone) ?? 0) >= attemptsMax - 1) return undefined;
     for (const kind of callFaults) {
+      // A function that hangs is ended by its time limit, which is a crash.
+      if (kind === 'hang' && !this.#workers.has(task)) continue;
       if (!this.#isFault(kind)) continue;
       if (lone !== undefined) this.#loneFaults.set(lone, (this.#loneFaults.get(lone) ?? 0) + 1);
       return kind;
@@ -563,7 +621,9 @@ class World {
 }
 
 const encoder = new TextEncoder();
-const callFaults = ['crash-before', 'crash-after', 'lost-response', 'refused', 'zombie'] as const;
+const callFaults = ['crash-before', 'crash-after', 'lost-response', 'refused', 'zombie', 'hang'] as const;
+/** After so many lease periods without a sign of life a worker is replaced, as a container's health check has it. */
+const silentPeriodsMax = 8;
 const telemetry: Telemetry = { metric: () => undefined, log: () => undefined, flush: () => undefined };
 
 function describe(action: Action): string {

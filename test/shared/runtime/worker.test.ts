@@ -63,10 +63,10 @@ test('a block of a slot that the plan does not have stops the worker', async () 
   await expect(world.work()).rejects.toMatchObject({ code: 'SLOTS_MISMATCH' });
 });
 
-test('two workers cannot own one slot: the slower one stops', async () => {
+test('a worker that hangs loses its shard, and what it writes when it wakes up is refused', async () => {
   const world = worldOf({ slots: 1 });
   await send(world, 1, reading(1));
-  // The second worker takes the slot while the first is about to write its snapshot.
+  // The second worker takes the shard while the first is about to write its snapshot.
   let isTaken = false;
   const { put } = world.blobs;
   Object.assign(world.blobs, {
@@ -78,5 +78,13 @@ test('two workers cannot own one slot: the slower one stops', async () => {
       await put(key, bytes);
     },
   });
-  await expect(world.work()).rejects.toMatchObject({ code: 'SNAPSHOT_FENCED' });
+  await world.work();
+  const logged = world.telemetry.lines.map(
+    ({ message, fields }) => `${message} ${fields['reason'] ?? fields['error']}`,
+  );
+  expect(logged).toContainEqual(expect.stringMatching(/The reader of a shard has stopped. SNAPSHOT_FENCED/));
+  expect(logged).toContain('A shard is given up. Another worker has taken the shard.');
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(2, 1_000)] });
+  await world.work();
+  expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([1]);
 });

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import { createMemoryDeadLetters } from '#shared/adapters/memory/dead-letters.ts';
+import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
@@ -102,17 +103,22 @@ function shardOf(
   return { shardId, parents, startingHashKey, endingHashKey, closed: false, records: [] };
 }
 
+/** Enough to take what has become free, to restore it and to read it. */
+const quietRoundsMax = 20;
+
 /** The hosts of one pipeline over stores in memory. */
 export class World {
   readonly pipeline: Pipeline;
   readonly clock = createManualClock();
   readonly exchange = new MemoryExchange(this.clock);
   readonly state = createMemoryStateStore();
+  readonly leases = createMemoryLeaseStore();
   readonly results = createMemoryResultStore();
   readonly blobs = createMemoryBlobStore();
   readonly deadLetters = createMemoryDeadLetters();
   readonly telemetry = createMemoryTelemetry();
   readonly #rawShards: readonly string[];
+  #workers = 0;
   readonly #aggregated = new Map<string, number>();
 
   constructor(pipeline: Pipeline, rawShards: readonly string[]) {
@@ -141,19 +147,27 @@ export class World {
     }
   }
 
-  /** A worker runs until it finds nothing new, and stops. */
-  async work(roundsMax = Number.POSITIVE_INFINITY): Promise<void> {
-    let rounds = 0;
-    let sleeps = this.clock.slept.length;
+  /** A worker runs until it finds nothing new, or has read `readsMax` times, and stops. */
+  async work(readsMax = Number.POSITIVE_INFINITY): Promise<void> {
+    let reads = 0;
+    let quietRounds = 0;
+    this.#workers += 1;
+    const read = async (shardId: string, after: string | undefined) => {
+      const batch = await this.exchange.read(shardId, after);
+      if (batch.records.length > 0 || batch.ended) quietRounds = 0;
+      reads += 1;
+      if (reads >= readsMax) worker.stop().catch(() => undefined);
+      return batch;
+    };
     const worker: Worker = createWorker({
       ...this.#ports(),
-      reader: this.exchange,
+      worker: `worker-${this.#workers}`,
+      leases: this.leases,
+      reader: { shards: this.exchange.shards, read },
       blobs: this.blobs,
-      onProgress: () => {
-        rounds += 1;
-        // It sleeps only when it found nothing.
-        if (rounds >= roundsMax || this.clock.slept.length > sleeps) worker.stop().catch(() => undefined);
-        sleeps = this.clock.slept.length;
+      onAlive: () => {
+        quietRounds += 1;
+        if (quietRounds > quietRoundsMax) worker.stop().catch(() => undefined);
       },
     });
     await worker.run();

@@ -1,0 +1,207 @@
+import type { CompiledPipeline } from '#shared/engine/compile.ts';
+import { slotHashKey } from '#shared/engine/key.ts';
+import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import type { BlobStore } from '#shared/ports/blob-store.ts';
+import type { Clock } from '#shared/ports/clock.ts';
+import type { DeadLetters } from '#shared/ports/dead-letters.ts';
+import type { ExchangeBatch, ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
+import type { ResultStore } from '#shared/ports/result-store.ts';
+import type { StateStore } from '#shared/ports/state-store.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
+import { decodeBlock } from './block-codec.ts';
+import { restoreSlot, saveSlot } from './snapshots.ts';
+
+export interface ShardReaderOptions {
+  readonly pipeline: CompiledPipeline;
+  readonly shard: ExchangeShard;
+  /** Of the shard (rule 7). */
+  readonly generation: number;
+  readonly reader: ExchangeReader;
+  readonly state: StateStore;
+  readonly results: ResultStore;
+  readonly blobs: BlobStore;
+  readonly deadLetters: DeadLetters;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  /** How often at most the state is written. A crash repeats the work since the last time. */
+  readonly checkpointEveryMs: number;
+}
+
+/**
+ * How it came to an end. `ended`: the shard is read to its end, and the snapshots of all its slots have reached it (rule 15). `stopped`:
+ * as asked, with a snapshot of everything. `abandoned`: as asked, with nothing written after that.
+ */
+export type ReaderEnd = 'ended' | 'stopped' | 'abandoned';
+
+/** Kinesis allows five reads a second and shard. */
+const idleMs = 250;
+
+/** A slot in memory, and what of it is stored. */
+interface OwnedSlot {
+  readonly stage: MemoryStage;
+  savedPosition: LogPosition;
+  snapshot: string | undefined;
+}
+
+/** Reads one shard of the exchange, keeps the state of its slots in memory, and snapshots it per slot. */
+export class ShardReader {
+  readonly #options: ShardReaderOptions;
+  readonly #slots = new Map<number, OwnedSlot>();
+  #request: 'go-on' | 'stop' | 'abandon' = 'go-on';
+  /** Where the shard is read from next. */
+  #cursor: string | undefined;
+  #savedMs = 0;
+  #progress = 0;
+
+  constructor(options: ShardReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Rises with every step that was taken, also with one that found nothing new: what stands still is stuck. */
+  get progress(): number {
+    return this.#progress;
+  }
+
+  get keyCount(): number {
+    return this.#sum(({ stage }) => stage.keyCount);
+  }
+
+  get openCount(): number {
+    return this.#sum(({ stage }) => stage.openCount);
+  }
+
+  /** Reads until the shard ends, or until asked to stop. Rejects when the outside world fails; another reader then goes on from the snapshots. */
+  async run(): Promise<ReaderEnd> {
+    const { clock, shard, generation, telemetry, checkpointEveryMs } = this.#options;
+    await this.#restore();
+    this.#savedMs = clock.now();
+    while (this.#request === 'go-on') {
+      if (this.#isAtEnd()) return 'ended';
+      const batch = await this.#options.reader.read(shard.shardId, this.#cursor);
+      if (this.#isAbandoned()) break;
+      await this.#apply(batch);
+      telemetry.metric('millis_behind_latest', batch.millisBehindLatest, { stage: 'window', shard: shard.shardId });
+      if (batch.ended) for (const { stage } of this.#slots.values()) stage.endShard(logEnd(generation));
+      if (batch.ended || clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();
+      this.#progress += 1;
+      if (batch.records.length === 0 && !batch.ended) await clock.sleep(idleMs);
+    }
+    if (this.#isAbandoned()) return 'abandoned';
+    await this.#save();
+    return 'stopped';
+  }
+
+  /** Ends after the batch at hand, with a snapshot of everything. */
+  stop(): void {
+    if (this.#request === 'go-on') this.#request = 'stop';
+  }
+
+  /** Somebody else has the shard: ends as soon as it can, and writes nothing more where that can be helped. */
+  abandon(): void {
+    this.#request = 'abandon';
+  }
+
+  async #restore(): Promise<void> {
+    const { pipeline, shard } = this.#options;
+    for (let slot = 0; slot < pipeline.slots; slot += 1) {
+      if (!owns(shard, slotHashKey(slot, pipeline.slots))) continue;
+      if (this.#isAbandoned()) return;
+      const { stage, snapshot } = await restoreSlot(this.#options, slot);
+      this.#slots.set(slot, { stage, snapshot, savedPosition: stage.reader.log.position });
+      this.#progress += 1;
+    }
+    this.#cursor = this.#firstCursor();
+  }
+
+  async #apply(batch: ExchangeBatch): Promise<void> {
+    const { deadLetters, results, state, telemetry, generation, shard } = this.#options;
+    for (const record of batch.records) {
+      const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
+      this.#slotOf(block, record.sequence).stage.apply({
+        block,
+        position: logPosition(generation, record.sequence),
+        arrivalMs: record.arrivalMs,
+      });
+    }
+    for (const { stage } of this.#slots.values()) {
+      if (this.#isAbandoned()) return;
+      const letters = stage.reader.letters.splice(0);
+      const marks = stage.reader.lateMarks.splice(0);
+      if (letters.length > 0) {
+        await deadLetters.send(letters);
+        telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
+      }
+      if (marks.length > 0) await state.addLateMarks(marks);
+      const emission = stage.takeEmission();
+      if (emission.rows.length > 0) await results.writeRows(emission.rows);
+      if (emission.totals.length > 0) await results.writeTotals(emission.totals);
+    }
+    const last = batch.records.at(-1);
+    if (last !== undefined) this.#cursor = last.sequence;
+  }
+
+  #slotOf(block: { readonly slot: number; readonly slots: number }, sequence: string): OwnedSlot {
+    const { pipeline, shard } = this.#options;
+    const slot = this.#slots.get(block.slot);
+    if (slot !== undefined && block.slots === pipeline.slots) return slot;
+    throw new MillraceError(
+      'SLOTS_MISMATCH',
+      `record ${sequence} of ${shard.shardId} is a block of slot ${block.slot} of ${block.slots}, and pipeline ${pipeline.id} has ${pipeline.slots}. Set slots back to ${block.slots}, or drain the pipeline and deploy it with new state.`,
+    );
+  }
+
+  /** Writes the slots that have changed, rows and letters of which stand already (rule 14). */
+  async #save(): Promise<void> {
+    const { clock, telemetry } = this.#options;
+    const startMs = clock.now();
+    let bytes = 0;
+    for (const slot of this.#slots.values()) {
+      if (this.#isAbandoned()) return;
+      if (slot.stage.reader.log.position <= slot.savedPosition) continue;
+      const position = slot.stage.reader.log.position;
+      const saved = await saveSlot(this.#options, slot.stage, slot.snapshot);
+      slot.snapshot = saved.snapshot;
+      slot.savedPosition = position;
+      bytes += saved.bytes;
+      this.#progress += 1;
+    }
+    this.#savedMs = clock.now();
+    const labels = { stage: 'window', shard: this.#options.shard.shardId };
+    telemetry.metric('checkpoint_duration_ms', this.#savedMs - startMs, labels);
+    if (bytes > 0) telemetry.metric('checkpoint_bytes', bytes, labels);
+  }
+
+  #isAbandoned(): boolean {
+    return this.#request === 'abandon';
+  }
+
+  /** Every slot's snapshot stands at or behind the shard's end. */
+  #isAtEnd(): boolean {
+    const end = logEnd(this.#options.generation);
+    return [...this.#slots.values()].every(({ savedPosition }) => savedPosition >= end);
+  }
+
+  /** Behind the least of the slots' positions: what a slot has seen already it passes over. */
+  #firstCursor(): string | undefined {
+    let least: LogPosition | undefined;
+    for (const { stage } of this.#slots.values()) {
+      const { position } = stage.reader.log;
+      if (least === undefined || position < least) least = position;
+    }
+    return least === undefined || least === logStart || generationOf(least) < this.#options.generation
+      ? undefined
+      : sequenceOf(least);
+  }
+
+  #sum(of: (slot: OwnedSlot) => number): number {
+    let sum = 0;
+    for (const slot of this.#slots.values()) sum += of(slot);
+    return sum;
+  }
+}
+
+function owns(shard: ExchangeShard, hashKey: bigint): boolean {
+  return hashKey >= shard.startingHashKey && hashKey <= shard.endingHashKey;
+}
