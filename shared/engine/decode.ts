@@ -43,11 +43,13 @@ export function validate(source: CompiledSource, raw: unknown): DecodedRecord | 
     return { kind: 'rejected', reason: 'threw', message: `the schema threw: ${messageOf(error)}` };
   }
   if ('then' in result) {
-    // Zod tries once more asynchronously when a transform threw. That promise rejects with nobody waiting, which would end the process.
+    // Nobody waits for it, and its rejection would end the process.
     result.then(undefined, () => {});
+    const thrown = thrownInZod(source.schema, raw);
+    if (thrown !== undefined) return { kind: 'rejected', reason: 'threw', message: `the schema threw: ${thrown}` };
     throw new MillraceError(
       'SCHEMA_ASYNC',
-      `the schema of stream ${source.plan.id} validates asynchronously, which a retried batch cannot repeat exactly, or a callback of it threw on this record. Use a schema without asynchronous checks, look things up in a step instead, and let no transform or refinement throw.`,
+      `the schema of stream ${source.plan.id} validates asynchronously, which a retried batch cannot repeat exactly. Use a schema without asynchronous checks and look things up in a step instead.`,
     );
   }
   if (result.issues !== undefined) {
@@ -67,6 +69,22 @@ export function validate(source: CompiledSource, raw: unknown): DecodedRecord | 
   if (!(timeMs >= eventTimeMsMin && timeMs <= eventTimeMsMax))
     return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs) };
   return { kind: 'decoded', value, timeMs: Math.floor(timeMs) };
+}
+
+/**
+ * What a callback of a Zod schema threw on this value, as a text. Zod answers a throw as it answers a promise: it tries again, now
+ * asynchronously. Its synchronous parse tells them apart, for it throws the callback's own error, and for a promise its own class.
+ */
+function thrownInZod(schema: object, raw: unknown): string | undefined {
+  if (!('_zod' in schema && 'safeParse' in schema && typeof schema.safeParse === 'function')) return undefined;
+  try {
+    schema.safeParse(raw);
+  } catch (error) {
+    // By name: the class has no code, and each copy of Zod has its own.
+    const { name } = (error as { readonly constructor?: { readonly name?: string } } | null)?.constructor ?? {};
+    return name === '$ZodAsyncError' ? undefined : messageOf(error);
+  }
+  return undefined;
 }
 
 /** What is neither a number nor a Date is no time: null, an empty text and false would be 1970. */

@@ -145,7 +145,11 @@ function takeLine(
   if (decoded === undefined) return undefined;
   try {
     const result = binding.schema['~standard'].validate(decoded);
-    if ('then' in result) throw new Error('an asynchronous schema');
+    if ('then' in result) {
+      // So does Zod when a callback threw; nobody waits for the rejection.
+      result.then(undefined, () => {});
+      return 'threw';
+    }
     if (result.issues !== undefined) return 'invalid';
     const timeMs = Number(binding.timestamp(result.value));
     // The years 1 to 9999.

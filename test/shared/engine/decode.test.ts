@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
+import * as mini from 'zod/mini';
 import { type CompiledSource, compile } from '#shared/engine/compile.ts';
 import { decodeLine, validate } from '#shared/engine/decode.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
@@ -115,12 +116,68 @@ describe('the schema', () => {
     ).toMatchObject({ reason: 'threw', message: 'the schema threw: broken' });
   });
 
-  test('of Zod with a transform that throws, which Zod tries again asynchronously, stops the host and says so', () => {
+  const broken = (): never => {
+    throw new Error('broken');
+  };
+
+  // Zod tries each of these again asynchronously; a rejection that nobody handles would fail the run.
+  test.each<readonly [string, StandardSchemaV1, string]>([
+    ['a transform', z.string().transform((text) => new URL(text)), 'Invalid URL'],
+    ['a refinement', z.string().refine(broken), 'broken'],
+    [
+      'a refinement deep inside',
+      z.preprocess((text) => ({ a: [text] }), z.object({ a: z.array(z.string().refine(broken)) })),
+      'broken',
+    ],
+    ['a preprocessing step', z.preprocess(broken, z.string()), 'broken'],
+    ['a transform of Zod Mini', mini.pipe(mini.string(), mini.transform(broken)), 'broken'],
+    [
+      'a refinement, though no Error,',
+      z.string().refine(() => {
+        throw undefined;
+      }),
+      'undefined',
+    ],
+    [
+      'a transform before an asynchronous check',
+      z
+        .string()
+        .transform(broken)
+        .refine(async () => true),
+      'broken',
+    ],
+  ])('of Zod rejects the record on which %s throws', (_, throwing, message) => {
+    const source = sourceOf(throwing, () => 0);
+    expect(validate(source, 'no address')).toEqual({
+      kind: 'rejected',
+      reason: 'threw',
+      message: `the schema threw: ${message}`,
+    });
+  });
+
+  test('of Zod that throws on one record gives the next', () => {
     const source = sourceOf(
-      z.string().transform((text) => new URL(text)),
+      z.string().transform((text) => new URL(text).host),
       () => 0,
     );
-    expect(() => validate(source, 'no address')).toThrow(/^SCHEMA_ASYNC: .* or a callback of it threw on this record/);
+    expect([validate(source, 'no address').kind, validate(source, 'http://a/')]).toEqual([
+      'rejected',
+      { kind: 'decoded', value: 'a', timeMs: 0 },
+    ]);
+  });
+
+  test.each<readonly [string, StandardSchemaV1]>([
+    ['a refinement', z.string().refine(async () => true)],
+    ['a transform', z.string().transform(async (text) => text)],
+    ['a promise', z.promise(z.string())],
+    ['a refinement of Zod Mini', mini.string().check(mini.refine(async () => true))],
+  ])('of Zod with %s that waits stops the host', (_, asynchronous) => {
+    expect(() =>
+      validate(
+        sourceOf(asynchronous, () => 0),
+        'text',
+      ),
+    ).toThrow(/^SCHEMA_ASYNC: the schema of stream lines/);
   });
 
   test('that validates asynchronously stops the host, naming the stream', () => {

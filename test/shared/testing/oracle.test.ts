@@ -136,6 +136,25 @@ test('every record is counted, filtered or rejected, line by line', () => {
   expect(rows).toHaveLength(1);
 });
 
+test('a record on which a schema of Zod throws is rejected, as in a run', () => {
+  const links = stream('clicks', {
+    schema: z.object({ at: z.number(), link: z.string().transform((text) => new URL(text).host) }),
+    timestamp: (one) => one.at,
+    outOfOrderness: seconds(0),
+  });
+  const output = links
+    .keyBy((one) => ({ user: one.link }))
+    .window(tumbling(seconds(10)), { allowedLateness: seconds(0) })
+    .aggregate('links', { clicks: count() })
+    .to(sink);
+  const lines = ['{"at":1,"link":"no address"}', '{"at":2,"link":"http://ann/"}'];
+  const run = createBoundedRun(pipelineOf(output));
+  for (const line of lines) run.takeLine('clicks', line);
+  const result = oracle(pipelineOf(output), recordsOf(...lines));
+  expect(result).toMatchObject({ rows: run.finish(), numbers: { sent: 2, counted: 1, rejected: 1 } });
+  expect(run.counts()).toMatchObject({ sent: 2, counted: 1, rejected: 1 });
+});
+
 test('what a verdict calls late is in no row, and is late only if every step says so', () => {
   const two = pipelineOf(perTenSeconds, visits);
   const records = recordsOf(click(1), click(2));
