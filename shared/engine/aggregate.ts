@@ -1,5 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import type { SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
+import { type SlidingWindow, sliceOf, type TumblingWindow } from '#shared/pipeline/window.ts';
 import {
   type AccumulatorColumns,
   type Accumulators,
@@ -15,7 +15,7 @@ import {
 } from './accumulate.ts';
 import type { CompiledStep } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
-import { alignDown, isClosed, lastStart, sliceOf, slideOf, type WindowRange } from './window.ts';
+import { alignDown, isClosed, lastStart, slideOf, type WindowRange } from './window.ts';
 
 /** One stateful step over one slot, with all of its state in memory. */
 export interface Operator {

@@ -36,18 +36,6 @@ export function windowStarts(window: AlignedWindow, timeMs: number): readonly nu
   return starts.reverse();
 }
 
-/**
- * The length of a slice: windows begin and end at multiples of it only, so a window is a whole number of slices
- * (general stream slicing, Traub et al., EDBT 2019).
- */
-export function sliceOf(window: AlignedWindow): number {
-  return greatestCommonDivisor(window.sizeMs, slideOf(window));
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
-
 /** A window is closed when the watermark has reached its end and the allowed lateness: what comes then is late. */
 export function isClosed(endMs: number, allowedLatenessMs: number, watermarkMs: number): boolean {
   return watermarkMs >= endMs + allowedLatenessMs;

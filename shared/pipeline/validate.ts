@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { overlapOf } from './placement.ts';
 import type { SourceNode, StepDefinition } from './stream.ts';
+import { type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
 export const expectedKeysMax = 100_000_000;
@@ -8,6 +9,11 @@ export const expectedKeysMax = 100_000_000;
 export const idleAfterMsMin = 60_000;
 /** More overlapping windows than this are a mistake in the units more often than a wish. */
 export const overlapMax = 10_000;
+/**
+ * A window looks at each of its slices whenever it gives rows. So many take a few milliseconds, and allow every slide of whole
+ * seconds to windows of up to a day.
+ */
+export const slicesMax = 100_000;
 const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 /** The names that every row has beside its key columns and aggregates. */
@@ -73,6 +79,7 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
         );
       if (overlapOf(window) > overlapMax)
         throw invalid(where, `a record would be in ${overlapOf(window)} windows; at most ${overlapMax} are allowed.`);
+      checkSlices(where, window);
       break;
     case 'session':
       checkDuration(where, 'gap', window.gapMs, 1);
@@ -81,6 +88,17 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
       break;
   }
   checkColumns(where, step);
+}
+
+function checkSlices(where: string, window: SlidingWindow): void {
+  const sliceMs = sliceOf(window);
+  const slices = window.sizeMs / sliceMs;
+  if (slices > slicesMax) {
+    throw invalid(
+      where,
+      `slides by ${window.slideMs} ms with a size of ${window.sizeMs} ms, which have no longer common divisor than ${sliceMs} ms, so a window would be ${slices} slices; at most ${slicesMax} are allowed. Choose a slide that divides the size, or give both in a unit of at least ${Math.ceil(window.sizeMs / slicesMax)} ms.`,
+    );
+  }
 }
 
 function checkColumns(where: string, step: StepDefinition): void {

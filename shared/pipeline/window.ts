@@ -35,3 +35,15 @@ export function sliding(size: Duration, options: { readonly every: Duration }): 
 export function session(options: { readonly gap: Duration }): SessionWindow {
   return { kind: 'session', gapMs: options.gap };
 }
+
+/**
+ * The length of a slice: windows begin and end at multiples of it only, so a window is a whole number of slices
+ * (general stream slicing, Traub et al., EDBT 2019).
+ */
+export function sliceOf(window: TumblingWindow | SlidingWindow): number {
+  return window.kind === 'tumbling' ? window.sizeMs : greatestCommonDivisor(window.sizeMs, window.slideMs);
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { alignDown, isClosed, lastStart, sliceOf, windowStarts } from '#shared/engine/window.ts';
+import { alignDown, isClosed, lastStart, windowStarts } from '#shared/engine/window.ts';
 import { milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 
@@ -86,27 +86,6 @@ describe('alignDown', () => {
         expect(aligned <= timeMs && timeMs < aligned + step && Math.abs(aligned % step) === 0).toBe(true);
       }),
       { numRuns: 10_000 },
-    );
-  });
-});
-
-describe('sliceOf', () => {
-  test.each([
-    [10, 5, 5],
-    [10, 10, 10],
-    [10, 4, 2],
-    [7, 5, 1],
-  ])('of windows of %d every %d is %d', (size, every, slice) => {
-    expect(sliceOf(sliding(milliseconds(size), { every: milliseconds(every) }))).toBe(slice);
-  });
-
-  test('divides every start and end', { timeout: fuzzTimeoutMs }, () => {
-    fc.assert(
-      fc.property(anySliding, anyTime, (window, timeMs) => {
-        const slice = sliceOf(window);
-        for (const start of windowStarts(window, timeMs))
-          expect([Math.abs(start % slice), Math.abs((start + window.sizeMs) % slice)]).toEqual([0, 0]);
-      }),
     );
   });
 });

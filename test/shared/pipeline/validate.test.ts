@@ -5,6 +5,7 @@ import {
   count,
   countDistinct,
   type Duration,
+  days,
   dynamodb,
   hours,
   milliseconds,
@@ -22,7 +23,14 @@ import {
   tumbling,
   type WindowSpec,
 } from '#shared/pipeline/index.ts';
-import { expectedKeysMax, idleAfterMsMin, overlapMax, reservedColumns, slotsMax } from '#shared/pipeline/validate.ts';
+import {
+  expectedKeysMax,
+  idleAfterMsMin,
+  overlapMax,
+  reservedColumns,
+  slicesMax,
+  slotsMax,
+} from '#shared/pipeline/validate.ts';
 import { hasCode } from '#shared/schemas/error.ts';
 import { type Reading, readingSchema, readings } from '../readings.ts';
 
@@ -212,6 +220,16 @@ describe('a step', () => {
       { window: sliding(ms(10_001), { every: ms(1) }) },
       `a record would be in 10001 windows; at most ${overlapMax} are allowed.`,
     ],
+    [
+      'too many slices',
+      { window: sliding(days(7), { every: ms(604_799_999) }) },
+      `slides by 604799999 ms with a size of 604800000 ms, which have no longer common divisor than 1 ms, so a window would be 604800000 slices; at most ${slicesMax} are allowed. Choose a slide that divides the size, or give both in a unit of at least 6048 ms.`,
+    ],
+    [
+      'a slice too many',
+      { window: sliding(ms(slicesMax + 1), { every: ms(slicesMax) }) },
+      `slides by 100000 ms with a size of 100001 ms, which have no longer common divisor than 1 ms, so a window would be 100001 slices; at most ${slicesMax} are allowed. Choose a slide that divides the size, or give both in a unit of at least 2 ms.`,
+    ],
     ['a gap of 0', { window: session({ gap: ms(0) }) }, 'gap is 0 ms; it must be a whole number of at least 1 ms.'],
     ['no columns', { aggregates: {} }, 'aggregates no columns; name at least one, such as { count: count() }.'],
     [
@@ -283,6 +301,14 @@ describe('a step', () => {
     });
     expect(pipeline('test', [output], { slots: slotsMax, expectedKeys: expectedKeysMax }).plan.slots).toBe(slotsMax);
   });
+});
+
+test.each<readonly [string, WindowSpec]>([
+  ['as many slices as are allowed', sliding(ms(slicesMax), { every: ms(slicesMax - 1) })],
+  ['a day and a slide of a prime number of seconds', sliding(days(1), { every: seconds(86_399) })],
+  ['no slide, however long', tumbling(days(365_000))],
+])('a window of %s is taken', (_, window) => {
+  expect(pipeline('test', [branch({ window })]).id).toBe('test');
 });
 
 describe('an aggregator', () => {
