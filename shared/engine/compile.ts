@@ -6,6 +6,7 @@ import type { Placement } from '#shared/pipeline/placement.ts';
 import { routesOf, type SourcePlan, type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { assert } from '#shared/schemas/error.ts';
+import { reservedColumns } from '#shared/schemas/row.ts';
 import type { Stage } from '#shared/schemas/state.ts';
 
 /** A pipeline made ready to run: the plan's nodes joined with their callbacks, once, before the first record. */
@@ -43,6 +44,8 @@ export interface CompiledRoute {
   readonly index: number;
   readonly source: string;
   readonly call: (record: unknown) => KeyShape;
+  /** Names that the rows behind this route have, so that no key column may have one. */
+  readonly taken: ReadonlySet<string>;
   readonly columns: readonly RouteColumn[];
   readonly steps: readonly CompiledStep[];
   /** The stages that have a step behind this route; the first is the home of the records' counts. */
@@ -150,5 +153,7 @@ function compileRoute(
     return { plan, stage: stageOf(plan.placement), columns: names, aggregators, inputs, totals };
   });
   const stages = (['aggregate', 'window'] as const).filter((stage) => steps.some((step) => step.stage === stage));
-  return { id, index, source, call, columns, steps, stages };
+  const ofSteps = definitions.flatMap(({ plan }) => [...Object.keys(plan.aggregates), ...Object.keys(plan.derived)]);
+  const taken = new Set([...reservedColumns, ...ofSteps]);
+  return { id, index, source, call, taken, columns, steps, stages };
 }

@@ -32,36 +32,43 @@ const dictionaryKeysMax = 200_000;
 /** Finds a key's entry without building its text anew for each record. */
 export class KeyDictionary {
   readonly #slots: number;
+  readonly #taken: ReadonlySet<string>;
   readonly #byText = new Map<string, KeyEntry>();
   /** The frequent case, one column of text: found by its value alone. */
   readonly #byValue = new Map<string, KeyEntry>();
   #valueColumn: string | undefined;
 
-  constructor(slots: number) {
+  /** `taken` are the names that no column of a key may have. */
+  constructor(slots: number, taken: ReadonlySet<string>) {
     this.#slots = slots;
+    this.#taken = taken;
   }
 
   /** Throws an Error that says which column cannot be a key. */
   find(columns: KeyColumns): KeyEntry {
     const column = onlyColumn(columns);
-    if (column === undefined) return this.#findText(encodeKey(columns));
+    if (column === undefined) return this.#findEncoded(columns);
     const value = columns[column];
-    if (typeof value !== 'string') return this.#findText(encodeKey(columns));
+    if (typeof value !== 'string') return this.#findEncoded(columns);
     if (this.#valueColumn !== column) {
       this.#valueColumn = column;
       this.#byValue.clear();
     }
     const known = this.#byValue.get(value);
     if (known !== undefined) return known;
-    const entry = this.#findText(encodeKey(columns));
+    const entry = this.#findEncoded(columns);
     if (this.#byValue.size >= dictionaryKeysMax) this.#byValue.clear();
     this.#byValue.set(value, entry);
     return entry;
   }
 
-  #findText(text: string): KeyEntry {
+  #findEncoded(columns: KeyColumns): KeyEntry {
+    const text = encodeKey(columns);
     const known = this.#byText.get(text);
     if (known !== undefined) return known;
+    const taken = Object.keys(columns).find((name) => this.#taken.has(name));
+    if (taken !== undefined)
+      throw new Error(`key column ${taken} has the name of another column of its rows; rename one of them`);
     if (this.#byText.size >= dictionaryKeysMax) this.#byText.clear();
     const entry = { text, slot: slotOf(text, this.#slots), id: this.#byText.size };
     this.#byText.set(text, entry);

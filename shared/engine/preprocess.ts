@@ -25,7 +25,7 @@ export class Preprocessor {
 
   constructor(pipeline: CompiledPipeline, source: CompiledSource) {
     this.source = source;
-    for (const route of source.routes) this.#keys[route.index] = new KeyDictionary(pipeline.slots);
+    for (const route of source.routes) this.#keys[route.index] = new KeyDictionary(pipeline.slots, route.taken);
   }
 
   /** Outputs of the record that was taken last; only the first `outputCount` are valid. */

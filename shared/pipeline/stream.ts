@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { AnyAggregator } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
@@ -53,6 +54,15 @@ type ResultOf<A> = A extends { readonly result: (accumulator: any) => infer Out 
 type ResultRow<A> = { readonly [Column in keyof A]: ResultOf<A[Column]> };
 type NumericColumn<Row> = { [C in keyof Row]: Row[C] extends number ? C : never }[keyof Row] & string;
 
+/** The names in `T` that the compiler knows; a dictionary has others, which are looked at when the pipeline is made and runs. */
+type NamesOf<T> = T extends unknown
+  ? keyof { [Name in keyof T as string extends Name ? never : Name]: T[Name] }
+  : never;
+/** `T`, unless it has one of the names `Taken`: a row has one column of a name. */
+type Without<T, Taken> = T & {
+  readonly [Name in NamesOf<T> & Taken]: 'this name is taken by another column of the row';
+};
+
 export interface WindowBounds {
   readonly windowStart: Date;
   readonly windowEnd: Date;
@@ -70,8 +80,11 @@ export interface Stream<T> {
   flatMap<U>(transform: (record: T) => readonly U[]): Stream<U>;
   /** Applies a reusable piece of pipeline: `stream.through(withoutBots)`. */
   through<S>(piece: (stream: Stream<T>) => S): S;
-  /** Names the columns that group records; what has the same columns and values meets in the same state. */
-  keyBy<K extends KeyShape>(select: (record: T) => K): KeyedStream<T, K>;
+  /**
+   * Names the columns that group records; what has the same columns and values meets in the same state. A key column may not have the
+   * name of another column of its rows: what the types cannot see of it is rejected record by record.
+   */
+  keyBy<K extends KeyShape>(select: (record: T) => Without<K, ReservedColumn>): KeyedStream<T, K>;
 }
 
 /** A stream that others may send to. `In` is what the schema accepts, `T` what it gives. */
@@ -111,14 +124,14 @@ export interface WindowedStream<T, K extends KeyShape> {
   /** Computes columns for each key and window. `name` is the view's name and the identity of its state. */
   aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
     name: Name,
-    aggregates: A,
+    aggregates: Without<A, ReservedColumn | NamesOf<K>>,
   ): WindowedTable<Name, K, ResultRow<A>>;
 }
 
 export interface WindowedTable<Name extends string, K extends KeyShape, Row> {
   /** Adds columns that are computed when the view is read, from the row and from the window's totals. */
   derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
-    columns: D,
+    columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
   ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number }>;
   /** Names where the rows go. */
   to(sink: SinkSpec): Output<Name, K, Simplify<K & WindowBounds & Row>>;

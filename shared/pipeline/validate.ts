@@ -1,4 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import { reservedColumns } from '#shared/schemas/row.ts';
 import { overlapOf } from './placement.ts';
 import type { SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
@@ -16,18 +17,7 @@ export const overlapMax = 10_000;
 export const slicesMax = 100_000;
 const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-/** The names that every row has beside its key columns and aggregates. */
-export const reservedColumns: ReadonlySet<string> = new Set([
-  'view',
-  'windowStart',
-  'windowEnd',
-  'final',
-  'pk',
-  'sk',
-  'position',
-  'ttl',
-  'window',
-]);
+const reserved: ReadonlySet<string> = new Set(reservedColumns);
 
 export function checkNames(pipeline: string, steps: readonly string[], streams: ReadonlySet<string>): void {
   if (!nameForm.test(pipeline)) throw invalid(`pipeline ${JSON.stringify(pipeline)}`, nameAdvice);
@@ -111,7 +101,7 @@ function checkColumns(where: string, step: StepDefinition): void {
         where,
         `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`,
       );
-    if (reservedColumns.has(column)) throw invalid(where, `column ${column} is a name that every row has already.`);
+    if (reserved.has(column)) throw invalid(where, `column ${column} is a name that every row has already.`);
   }
   const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
   if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is both aggregated and derived.`);

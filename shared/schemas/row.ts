@@ -38,6 +38,21 @@ export function rowOrder(row: { readonly final: boolean; readonly position: LogP
   return `${row.final ? 1 : 0}${row.position}`;
 }
 
+/** The names that every row has, printed or stored, beside its key columns and those of its step. */
+export const reservedColumns = [
+  'view',
+  'windowStart',
+  'windowEnd',
+  'final',
+  'pk',
+  'sk',
+  'position',
+  'ttl',
+  'window',
+] as const;
+
+export type ReservedColumn = (typeof reservedColumns)[number];
+
 /** A row as it is printed and served, with its derived columns. */
 export type PrintedRow = {
   readonly view: string;

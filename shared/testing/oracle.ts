@@ -3,7 +3,7 @@ import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type PlanNode, type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { decodeKey, encodeKey } from '#shared/schemas/key.ts';
-import type { PrintedRow } from '#shared/schemas/row.ts';
+import { type PrintedRow, reservedColumns } from '#shared/schemas/row.ts';
 
 /** A raw record as a producer sent it. */
 export interface OracleRecord {
@@ -179,7 +179,7 @@ function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, 
       case 'flatMap':
         return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
       case 'key': {
-        const key = keyOf(binding.call(value));
+        const key = keyOf(pipeline, child, binding.call(value));
         if (key === undefined || !isUsable(pipeline, child, value)) return false;
         found.push({ route: child.id, key, timeMs, value });
         return true;
@@ -190,8 +190,15 @@ function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, 
   });
 }
 
-function keyOf(columns: KeyShape): string | undefined {
+/** Undefined for a key that cannot be one, or that has a column which its rows have already. */
+function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string | undefined {
+  const steps = stepsOf(pipeline.plan).filter((step) => step.input === route.id);
+  const rowColumns: readonly object[] = steps.flatMap((step) => [step.aggregates, step.derived]);
   try {
+    for (const name of Object.keys(columns)) {
+      if ((reservedColumns as readonly string[]).includes(name)) return undefined;
+      if (rowColumns.some((one) => Object.hasOwn(one, name))) return undefined;
+    }
     return encodeKey(columns);
   } catch {
     return undefined;

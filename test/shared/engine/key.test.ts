@@ -65,7 +65,7 @@ describe('a dictionary', () => {
   test('gives the canonical text, in whatever order keys come', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
       fc.property(fc.array(columns, { maxLength: 20 }), (keys) => {
-        const dictionary = new KeyDictionary(8);
+        const dictionary = new KeyDictionary(8, new Set(['count']));
         for (const key of keys as readonly KeyColumns[]) {
           const text = encodeKey(key);
           expect(dictionary.find(key)).toMatchObject({ text, slot: slotOf(text, 8) });
@@ -76,13 +76,21 @@ describe('a dictionary', () => {
   });
 
   test('gives two keys two ids', () => {
-    const dictionary = new KeyDictionary(8);
+    const dictionary = new KeyDictionary(8, new Set(['count']));
     const ids = ['a', 'b', 'a', 'c'].map((ip) => dictionary.find({ ip }).id);
     expect(ids).toEqual([0, 1, 0, 2]);
   });
 
+  test('refuses a column whose name is taken, every time it comes, and the next key is found', () => {
+    const dictionary = new KeyDictionary(8, new Set(['count']));
+    for (const key of [{ count: 'a' }, { count: 'a' }, { ip: 'a', count: 1 }]) {
+      expect(() => dictionary.find(key)).toThrow('key column count has the name of another column of its rows');
+    }
+    expect(dictionary.find({ ip: 'a' }).text).toBe('ip=a');
+  });
+
   test('refuses a bad key every time it comes', () => {
-    const dictionary = new KeyDictionary(8);
+    const dictionary = new KeyDictionary(8, new Set(['count']));
     const find = (): unknown => dictionary.find({ a: 'x'.repeat(2_000) });
     expect(find).toThrow(/characters/);
     expect(find).toThrow(/characters/);

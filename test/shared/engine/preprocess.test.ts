@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compile } from '#shared/engine/compile.ts';
 import { Preprocessor } from '#shared/engine/preprocess.ts';
-import { type AnyOutput, count, milliseconds, sum, tumbling } from '#shared/pipeline/index.ts';
+import { type AnyOutput, count, max, milliseconds, rate, sum, tumbling } from '#shared/pipeline/index.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
 import { columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 
@@ -205,6 +205,29 @@ describe('a record is taken whole or not at all', () => {
       message: expect.stringContaining('key column amount is Infinity'),
     });
   });
+
+  test.each(['view', 'windowStart', 'windowEnd', 'final', 'requests', 'busiest', 'rate'])(
+    'when the key has a column %s, which its rows have already',
+    (column) => {
+      // A dictionary's names are known when it is there; the types refuse the others.
+      const keyed = source.keyBy((one): Record<string, string | number> => ({ tag: one.key, [one.key]: 1 }));
+      const window = keyed.window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) });
+      const made = preprocessor(
+        window
+          .aggregate('a', columns)
+          .derive({ rate: rate('requests') })
+          .to(sink),
+        window.aggregate('b', { busiest: max((one) => one.amount) }).to(sink),
+      );
+      expect(made.takeValue({ ...reading, key: column })).toMatchObject({
+        reason: 'invalid',
+        message: `key column ${column} has the name of another column of its rows; rename one of them`,
+        step: 'readings/key',
+      });
+      expect(made.takeValue({ ...reading, key: 'other' })).toMatchObject({ kind: 'decoded' });
+      expect(staged(made)).toEqual(['key other:n=1&tag=other 5']);
+    },
+  );
 
   test('when a value cannot be aggregated, naming step and column', () => {
     const output = source

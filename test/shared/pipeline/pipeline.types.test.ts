@@ -231,6 +231,36 @@ test('a wrong field or column does not compile', () => {
   });
 });
 
+test('two columns of one name do not compile', () => {
+  void (() => {
+    // @ts-expect-error every row has a view
+    requests.keyBy((r) => ({ view: r.host }));
+    // @ts-expect-error every row has a windowEnd
+    requests.keyBy((r) => ({ host: r.host, windowEnd: r.status }));
+    // @ts-expect-error every row is final or not
+    perMinute.aggregate('a', { final: count() });
+    // @ts-expect-error the key has a host
+    perMinute.aggregate('a', { host: count() });
+    // @ts-expect-error the key has a host, whatever stands beside it
+    perMinute.aggregate('a', { n: count(), host: sum((r) => r.bytes) });
+    // @ts-expect-error the key has a host
+    perMinute.aggregate('a', { n: count() }).derive({ host: shareOfTotal('n') });
+    // @ts-expect-error n is aggregated
+    perMinute.aggregate('a', { n: count() }).derive({ n: shareOfTotal('n') });
+    // @ts-expect-error every row has a windowStart
+    perMinute.aggregate('a', { n: count() }).derive({ windowStart: shareOfTotal('n') });
+  });
+});
+
+test('names that are known only at run time compile', () => {
+  void (() => {
+    const byLabel = requests.keyBy((r): Record<string, string> => ({ [r.region]: r.host }));
+    const aggregates: Readonly<Record<string, ReturnType<typeof count>>> = { n: count() };
+    byLabel.window(tumbling(minutes(1)), { allowedLateness: seconds(0) }).aggregate('a', { host: count() });
+    perMinute.aggregate('a', aggregates);
+  });
+});
+
 test('a wrong source does not compile', () => {
   void (() => {
     // @ts-expect-error a timestamp is a Date or milliseconds

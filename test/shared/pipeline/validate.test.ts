@@ -23,15 +23,9 @@ import {
   tumbling,
   type WindowSpec,
 } from '#shared/pipeline/index.ts';
-import {
-  expectedKeysMax,
-  idleAfterMsMin,
-  overlapMax,
-  reservedColumns,
-  slicesMax,
-  slotsMax,
-} from '#shared/pipeline/validate.ts';
+import { expectedKeysMax, idleAfterMsMin, overlapMax, slicesMax, slotsMax } from '#shared/pipeline/validate.ts';
 import { hasCode } from '#shared/schemas/error.ts';
+import { reservedColumns } from '#shared/schemas/row.ts';
 import { type Reading, readingSchema, readings } from '../readings.ts';
 
 interface Change {

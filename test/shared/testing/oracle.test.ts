@@ -155,6 +155,21 @@ test('a record on which a schema of Zod throws is rejected, as in a run', () => 
   expect(run.counts()).toMatchObject({ sent: 2, counted: 1, rejected: 1 });
 });
 
+test('a record whose key has a column of its rows is rejected, as in a run', () => {
+  const output = source
+    .keyBy((one): Record<string, string> => ({ [one.user]: 'x' }))
+    .window(tumbling(seconds(10)), { allowedLateness: seconds(0) })
+    .aggregate('ten', { clicks: count() })
+    .derive({ speed: rate('clicks') })
+    .to(sink);
+  const lines = ['view', 'clicks', 'speed', 'ann'].map((user) => click(1, user));
+  const run = createBoundedRun(pipelineOf(output));
+  for (const line of lines) run.takeLine('clicks', line);
+  const result = oracle(pipelineOf(output), recordsOf(...lines));
+  expect(result).toMatchObject({ rows: run.finish(), numbers: { sent: 4, counted: 1, rejected: 3 } });
+  expect(result.rows).toMatchObject([{ view: 'ten', ann: 'x', clicks: 1 }]);
+});
+
 test('what a verdict calls late is in no row, and is late only if every step says so', () => {
   const two = pipelineOf(perTenSeconds, visits);
   const records = recordsOf(click(1), click(2));
