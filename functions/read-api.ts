@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { stepsOf } from '#shared/pipeline/plan.ts';
 import type { Reader, ViewQuery } from '#shared/runtime/read.ts';
@@ -11,7 +11,7 @@ import { encodeKey, parseKeyColumn } from '#shared/schemas/key.ts';
  *     GET /views                                   the views, with their columns
  *     GET /views/by-ip-1m                          rows of the newest window
  *     GET /views/by-ip-1m?top=10&by=bytes          its ten largest
- *     GET /views/by-ip-1m?key.ip=1.2.3.4           rows of one key; a number or boolean is tagged: key.status:n=200
+ *     GET /views/by-ip-1m?key.ip=1.2.3.4           rows of one key, all columns of it; a number or boolean is tagged: key.status:n=200
  *     GET /views/by-ip-1m?from=…&to=…              windows that start in [from, to), in ISO 8601 or milliseconds
  *     GET /counts   /progress   /health
  */
@@ -21,10 +21,10 @@ export function createReadApi(pipeline: Pipeline, reader: Reader): Hono {
     context.json({ pipeline: pipeline.id, paths: ['/views', '/counts', '/progress', '/health'] }),
   );
   api.get('/health', (context) => context.json({ status: 'ok', pipeline: pipeline.id, planHash: pipeline.planHash }));
-  api.get('/views', (context) => context.json(describeViews(pipeline)));
+  api.get('/views', noParameters, (context) => context.json(describeViews(pipeline)));
   api.get('/views/:view', async (context) => context.json(await reader.rows(parseQuery(context))));
-  api.get('/counts', async (context) => context.json(await reader.counts()));
-  api.get('/progress', async (context) => context.json(await reader.progress()));
+  api.get('/counts', noParameters, async (context) => context.json(await reader.counts()));
+  api.get('/progress', noParameters, async (context) => context.json(await reader.progress()));
   api.notFound((context) =>
     context.json({ error: 'NOT_FOUND', message: `there is no ${context.req.path}; see /` }, 404),
   );
@@ -45,6 +45,12 @@ function describeViews(pipeline: Pipeline): unknown {
     derived: Object.keys(step.derived),
   }));
 }
+
+const noParameters: MiddlewareHandler = async ({ req }, next) => {
+  const [name] = Object.keys(req.queries());
+  if (name !== undefined) throw invalid(`parameter ${name} is not known; ${req.path} takes none.`);
+  await next();
+};
 
 const known = new Set(['from', 'to', 'top', 'by']);
 

@@ -6,6 +6,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { columnsOfKey } from '#shared/schemas/key.ts';
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
 import type { PrintedRow, Row } from '#shared/schemas/row.ts';
 import type { Checkpoint, Stage } from '#shared/schemas/state.ts';
@@ -101,7 +102,11 @@ async function readRows(
 async function findRows(results: ResultStore, query: ViewQuery): Promise<readonly Row[]> {
   const { view, key } = query;
   let { fromMs = Number.MIN_SAFE_INTEGER, toMs = Number.MAX_SAFE_INTEGER } = query;
-  if (key !== undefined) return limited(await results.rowsOfKey({ view, key, fromMs, toMs, rowsMax: rowsMax + 1 }));
+  if (key !== undefined) {
+    const rows = await results.rowsOfKey({ view, key, fromMs, toMs, rowsMax: rowsMax + 1 });
+    if (rows.length === 0) await checkKey(results, view, key);
+    return limited(rows);
+  }
   if (query.fromMs === undefined && query.toMs === undefined) {
     const newest = await results.newestWindow(view);
     if (newest === undefined) return [];
@@ -109,6 +114,38 @@ async function findRows(results: ResultStore, query: ViewQuery): Promise<readonl
     toMs = newest + 1;
   }
   return limited(await results.rowsOfView({ view, fromMs, toMs, rowsMax: rowsMax + 1 }));
+}
+
+/**
+ * Refuses a key without rows whose columns are not those of the view's newest rows: most often it is a part of a key. Only rows tell
+ * what columns a key has, so in a view without rows any key is taken.
+ */
+async function checkKey(results: ResultStore, view: string, key: string): Promise<void> {
+  const newestMs = await results.newestWindow(view);
+  if (newestMs === undefined) return;
+  const [row] = await results.rowsOfView({ view, fromMs: newestMs, toMs: newestMs + 1, rowsMax: 1 });
+  if (row === undefined) return;
+  const columns = columnsOfKey(row.key);
+  const asked = columnsOfKey(key);
+  const wrong = [
+    ...without(columns, asked).map((column) => `key.${column} is missing`),
+    ...without(asked, columns).map((column) => `key.${column} is none of them`),
+  ];
+  if (wrong.length === 0) return;
+  // Keys may have different columns, and this one's rows may lie in other windows.
+  const ofKey = { view, key, fromMs: Number.MIN_SAFE_INTEGER, toMs: Number.MAX_SAFE_INTEGER };
+  if ((await results.rowsOfKey({ ...ofKey, rowsMax: 1 })).length > 0) return;
+  throw new MillraceError(
+    'QUERY_INVALID',
+    `the keys of view ${view} have the columns ${columns.join(', ')}; ${wrong.join(', ')}. Give each of them once.`,
+  );
+}
+
+/** A column with another type has the same name: its values are of another type, and that is an answer. */
+function without(columns: readonly string[], others: readonly string[]): readonly string[] {
+  const nameOf = (column: string): string => column.replace(/:.*/, '');
+  const names = others.map(nameOf);
+  return columns.filter((column) => !names.includes(nameOf(column)));
 }
 
 function limited(rows: readonly Row[]): readonly Row[] {

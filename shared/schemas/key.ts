@@ -68,6 +68,11 @@ export function decodeKey(text: string): KeyColumns {
   return columns;
 }
 
+/** The names of a canonical key's columns as a query writes them: `ip`, `status:n`. */
+export function columnsOfKey(text: string): readonly string[] {
+  return text.split('&').map((part) => part.slice(0, part.indexOf('=')));
+}
+
 function unescapeText(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));

@@ -184,6 +184,14 @@ describe('a wrong parameter is a 400 that says what to do', () => {
     ['a key column of an unknown type', '?key.amount:x=1', /key\.amount:x/],
     ['a key column without a name', '?key.=1', /key column "" is not a name/],
     ['a key column with a name that cannot be', '?key.a-b=1', /key column "a-b" is not a name/],
+    [
+      'a part of a key',
+      '?key.key=a',
+      /the keys of view by-key have the columns amount:n, key; key\.amount:n is missing/,
+    ],
+    ['a part of a key, in some windows', '?key.amount:n=1&from=0&to=1', /; key\.key is missing/],
+    ['a key column that is not there', '?key.key=a&key.amount:n=1&key.tag=x', /; key\.tag is none of them/],
+    ['a misspelt key column', '?key.kye=a&key.amount:n=1', /; key\.key is missing, key\.kye is none of them/],
     ['a key that is too long', `?key.key=${'x'.repeat(2_000)}`, /the key has \d+ characters/],
     ['a key column that is given twice', '?key.key=a&key.key=b', /key\.key is given 2 times/],
     ['a key column that is given as a text and as a number', '?key.key=1&key.key:n=1', /key column key is given twice/],
@@ -192,6 +200,13 @@ describe('a wrong parameter is a 400 that says what to do', () => {
     expect(await get(`/views/by-key${query}`)).toEqual({
       status: 400,
       body: { error: 'QUERY_INVALID', message: expect.stringMatching(message) },
+    });
+  });
+
+  test.each(['/views', '/counts', '/progress'])('a parameter of %s, which takes none', async (path) => {
+    expect(await get(`${path}?top=5`)).toEqual({
+      status: 400,
+      body: { error: 'QUERY_INVALID', message: `QUERY_INVALID: parameter top is not known; ${path} takes none.` },
     });
   });
 

@@ -164,6 +164,20 @@ describe('a query', () => {
     expect(await setUp().reader.rows({ view: 'visits' })).toEqual([]);
   });
 
+  test('for any key of a view without rows gives none, for nothing tells what columns its keys have', async () => {
+    expect(await setUp().reader.rows({ view: 'visits', key: 'kye=a' })).toEqual([]);
+  });
+
+  test('for a key with other columns than the newest rows is refused only if it has no rows at all', async () => {
+    const { results, reader } = setUp();
+    await results.writeRows([{ ...row('visits', 'a', 0, 1), key: 'tag=x' }, row('visits', 'a', 100, 2)]);
+    const ask = (key: string) => reader.rows({ view: 'visits', key, fromMs: 100 });
+    expect(await ask('tag=x')).toEqual([]);
+    await expect(ask('tag=y')).rejects.toThrow(
+      'QUERY_INVALID: the keys of view visits have the columns key; key.key is missing, key.tag is none of them.',
+    );
+  });
+
   test('for the largest by a share sorts by the share', async () => {
     const world = setUp();
     await world.results.writeRows([row('lambda', 'a', 0, 1), row('lambda', 'b', 0, 3), row('lambda', 'c', 0, 2)]);

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeKey, encodeKey, type KeyColumns, keyCharactersMax, parseKeyColumn } from '#shared/schemas/key.ts';
+import {
+  columnsOfKey,
+  decodeKey,
+  encodeKey,
+  type KeyColumns,
+  keyCharactersMax,
+  parseKeyColumn,
+} from '#shared/schemas/key.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 
 /** Texts of the characters that the encoding itself uses, where two keys would meet first. */
@@ -114,6 +121,10 @@ describe('encodeKey', () => {
       `the key has ${keyCharactersMax + 1} characters; at most ${keyCharactersMax} are allowed`,
     );
   });
+});
+
+test('columnsOfKey names the columns as a query does', () => {
+  expect(columnsOfKey(encodeKey({ status: 200, ip: 'a=b&c', ok: true }))).toEqual(['ip', 'ok:b', 'status:n']);
 });
 
 describe('parseKeyColumn', () => {
