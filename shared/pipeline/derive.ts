@@ -6,12 +6,15 @@ export interface Derived<Column extends string> {
 
 type DerivedKind = 'share-of-total' | 'ratio' | 'rate';
 
-/** The row's part of the column's total over all keys of the window, from 0 to 1. */
+/**
+ * The row's part of the column's total over all keys of the window, from 0 to 1. Null when the total is 0 and the part is not; of a
+ * total of 0 a part of 0 is 0.
+ */
 export function shareOfTotal<C extends string>(column: C): Derived<C> {
   return { kind: 'share-of-total', columns: [column] };
 }
 
-/** One column divided by another: `ratio('errors', 'requests')`. */
+/** One column divided by another: `ratio('errors', 'requests')`. Null when the second is 0 and the first is not; 0 / 0 is 0. */
 export function ratio<C extends string>(numerator: C, denominator: C): Derived<C> {
   return { kind: 'ratio', columns: [numerator, denominator] };
 }
@@ -32,12 +35,12 @@ export interface DerivedInput {
  * The value of a derived column.
  *
  * Nothing out of nothing is 0: a share of a total of 0, or a ratio 0 / 0, as in no errors in no requests. Anything else divided by
- * 0 has no value and is NaN, which JSON shows as null; 0 would be a lie and Infinity is not JSON.
+ * 0 has no value and is null, as is whatever no finite number holds; 0 would be a lie, and NaN and Infinity are not JSON.
  */
 export function evaluateDerived(
   derived: { readonly kind: string; readonly columns: readonly string[] },
   { row, totals, windowMs }: DerivedInput,
-): number {
+): number | null {
   const [first = '', second = ''] = derived.columns;
   const kind = derived.kind as DerivedKind;
   switch (kind) {
@@ -52,9 +55,10 @@ export function evaluateDerived(
   }
 }
 
-function divide(part: number, whole: number): number {
-  if (whole !== 0) return part / whole;
-  return part === 0 ? 0 : Number.NaN;
+function divide(part: number, whole: number): number | null {
+  if (part === 0 && whole === 0) return 0;
+  const quotient = part / whole;
+  return Number.isFinite(quotient) ? quotient : null;
 }
 
 function columnOf(values: Readonly<Record<string, number>>, column: string): number {

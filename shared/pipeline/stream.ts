@@ -129,10 +129,10 @@ export interface WindowedStream<T, K extends KeyShape> {
 }
 
 export interface WindowedTable<Name extends string, K extends KeyShape, Row> {
-  /** Adds columns that are computed when the view is read, from the row and from the window's totals. */
+  /** Adds columns that are computed when the view is read, from the row and from the window's totals; null where there is no value. */
   derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
     columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
-  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number }>;
+  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }>;
   /** Names where the rows go. */
   to(sink: SinkSpec): Output<Name, K, Simplify<K & WindowBounds & Row>>;
 }

@@ -159,7 +159,7 @@ function limited(rows: readonly Row[]): readonly Row[] {
 /** A row without a value in the column, such as a ratio to nothing, comes last. */
 function topOf(rows: readonly PrintedRow[], top: number, by: string): readonly PrintedRow[] {
   const rank = (row: PrintedRow): number => {
-    const value = Number(row[by]);
+    const value = Number(row[by] ?? Number.NaN);
     return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
   };
   return [...rows].sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a))).slice(0, top);

@@ -317,14 +317,14 @@ function fold(
   return columns;
 }
 
-/** Nothing out of nothing is 0; anything else divided by 0 has no value. */
+/** Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
 function derive(
   step: StepPlan,
   columns: Readonly<Record<string, unknown>>,
   totals: Readonly<Record<string, unknown>>,
   windowMs: number,
-): Readonly<Record<string, number>> {
-  const derived: Record<string, number> = {};
+): Readonly<Record<string, number | null>> {
+  const derived: Record<string, number | null> = {};
   for (const [name, { kind, columns: inputs }] of Object.entries(step.derived)) {
     const first = Number(columns[inputs[0] as string]);
     const divisor =
@@ -333,7 +333,8 @@ function derive(
         : kind === 'ratio'
           ? Number(columns[inputs[1] as string])
           : windowMs / 1_000;
-    derived[name] = divisor !== 0 ? first / divisor : first === 0 ? 0 : Number.NaN;
+    const quotient = first === 0 && divisor === 0 ? 0 : first / divisor;
+    derived[name] = Number.isFinite(quotient) ? quotient : null;
   }
   return derived;
 }

@@ -141,16 +141,20 @@ describe('/views/:view', () => {
   });
 
   test('gives the rows with a value before those without one', async () => {
-    // each = bytes / requests is NaN, 4, 2 and so on; a row whose count is 0 has none.
+    // each = bytes / requests; a row whose count is 0 has none.
     const results = createMemoryResultStore();
     await results.writeRows([
-      rowOf({ key: 'key=a', startMs: 0, requests: 1, bytes: 1 }),
+      rowOf({ key: 'key=a', startMs: 0, requests: 1, bytes: -1 }),
       rowOf({ key: 'key=b', startMs: 0, requests: 0, bytes: 1 }),
       rowOf({ key: 'key=c', startMs: 0, requests: 1, bytes: 3 }),
     ]);
     const reader = createReader({ pipeline: testPipeline, state: createMemoryStateStore(), results });
     const rows = await reader.rows({ view: 'by-key', top: 3, by: 'each' });
-    expect(rows.map((row) => row['key'])).toEqual(['c', 'a', 'b']);
+    expect(rows.map((row) => [row['key'], row['each']])).toEqual([
+      ['c', 3],
+      ['a', -1],
+      ['b', null],
+    ]);
   });
 });
 

@@ -33,10 +33,18 @@ describe('evaluateDerived', () => {
     expect(evaluateDerived(ratio('nothing', 'nothing'), input)).toBe(0);
   });
 
-  test('something out of nothing has no value, which JSON shows as null', () => {
-    expect(evaluateDerived(ratio('requests', 'nothing'), input)).toBeNaN();
-    expect(evaluateDerived(shareOfTotal('errors'), input)).toBeNaN();
-    expect(JSON.stringify([evaluateDerived(ratio('requests', 'nothing'), input)])).toBe('[null]');
+  test('something out of nothing has no value', () => {
+    expect(evaluateDerived(ratio('requests', 'nothing'), input)).toBeNull();
+    expect(evaluateDerived(shareOfTotal('errors'), input)).toBeNull();
+  });
+
+  test.each([
+    ['too large for a number', 1e300, 1e-300],
+    ['of infinity', Number.POSITIVE_INFINITY, 2],
+    ['of what has no value itself', Number.NaN, 2],
+    ['by what has no value itself', 2, Number.NaN],
+  ])('a quotient %s has no value', (_, a, b) => {
+    expect(evaluateDerived(ratio('a', 'b'), { ...input, row: { a, b } })).toBeNull();
   });
 
   test('a column that is not there is an Error that names it', () => {

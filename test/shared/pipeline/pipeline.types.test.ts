@@ -91,8 +91,8 @@ describe('without an annotation', () => {
       readonly requests: number;
       readonly bytes: number;
       readonly p99: number;
-      readonly share: number;
-      readonly each: number;
+      readonly share: number | null;
+      readonly each: number | null;
     }>();
   });
 
@@ -224,6 +224,9 @@ test('a wrong field or column does not compile', () => {
     perMinute.aggregate('a', { n: count() }).derive({ share: shareOfTotal('bytes') });
     // @ts-expect-error a ratio to a column that was not aggregated
     perMinute.aggregate('a', { n: count() }).derive({ share: ratio('n', 'bytes') });
+    const shared = perMinute.aggregate('a', { n: count() }).derive({ share: shareOfTotal('n') });
+    // @ts-expect-error a derived column is there only when the view is read
+    shared.derive({ each: ratio('share', 'n') });
     // @ts-expect-error the window's bounds are no numbers
     perMinute.aggregate('a', { n: count() }).derive({ share: shareOfTotal('windowStart') });
     // @ts-expect-error a name is needed

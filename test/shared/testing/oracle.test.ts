@@ -119,6 +119,19 @@ test('shares are of the window over all keys, ratios of the row, rates of the se
   ]);
 });
 
+test('what is divided by nothing has no value, as in a run', () => {
+  const step = byUser.window(tumbling(seconds(10)), { allowedLateness: seconds(0) });
+  const output = step
+    .aggregate('each', { clicks: count(), bytes })
+    .derive({ each: ratio('clicks', 'bytes') })
+    .to(sink);
+  const run = createBoundedRun(pipelineOf(output));
+  run.takeLine('clicks', click(1, 'ann', 0));
+  const { rows } = oracle(pipelineOf(output), recordsOf(click(1, 'ann', 0)));
+  expect(rows).toMatchObject([{ clicks: 1, bytes: 0, each: null }]);
+  expect(run.finish()).toEqual(rows);
+});
+
 test('every record is counted, filtered or rejected, line by line', () => {
   const kept = source.filter((one) => {
     if (one.user === 'eve') throw new Error('no');
