@@ -50,7 +50,7 @@ export async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
     pipeline: flow,
     folder: load.folder,
     ports: portsOf('0'),
-    rawShards: load.rawShards,
+    props: { rawShards: load.rawShards },
     onLine: (source, line) => {
       if (/"level":"?(ERROR|WARN|error|warn)/.test(line)) process.stderr.write(`${source}: ${line}\n`);
     },

@@ -67,6 +67,7 @@ export const devCommand = defineCommand({
     port: { type: 'string', valueHint: 'N', description: 'The first of five ports; 0 for free ones (default 4600)' },
     'raw-shards': { type: 'string', valueHint: 'N', description: 'Shards of each raw stream (default 2)' },
     'exchange-shards': { type: 'string', valueHint: 'N', description: 'Shards of the exchange stream (default 1)' },
+    workers: { type: 'string', valueHint: 'N', description: 'Worker processes that share the exchange (default 1)' },
     'no-limits': { type: 'boolean', description: "Do not enforce Kinesis' limits of throughput" },
   },
   run: async ({ args, rawArgs }) => {
@@ -86,8 +87,11 @@ export const devCommand = defineCommand({
     const stackOptions = {
       ports: portsOf(args.port),
       throttle: args['no-limits'] !== true,
-      ...shardsOf('rawShards', 'raw-shards', args['raw-shards']),
-      ...shardsOf('exchangeShards', 'exchange-shards', args['exchange-shards']),
+      props: {
+        ...countOf('rawShards', 'raw-shards', args['raw-shards']),
+        ...countOf('exchangeShards', 'exchange-shards', args['exchange-shards']),
+        worker: countOf('tasks', 'workers', args.workers),
+      },
     };
 
     const folder = join('.millrace', once ? `${pipeline.id}-once` : pipeline.id);
@@ -130,7 +134,7 @@ function parseRate(text: string | undefined, rateDefault: number | undefined): n
   return text === 'max' ? undefined : wholeNumber('rate', text, 1);
 }
 
-function shardsOf(property: string, option: string, text: string | undefined): Readonly<Record<string, number>> {
+function countOf(property: string, option: string, text: string | undefined): Readonly<Record<string, number>> {
   return text === undefined ? {} : { [property]: wholeNumber(option, text, 1) };
 }
 

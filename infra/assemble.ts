@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipelines } from '#pipelines/index.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
+import type { StreamPipelineProps } from './props.ts';
 import { synthesize } from './synth.ts';
 
 // `node infra/assemble.ts PIPELINE OUTDIR [PROPS]` makes a pipeline's assembly, bundles included, for the embedded AWS, and writes
@@ -11,7 +12,7 @@ const { stackName, template, codeDirectories } = synthesize({
   pipeline: findPipeline(pipelines, id),
   outdir,
   bundle: true,
-  props: JSON.parse(props) as Record<string, number>,
+  props: JSON.parse(props) as Omit<StreamPipelineProps, 'pipeline'>,
 });
 writeFileSync(
   join(outdir, 'stack.json'),

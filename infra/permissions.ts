@@ -28,13 +28,24 @@ export const permit = {
       'dynamodb:PutItem',
       'dynamodb:Query',
     ]),
+  /** What a worker takes away: itself when it leaves, and the leases of shards that the stream has forgotten. */
+  shareLeases: (role: Role, state: ITable, pipeline: string) =>
+    role.addToPrincipalPolicy(
+      new PolicyStatement({
+        actions: ['dynamodb:DeleteItem'],
+        resources: [state.tableArn],
+        conditions: {
+          'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [`${pipeline}#leases`, `${pipeline}#members`] },
+        },
+      }),
+    ),
   readState: (role: Role, state: ITable) =>
     allow(role, state.tableArn, ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query']),
   /** Only conditional writes, so no batches of them: a row never goes backwards (rule 14). */
   writeRows: (role: Role, results: ITable) =>
     allow(role, results.tableArn, ['dynamodb:PutItem', 'dynamodb:UpdateItem']),
   readRows: (role: Role, results: ITable, index: string) => {
-    allow(role, results.tableArn, ['dynamodb:GetItem', 'dynamodb:Query']);
+    allow(role, results.tableArn, ['dynamodb:Query']);
     allow(role, `${results.tableArn}/index/${index}`, ['dynamodb:Query']);
   },
   sendDeadLetters: (role: Role, queue: IQueue) => allow(role, queue.queueArn, ['sqs:SendMessage']),

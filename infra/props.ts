@@ -25,7 +25,7 @@ export interface StreamPipelineProps {
   readonly preprocess?: BatchProps;
   /** How the exchange stream is cut into batches. A longer window means fewer checkpoints and later rows. Default: 100 blocks or 1 s. */
   readonly aggregate?: BatchProps;
-  /** The size of the Fargate task. Default: 1,024 CPU units (1 vCPU) and 2,048 MiB. */
+  /** The Fargate service: how many tasks share the shards of the exchange, and the size of each. Default: 1 task of 1,024 CPU units (1 vCPU) and 2,048 MiB. */
   readonly worker?: WorkerProps;
   /** Is told of every alarm and of its end. Default: alarms are shown, nobody is told. */
   readonly alarmTopic?: ITopic;
@@ -42,6 +42,8 @@ export interface BatchProps {
 }
 
 export interface WorkerProps {
+  /** At most the plan's slots: more would have nothing to read. */
+  readonly tasks?: number;
   readonly cpuUnits?: number;
   readonly memoryMiB?: number;
 }
@@ -92,6 +94,8 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
     min: 60,
     max: retention.toSeconds() * lagPerRetentionMax,
   });
+  const tasks = props.worker?.tasks ?? 1;
+  checkRange(pipeline.id, { name: 'worker.tasks', value: tasks, min: 1, max: pipeline.plan.slots });
   return {
     removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     rawShards,
@@ -99,7 +103,7 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
     retention,
     preprocess: batchOf(pipeline.id, { name: 'preprocess', sizeDefault: 1_000, batch: props.preprocess }),
     aggregate: batchOf(pipeline.id, { name: 'aggregate', sizeDefault: 100, batch: props.aggregate }),
-    worker: { cpuUnits: props.worker?.cpuUnits ?? 1_024, memoryMiB: props.worker?.memoryMiB ?? 2_048 },
+    worker: { tasks, cpuUnits: props.worker?.cpuUnits ?? 1_024, memoryMiB: props.worker?.memoryMiB ?? 2_048 },
     lagMax,
     logLevel: props.logLevel ?? 'info',
   };

@@ -18,6 +18,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { Plan } from '#shared/pipeline/plan.ts';
 import { codeFolder } from './bundle.ts';
 import { environmentOf, type SettingValues } from './environment.ts';
 import { createNetwork } from './network.ts';
@@ -43,6 +44,7 @@ const aliveAgeSecondsMax = 60;
 const heapShare = 0.75;
 
 interface Neighbours {
+  readonly plan: Plan;
   readonly sizing: Sizing;
   readonly settings: SettingValues;
   readonly streams: Streams;
@@ -62,11 +64,11 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
     taskDefinition,
     securityGroups: [network.workerSecurityGroup],
     assignPublicIp: false,
-    desiredCount: 1,
-    // One worker owns all shards: the old one checkpoints and stops before the new one starts.
-    minHealthyPercent: 0,
-    maxHealthyPercent: 100,
-    availabilityZoneRebalancing: AvailabilityZoneRebalancing.DISABLED,
+    desiredCount: it.sizing.worker.tasks,
+    // New tasks take shards as old ones hand them over, so a deployment leaves no gap.
+    minHealthyPercent: 100,
+    maxHealthyPercent: 200,
+    availabilityZoneRebalancing: AvailabilityZoneRebalancing.ENABLED,
     circuitBreaker: { enable: true, rollback: true },
   });
   // A task that starts before it may pull its image or reach its endpoints fails, and the circuit breaker then fails the stack.
@@ -128,6 +130,7 @@ function createTaskRole(scope: Construct, it: Neighbours & { snapshots: Bucket }
   const role = new Role(scope, 'Role', { assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com') });
   permit.readStream(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
+  permit.shareLeases(role, it.tables.state, it.plan.id);
   permit.writeRows(role, it.tables.results);
   permit.sendDeadLetters(role, it.deadLetters);
   permit.keepSnapshots(role, it.snapshots);

@@ -17,12 +17,15 @@ export interface Assembly {
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
+/** The props of the construct that a laptop may set. */
+export interface AssemblyProps {
+  readonly rawShards?: number;
+  readonly exchangeShards?: number;
+  readonly worker?: { readonly tasks?: number };
+}
+
 /** Synthesizes a pipeline of the registry, bundles included, in a process of its own. */
-export async function assemble(
-  pipeline: string,
-  outdir: string,
-  props: Readonly<Record<string, number>>,
-): Promise<Assembly> {
+export async function assemble(pipeline: string, outdir: string, props: AssemblyProps): Promise<Assembly> {
   const child = spawn(process.execPath, [join(root, 'infra', 'assemble.ts'), pipeline, outdir, JSON.stringify(props)], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { wallClock } from '#shared/adapters/clock.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { assert } from '#shared/schemas/error.ts';
-import { type Assembly, assemble } from './assembly.ts';
+import { type Assembly, type AssemblyProps, assemble } from './assembly.ts';
 import { createCheckpointFile } from './checkpoint-file.ts';
 import { startDynamodb } from './dynamodb.ts';
 import {
@@ -24,7 +24,7 @@ import { startSchedule } from './schedule.ts';
 import { Queues } from './sqs/queues.ts';
 import { startSqs } from './sqs/wire.ts';
 import { type LocalResource, nameFromArn, region, resolveTemplate } from './template.ts';
-import { startWorkerService, type WorkerService } from './worker-process.ts';
+import { startWorkerService, type WorkerService } from './worker-service.ts';
 
 /** The port of each service; 0 for a free one. */
 export interface StackPorts {
@@ -42,8 +42,8 @@ export interface StackOptions {
   readonly ports: StackPorts;
   /** Whether Kinesis refuses what exceeds its limits. Default: true. */
   readonly throttle?: boolean;
-  readonly rawShards?: number;
-  readonly exchangeShards?: number;
+  /** What is not given has the construct's default. */
+  readonly props?: AssemblyProps;
   /** Each line that a function or the worker prints. */
   readonly onLine: (source: string, line: string) => void;
   /** A service failed by no caller's fault, such as on a full disk: callers would try again for ever. */
@@ -120,13 +120,10 @@ class StackBuilder {
   }
 
   async start(): Promise<LocalStack> {
-    const { pipeline, ports, rawShards, exchangeShards, throttle = true } = this.#options;
+    const { pipeline, ports, props = {}, throttle = true } = this.#options;
     const folder = this.#owned.path;
     const onError = this.#options.onError ?? ((error: unknown) => console.error(error));
-    const assembly = await assemble(pipeline.id, join(folder, 'cdk.out'), {
-      ...(rawShards === undefined ? {} : { rawShards }),
-      ...(exchangeShards === undefined ? {} : { exchangeShards }),
-    });
+    const assembly = await assemble(pipeline.id, join(folder, 'cdk.out'), props);
     const kinesis = await this.#serve(
       startKinesis({ folder: join(folder, 'kinesis'), port: ports.kinesis, throttle, onError }),
     );
@@ -252,7 +249,8 @@ class StackBuilder {
     folder: string,
   ): WorkerService | undefined {
     const [task] = ofType(resources, 'AWS::ECS::TaskDefinition');
-    if (task === undefined) return undefined;
+    const [service] = ofType(resources, 'AWS::ECS::Service');
+    if (task === undefined || service === undefined) return undefined;
     const [container] = task.properties['ContainerDefinitions'] as readonly {
       readonly Environment: readonly { readonly Name: string; readonly Value: string }[];
       readonly StopTimeout: number;
@@ -263,6 +261,7 @@ class StackBuilder {
       'the task definition has a container, and the assembly its bundle',
     );
     return startWorkerService({
+      tasks: Number(service.properties['DesiredCount']),
       codePath,
       environment: {
         ...Object.fromEntries(container.Environment.map(({ Name, Value }) => [Name, Value])),
@@ -272,7 +271,7 @@ class StackBuilder {
       },
       scratchFolder: join(folder, 'worker'),
       stopTimeoutMs: Math.min(container.StopTimeout * 1_000, workerStopMsMax),
-      onLine: (line) => this.#options.onLine('worker', line),
+      onLine: (index, line) => this.#options.onLine(`worker ${index}`, line),
     });
   }
 

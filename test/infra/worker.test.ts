@@ -43,13 +43,13 @@ describe('worker', () => {
     expect(container['Environment']).toContainEqual({ Name: 'ALIVE_FILE', Value: '/tmp/alive' });
   });
 
-  test('there are never two', () => {
+  test('tasks hand over to each other, so a deployment leaves no gap', () => {
     expect(service).toMatchObject({
       DesiredCount: 1,
-      AvailabilityZoneRebalancing: 'DISABLED',
+      AvailabilityZoneRebalancing: 'ENABLED',
       DeploymentConfiguration: {
-        MinimumHealthyPercent: 0,
-        MaximumPercent: 100,
+        MinimumHealthyPercent: 100,
+        MaximumPercent: 200,
         DeploymentCircuitBreaker: { Enable: true, Rollback: true },
       },
     });

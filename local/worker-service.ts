@@ -3,25 +3,33 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** A task of the template's ECS service. */
-export interface TaskOptions {
+/** The template's ECS service. */
+export interface ServiceOptions {
+  /** How many tasks there should be. */
+  readonly tasks: number;
   /** The folder of the worker's bundle. */
   readonly codePath: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Stands in for the container's writable volume at /tmp. */
+  /** Holds a folder for each task, which stands in for its container's writable volume at /tmp. */
   readonly scratchFolder: string;
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutMs: number;
-  readonly onLine: (line: string) => void;
+  readonly onLine: (task: number, line: string) => void;
 }
 
-/** Keeps one worker running, as ECS does: one that ends is replaced by a new one. */
+/** Keeps the workers running, as ECS does: one that ends is replaced by a new one. */
 export interface WorkerService {
-  /** Kills the worker without a warning (SIGKILL). False if there was none. */
+  /** Kills a worker without a warning (SIGKILL), another one at each call. False if none was running. */
+  readonly kill: () => boolean;
+  readonly runningCount: () => number;
+  readonly startCount: () => number;
+  /** SIGTERM, and SIGKILL to those that take too long. */
+  readonly stop: () => Promise<void>;
+}
+
+interface Task {
   readonly kill: () => boolean;
   readonly isRunning: () => boolean;
-  readonly startCount: () => number;
-  /** SIGTERM, and SIGKILL when it takes too long. */
   readonly stop: () => Promise<void>;
 }
 
@@ -31,33 +39,52 @@ const restartMsMax = 10_000;
 const steadyMs = 10_000;
 const flags = ['--enable-source-maps', `--import=${new URL('./worker-leash.ts', import.meta.url).href}`];
 
-export function startWorkerService(options: TaskOptions): WorkerService {
-  mkdirSync(options.scratchFolder, { recursive: true });
+export function startWorkerService(options: ServiceOptions): WorkerService {
+  let starts = 0;
+  let turn = 0;
+  const onStart = () => {
+    starts += 1;
+  };
+  const tasks = Array.from({ length: options.tasks }, (_, index) => startTask(options, index, onStart));
+  return {
+    runningCount: () => tasks.filter((task) => task.isRunning()).length,
+    startCount: () => starts,
+    kill: () => {
+      turn += 1;
+      const fromTurn = [...tasks.slice(turn % tasks.length), ...tasks.slice(0, turn % tasks.length)];
+      return fromTurn.some((task) => task.kill());
+    },
+    stop: async () => {
+      await Promise.all(tasks.map((task) => task.stop()));
+    },
+  };
+}
+
+function startTask(options: ServiceOptions, index: number, onStart: () => void): Task {
+  const scratchFolder = join(options.scratchFolder, String(index));
+  mkdirSync(scratchFolder, { recursive: true });
+  // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
+  const env = Object.fromEntries(
+    Object.entries(options.environment).map(([name, value]) => [name, value.replace(/^\/tmp\//, `${scratchFolder}/`)]),
+  );
   let child: ChildProcess | undefined;
   let stopping = false;
-  let starts = 0;
   let delayMs = restartMsMin;
   let timer: NodeJS.Timeout | undefined;
 
   const start = (): void => {
     const startedMs = performance.now();
-    starts += 1;
+    onStart();
     const started = spawn(process.execPath, [...flags, join(options.codePath, 'main.mjs')], {
-      // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
-      env: Object.fromEntries(
-        Object.entries(options.environment).map(([name, value]) => [
-          name,
-          value.replace(/^\/tmp\//, `${options.scratchFolder}/`),
-        ]),
-      ),
-      cwd: options.scratchFolder,
+      env,
+      cwd: scratchFolder,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Control-C in the terminal is for the command line, which then stops the worker in its turn.
       detached: true,
     });
     child = started;
     for (const stream of [started.stdout, started.stderr])
-      if (stream !== null) createInterface({ input: stream }).on('line', options.onLine);
+      if (stream !== null) createInterface({ input: stream }).on('line', (line) => options.onLine(index, line));
     started.on('exit', () => {
       child = undefined;
       if (stopping) return;
@@ -70,7 +97,6 @@ export function startWorkerService(options: TaskOptions): WorkerService {
   start();
   return {
     isRunning: () => child !== undefined,
-    startCount: () => starts,
     kill: () => {
       // Killed on purpose, so there is no reason to wait long before the next one.
       delayMs = restartMsMin;
