@@ -3,8 +3,8 @@ import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { defineCommand } from 'citty';
 import { localClient } from '#local/client.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
-import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
 import { createKinesisProducer } from '#shared/adapters/kinesis/producer.ts';
+import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { listOf, wholeNumber } from './arguments.ts';
 import { numberedLines, pace } from './feed.ts';
@@ -46,7 +46,7 @@ export const pushCommand = defineCommand({
       const { client, streamName } =
         args.stream === undefined
           ? localStream(pipeline.id, source)
-          : { client: createKinesisClient(), streamName: args.stream };
+          : { client: new KinesisClient({ requestHandler: createRequestHandler() }), streamName: args.stream };
       const producer = createKinesisProducer({ client, streamName, clock: wallClock });
       const progress = createProgress(path);
       const startMs = performance.now();

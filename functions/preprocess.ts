@@ -1,13 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
-import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
 import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
 import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
+import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createPowertoolsTelemetry } from '#shared/adapters/telemetry/powertools.ts';
 import { createPreprocess } from '#shared/runtime/preprocess.ts';
@@ -18,19 +19,17 @@ const settings = readSettings('preprocess', process.env);
 const pipeline = selectPipeline(pipelines, settings);
 const clock = wallClock;
 const telemetry = createPowertoolsTelemetry({ pipeline: pipeline.id, stage: 'preprocess', placement: 'lambda' });
-const kinesis = createKinesisClient();
+const requestHandler = createRequestHandler();
+const kinesis = new KinesisClient({ requestHandler });
+const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
+const sqs = new SQSClient({ requestHandler });
 const preprocess = createPreprocess({
   pipeline,
   source: settings.SOURCE,
   exchange: createKinesisExchange({ client: kinesis, streamName: settings.EXCHANGE_STREAM, telemetry }),
   directory: createKinesisShardDirectory({ client: kinesis, streamName: settings.RAW_STREAM }),
-  state: createDynamoDbStateStore({
-    client: new DynamoDBClient({ maxAttempts: 10 }),
-    table: settings.STATE_TABLE,
-    pipeline: pipeline.id,
-    clock,
-  }),
-  deadLetters: createSqsDeadLetters({ client: new SQSClient({}), queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
+  state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
+  deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
   clock,
   telemetry,
 });

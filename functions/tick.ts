@@ -1,7 +1,8 @@
+import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
-import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
 import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
+import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createPowertoolsTelemetry } from '#shared/adapters/telemetry/powertools.ts';
 import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
 import { createTick } from '#shared/runtime/tick.ts';
@@ -10,7 +11,7 @@ const settings = readSettings('tick', process.env);
 const pipeline = selectPipeline(pipelines, settings);
 const telemetry = createPowertoolsTelemetry({ pipeline: pipeline.id, stage: 'tick', placement: 'lambda' });
 const exchange = createKinesisExchange({
-  client: createKinesisClient(),
+  client: new KinesisClient({ requestHandler: createRequestHandler() }),
   streamName: settings.EXCHANGE_STREAM,
   telemetry,
 });

@@ -17,10 +17,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/engine': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],
   'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'node:'],
-  'shared/adapters': ['shared/schemas', 'shared/ports', 'node:'],
-  'shared/adapters/dynamodb': ['shared/schemas', 'shared/ports', '@aws-sdk/client-dynamodb', 'node:'],
   // One pool of connections for all clients of a process.
-  'shared/adapters/kinesis': ['shared/schemas', 'shared/ports', '@aws-sdk/client-kinesis', '@smithy/node-http-handler'],
+  'shared/adapters': ['shared/schemas', 'shared/ports', '@smithy/node-http-handler', 'node:'],
+  'shared/adapters/dynamodb': ['shared/schemas', 'shared/ports', '@aws-sdk/client-dynamodb', 'node:'],
+  'shared/adapters/kinesis': ['shared/schemas', 'shared/ports', '@aws-sdk/client-kinesis'],
   'shared/adapters/memory': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/s3': ['shared/schemas', 'shared/ports', '@aws-sdk/client-s3', 'node:'],
   'shared/adapters/sqs': ['shared/schemas', 'shared/ports', '@aws-sdk/client-sqs', 'node:'],
@@ -52,6 +52,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'hono',
     'hono/aws-lambda',
     '@aws-sdk/client-dynamodb',
+    '@aws-sdk/client-kinesis',
     '@aws-sdk/client-sqs',
     'node:',
   ],
@@ -61,6 +62,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/adapters',
     'pipelines',
     '@aws-sdk/client-dynamodb',
+    '@aws-sdk/client-kinesis',
     '@aws-sdk/client-s3',
     '@aws-sdk/client-sqs',
     'node:',
@@ -359,6 +361,14 @@ const rules: readonly Rule[] = [
       return isIn(file, ['functions']) && isHandler && lines > handlerLinesMax ? [`${lines} lines`] : [];
     },
     planted: { path: 'functions/x.ts', text: `${'\n'.repeat(handlerLinesMax)}export const handler = 1;` },
+  },
+  {
+    claim: 'a client of AWS in a host waits with patience, not for ever',
+    wrongWith: (file) =>
+      isIn(file, ['functions', 'worker'])
+        ? [...codeOf(file).matchAll(/new \w+Client\((?!\{ requestHandler\b)/g)].map(([client]) => client)
+        : [],
+    planted: { path: 'worker/x.ts', text: 'const client = new S3Client({ forcePathStyle: true });' },
   },
   {
     claim: 'nothing is exported by default but what vitest loads',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { pipelines } from '#pipelines/index.ts';
@@ -8,8 +9,8 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
-import { createKinesisClient } from '#shared/adapters/kinesis/client.ts';
 import { createKinesisExchangeReader } from '#shared/adapters/kinesis/exchange-reader.ts';
+import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
@@ -20,19 +21,22 @@ const settings = readSettings('worker', process.env);
 const pipeline = selectPipeline(pipelines, settings);
 const clock = wallClock;
 const telemetry = createConsoleTelemetry({ pipeline: pipeline.id, stage: 'window', placement: 'fargate' });
-const dynamodb = new DynamoDBClient({ maxAttempts: 10 });
+const requestHandler = createRequestHandler();
+const kinesis = new KinesisClient({ requestHandler });
+const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
+const sqs = new SQSClient({ requestHandler });
 const worker = createWorker({
   pipeline,
-  reader: createKinesisExchangeReader({ client: createKinesisClient(), streamName: settings.EXCHANGE_STREAM, clock }),
+  reader: createKinesisExchangeReader({ client: kinesis, streamName: settings.EXCHANGE_STREAM, clock }),
   worker: randomUUID(),
   leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   results: createDynamoDbResultStore({ client: dynamodb, table: settings.RESULTS_TABLE }),
   blobs: createS3BlobStore({
-    client: new S3Client({ forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined }),
+    client: new S3Client({ requestHandler, forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined }),
     bucket: settings.SNAPSHOT_BUCKET,
   }),
-  deadLetters: createSqsDeadLetters({ client: new SQSClient({}), queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
+  deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
   clock,
   telemetry,
   onAlive: () => writeFileSync(settings.ALIVE_FILE, ''),

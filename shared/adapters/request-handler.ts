@@ -1,0 +1,20 @@
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+
+/** How long a client waits before it gives up a request, which the SDK then tries again. */
+export interface Patience {
+  readonly connectionMsMax: number;
+  /** For the next byte, in either direction: a large body may take its time, a silent server may not. */
+  readonly silenceMsMax: number;
+}
+
+/** All that is asked of AWS here is answered within a second. A worker still has time for another try before its leases run out. */
+export const patience: Patience = { connectionMsMax: 3_000, silenceMsMax: 6_000 };
+
+/**
+ * The connections of a host, for all of its AWS clients. By default they would wait for ever, or for minutes, for an answer that never
+ * comes. HTTP/1.1 for Kinesis too: the SDK's default opens an HTTP/2 session for each of its requests, and some emulators answer it
+ * with protocol errors.
+ */
+export function createRequestHandler({ connectionMsMax, silenceMsMax }: Patience = patience): NodeHttpHandler {
+  return new NodeHttpHandler({ connectionTimeout: connectionMsMax, socketTimeout: silenceMsMax });
+}
