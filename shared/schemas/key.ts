@@ -3,8 +3,8 @@ import { MillraceError } from './error.ts';
 /** A key's columns. What has the same columns and values meets in the same state. */
 export type KeyColumns = Readonly<Record<string, string | number | boolean>>;
 
-/** DynamoDB allows 2,048 bytes for a partition key, which also holds the view's name. */
-export const keyCharactersMax = 1_024;
+/** In UTF-8, as DynamoDB counts: it allows 2,048 for a partition key, which also holds the view's name, and 1,024 for a sort key. */
+export const keyBytesMax = 1_024;
 
 /**
  * The canonical text of a key, the only place that makes one: columns sorted, values tagged with their type.
@@ -21,9 +21,20 @@ export function encodeKey(columns: KeyColumns): string {
     if (text !== '') text += '&';
     text += encodeColumn(name, columns[name]);
   }
-  if (text.length > keyCharactersMax)
-    throw new Error(`the key has ${text.length} characters; at most ${keyCharactersMax} are allowed`);
+  // No character takes more than three bytes, so hardly any key is counted.
+  if (text.length * 3 > keyBytesMax && bytesOf(text) > keyBytesMax)
+    throw new Error(`the key has ${bytesOf(text)} bytes in UTF-8; at most ${keyBytesMax} are allowed`);
   return text;
+}
+
+/** In UTF-8. Surrogates come in pairs here, which take four bytes together. */
+function bytesOf(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
 }
 
 function encodeColumn(name: string, value: unknown): string {

@@ -75,12 +75,9 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       },
       { claim: 'a column that is aggregated too', key: encodeKey({ bytes: 5 }) },
       { claim: 'an empty text', key: encodeKey({ ip: '' }) },
-      { claim: 'as many characters as are allowed', key: encodeKey({ ip: 'x'.repeat(1_021) }) },
-      { claim: 'as many characters as are allowed, of three bytes each', key: encodeKey({ ip: '語'.repeat(1_021) }) },
-      {
-        claim: 'as many characters as are allowed, in surrogate pairs',
-        key: encodeKey({ ip: `x${'😀'.repeat(510)}` }),
-      },
+      { claim: 'as many bytes as are allowed', key: encodeKey({ ip: 'x'.repeat(1_021) }) },
+      { claim: 'as many bytes as are allowed, three a character', key: encodeKey({ ip: `x${'語'.repeat(340)}` }) },
+      { claim: 'as many bytes as are allowed, in surrogate pairs', key: encodeKey({ ip: `x${'😀'.repeat(255)}` }) },
     ];
     test.each(keys)('a row whose key has $claim is found every way', async ({ key }) => {
       const store = await open();
@@ -93,7 +90,7 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
 
     test('long keys that differ at their end only are different keys', async () => {
       const store = await open();
-      const rows = ['a', 'b'].map((end) => row({ key: encodeKey({ ip: '語'.repeat(1_020) + end }), columns: { end } }));
+      const rows = ['a', 'b'].map((end) => row({ key: encodeKey({ ip: '語'.repeat(340) + end }), columns: { end } }));
       await store.writeRows(rows);
       expect(await store.rowsOfView({ view: 'by-ip', ...always })).toHaveLength(2);
       for (const written of rows) expect(await readRow(store, written.key)).toEqual(written);

@@ -5,7 +5,7 @@ import {
   decodeKey,
   encodeKey,
   type KeyColumns,
-  keyCharactersMax,
+  keyBytesMax,
   parseKeyColumn,
 } from '#shared/schemas/key.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
@@ -112,15 +112,18 @@ describe('encodeKey', () => {
     expect(() => encodeKey(columns as unknown as KeyColumns)).toThrow(message);
   });
 
-  test(`takes a key of ${keyCharactersMax} characters`, () => {
-    expect(encodeKey({ a: 'x'.repeat(keyCharactersMax - 2) })).toHaveLength(keyCharactersMax);
-  });
-
-  test(`refuses a key of ${keyCharactersMax + 1} characters`, () => {
-    expect(() => encodeKey({ a: 'x'.repeat(keyCharactersMax - 1) })).toThrow(
-      `the key has ${keyCharactersMax + 1} characters; at most ${keyCharactersMax} are allowed`,
-    );
-  });
+  test.each(['x', 'é', '語', '💧', '\ud800'])(
+    'takes a key of %j of as many bytes as are allowed, and no more',
+    (character) => {
+      const bytes = Buffer.byteLength(encodeKey({ a: character })) - 2;
+      // The rest is filled up with characters of one byte.
+      const ofBytes = (size: number) => character.repeat((size - 2) / bytes) + 'x'.repeat((size - 2) % bytes);
+      expect(Buffer.byteLength(encodeKey({ a: ofBytes(keyBytesMax) }))).toBe(keyBytesMax);
+      expect(() => encodeKey({ a: ofBytes(keyBytesMax + 1) })).toThrow(
+        `the key has ${keyBytesMax + 1} bytes in UTF-8; at most ${keyBytesMax} are allowed`,
+      );
+    },
+  );
 });
 
 test('columnsOfKey names the columns as a query does', () => {
