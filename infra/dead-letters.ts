@@ -1,6 +1,7 @@
 import { Duration, Validations } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { deadLetterBytesMax } from '#shared/schemas/dead-letter.ts';
 import type { Sizing } from './props.ts';
 
 /** Where records go that cannot be counted, each with its reason. The hosts put them here; no mapping ever does (rule 6). */
@@ -8,6 +9,8 @@ export function createDeadLetters(scope: Construct, { sizing }: { sizing: Sizing
   const queue = new Queue(scope, 'DeadLetters', {
     // The longest that SQS offers.
     retentionPeriod: Duration.days(14),
+    // Said although it is the default: a queue that was made when it was 256 KiB keeps that.
+    maxMessageSizeBytes: deadLetterBytesMax,
     encryption: QueueEncryption.SQS_MANAGED,
     enforceSSL: true,
     removalPolicy: sizing.removalPolicy,

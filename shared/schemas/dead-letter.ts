@@ -34,5 +34,8 @@ export interface DeadLetter {
   readonly key?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** SQS takes 256 KiB a message; base64 and the other fields must fit too. */
-export const deadLetterPayloadBytesMax = 96 * 1024;
+/** What SQS takes as a message, and as a batch of messages together: 1 MiB since August 2025. */
+export const deadLetterBytesMax = 1024 * 1024;
+
+/** As base64 it takes a third more, which leaves 64 KiB for the other fields. */
+export const deadLetterPayloadBytesMax = 720 * 1024;

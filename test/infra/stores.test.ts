@@ -1,5 +1,6 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import { describe, expect, test } from 'vitest';
+import { deadLetterBytesMax } from '#shared/schemas/dead-letter.ts';
 import { fargateOnly, lambdaOnly, propertiesOf, templateOf } from './synthesized.ts';
 
 const tableType = 'AWS::DynamoDB::Table';
@@ -57,6 +58,11 @@ describe('dead letters', () => {
   test('letters are kept for 14 days, encrypted', () => {
     const [queue] = propertiesOf(templateOf(lambdaOnly), 'AWS::SQS::Queue');
     expect(queue).toMatchObject({ MessageRetentionPeriod: 14 * 86_400, SqsManagedSseEnabled: true });
+  });
+
+  test('the queue takes the largest letter that is sent to it', () => {
+    const [queue] = propertiesOf(templateOf(lambdaOnly), 'AWS::SQS::Queue');
+    expect(queue).toMatchObject({ MaximumMessageSize: deadLetterBytesMax });
   });
 
   test('requests without TLS are refused', () => {

@@ -2,17 +2,12 @@ import { Buffer } from 'node:buffer';
 import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
+import { deadLetterBytesMax } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { encodeLetter } from './letter-body.ts';
 
 /** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html */
 export const batchEntriesMax = 10;
-
-/**
- * Of a message, and of a batch. AWS takes 1 MiB since August 2025; a queue that was made before, and most emulators, take
- * 256 KiB. More would save nothing, since each 64 KiB is billed as a request.
- */
-export const batchBytesMax = 256 * 1024;
 
 /** A storm of bad data should not wait for one batch after the other. */
 export const batchesInFlightMax = 8;
@@ -30,7 +25,7 @@ export function createSqsDeadLetters(options: {
   const { client, queueUrl, clock } = options;
   return {
     send: async (letters) => {
-      let bodies: readonly string[] = letters.map((letter) => encodeLetter(letter, batchBytesMax));
+      let bodies: readonly string[] = letters.map((letter) => encodeLetter(letter, deadLetterBytesMax));
       for (let tries = 1; bodies.length > 0; tries += 1) {
         const refused = await sendOnce(client, queueUrl, bodies);
         if (refused.length === 0) return;
@@ -75,7 +70,7 @@ function cutBatches(bodies: readonly string[]): readonly (readonly string[])[] {
   for (const body of bodies) {
     const size = Buffer.byteLength(body);
     const last = batches.at(-1);
-    if (last === undefined || last.length === batchEntriesMax || bytes + size > batchBytesMax) {
+    if (last === undefined || last.length === batchEntriesMax || bytes + size > deadLetterBytesMax) {
       batches.push([body]);
       bytes = size;
     } else {

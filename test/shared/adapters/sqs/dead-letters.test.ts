@@ -5,15 +5,9 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { afterEach, expect, test } from 'vitest';
 import { Queues } from '#local/sqs/queues.ts';
 import { startSqs } from '#local/sqs/wire.ts';
-import {
-  backoffMsMax,
-  backoffMsMin,
-  batchBytesMax,
-  createSqsDeadLetters,
-  sendTriesMax,
-} from '#shared/adapters/sqs/dead-letters.ts';
+import { backoffMsMax, backoffMsMin, createSqsDeadLetters, sendTriesMax } from '#shared/adapters/sqs/dead-letters.ts';
 import type { Clock } from '#shared/ports/clock.ts';
-import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
+import { type DeadLetter, deadLetterBytesMax } from '#shared/schemas/dead-letter.ts';
 import { deadLettersContract, letterOf } from '#test/contracts/dead-letters.ts';
 import { fault, scriptRequests } from '../scripted-requests.ts';
 
@@ -37,7 +31,7 @@ function swiftClock(): Clock & { readonly waitsMs: number[] } {
 
 async function open() {
   const queues = new Queues({ folder: mkdtempSync(join(tmpdir(), 'millrace-dead-')), now: () => 0 });
-  queues.create('dead', { MaximumMessageSize: String(batchBytesMax) });
+  queues.create('dead');
   const local = await startSqs({ queues });
   const client = new SQSClient({
     endpoint: local.endpoint,
@@ -91,9 +85,9 @@ test('a batch has at most 10 letters', async () => {
   expect(batches().map((batch) => batch.length)).toEqual([10, 10, 3]);
 });
 
-test('a batch has at most 256 KiB, to the byte', async () => {
+test('a batch has at most 1 MiB, to the byte', async () => {
   const { deadLetters, batches } = script(() => false);
-  const room = batchBytesMax / 2 - JSON.stringify({ ...letterOf(0), payload: '' }).length;
+  const room = deadLetterBytesMax / 2 - JSON.stringify({ ...letterOf(0), payload: '' }).length;
   const sized = (index: number, extra: number) => ({ ...letterOf(index), payload: 'A'.repeat(room + extra) });
   await deadLetters.send([sized(0, 0), sized(1, 0), sized(2, 0), sized(3, 1)]);
   expect(batches().map((batch) => batch.length)).toEqual([2, 1, 1]);
