@@ -13,9 +13,17 @@ export const quantileMagnitudeMax = 1e21;
 /** How many values each bin has. Bins are numbered in the order of their values: below 0 for negative ones, 0 for zero. */
 type Bins = Map<number, number>;
 
+/** The bins with the least and the greatest value, which are infinite while there is none. */
+interface Sketch {
+  readonly bins: Bins;
+  min: number;
+  max: number;
+}
+
 /**
  * The value below which the part `q` of the values lies: `quantile(0.99, (r) => r.latencyMs)`, off by at most `accuracy` of itself
- * (default 0.01). It is the value of rank floor(q (n - 1)), counted from 0. Of no values it is NaN, which JSON shows as null.
+ * (default 0.01). It is the value of rank floor(q (n - 1)), counted from 0. Of no values it is NaN, which JSON shows as null. The
+ * least and the greatest value are exact, so what is asked of one value is that value, and nothing lies outside of what was seen.
  *
  * This is DDSketch (C. Masson, J. E. Rim, H. K. Lee, DDSketch: a fast and fully-mergeable quantile sketch with relative-error
  * guarantees, VLDB 2019) with one bin for each power of (1 + accuracy) / (1 - accuracy), kept only when it has values: values
@@ -25,7 +33,7 @@ export function quantile<In>(
   q: number,
   of: (record: In) => number,
   options: { readonly accuracy?: number } = {},
-): Aggregator<In, number, Bins, number> {
+): Aggregator<In, number, Sketch, number> {
   const { accuracy = accuracyDefault } = options;
   if (!(q >= 0 && q <= 1)) throw new MillraceError('PIPELINE_INVALID', `quantile: q is ${q}; it must be from 0 to 1.`);
   if (!(accuracy >= accuracyMin && accuracy <= accuracyMax)) {
@@ -37,18 +45,22 @@ export function quantile<In>(
   const layout = createLayout(accuracy);
   return {
     kind: 'quantile',
-    config: { q, accuracy },
+    // The second layout of the state; the first one did not hold the least and the greatest value.
+    config: { q, accuracy, layout: 2 },
     select: of,
     refuse: (value) => refuseBeyond(value, quantileMagnitudeMax),
-    create: () => new Map(),
-    add: (bins, value) => increase(bins, layout.binOf(value), 1),
-    merge: (into, from) => {
-      for (const [bin, count] of from) increase(into, bin, count);
-      return into;
+    create: createSketch,
+    add: (sketch, value) => {
+      increase(sketch.bins, layout.binOf(value), 1);
+      return widen(sketch, value, value);
     },
-    result: (bins) => (bins.size === 0 ? Number.NaN : layout.valueOfBin(binOfRank(bins, q))),
+    merge: (into, from) => {
+      for (const [bin, count] of from.bins) increase(into.bins, bin, count);
+      return widen(into, from.min, from.max);
+    },
+    result: (sketch) => valueAt(sketch, q, layout),
     encode,
-    decode: (encoded) => decode(encoded, layout.binMax),
+    decode: (encoded) => decode(encoded, layout),
   };
 }
 
@@ -81,15 +93,34 @@ function createLayout(accuracy: number): Layout {
   };
 }
 
-function increase(bins: Bins, bin: number, count: number): Bins {
-  return bins.set(bin, (bins.get(bin) ?? 0) + count);
+function createSketch(): Sketch {
+  return { bins: new Map(), min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
 }
 
-function binOfRank(bins: Bins, q: number): number {
-  const sorted = [...bins.keys()].sort((a, b) => a - b);
+function increase(bins: Bins, bin: number, count: number): void {
+  bins.set(bin, (bins.get(bin) ?? 0) + count);
+}
+
+/** Adding 0 turns -0 into 0: the two are equal, and which came first must not show. */
+function widen(sketch: Sketch, min: number, max: number): Sketch {
+  if (min < sketch.min) sketch.min = min + 0;
+  if (max > sketch.max) sketch.max = max + 0;
+  return sketch;
+}
+
+function valueAt({ bins, min, max }: Sketch, q: number, layout: Layout): number {
   let count = 0;
   for (const inBin of bins.values()) count += inBin;
-  const rank = q * (count - 1);
+  if (count === 0) return Number.NaN;
+  const rank = Math.floor(q * (count - 1));
+  if (rank === 0) return min;
+  if (rank === count - 1) return max;
+  const value = layout.valueOfBin(binOfRank(bins, rank));
+  return Math.min(max, Math.max(min, value));
+}
+
+function binOfRank(bins: Bins, rank: number): number {
+  const sorted = [...bins.keys()].sort((a, b) => a - b);
   let upTo = 0;
   for (const bin of sorted) {
     upTo += bins.get(bin) as number;
@@ -98,9 +129,13 @@ function binOfRank(bins: Bins, q: number): number {
   return sorted[sorted.length - 1] as number;
 }
 
-/** Bins in order, each as its distance from the one before and its count: [1500, 3, 1, 8] has 3 values in 1500 and 8 in 1501. */
-function encode(bins: Bins): Json {
-  const encoded: number[] = [];
+/**
+ * The least and the greatest value, then the bins in order, each as its distance from the one before and its count:
+ * [99, 100, 1267, 3, 1, 8] has 3 values in bin 1267 and 8 in 1268, from 99 to 100.
+ */
+function encode({ bins, min, max }: Sketch): Json {
+  if (bins.size === 0) return [];
+  const encoded: number[] = [min, max];
   let before = 0;
   for (const bin of [...bins.keys()].sort((a, b) => a - b)) {
     encoded.push(bin - before, bins.get(bin) as number);
@@ -109,20 +144,27 @@ function encode(bins: Bins): Json {
   return encoded;
 }
 
-function decode(encoded: Json, binMax: number): Bins {
-  const expected = `pairs of a distance and a count, of bins from -${binMax} to ${binMax}`;
+function decode(encoded: Json, { binMax, binOf }: Layout): Sketch {
+  const expected = `the least and the greatest value, and pairs of a distance and a count, of bins from -${binMax} to ${binMax}`;
   if (!Array.isArray(encoded) || encoded.length % 2 !== 0) throw unreadable('quantile', expected, encoded);
+  if (encoded.length === 0) return createSketch();
   const bins: Bins = new Map();
   let bin = 0;
-  for (let index = 0; index < encoded.length; index += 2) {
+  for (let index = 2; index < encoded.length; index += 2) {
     const distance: unknown = encoded[index];
     const count: unknown = encoded[index + 1];
-    const isDistance = Number.isSafeInteger(distance) && (index === 0 || (distance as number) > 0);
+    const isDistance = Number.isSafeInteger(distance) && (index === 2 || (distance as number) > 0);
     bin += distance as number;
     if (!isDistance || Math.abs(bin) > binMax || !isCount(count) || count === 0) {
       throw unreadable('quantile', expected, encoded);
     }
     bins.set(bin, count);
   }
-  return bins;
+  const [first = Number.NaN] = bins.keys();
+  const [min, max] = encoded as readonly unknown[];
+  // The logarithm is rounded, so a value on the edge of a bin may belong to the next one elsewhere.
+  const isIn = (value: unknown, of: number): value is number =>
+    typeof value === 'number' && Math.abs(binOf(value) - of) <= 1;
+  if (!isIn(min, first) || !isIn(max, bin) || min > max) throw unreadable('quantile', expected, encoded);
+  return { bins, min: min + 0, max: max + 0 };
 }

@@ -52,31 +52,67 @@ describe.each(shapes)('of values that are %s', (_, values) => {
     }
   });
 
-  test('agrees with another implementation', () => {
+  test('agrees with another implementation, within the extremes that it was given', () => {
     const sketch = new DDSketch({ relativeAccuracy: accuracyDefault });
     for (const each of values) sketch.accept(each);
-    for (const q of quantiles) {
-      const other = sketch.getValueAtQuantile(q);
+    expect([quantileOf(0, values), quantileOf(1, values)]).toEqual([sketch.min, sketch.max]);
+    for (const q of quantiles.slice(1, -1)) {
+      const other = Math.min(sketch.max, Math.max(sketch.min, sketch.getValueAtQuantile(q)));
       expect(Math.abs(quantileOf(q, values) - other)).toBeLessThanOrEqual(Math.abs(other) * 1e-9);
     }
   });
 });
 
-test('of one value is within the accuracy, however small or large it is', () => {
-  const magnitude = fc.double({ min: quantileMagnitudeMin, max: quantileMagnitudeMax, noNaN: true });
+test('of one value, however often it came, is that value', () => {
+  const q = fc.double({ min: 0, max: 1, noNaN: true });
   fc.assert(
-    fc.property(magnitude, fc.boolean(), fc.constantFrom(0.001, 0.01, 0.2), (size, isNegative, accuracy) => {
-      const exact = isNegative ? -size : size;
-      expect(Math.abs(quantileOf(0.5, [exact], accuracy) - exact)).toBeLessThanOrEqual(size * accuracy * (1 + 1e-9));
+    fc.property(q, value, fc.integer({ min: 1, max: 5 }), (at, one, times) => {
+      expect(quantileOf(at, Array<number>(times).fill(one))).toBe(one + 0);
     }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('of any values is between the least and the greatest, which are exact', () => {
+  const q = fc.double({ min: 0, max: 1, noNaN: true });
+  fc.assert(
+    fc.property(
+      q,
+      fc.array(value, { minLength: 1, maxLength: 20 }),
+      fc.constantFrom(0.001, 0.01, 0.5),
+      (at, all, accuracy) => {
+        const [least, greatest] = [Math.min(...all) + 0, Math.max(...all) + 0];
+        expect([quantileOf(0, all, accuracy), quantileOf(1, all, accuracy)]).toEqual([least, greatest]);
+        const found = quantileOf(at, all, accuracy);
+        expect(found >= least && found <= greatest).toBe(true);
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
+
+test('of any values is within the accuracy of the one of that rank, however small or large it is', () => {
+  const magnitude = fc.double({ min: quantileMagnitudeMin, max: quantileMagnitudeMax, noNaN: true });
+  const signed = fc.tuple(magnitude, fc.constantFrom(-1, 1)).map(([size, sign]) => size * sign);
+  fc.assert(
+    fc.property(
+      fc.array(signed, { minLength: 3, maxLength: 5 }),
+      fc.constantFrom(0.001, 0.01, 0.2),
+      (all, accuracy) => {
+        const exact = exactQuantile(0.5, all);
+        expect(Math.abs(quantileOf(0.5, all, accuracy) - exact)).toBeLessThanOrEqual(
+          Math.abs(exact) * accuracy * (1 + 1e-9),
+        );
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
 
 test('of a few values is the one of that rank', () => {
   expect(quantileOf(0.5, [-100, 0, 100])).toBe(0);
-  expect(quantileOf(0, [-100, 0, 100])).toBeCloseTo(-100, -1);
-  expect(quantileOf(1, [-100, 0, 100])).toBeCloseTo(100, -1);
+  expect(quantileOf(0, [-100, 0, 100])).toBe(-100);
+  expect(quantileOf(1, [-100, 0, 100])).toBe(100);
 });
 
 test('of nothing is NaN, and takes two characters', () => {
@@ -85,10 +121,10 @@ test('of nothing is NaN, and takes two characters', () => {
   expect(JSON.stringify(aggregator.encode(aggregator.create()))).toBe('[]');
 });
 
-test('a value nearer to 0 than the least magnitude counts as 0', () => {
-  expect(quantileOf(0.5, [9.99e-10])).toBe(0);
-  expect(quantileOf(0.5, [-9.99e-10])).toBe(0);
-  expect(quantileOf(0.5, [1e-9])).toBeGreaterThan(0);
+test('a value nearer to 0 than the least magnitude counts as 0, among others', () => {
+  expect(quantileOf(0.5, [-1, 9.99e-10, 1])).toBe(0);
+  expect(quantileOf(0.5, [-1, -9.99e-10, 1])).toBe(0);
+  expect(quantileOf(0.5, [-1, 1e-9, 1])).toBeGreaterThan(0);
 });
 
 test('a value beyond the greatest magnitude is refused', () => {
@@ -101,37 +137,43 @@ test('a value beyond the greatest magnitude is refused', () => {
 test('has as many bins as documented, whatever it is given', () => {
   expect(quantileBinsMax(accuracyDefault)).toBe(6_911);
   const aggregator = quantile(0.5, (number: number) => number);
-  const bins = aggregator.create();
+  const sketch = aggregator.create();
   for (let power = -10; power < 21; power += 0.001) {
-    aggregator.add(bins, 10 ** power);
-    aggregator.add(bins, -(10 ** power));
+    aggregator.add(sketch, 10 ** power);
+    aggregator.add(sketch, -(10 ** power));
   }
-  aggregator.add(bins, quantileMagnitudeMax);
-  aggregator.add(bins, -quantileMagnitudeMax);
-  expect(bins.size).toBe(quantileBinsMax(accuracyDefault));
+  aggregator.add(sketch, quantileMagnitudeMax);
+  aggregator.add(sketch, -quantileMagnitudeMax);
+  expect(sketch.bins.size).toBe(quantileBinsMax(accuracyDefault));
 });
 
 test('values within a factor of ten share 117 bins at most', () => {
   const aggregator = quantile(0.5, (number: number) => number);
-  const bins = aggregator.create();
-  for (let number = 1; number <= 10; number += 0.001) aggregator.add(bins, number);
-  expect(bins.size).toBeLessThanOrEqual(117);
+  const sketch = aggregator.create();
+  for (let number = 1; number <= 10; number += 0.001) aggregator.add(sketch, number);
+  expect(sketch.bins.size).toBeLessThanOrEqual(117);
 });
 
 test.each([
   ['no list', { 1: 1 }],
-  ['half a pair', [1]],
-  ['a count of 0', [1, 0]],
-  ['a negative count', [1, -1]],
-  ['half a count', [1, 0.5]],
-  ['half a bin', [0.5, 1]],
-  ['the same bin twice', [1, 1, 0, 1]],
-  ['bins out of order', [1, 1, -3, 1]],
-  ['a bin of no value', [1_000_000, 1]],
-  ['texts', ['1', '1']],
+  ['half a pair', [0, 0, 0]],
+  ['a count of 0', [0, 0, 0, 0]],
+  ['a negative count', [0, 0, 0, -1]],
+  ['half a count', [0, 0, 0, 0.5]],
+  ['half a bin', [0, 0, 0.5, 1]],
+  ['the same bin twice', [0, 0, 0, 1, 0, 1]],
+  ['bins out of order', [1e-9, 1e-9, 2, 1, -1, 1]],
+  ['a bin of no value', [1e30, 1e30, 1_000_000, 1]],
+  ['texts', [0, 0, '0', '1']],
+  ['extremes of nothing', [0, 0]],
+  ['a least value above the greatest', [1.0001, 1, 1037, 2]],
+  ['a least value of another bin', [1, 2, 0, 1, 1072, 1]],
+  ['a greatest value of another bin', [0, 2, 0, 1, 1037, 1]],
+  ['a greatest value that is a text', [0, '2', 0, 1, 1072, 1]],
+  ['an infinite value', [0, Number.POSITIVE_INFINITY, 0, 1, 1072, 1]],
 ])('a state cannot hold %s', (_, encoded) => {
   expect(() => quantile(0.5, (number: number) => number).decode(encoded)).toThrow(
-    'the state of quantile must be pairs of a distance and a count',
+    'the state of quantile must be the least and the greatest value, and pairs of a distance and a count',
   );
 });
 
