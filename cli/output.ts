@@ -4,29 +4,56 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { isNodeError } from './node-error.ts';
 
-const rowsPerWrite = 1_000;
+/** Writing line by line costs more than making the lines. */
+const charactersPerWrite = 1 << 16;
 
-/** Writes rows as NDJSON to a file, or to standard output for `-`. */
-export function writeRows(path: string, rows: readonly PrintedRow[]): void {
-  writeLines(
-    path,
-    rows.map((row) => JSON.stringify(row)),
-  );
+/** Lines on their way to a file or to standard output. */
+export interface Output {
+  /** False when nobody reads any more. */
+  readonly write: (line: string) => boolean;
+  readonly close: () => void;
 }
 
-/** Writes lines to a file, or to standard output for `-`. `DISK_FULL` and `OUTPUT_UNWRITABLE` say what to do. */
+/** Writes rows as NDJSON to a file, or to standard output for `-`. A row is asked for when those before it are on their way. */
+export function writeRows(path: string, rows: Iterable<PrintedRow>): void {
+  const output = openOutput(path);
+  for (const row of rows) if (!output.write(JSON.stringify(row))) break;
+  output.close();
+}
+
+/** Writes lines to a file, or to standard output for `-`. */
 export function writeLines(path: string, lines: readonly string[]): void {
-  try {
-    const file = path === '-' ? 1 : openSync(path, 'w');
-    try {
-      for (let at = 0; at < lines.length; at += rowsPerWrite)
-        writeAll(file, `${lines.slice(at, at + rowsPerWrite).join('\n')}\n`);
-    } finally {
+  const output = openOutput(path);
+  for (const line of lines) output.write(line);
+  output.close();
+}
+
+/** Opens a file, or standard output for `-`. `DISK_FULL` and `OUTPUT_UNWRITABLE` say what to do. */
+export function openOutput(path: string): Output {
+  const file = attempt(path, () => (path === '-' ? 1 : openSync(path, 'w')));
+  let waiting = '';
+  let isRead = true;
+  const flush = () => {
+    isRead &&= attempt(path, () => writeAll(file, waiting));
+    waiting = '';
+  };
+  return {
+    write: (line) => {
+      waiting += `${line}\n`;
+      if (waiting.length >= charactersPerWrite) flush();
+      return isRead;
+    },
+    close: () => {
+      flush();
       if (file !== 1) closeSync(file);
-    }
+    },
+  };
+}
+
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work();
   } catch (cause) {
-    // Whoever reads our output, such as head, may have seen enough.
-    if (isNodeError(cause) && cause.code === 'EPIPE') return;
     if (cause instanceof Error && isDiskFull(cause.message))
       throw new MillraceError('DISK_FULL', `the disk of ${path} is full. Make room, or name another --output.`, {
         cause,
@@ -35,15 +62,17 @@ export function writeLines(path: string, lines: readonly string[]): void {
   }
 }
 
-/** A pipe takes less than it is given when its reader is slow. */
-function writeAll(file: number, text: string): void {
+/** A pipe takes less than it is given when its reader is slow. False: whoever reads our output, such as head, has seen enough. */
+function writeAll(file: number, text: string): boolean {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(file, bytes, at);
     } catch (error) {
+      if (isNodeError(error) && error.code === 'EPIPE') return false;
       if (!(isNodeError(error) && error.code === 'EAGAIN')) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+  return true;
 }

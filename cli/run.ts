@@ -7,7 +7,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
 import { type Input, parseInputs, readLineChunks, withFormat } from './input.ts';
-import { writeLines, writeRows } from './output.ts';
+import { openOutput, writeRows } from './output.ts';
 import { createProgress } from './progress.ts';
 import { loadPipeline } from './registry.ts';
 
@@ -50,7 +50,7 @@ export const runCommand = defineCommand({
         `no input for ${missing.map((source) => source.id).join(', ')}: add --input ${missing[0]?.id}=FILE.`,
       );
     const run = createBoundedRun(pipeline);
-    const letters = createLetters(args['dead-letters'] !== undefined);
+    const letters = createLetters(args['dead-letters']);
     for (const input of inputs) {
       await readInput(input, (line, number) => {
         const taken = run.takeLine(input.source, line);
@@ -59,7 +59,7 @@ export const runCommand = defineCommand({
       });
     }
     writeRows(args.output, run.finish(args.view));
-    if (args['dead-letters'] !== undefined) writeLines(args['dead-letters'], letters.lines);
+    letters.close();
     for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
       process.stderr.write(`${line}\n`);
   },
@@ -89,17 +89,17 @@ function countLines(bytes: Buffer): number {
   return count;
 }
 
-/** Gathers the records that were not counted: all of them as NDJSON when they are wanted, the first ones as a message. */
-function createLetters(wanted: boolean): {
+/** Takes the records that were not counted: all of them go to a file as NDJSON when one is named, the first ones are shown. */
+function createLetters(path: string | undefined): {
   readonly add: (input: Input, line: string, number: number, taken: Taken) => void;
-  readonly lines: readonly string[];
+  readonly close: () => void;
   readonly shown: readonly string[];
 } {
-  const lines: string[] = [];
+  const output = path === undefined ? undefined : openOutput(path);
   const shown: string[] = [];
   let count = 0;
   return {
-    lines,
+    close: () => output?.close(),
     shown,
     add: (input, line, number, taken) => {
       const { rejection, lateSteps } = taken;
@@ -108,8 +108,7 @@ function createLetters(wanted: boolean): {
       count += 1;
       if (count <= rejectionsShownMax) shown.push(`${input.path}:${number}: ${reason}: ${message}`);
       else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');
-      if (!wanted) return;
-      lines.push(
+      output?.write(
         JSON.stringify({
           reason,
           message,

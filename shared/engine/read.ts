@@ -22,8 +22,10 @@ export function mergeTotals(step: CompiledStep, partials: readonly TotalPartial[
   return totals;
 }
 
+export type PrintableRow = Omit<Row, 'position' | 'expiresMs'>;
+
 /** The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. */
-export function printRow(step: CompiledStep, row: Row, totals: Totals): PrintedRow {
+export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals): PrintedRow {
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
   const printed: Record<string, unknown> = {
@@ -51,12 +53,4 @@ function isoOf(timeMs: number): string {
     isoTexts.set(timeMs, text);
   }
   return text;
-}
-
-/** The order of printed rows: view, window start, key. */
-export function compareRows(a: Row, b: Row): number {
-  if (a.view !== b.view) return a.view < b.view ? -1 : 1;
-  if (a.windowStartMs !== b.windowStartMs) return a.windowStartMs - b.windowStartMs;
-  // Only sessions of one key that begin together are equal here, so it is asked last.
-  return a.key < b.key ? -1 : a.key === b.key ? 0 : 1;
 }

@@ -1,7 +1,7 @@
-import { type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { decodeLine } from '#shared/engine/decode.ts';
 import type { Emission } from '#shared/engine/emit.ts';
-import { compareRows, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
+import { mergeTotals, type PrintableRow, printRow, type Totals } from '#shared/engine/read.ts';
 import { DirectRun, type Dispositions, type Taken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
@@ -12,8 +12,11 @@ export interface BoundedRun {
   readonly takeLine: (source: string, line: string) => Taken | undefined;
   /** Takes one value of a source, decoded already. */
   readonly takeValue: (source: string, value: unknown) => Taken;
-  /** The input is through: all rows, final, in the order of view, window start and key; of one view when it is named. */
-  readonly finish: (view?: string) => readonly PrintedRow[];
+  /**
+   * The input is through: all rows, final, in the order of view, window start and key; of one view when it is named. Each is made
+   * when it is asked for.
+   */
+  readonly finish: (view?: string) => Iterable<PrintedRow>;
   /** The event time of a line in milliseconds, without taking it; undefined when it has none. */
   readonly timeOf: (source: string, line: string) => number | undefined;
   readonly counts: () => Readonly<Dispositions>;
@@ -23,17 +26,22 @@ export interface BoundedRun {
 export function createBoundedRun(pipeline: Pipeline): BoundedRun {
   const compiled = compile(pipeline);
   const run = new DirectRun(compiled);
-  const printer = new Printer(compiled);
+  const views = new Map(compiled.steps.map((step) => [step.plan.id, new FinalRows(step)]));
+  const keepRows = ({ rows, totals }: Emission): void => {
+    for (const row of rows) views.get(row.view)?.add(row);
+    for (const partial of totals) views.get(partial.view)?.addTotal(partial);
+    rows.length = 0;
+    totals.length = 0;
+  };
   return {
     takeLine: (source, line) => {
       const taken = run.takeLine(source, line);
-      // Rows are printed as their windows close, so that no more than the printed form of them is kept.
-      if (run.emission.rows.length > 0) printer.print(run.emission);
+      if (run.emission.rows.length > 0) keepRows(run.emission);
       return taken;
     },
     takeValue: (source, value) => {
       const taken = run.takeValue(source, value);
-      if (run.emission.rows.length > 0) printer.print(run.emission);
+      if (run.emission.rows.length > 0) keepRows(run.emission);
       return taken;
     },
     timeOf: (name, line) => {
@@ -45,76 +53,73 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
     stepCounts: () => Object.fromEntries(run.stepCounts),
     finish: (view) => {
       run.finish();
-      printer.print(run.emission);
-      return printer.rows(view);
+      keepRows(run.emission);
+      const wanted = [...views.keys()].filter((name) => view === undefined || name === view).sort();
+      return printViews(wanted.map((name) => views.get(name) as FinalRows));
     },
   };
 }
 
-/** Prints the rows of one window at a time, as windows close, and puts them in order at the end. */
-class Printer {
-  readonly #steps: ReadonlyMap<string, CompiledStep>;
-  readonly #printed: PrintedWindow[] = [];
+function* printViews(views: readonly FinalRows[]): Generator<PrintedRow> {
+  for (const view of views) yield* view.print();
+}
 
-  constructor(pipeline: CompiledPipeline) {
-    this.#steps = new Map(pipeline.steps.map((step) => [step.plan.id, step]));
+/**
+ * The final rows of one view, kept until the input is through, since views follow one another and a session may begin before one
+ * that closed earlier. They are kept by column, a few bytes each, and printed one by one.
+ */
+class FinalRows {
+  readonly #step: CompiledStep;
+  readonly #keys: string[] = [];
+  readonly #startMs: number[] = [];
+  readonly #endMs: number[] = [];
+  readonly #columns: readonly { readonly name: string; readonly values: unknown[] }[];
+  /** By window start. */
+  readonly #totals = new Map<number, Totals>();
+
+  constructor(step: CompiledStep) {
+    this.#step = step;
+    this.#columns = step.columns.map((name) => ({ name, values: [] }));
   }
 
-  /** Takes all that was emitted. */
-  print(emission: Emission): void {
-    const totals = new Map(emission.totals.map((partial) => [windowName(partial), partial]));
-    emission.rows.sort(compareRows);
-    let window: PrintedWindow | undefined;
-    let shared: Totals = {};
-    for (const row of emission.rows) {
-      const step = this.#steps.get(row.view) as CompiledStep;
-      if (window === undefined || window.view !== row.view || window.startMs !== row.windowStartMs) {
-        window = { view: row.view, startMs: row.windowStartMs, keys: [], rows: [] };
-        this.#printed.push(window);
-        const partial = totals.get(windowName(row));
-        shared = partial === undefined ? {} : mergeTotals(step, [partial]);
-      }
-      window.keys.push(row.key);
-      window.rows.push(printRow(step, row, shared));
+  add(row: Row): void {
+    this.#keys.push(row.key);
+    this.#startMs.push(row.windowStartMs);
+    this.#endMs.push(row.windowEndMs);
+    for (const { name, values } of this.#columns) values.push(row.columns[name]);
+  }
+
+  addTotal(partial: TotalPartial): void {
+    this.#totals.set(partial.windowStartMs, mergeTotals(this.#step, [partial]));
+  }
+
+  *print(): Generator<PrintedRow> {
+    const order = this.#keys.map((_, at) => at).sort((a, b) => this.#compare(a, b));
+    for (const at of order) {
+      const row = this.#rowAt(at);
+      yield printRow(this.#step, row, this.#totals.get(row.windowStartMs) ?? {});
     }
-    emission.rows.length = 0;
-    emission.totals.length = 0;
   }
 
-  rows(view: string | undefined): readonly PrintedRow[] {
-    const windows = this.#printed
-      .filter((window) => view === undefined || window.view === view)
-      .sort((a, b) => (a.view < b.view ? -1 : a.view > b.view ? 1 : a.startMs - b.startMs));
-    const rows: PrintedRow[] = [];
-    for (let at = 0; at < windows.length; ) {
-      const { view: name, startMs } = windows[at] as PrintedWindow;
-      const same: PrintedWindow[] = [];
-      for (; windows[at]?.view === name && windows[at]?.startMs === startMs; at += 1)
-        same.push(windows[at] as PrintedWindow);
-      for (const row of mergeWindows(same)) rows.push(row);
-    }
-    return rows;
+  #compare(a: number, b: number): number {
+    const startsLater = (this.#startMs[a] as number) - (this.#startMs[b] as number);
+    if (startsLater !== 0) return startsLater;
+    const keyA = this.#keys[a] as string;
+    const keyB = this.#keys[b] as string;
+    // Only sessions of one key that begin together are equal here; the one that closed first stays first.
+    return keyA < keyB ? -1 : keyA === keyB ? 0 : 1;
   }
-}
 
-interface PrintedWindow {
-  readonly view: string;
-  readonly startMs: number;
-  /** Ascending, one for each row. */
-  readonly keys: string[];
-  readonly rows: PrintedRow[];
-}
-
-/** Sessions that begin at the same time may close at different ones; every other window is printed once. */
-function mergeWindows(windows: readonly PrintedWindow[]): readonly PrintedRow[] {
-  const [only] = windows;
-  if (windows.length === 1 && only !== undefined) return only.rows;
-  return windows
-    .flatMap(({ keys, rows }) => rows.map((row, index) => ({ key: keys[index] as string, row })))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .map(({ row }) => row);
-}
-
-function windowName({ view, windowStartMs }: Row | TotalPartial): string {
-  return `${view}/${windowStartMs}`;
+  #rowAt(at: number): PrintableRow {
+    const columns: Record<string, unknown> = {};
+    for (const { name, values } of this.#columns) columns[name] = values[at];
+    return {
+      view: this.#step.plan.id,
+      key: this.#keys[at] as string,
+      windowStartMs: this.#startMs[at] as number,
+      windowEndMs: this.#endMs[at] as number,
+      final: true,
+      columns,
+    };
+  }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
-import { compareRows, mergeTotals, printRow } from '#shared/engine/read.ts';
+import { mergeTotals, printRow } from '#shared/engine/read.ts';
 import { milliseconds, rate, ratio, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -92,21 +92,4 @@ describe('a printed row', () => {
     );
     expect(printed).toEqual([...starts, ...starts].map((start) => new Date(start).toISOString()));
   });
-});
-
-test('rows are in the order of view, window and key', () => {
-  const rows = [
-    row({ view: 'b', windowStartMs: 0, key: 'a' }),
-    row({ view: 'a', windowStartMs: 10, key: 'a' }),
-    row({ view: 'a', windowStartMs: 9, key: 'b' }),
-    row({ view: 'a', windowStartMs: -1, key: 'c' }),
-    row({ view: 'a', windowStartMs: 9, key: 'B' }),
-  ];
-  expect(rows.sort(compareRows).map(({ view, windowStartMs, key }) => `${view} ${windowStartMs} ${key}`)).toEqual([
-    'a -1 c',
-    'a 9 B',
-    'a 9 b',
-    'a 10 a',
-    'b 0 a',
-  ]);
 });

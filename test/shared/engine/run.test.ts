@@ -95,7 +95,7 @@ function recordsOf(given: readonly Reading[]): readonly OracleRecord[] {
 function run(pipeline: Pipeline, records: readonly OracleRecord[]) {
   const made = createBoundedRun(pipeline);
   for (const { source, data } of records) made.takeLine(source, data as string);
-  return { rows: made.finish(), numbers: made.counts() };
+  return { rows: [...made.finish()], numbers: made.counts() };
 }
 
 /** `run` calls a record late by the watermark of all records before it: the rule, read word by word for each step on its own. */
@@ -239,11 +239,11 @@ test('windows with the longest lateness that can be written are final at the end
     .to(sink);
   const made = createBoundedRun(pipelineOf([output]));
   made.takeValue('readings', { at: 1, key: 'k', amount: 1 });
-  expect(made.finish()).toHaveLength(1);
+  expect([...made.finish()]).toHaveLength(1);
 });
 
 test('rows can be asked for by their view', () => {
   const made = createBoundedRun(pipelineFor({ outOfOrderness: 0, lateness: 0, size: 10, every: 5, gap: 3 }));
   made.takeValue('readings', { at: 1, key: 'k', amount: 1, tags: ['x'] });
-  expect(made.finish('visits').map((row) => row.view)).toEqual(['visits']);
+  expect([...made.finish('visits')].map((row) => row.view)).toEqual(['visits']);
 });

@@ -120,7 +120,7 @@ async function through(
 function direct(pipeline: Pipeline, { records }: Input) {
   const run = createBoundedRun(pipeline);
   for (const { lines } of records) for (const text of lines) run.takeLine('readings', text);
-  return { lines: linesOf(run.finish()), counts: run.counts() };
+  return { lines: linesOf([...run.finish()]), counts: run.counts() };
 }
 
 const ten = tumbling(milliseconds(10));

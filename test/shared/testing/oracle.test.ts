@@ -102,7 +102,7 @@ test('a session without lateness waits for the record at its very end', () => {
   const lines = [click(18), click(28, 'bob'), click(28)];
   const run = createBoundedRun(pipelineOf(visits));
   for (const line of lines) run.takeLine('clicks', line);
-  expect(run.finish()).toEqual(oracle(pipelineOf(visits), recordsOf(...lines)).rows);
+  expect([...run.finish()]).toEqual(oracle(pipelineOf(visits), recordsOf(...lines)).rows);
 });
 
 test('shares are of the window over all keys, ratios of the row, rates of the second', () => {
@@ -129,7 +129,7 @@ test('what is divided by nothing has no value, as in a run', () => {
   run.takeLine('clicks', click(1, 'ann', 0));
   const { rows } = oracle(pipelineOf(output), recordsOf(click(1, 'ann', 0)));
   expect(rows).toMatchObject([{ clicks: 1, bytes: 0, each: null }]);
-  expect(run.finish()).toEqual(rows);
+  expect([...run.finish()]).toEqual(rows);
 });
 
 test('every record is counted, filtered or rejected, line by line', () => {
