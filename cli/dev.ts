@@ -90,7 +90,7 @@ export const devCommand = defineCommand({
       props: {
         ...countOf('rawShards', 'raw-shards', args['raw-shards']),
         ...countOf('exchangeShards', 'exchange-shards', args['exchange-shards']),
-        worker: countOf('tasks', 'workers', args.workers),
+        worker: { leaseSeconds, ...countOf('tasks', 'workers', args.workers) },
       },
     };
 
@@ -128,6 +128,9 @@ export const devCommand = defineCommand({
     });
   },
 });
+
+/** On one machine nobody takes long to answer, and whoever presses `k` wants to see what comes of it. */
+const leaseSeconds = 3;
 
 function parseRate(text: string | undefined, rateDefault: number | undefined): number | undefined {
   if (text === undefined) return rateDefault;

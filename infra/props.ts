@@ -44,6 +44,8 @@ export interface BatchProps {
 export interface WorkerProps {
   /** At most the plan's slots: more would have nothing to read. */
   readonly tasks?: number;
+  /** After how long without progress a task loses a shard to another one; a task that dies is missed for so long. Default: 10. */
+  readonly leaseSeconds?: number;
   readonly cpuUnits?: number;
   readonly memoryMiB?: number;
 }
@@ -69,6 +71,8 @@ const batchSizeMax = 10_000;
 const batchWindowSecondsMax = 300;
 /** Blocks are packed by column and compressed, so this many raw shards fit into one exchange shard. */
 const rawShardsPerExchangeShard = 4;
+/** A worker that is alive shows it once a lease period; the container's health check waits for a minute. */
+const leaseSecondsMax = 60;
 /** After the alarm there must be time to act: the rest of the retention. */
 const lagPerRetentionMax = 1 / 4;
 
@@ -96,6 +100,8 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
   });
   const tasks = props.worker?.tasks ?? 1;
   checkRange(pipeline.id, { name: 'worker.tasks', value: tasks, min: 1, max: pipeline.plan.slots });
+  const leaseSeconds = props.worker?.leaseSeconds ?? 10;
+  checkRange(pipeline.id, { name: 'worker.leaseSeconds', value: leaseSeconds, min: 1, max: leaseSecondsMax });
   return {
     removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     rawShards,
@@ -103,7 +109,12 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
     retention,
     preprocess: batchOf(pipeline.id, { name: 'preprocess', sizeDefault: 1_000, batch: props.preprocess }),
     aggregate: batchOf(pipeline.id, { name: 'aggregate', sizeDefault: 100, batch: props.aggregate }),
-    worker: { tasks, cpuUnits: props.worker?.cpuUnits ?? 1_024, memoryMiB: props.worker?.memoryMiB ?? 2_048 },
+    worker: {
+      tasks,
+      leaseSeconds,
+      cpuUnits: props.worker?.cpuUnits ?? 1_024,
+      memoryMiB: props.worker?.memoryMiB ?? 2_048,
+    },
     lagMax,
     logLevel: props.logLevel ?? 'info',
   };

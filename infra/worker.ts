@@ -84,7 +84,8 @@ function createTask(scope: Construct, it: Neighbours & { snapshots: Bucket }): F
     runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
     taskRole: createTaskRole(scope, it),
   });
-  const settings = { ...it.settings, snapshotBucket: it.snapshots.bucketName, aliveFile };
+  const leaseSeconds = String(it.sizing.worker.leaseSeconds);
+  const settings = { ...it.settings, snapshotBucket: it.snapshots.bucketName, aliveFile, leaseSeconds };
   const linuxParameters = new LinuxParameters(scope, 'Linux', {});
   linuxParameters.dropCapabilities(Capability.ALL);
   const container = taskDefinition.addContainer('worker', {

@@ -21,7 +21,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 export interface AssemblyProps {
   readonly rawShards?: number;
   readonly exchangeShards?: number;
-  readonly worker?: { readonly tasks?: number };
+  readonly worker?: { readonly tasks?: number; readonly leaseSeconds?: number };
 }
 
 /** Synthesizes a pipeline of the registry, bundles included, in a process of its own. */

@@ -14,7 +14,7 @@ import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
-import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { readCount, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
 
 const settings = readSettings('worker', process.env);
@@ -39,6 +39,7 @@ const worker = createWorker({
   deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
   clock,
   telemetry,
+  leasePeriodMs: readCount('LEASE_SECONDS', settings.LEASE_SECONDS) * 1_000,
   onAlive: () => writeFileSync(settings.ALIVE_FILE, ''),
 });
 

@@ -18,6 +18,13 @@ export function readSettings<Host extends HostName>(
   return Object.fromEntries(names.map((name) => [name, environment[name]])) as HostEnvironment<Host>;
 }
 
+/** The whole number above 0 that a setting holds; `SETTING_INVALID` for anything else. */
+export function readCount(name: string, text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count > 0) return count;
+  throw new MillraceError('SETTING_INVALID', `${name} is ${JSON.stringify(text)}; it must be a whole number above 0.`);
+}
+
 /** Picks the pipeline that a host was deployed for, and stops with `PLAN_MISMATCH` when the bundle holds another plan of it. */
 export function selectPipeline(
   registry: readonly Pipeline[],

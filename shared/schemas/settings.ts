@@ -23,6 +23,8 @@ export const settingNames = {
   logLevel: 'LOG_LEVEL',
   /** A file that the worker touches whenever it made progress or knows that it has caught up; its health check reads the age. */
   aliveFile: 'ALIVE_FILE',
+  /** After how many seconds without progress a worker loses a shard to another one. */
+  leaseSeconds: 'LEASE_SECONDS',
 } as const;
 
 export type Setting = keyof typeof settingNames;
@@ -53,6 +55,7 @@ export const hostSettings = {
     'snapshotBucket',
     'logLevel',
     'aliveFile',
+    'leaseSeconds',
   ],
 } as const satisfies Readonly<Record<string, readonly Setting[]>>;
 

@@ -121,6 +121,10 @@ describe.skipIf(!existsSync(accessLog))('the main job on a real access log', () 
       ...common,
       '--output',
       'faults.ndjson',
+      '--workers',
+      '2',
+      '--exchange-shards',
+      '3',
       '--faults',
       faults,
     ]);
