@@ -112,6 +112,7 @@ class StackBuilder {
   readonly #servers: LocalServer[];
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #mappings: EventSourceMapping[] = [];
+  readonly #checkpoints: { readonly close: () => void }[] = [];
 
   constructor(options: StackOptions, owned: OwnedFolder, servers: LocalServer[]) {
     this.#options = options;
@@ -176,6 +177,7 @@ class StackBuilder {
         const mappings = this.#mappings.map((mapping) => mapping.stop());
         await Promise.all([...this.#functions.values()].map((lambda) => lambda.stop()));
         await Promise.all([worker?.stop(), ...mappings]);
+        for (const file of this.#checkpoints) file.close();
         await Promise.all(this.#servers.map((server) => server.close()));
         this.#owned.release();
       },
@@ -240,6 +242,7 @@ class StackBuilder {
         }),
     });
     this.#mappings.push(mapping);
+    this.#checkpoints.push(file);
   }
 
   #startWorker(
