@@ -28,6 +28,7 @@ export default defineConfig({
     maxWorkers: 2,
     isolate: false,
     setupFiles: ['./test/setup.ts'],
+    globalSetup: './test/temporary-folder.ts',
     reporters: ['default', './test/reporter.ts'],
   },
 });
