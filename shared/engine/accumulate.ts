@@ -34,6 +34,10 @@ export function accumulatorsAt(columns: AccumulatorColumns, place: number): Accu
   return columns.map((column) => column[place]);
 }
 
+export function setAccumulatorsAt(columns: AccumulatorColumns, place: number, accumulators: Accumulators): void {
+  for (let index = 0; index < columns.length; index += 1) (columns[index] as unknown[])[place] = accumulators[index];
+}
+
 /** Adds a record's selected values to the accumulators at a place. The hot line of the engine. */
 export function addValuesAt(
   step: CompiledStep,

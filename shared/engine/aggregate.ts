@@ -1,62 +1,30 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { type SlidingWindow, sliceOf, type TumblingWindow } from '#shared/pipeline/window.ts';
 import {
-  type AccumulatorColumns,
   type Accumulators,
   accumulatorsAt,
   addToTotal,
   addValuesAt,
   createAccumulators,
-  createColumns,
   decodeAccumulators,
   encodeAccumulators,
   mergeAccumulators,
-  pushAccumulators,
 } from './accumulate.ts';
 import type { CompiledStep } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
+import { type Operator, perEntry } from './operator.ts';
+import {
+  accumulatorsOf,
+  addKey,
+  changedPlaces,
+  createSlice,
+  keysTouchedSince,
+  markChanged,
+  markSaved,
+  type Slice,
+  setKey,
+} from './slice.ts';
 import { alignDown, isClosed, lastStart, slideOf, type WindowRange } from './window.ts';
-
-/** One stateful step over one slot, with all of its state in memory. */
-export interface Operator {
-  /**
-   * Takes a record unless all its windows are closed; false says it was late. Time and watermark in event time. `keyId` says where to
-   * look for the key's state first; any number gives the same rows.
-   */
-  add(
-    key: string,
-    keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    watermarkMs: number,
-    clockMs: number,
-  ): boolean;
-  /** Makes the final rows of what the watermark has closed, and forgets it. */
-  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void;
-  /** Refreshes the rows that changed since the last refresh, when it is due. */
-  refresh(context: EmissionContext, emission: Emission): void;
-  /** What `restoreOperator` needs to go on from here. */
-  save(): Json;
-  readonly keyCount: number;
-  readonly openCount: number;
-}
-
-/** What came in [startMs, endMs) of event time. */
-interface Slice {
-  readonly startMs: number;
-  readonly endMs: number;
-  /** A watermark at or above this has closed all windows over the slice: what comes then is late. */
-  readonly closedFromMs: number;
-  /** Where each key is in `keys`, `keyTouchedMs` and `columns`. */
-  readonly places: Map<string, number>;
-  readonly keys: string[];
-  /** The slot's clock when a key changed last. */
-  readonly keyTouchedMs: number[];
-  readonly columns: AccumulatorColumns;
-  readonly total: Accumulators | undefined;
-  /** The highest of `keyTouchedMs`. */
-  touchedMs: number;
-}
 
 /**
  * Tumbling and sliding windows in memory, cut into slices: one update per record whatever the overlap, and a window's row is
@@ -76,12 +44,16 @@ export class WindowedAggregate implements Operator {
   #lastSlice: Slice | undefined;
   /** By key id, the key's place in the slice where it was met last: looking there first saves most records a walk through a map. */
   readonly #recentPlaces: number[] = [];
+  // What has changed since the last save.
+  readonly #opened = new Set<number>();
+  readonly #fired = new Set<number>();
+  readonly #changedSlices = new Set<Slice>();
+  readonly #dropped = new Set<number>();
 
-  constructor(step: CompiledStep, window: TumblingWindow | SlidingWindow, saved?: Json) {
+  constructor(step: CompiledStep, window: TumblingWindow | SlidingWindow) {
     this.#step = step;
     this.#window = window;
     this.#sliceMs = sliceOf(window);
-    if (saved !== undefined) this.#restore(saved as unknown as SavedAggregate);
   }
 
   get keyCount(): number {
@@ -109,6 +81,7 @@ export class WindowedAggregate implements Operator {
     const recent = keyId < this.#recentPlaces.length ? (this.#recentPlaces[keyId] as number) : 0;
     const isRecent = recent < slice.keys.length && slice.keys[recent] === key;
     const place = isRecent ? recent : this.#findPlace(slice, key, keyId);
+    if (place < slice.savedCount) markChanged(slice, place);
     addValuesAt(this.#step, slice.columns, place, values);
     slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
@@ -125,13 +98,14 @@ export class WindowedAggregate implements Operator {
     for (const startMs of closed.sort((a, b) => a - b)) {
       this.#emitWindow({ startMs, endMs: startMs + this.#window.sizeMs }, true, 0, context, emission);
       this.#open.delete(startMs);
+      if (!this.#opened.delete(startMs)) this.#fired.add(startMs);
     }
     this.#nextCloseMs = Number.POSITIVE_INFINITY;
     for (const startMs of this.#open)
       this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + allowedLatenessMs);
-    for (const { startMs, closedFromMs } of this.#slices.values()) {
+    for (const slice of this.#slices.values()) {
       // The last window over a slice has closed: nobody will ask for it again.
-      if (watermarkMs >= closedFromMs) this.#slices.delete(startMs);
+      if (watermarkMs >= slice.closedFromMs) this.#drop(slice);
     }
     this.#lastSlice = undefined;
   }
@@ -144,32 +118,65 @@ export class WindowedAggregate implements Operator {
     this.#emittedMs = context.clockMs;
   }
 
-  save(): Json {
-    return {
-      emittedMs: this.#emittedMs,
-      open: [...this.#open],
-      slices: [...this.#slices].map(([startMs, slice]) => [
-        startMs,
-        slice.touchedMs,
-        slice.total === undefined ? null : encodeAccumulators(this.#step, slice.total),
-        slice.keys.map((key, place) => [
-          key,
-          slice.keyTouchedMs[place] as number,
-          encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)),
-        ]),
-      ]),
-    };
+  *save(): Iterable<Json> {
+    yield { emittedMs: this.#emittedMs, opened: [...this.#open], fired: [], dropped: [] } satisfies SavedWindows;
+    for (const slice of this.#slices.values()) yield* this.#saveSlice(slice, slice.keys.keys());
   }
 
-  #restore(saved: SavedAggregate): void {
-    this.#emittedMs = saved.emittedMs;
-    for (const startMs of saved.open) this.#addOpen(startMs);
-    for (const [startMs, touchedMs, total, keys] of saved.slices) {
-      const slice = this.#createSlice(startMs, total === null ? undefined : decodeAccumulators(this.#step, total));
-      slice.touchedMs = touchedMs;
-      for (const [key, keyTouchedMs, encoded] of keys)
-        slice.keyTouchedMs[addKey(slice, key, decodeAccumulators(this.#step, encoded))] = keyTouchedMs;
+  *saveChanges(): Iterable<Json> {
+    yield {
+      emittedMs: this.#emittedMs,
+      opened: [...this.#opened],
+      fired: [...this.#fired],
+      dropped: [...this.#dropped],
+    } satisfies SavedWindows;
+    for (const slice of this.#changedSlices) yield* this.#saveSlice(slice, changedPlaces(slice));
+  }
+
+  markSaved(): void {
+    this.#opened.clear();
+    this.#fired.clear();
+    this.#dropped.clear();
+    for (const slice of this.#changedSlices) markSaved(slice);
+    this.#changedSlices.clear();
+    // The next record finds its slice anew, which notes the change.
+    this.#lastSlice = undefined;
+  }
+
+  restore(entry: Json): void {
+    if (Array.isArray(entry)) this.#restoreSlice(entry as unknown as SavedSlice);
+    else this.#restoreWindows(entry as unknown as SavedWindows);
+  }
+
+  *#saveSlice(slice: Slice, places: Iterable<number>): Iterable<SavedSlice> {
+    let total = slice.total === undefined ? null : encodeAccumulators(this.#step, slice.total);
+    for (const some of perEntry(places)) {
+      const keys = some.map(
+        (place): SavedKey => [
+          slice.keys[place] as string,
+          slice.keyTouchedMs[place] as number,
+          encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)),
+        ],
+      );
+      yield [slice.startMs, slice.touchedMs, total, keys];
+      total = null;
     }
+  }
+
+  #restoreWindows({ emittedMs, opened, fired, dropped }: SavedWindows): void {
+    this.#emittedMs = emittedMs;
+    for (const startMs of opened) this.#addOpen(startMs);
+    for (const startMs of fired) this.#open.delete(startMs);
+    for (const startMs of dropped) this.#slices.delete(startMs);
+  }
+
+  #restoreSlice([startMs, touchedMs, total, keys]: SavedSlice): void {
+    const slice = this.#slices.get(startMs) ?? this.#addSlice(startMs);
+    this.#noteChange(slice);
+    slice.touchedMs = touchedMs;
+    if (total !== null) slice.total = decodeAccumulators(this.#step, total);
+    for (const [key, keyTouchedMs, encoded] of keys)
+      setKey(slice, key, keyTouchedMs, decodeAccumulators(this.#step, encoded));
   }
 
   /** The slice that holds `timeMs`, which is begun if there is none; undefined when there is none and it would be closed. */
@@ -178,9 +185,10 @@ export class WindowedAggregate implements Operator {
     let slice = this.#slices.get(startMs);
     if (slice === undefined) {
       if (watermarkMs >= this.#closedFromMs(startMs)) return undefined;
-      slice = this.#createSlice(startMs, this.#step.totals.length > 0 ? createAccumulators(this.#step) : undefined);
+      slice = this.#addSlice(startMs);
       this.#openWindowsOver(startMs, watermarkMs);
     }
+    this.#noteChange(slice);
     this.#lastSlice = slice;
     return slice;
   }
@@ -192,20 +200,24 @@ export class WindowedAggregate implements Operator {
     return place;
   }
 
-  #createSlice(startMs: number, total: Accumulators | undefined): Slice {
-    const slice = {
-      startMs,
-      endMs: startMs + this.#sliceMs,
-      closedFromMs: this.#closedFromMs(startMs),
-      places: new Map(),
-      keys: [],
-      keyTouchedMs: [],
-      columns: createColumns(this.#step),
-      total,
-      touchedMs: 0,
-    };
+  #addSlice(startMs: number): Slice {
+    const range = { startMs, endMs: startMs + this.#sliceMs, closedFromMs: this.#closedFromMs(startMs) };
+    const total = this.#step.totals.length > 0 ? createAccumulators(this.#step) : undefined;
+    const slice = createSlice(this.#step, range, total);
     this.#slices.set(startMs, slice);
     return slice;
+  }
+
+  #noteChange(slice: Slice): void {
+    if (slice.isChanged) return;
+    slice.isChanged = true;
+    this.#changedSlices.add(slice);
+  }
+
+  #drop(slice: Slice): void {
+    this.#slices.delete(slice.startMs);
+    this.#changedSlices.delete(slice);
+    if (slice.savedCount > 0) this.#dropped.add(slice.startMs);
   }
 
   /** The last window over a slice closes last. Windows begin and end between slices, so all records of a slice have the same one. */
@@ -222,7 +234,9 @@ export class WindowedAggregate implements Operator {
   }
 
   #addOpen(startMs: number): void {
+    if (this.#open.has(startMs)) return;
     this.#open.add(startMs);
+    this.#opened.add(startMs);
     this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + this.#step.plan.allowedLatenessMs);
   }
 
@@ -275,38 +289,22 @@ export class WindowedAggregate implements Operator {
   }
 }
 
-/** Makes a place for a key that has none. */
-function addKey(slice: Slice, key: string, accumulators: Accumulators): number {
-  const place = slice.keys.length;
-  slice.places.set(key, place);
-  slice.keys.push(key);
-  slice.keyTouchedMs.push(0);
-  pushAccumulators(slice.columns, accumulators);
-  return place;
-}
-
-function accumulatorsOf(slice: Slice, key: string): Accumulators | undefined {
-  const place = slice.places.get(key);
-  return place === undefined ? undefined : accumulatorsAt(slice.columns, place);
-}
-
-function keysTouchedSince(slices: readonly Slice[], sinceMs: number): ReadonlySet<string> {
-  const touched = new Set<string>();
-  for (const slice of slices) {
-    if (slice.touchedMs < sinceMs) continue;
-    for (const [place, key] of slice.keys.entries())
-      if ((slice.keyTouchedMs[place] as number) >= sinceMs) touched.add(key);
-  }
-  return touched;
-}
-
-interface SavedAggregate {
+/** What is not of one slice alone. A `type`, since an interface is no JSON. */
+type SavedWindows = {
   readonly emittedMs: number;
-  readonly open: readonly number[];
-  readonly slices: readonly (readonly [
-    startMs: number,
-    touchedMs: number,
-    total: readonly Json[] | null,
-    keys: readonly (readonly [key: string, touchedMs: number, accumulators: readonly Json[]])[],
-  ])[];
-}
+  /** Starts of the windows that became open, and of those that are no longer. */
+  readonly opened: readonly number[];
+  readonly fired: readonly number[];
+  /** Starts of the slices that are gone. */
+  readonly dropped: readonly number[];
+};
+
+/** Some keys of a slice. The total is null when there is none, or when an entry before has it. */
+type SavedSlice = readonly [
+  startMs: number,
+  touchedMs: number,
+  total: readonly Json[] | null,
+  keys: readonly SavedKey[],
+];
+
+type SavedKey = readonly [key: string, touchedMs: number, accumulators: readonly Json[]];

@@ -1,42 +1,47 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { assert } from '#shared/schemas/error.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
-import { type Operator, WindowedAggregate } from './aggregate.ts';
+import { WindowedAggregate } from './aggregate.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import { createEmission, type Emission } from './emit.ts';
+import type { Operator } from './operator.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
 
-/** The operator of a step, empty or as it was saved. */
-export function createOperator(step: CompiledStep, saved?: Json): Operator {
+/** The operator of a step, empty. */
+export function createOperator(step: CompiledStep): Operator {
   const { window } = step.plan;
-  return window.kind === 'session'
-    ? new SessionAggregate(step, window, saved)
-    : new WindowedAggregate(step, window, saved);
+  return window.kind === 'session' ? new SessionAggregate(step, window) : new WindowedAggregate(step, window);
 }
+
+/** Some of what a save holds: entries of the steps' operators and, in its first part, the log up to P. */
+export interface StatePart {
+  readonly log?: Checkpoint;
+  readonly entries: readonly StateEntry[];
+}
+
+export type StateEntry = readonly [step: string, entry: Json];
 
 /** The window stage of one slot: block by block, with all state in memory, which is always exactly at P (rule 15). */
 export class MemoryStage {
-  readonly reader: SlotReader;
+  reader: SlotReader;
   readonly #pipeline: CompiledPipeline;
   readonly #operators = new Map<CompiledStep, Operator>();
   #emission = createEmission();
+  #saveCount = 0;
+  #isSaving = false;
 
-  constructor(
-    pipeline: CompiledPipeline,
-    slot: number,
-    saved?: { readonly checkpoint: Checkpoint; readonly operators: string },
-  ) {
+  /** Before every block; `restore` takes it further. */
+  constructor(pipeline: CompiledPipeline, slot: number) {
     this.#pipeline = pipeline;
-    this.reader = new SlotReader(pipeline, 'window', slot, saved?.checkpoint);
-    const operators = saved === undefined ? {} : (JSON.parse(saved.operators) as Readonly<Record<string, Json>>);
-    for (const step of pipeline.steps) {
-      if (step.stage === 'window') this.#operators.set(step, createOperator(step, operators[step.plan.id]));
-    }
+    this.reader = new SlotReader(pipeline, 'window', slot, undefined);
+    for (const step of pipeline.steps) if (step.stage === 'window') this.#operators.set(step, createOperator(step));
   }
 
   /** Applies one block: its outputs first, then what its watermark closes. False: it was applied before. */
   apply(placed: PlacedBlock): boolean {
+    this.#assertNotSaving();
     const applied = this.reader.apply(
       placed,
       (step, output) =>
@@ -56,6 +61,7 @@ export class MemoryStage {
 
   /** The slot's shard has ended, and everything in it was applied: P moves behind its last block (rule 15). */
   endShard(position: LogPosition): void {
+    this.#assertNotSaving();
     if (position > this.reader.log.position) this.reader.log.position = position;
   }
 
@@ -66,14 +72,32 @@ export class MemoryStage {
     return emission;
   }
 
-  /** The operators' state, as JSON. */
-  saveOperators(): string {
-    return JSON.stringify(
-      Object.fromEntries([...this.#operators].map(([step, operator]) => [step.plan.id, operator.save()])),
-    );
+  /**
+   * Begins a save: the state stands still until `endSave`, however long the entries take to be stored. Gives a number that no other save
+   * of this stage has.
+   */
+  beginSave(): number {
+    this.#assertNotSaving();
+    this.#isSaving = true;
+    this.#saveCount += 1;
+    return this.#saveCount;
   }
 
-  checkpoint(snapshot: string): Checkpoint {
+  /** The operators' whole state, or what of it has changed since the last save that was stored. */
+  *entries(kind: 'base' | 'delta'): Iterable<StateEntry> {
+    for (const [{ plan }, operator] of this.#operators) {
+      for (const entry of kind === 'base' ? operator.save() : operator.saveChanges()) yield [plan.id, entry];
+    }
+  }
+
+  /** `isStored`: what was saved can be restored from now on, so changes count from here. */
+  endSave(isStored: boolean): void {
+    this.#isSaving = false;
+    if (isStored) this.#markSaved();
+  }
+
+  /** The log up to P, which with the operators' state makes up all of the stage. */
+  checkpoint(): Checkpoint {
     return {
       version: 1,
       plan: this.#pipeline.planHash,
@@ -86,8 +110,31 @@ export class MemoryStage {
           { ...this.reader.countsOf(step), open: [], emittedMs: 0, pending: [] },
         ]),
       ),
-      snapshot,
     };
+  }
+
+  /** Takes a part of a base into an empty stage, or of a delta into what the saves before it made. */
+  restore({ log, entries }: StatePart): void {
+    if (log !== undefined) this.reader = new SlotReader(this.#pipeline, 'window', this.reader.slot, log);
+    for (const [id, entry] of entries) this.#operatorOf(id).restore(entry);
+  }
+
+  /** The restored state is whole, and stored as it is. */
+  endRestore(): void {
+    this.#markSaved();
+  }
+
+  #operatorOf(id: string): Operator {
+    for (const [step, operator] of this.#operators) if (step.plan.id === id) return operator;
+    throw new Error(`Bug in Millrace: state of plan ${this.#pipeline.planHash} is of its steps, and ${id} is none`);
+  }
+
+  #markSaved(): void {
+    for (const operator of this.#operators.values()) operator.markSaved();
+  }
+
+  #assertNotSaving(): void {
+    assert(!this.#isSaving, `slot ${this.reader.slot} stands still while it is saved`);
   }
 
   get keyCount(): number {

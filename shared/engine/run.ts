@@ -1,9 +1,9 @@
 import { logStart } from '#shared/schemas/position.ts';
-import type { Operator } from './aggregate.ts';
 import type { CompiledPipeline } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
 import { createEmission, type Emission } from './emit.ts';
 import { createOperator } from './memory-stage.ts';
+import type { Operator } from './operator.ts';
 import { Preprocessor } from './preprocess.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */

@@ -8,10 +8,10 @@ import {
   encodeAccumulators,
   mergeAccumulators,
 } from './accumulate.ts';
-import type { Operator } from './aggregate.ts';
 import type { CompiledStep } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow } from './emit.ts';
 import { MinHeap } from './heap.ts';
+import { ChangedKeys, type Operator, perEntry } from './operator.ts';
 import { isClosed } from './window.ts';
 
 interface Session {
@@ -19,8 +19,8 @@ interface Session {
   /** `gap` after the last record. */
   endMs: number;
   accumulators: Accumulators;
-  /** An earlier session has taken it in. */
-  merged: boolean;
+  /** An earlier session has taken it in, or a restored one its place. */
+  gone: boolean;
 }
 
 /**
@@ -40,13 +40,14 @@ export class SessionAggregate implements Operator {
     (a, b) => a.endMs - b.endMs,
   );
 
-  constructor(step: CompiledStep, window: SessionWindow, saved?: Json) {
+  readonly #changed = new ChangedKeys();
+
+  constructor(step: CompiledStep, window: SessionWindow) {
     this.#step = step;
     this.#gapMs = window.gapMs;
     // A record at the watermark is not late and, being at the end, would still touch the session: with no lateness at all, a session
     // and its continuation would be one or two rows depending on which block came first.
     this.#allowedLatenessMs = Math.max(step.plan.allowedLatenessMs, 1);
-    if (saved !== undefined) this.#restore(saved as unknown as SavedSessions);
   }
 
   get keyCount(): number {
@@ -69,9 +70,10 @@ export class SessionAggregate implements Operator {
       endMs = Math.max(endMs, session.endMs);
     }
     if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
+    this.#changed.add(key);
     const [first, ...others] = touched;
     if (first === undefined) {
-      const session = { startMs, endMs, accumulators: createAccumulators(this.#step), merged: false };
+      const session = { startMs, endMs, accumulators: createAccumulators(this.#step), gone: false };
       addValues(this.#step, session.accumulators, values);
       open.push(session);
       open.sort((a, b) => a.startMs - b.startMs);
@@ -84,7 +86,7 @@ export class SessionAggregate implements Operator {
     first.endMs = endMs;
     for (const other of others) {
       mergeAccumulators(this.#step, first.accumulators, other.accumulators);
-      other.merged = true;
+      other.gone = true;
       open.splice(open.indexOf(other), 1);
     }
     return true;
@@ -96,7 +98,7 @@ export class SessionAggregate implements Operator {
       if (next === undefined || !isClosed(next.endMs, this.#allowedLatenessMs, watermarkMs)) return;
       this.#byEnd.pop();
       const { key, session } = next;
-      if (session.merged) continue;
+      if (session.gone) continue;
       if (session.endMs > next.endMs) {
         this.#byEnd.push({ endMs: session.endMs, key, session });
         continue;
@@ -105,6 +107,7 @@ export class SessionAggregate implements Operator {
       const open = this.#sessions.get(key) ?? [];
       if (open.length <= 1) this.#sessions.delete(key);
       else open.splice(open.indexOf(session), 1);
+      this.#changed.add(key);
     }
   }
 
@@ -112,26 +115,48 @@ export class SessionAggregate implements Operator {
     // A session's bounds change until it closes, so there is nothing to show before.
   }
 
-  save(): Json {
-    return [...this.#sessions].map(([key, sessions]) => [
-      key,
-      sessions.map((session) => [session.startMs, session.endMs, encodeAccumulators(this.#step, session.accumulators)]),
+  *save(): Iterable<Json> {
+    yield* this.#saveKeys(this.#sessions.keys());
+  }
+
+  *saveChanges(): Iterable<Json> {
+    yield* this.#saveKeys(this.#changed);
+  }
+
+  markSaved(): void {
+    this.#changed.markSaved();
+  }
+
+  restore(entry: Json): void {
+    for (const [key, saved] of entry as unknown as SavedSessions) {
+      for (const session of this.#sessions.get(key) ?? []) session.gone = true;
+      this.#sessions.delete(key);
+      if (saved.length > 0) this.#sessions.set(key, this.#restoreKey(key, saved));
+    }
+  }
+
+  *#saveKeys(keys: Iterable<string>): Iterable<SavedSessions> {
+    for (const some of perEntry(keys)) yield some.map((key) => [key, this.#saveKey(key)]);
+  }
+
+  #saveKey(key: string): readonly SavedSession[] {
+    return (this.#sessions.get(key) ?? []).map((session) => [
+      session.startMs,
+      session.endMs,
+      encodeAccumulators(this.#step, session.accumulators),
     ]);
   }
 
-  #restore(saved: SavedSessions): void {
-    for (const [key, sessions] of saved) {
-      const restored = sessions.map(([startMs, endMs, encoded]) => {
-        const session = { startMs, endMs, accumulators: decodeAccumulators(this.#step, encoded), merged: false };
-        this.#byEnd.push({ endMs, key, session });
-        return session;
-      });
-      this.#sessions.set(key, restored);
-    }
+  #restoreKey(key: string, saved: readonly SavedSession[]): Session[] {
+    return saved.map(([startMs, endMs, encoded]) => {
+      const session = { startMs, endMs, accumulators: decodeAccumulators(this.#step, encoded), gone: false };
+      this.#byEnd.push({ endMs, key, session });
+      return session;
+    });
   }
 }
 
-type SavedSessions = readonly (readonly [
-  key: string,
-  sessions: readonly (readonly [startMs: number, endMs: number, accumulators: readonly Json[]])[],
-])[];
+/** All open sessions of some keys; a key without any is gone. */
+type SavedSessions = readonly (readonly [key: string, sessions: readonly SavedSession[]])[];
+
+type SavedSession = readonly [startMs: number, endMs: number, accumulators: readonly Json[]];

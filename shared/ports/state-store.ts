@@ -8,8 +8,14 @@ export type WriteOutcome = 'written' | 'conflict';
 export type CheckpointCondition =
   /** The stored position is the one that was read (rule 13); undefined: there was none. */
   | { readonly kind: 'unchanged'; readonly position: LogPosition | undefined }
-  /** The stored position is lower than the new one, or there is none (rule 15). */
-  | { readonly kind: 'lower' };
+  /**
+   * The stored revision is the one that was read or written last, and the stored position is not above the new one (rule 15). Undefined:
+   * there was no checkpoint, or one without a revision.
+   *
+   * The position alone would not do: the state at a position is one, but the blobs that hold it are not. Two owners at the same P have
+   * chains of their own, a delta fits only onto the chain that it was made for, and who replaces a chain removes it.
+   */
+  | { readonly kind: 'revision'; readonly revision: string | undefined };
 
 /** State of one pipeline. Every read is strongly consistent (rule 11). Rejects with `STORE_UNAVAILABLE` when trying again may help. */
 export interface StateStore {

@@ -11,7 +11,7 @@ import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
 import { decodeBlock } from './block-codec.ts';
-import { restoreSlot, saveSlot } from './snapshots.ts';
+import { restoreSlot, type SnapshotLimits, type StoredSnapshot, saveSlot } from './snapshots.ts';
 
 export interface ShardReaderOptions {
   readonly pipeline: CompiledPipeline;
@@ -25,6 +25,9 @@ export interface ShardReaderOptions {
   readonly deadLetters: DeadLetters;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** Of the snapshots: unique to this reader. */
+  readonly owner: string;
+  readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** How often at most the state is written. A crash repeats the work since the last time. */
   readonly checkpointEveryMs: number;
 }
@@ -42,7 +45,7 @@ const idleMs = 250;
 interface OwnedSlot {
   readonly stage: MemoryStage;
   savedPosition: LogPosition;
-  snapshot: string | undefined;
+  snapshot: StoredSnapshot | undefined;
 }
 
 /** Reads one shard of the exchange, keeps the state of its slots in memory, and snapshots it per slot. */

@@ -1,68 +1,266 @@
-import { Buffer } from 'node:buffer';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import type { LogPosition } from '#shared/schemas/position.ts';
+import type { Checkpoint, SnapshotChain, SnapshotManifest, SnapshotPiece } from '#shared/schemas/state.ts';
+import { partCharsMaxDefault, refuseNewer } from './snapshot-codec.ts';
+import { isWholeState, objectsAtOnce, objectsOf, piecesOf, putPiece, restoreChain } from './snapshot-pieces.ts';
 
-const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
-/** While a snapshot is looked up, its owner may put a newer one in its place and remove it. */
-const restoreTriesMax = 5;
+// The state of a slot is a base and deltas in the blob store behind one pointer: the manifest in the slot's window checkpoint. A save puts
+// the objects of a base or a delta under new names, then swaps the pointer (rule 15). A crash between any two writes leaves the pointer
+// that was.
+//
+//     position P, revision, epoch     chain [base <- delta <- delta]     previous [base <- delta <- delta]
+//
+// Three laws keep every object that a pointer refers to:
+//
+// 1. No name is written twice: it holds the owner, who is unique to one taking of the slot, and the number of the save.
+// 2. Only who knows the pointer swaps it: on condition that its revision is the one that this owner read or wrote last. No revision comes
+//    twice. So the pointers of a slot follow one from another, and what one refers to was put by its writer or stands in the one before.
+//    What a pointer has let go of is never referred to again: anybody may remove it, at any time.
+// 3. What no pointer ever referred to, left by owners that crashed or were fenced, is told by the epoch in its name. An owner's epoch is
+//    one more than that of the pointer it found, and stands in every pointer that it writes; of the owners that found the same pointer
+//    only one ever swaps it. Who has written a pointer of epoch e removes the names of epochs up to e that are not in it: their other
+//    writers know only pointers that are gone, so no swap of theirs succeeds any more. A successor's names are of epoch e + 1 and more. So
+//    an owner that was deposed may wake up hours later between any two removals, and still removes nothing that counts.
 
-/** Where the state of the window stage outlives its process: a blob per slot, behind a checkpoint that names it. */
+/** Where the state of the window stage outlives its process. */
 export interface SnapshotOptions {
   readonly pipeline: CompiledPipeline;
   readonly state: StateStore;
   readonly blobs: BlobStore;
+  readonly telemetry: Telemetry;
+  /** Unique to one taking of the slots: a process that gives a slot back and takes it again is another owner. */
+  readonly owner: string;
+  readonly snapshotLimits?: Partial<SnapshotLimits>;
 }
 
-/** The slot as its checkpoint has it, or empty, with the name of the blob it came from. */
-export async function restoreSlot(
-  { pipeline, state, blobs }: SnapshotOptions,
-  slot: number,
-): Promise<{ readonly stage: MemoryStage; readonly snapshot: string | undefined }> {
+export interface SnapshotLimits {
+  /** Deltas of a chain, which a restore has to read and the checkpoint to hold. */
+  readonly deltasMax: number;
+  /** By the bytes of the base, those of its deltas from which on a new base is written. */
+  readonly deltaShareMax: number;
+  /** Below so many bytes of deltas a new base is not worth its requests. */
+  readonly deltaBytesMin: number;
+  /** Characters of JSON at which a part is closed. */
+  readonly partCharsMax: number;
+}
+
+const limitsDefault: SnapshotLimits = {
+  deltasMax: 40,
+  deltaShareMax: 0.5,
+  deltaBytesMin: 64 * 1_024,
+  partCharsMax: partCharsMaxDefault,
+};
+/** While a snapshot is read, its owner may put newer ones in its place and remove it. */
+const restoreTriesMax = 5;
+
+/** What is stored of a slot, as its owner read or wrote it last. */
+export interface StoredSnapshot {
+  /** P of the stored checkpoint: above the stage's when that had to go back. */
+  readonly position: LogPosition;
+  /** Undefined in version 1. */
+  readonly revision: string | undefined;
+  /** Its chain makes up the state that was restored or saved. */
+  readonly manifest: SnapshotManifest;
+}
+
+export interface RestoredSlot {
+  readonly stage: MemoryStage;
+  /** Undefined when nothing is stored. */
+  readonly snapshot: StoredSnapshot | undefined;
+}
+
+/**
+ * The slot as its checkpoint has it, or empty.
+ *
+ * When an object of the chain is missing or unreadable, the slot goes back to the last whole state before it: the front of the chain, or
+ * the previous one. Its log is read again from there and gives the same rows at the same positions (rules 8 and 14) while the exchange
+ * still has it: that state is at most two chains old. Rejects with `STATE_UNREADABLE` when no whole state is left.
+ */
+export async function restoreSlot(options: SnapshotOptions, slot: number): Promise<RestoredSlot> {
+  const { pipeline, state } = options;
   for (let tries = 1; tries <= restoreTriesMax; tries += 1) {
     const checkpoint = await state.readCheckpoint('window', slot);
-    const snapshot = checkpoint?.snapshot;
-    if (checkpoint === undefined || snapshot === undefined) return { stage: new MemoryStage(pipeline, slot), snapshot };
-    const bytes = await blobs.get(snapshot);
-    if (bytes === undefined) continue;
-    const operators = zstdDecompressSync(bytes).toString();
-    return { stage: new MemoryStage(pipeline, slot, { checkpoint, operators }), snapshot };
+    if (checkpoint?.snapshot === undefined) return { stage: new MemoryStage(pipeline, slot), snapshot: undefined };
+    const restored = await restoreFrom(options, slot, checkpoint);
+    if (restored !== undefined) return restored;
   }
   throw new MillraceError(
     'STATE_UNREADABLE',
-    `the checkpoint of slot ${slot} of pipeline ${pipeline.id} names a snapshot that is not in the blob store. Restore the bucket's object; without it the open windows of this slot are lost.`,
+    `the snapshot of slot ${slot} of pipeline ${pipeline.id} was replaced ${restoreTriesMax} times while it was read: another worker owns the slot. Stop it, or leave the slot to it.`,
   );
 }
 
 /**
- * Rule 15: writes the slot's state, then the checkpoint that names it, only if the stored P is lower. If it is not, somebody else owns the
- * slot: `SNAPSHOT_FENCED`. Gives the new blob's name and its size in bytes.
+ * Rule 15: puts a base or a delta, then swaps the pointer. If the pointer is not the one of `stored`, somebody else owns the slot:
+ * `SNAPSHOT_FENCED`. Gives what is stored now, and the bytes that were put.
+ *
+ * A stage that had to go back saves nothing before it has come to the stored position again, which readers have seen (rule 16).
  */
 export async function saveSlot(
-  { pipeline, state, blobs }: SnapshotOptions,
+  options: SnapshotOptions,
   stage: MemoryStage,
-  previous: string | undefined,
-): Promise<{ readonly snapshot: string; readonly bytes: number }> {
+  stored: StoredSnapshot | undefined,
+): Promise<{ readonly snapshot: StoredSnapshot; readonly bytes: number }> {
+  const { position } = stage.reader.log;
+  if (stored !== undefined && position < stored.position) return { snapshot: stored, bytes: 0 };
+  const { blobs, owner, snapshotLimits } = options;
+  const limits = { ...limitsDefault, ...snapshotLimits };
+  const before = stored?.manifest;
+  const kind = before === undefined || isFull(before.chain, limits) ? 'base' : 'delta';
+  const epoch = before?.owner === owner ? before.epoch : (before?.epoch ?? 0) + 1;
+  const revision = `${String(epoch).padStart(epochDigits, '0')}.${owner}.${stage.beginSave()}`;
+  let isStored = false;
+  try {
+    const name = `${folderOf(options, stage)}${revision}.${kind}`;
+    const piece = await putPiece(blobs, stage, { name, kind, partCharsMax: limits.partCharsMax });
+    const manifest: SnapshotManifest = { version: 2, epoch, owner, ...chainsWith(piece, kind, before) };
+    await swapPointer(options, stage, stored?.revision, { revision, manifest });
+    isStored = true;
+    if (kind === 'base') await removeLeftovers(options, stage, manifest, before);
+    return { snapshot: { position, revision, manifest }, bytes: piece.bytes };
+  } finally {
+    stage.endSave(isStored);
+  }
+}
+
+/** Undefined when the pointer was swapped meanwhile. */
+async function restoreFrom(
+  options: SnapshotOptions,
+  slot: number,
+  checkpoint: Checkpoint,
+): Promise<RestoredSlot | undefined> {
+  const { pipeline, state, blobs, telemetry } = options;
+  const { position, revision } = checkpoint;
+  const messages: string[] = [];
+  const unreadable = new Set<string>();
+  for (const manifest of statesOf(manifestOf(checkpoint))) {
+    if (piecesOf(manifest.chain).some(({ name }) => unreadable.has(name))) continue;
+    const stage = new MemoryStage(pipeline, slot);
+    const failure = await restoreChain(blobs, stage, manifest.chain, checkpoint);
+    if (failure === undefined) {
+      if (messages.length > 0) {
+        const fields = { slot, unreadable: messages, position: stage.reader.log.position, storedPosition: position };
+        telemetry.log('warn', goesBack, fields);
+      }
+      return { stage, snapshot: { position, revision, manifest } };
+    }
+    // An object of a pointer is there as long as the pointer is (law 2), so only now it is really missing.
+    if ((await state.readCheckpoint('window', slot))?.revision !== revision) return undefined;
+    unreadable.add(failure.piece.name);
+    messages.push(failure.message);
+  }
+  throw new MillraceError(
+    'STATE_UNREADABLE',
+    `no whole state of slot ${slot} of pipeline ${pipeline.id} is left in the blob store. ${messages.join(' ')} Restore the first of these objects, or all that can be, from the versions that the bucket keeps; without them the open windows of this slot are lost.`,
+  );
+}
+
+const goesBack =
+  'A part of a snapshot cannot be read. The slot goes back to the last whole state before it and reads its log again from there.';
+
+function manifestOf({ position, snapshot }: Checkpoint): SnapshotManifest {
+  if (typeof snapshot !== 'object')
+    return { version: 2, epoch: 0, owner: '', chain: { base: { name: snapshot ?? '', ...wholeState }, deltas: [] } };
+  refuseNewer(snapshot.version, `the window checkpoint at ${position}`);
+  return snapshot;
+}
+
+const wholeState = { objectCount: 0, bytes: 0, crc32: 0 };
+
+/** All states that a manifest can be restored to, the newest first, each as a manifest without what came after. */
+function* statesOf(manifest: SnapshotManifest): Iterable<SnapshotManifest> {
+  const { previous, ...rest } = manifest;
+  for (const front of frontsOf(manifest.chain)) yield { ...manifest, chain: front };
+  if (previous === undefined) return;
+  for (const front of frontsOf(previous)) yield { ...rest, chain: front };
+}
+
+function* frontsOf({ base, deltas }: SnapshotChain): Iterable<SnapshotChain> {
+  for (let count = deltas.length; count >= 0; count -= 1) yield { base, deltas: deltas.slice(0, count) };
+}
+
+function isFull({ base, deltas }: SnapshotChain, limits: SnapshotLimits): boolean {
+  if (isWholeState(base) || deltas.length >= limits.deltasMax) return true;
+  const deltaBytes = deltas.reduce((sum, { bytes }) => sum + bytes, 0);
+  return deltaBytes > Math.max(limits.deltaBytesMin, limits.deltaShareMax * base.bytes);
+}
+
+function chainsWith(
+  piece: SnapshotPiece,
+  kind: 'base' | 'delta',
+  before: SnapshotManifest | undefined,
+): Pick<SnapshotManifest, 'chain' | 'previous'> {
+  if (before !== undefined && kind === 'delta') {
+    const { chain, previous } = before;
+    const extended = { base: chain.base, deltas: [...chain.deltas, piece] };
+    return { chain: extended, ...(previous && { previous }) };
+  }
+  const chain = { base: piece, deltas: [] };
+  // Nothing can go back to version 1: its log stood in the checkpoint that is replaced.
+  return before === undefined || isWholeState(before.chain.base) ? { chain } : { chain, previous: before.chain };
+}
+
+async function swapPointer(
+  { pipeline, state }: SnapshotOptions,
+  stage: MemoryStage,
+  read: string | undefined,
+  written: { readonly revision: string; readonly manifest: SnapshotManifest },
+): Promise<void> {
   const { slot, log } = stage.reader;
-  const body = zstdCompressSync(Buffer.from(stage.saveOperators()), fastest);
-  // The state is a function of the log up to P, so two owners at the same P write the same blob under the same name.
-  const snapshot = `${pipeline.id}/${pipeline.planHash.slice(0, 8)}/slot-${slot}/${log.position}`;
-  await blobs.put(snapshot, body);
+  const { revision, manifest } = written;
   const outcome = await state.writeCheckpoint({
     stage: 'window',
     slot,
-    checkpoint: stage.checkpoint(snapshot),
-    condition: { kind: 'lower' },
+    checkpoint: { ...stage.checkpoint(), revision, snapshot: manifest },
+    condition: { kind: 'revision', revision: read },
   });
-  if (outcome === 'conflict') {
-    throw new MillraceError(
-      'SNAPSHOT_FENCED',
-      `slot ${slot} of pipeline ${pipeline.id} has a checkpoint at or above ${log.position}: another worker owns it. This one stops.`,
-    );
+  if (outcome === 'written') return;
+  // A client that got no answer asks again, and meets its own write.
+  if ((await state.readCheckpoint('window', slot))?.revision === revision) return;
+  throw new MillraceError(
+    'SNAPSHOT_FENCED',
+    `slot ${slot} of pipeline ${pipeline.id} has another checkpoint than this worker left, which stands at ${log.position}: another worker owns it. This one stops.`,
+  );
+}
+
+/** Removes what no pointer refers to (laws 2 and 3). What it cannot remove is left to the next base. */
+async function removeLeftovers(
+  options: SnapshotOptions,
+  stage: MemoryStage,
+  { epoch, chain, previous }: SnapshotManifest,
+  before: SnapshotManifest | undefined,
+): Promise<void> {
+  const { blobs, telemetry } = options;
+  const folder = folderOf(options, stage);
+  const kept = new Set([chain, ...(previous === undefined ? [] : [previous])].flatMap(piecesOf).flatMap(objectsOf));
+  try {
+    const names = await blobs.list(folder);
+    const leftovers = names.filter((name) => !kept.has(name) && epochOf(name.slice(folder.length)) <= epoch);
+    // The name of version 1 has no epoch.
+    if (before !== undefined && isWholeState(before.chain.base)) leftovers.push(before.chain.base.name);
+    for (let at = 0; at < leftovers.length; at += objectsAtOnce)
+      await Promise.all(leftovers.slice(at, at + objectsAtOnce).map((name) => blobs.remove(name)));
+  } catch (error) {
+    telemetry.log('warn', 'Old snapshots could not be removed; the next base tries again.', {
+      slot: stage.reader.slot,
+      error: error instanceof Error ? error.message : String(error),
+    });
   }
-  if (previous !== undefined && previous !== snapshot) await blobs.remove(previous);
-  return { snapshot, bytes: body.length };
+}
+
+/** Enough for an owner a second in 300 years. */
+const epochDigits = 10;
+
+/** NaN for a name that is not ours, which is left alone. */
+function epochOf(name: string): number {
+  return /^\d{10}\./.test(name) ? Number(name.slice(0, epochDigits)) : Number.NaN;
+}
+
+function folderOf({ pipeline }: SnapshotOptions, { reader }: MemoryStage): string {
+  return `${pipeline.id}/${pipeline.planHash.slice(0, 8)}/slot-${reader.slot}/`;
 }

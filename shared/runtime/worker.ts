@@ -13,6 +13,7 @@ import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { Lease } from '#shared/schemas/lease.ts';
 import { createGenerations } from './generations.ts';
 import { type ReaderEnd, ShardReader } from './shard-reader.ts';
+import type { SnapshotLimits } from './snapshots.ts';
 
 export interface WorkerOptions {
   readonly pipeline: Pipeline;
@@ -28,6 +29,7 @@ export interface WorkerOptions {
   readonly telemetry: Telemetry;
   /** How often at most the state is written. A crash repeats the work since the last time. Default 10 s. */
   readonly checkpointEveryMs?: number;
+  readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** After how long without progress a shard goes to somebody else. Default 10 s. */
   readonly leasePeriodMs?: number;
   /** Called while the worker lives and none of its readers hangs: its sign of life. */
@@ -92,6 +94,7 @@ class WorkerRun {
   #shards: readonly ExchangeShard[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
   #beats = 0;
+  #readerCount = 0;
   #isStopping = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: () => void = () => undefined;
@@ -254,8 +257,10 @@ class WorkerRun {
     const { clock, telemetry, checkpointEveryMs = checkpointEveryMsDefault } = this.#options;
     const shard = this.#shards.find((listed) => listed.shardId === shardId);
     if (shard === undefined) return;
+    this.#readerCount += 1;
     const reader = new ShardReader({
       ...this.#options,
+      owner: `${this.#options.worker}.${this.#readerCount}`,
       pipeline: this.#pipeline,
       shard,
       generation: await this.#generationOf(shardId),

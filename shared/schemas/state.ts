@@ -15,8 +15,39 @@ export interface Checkpoint {
   readonly sources: Readonly<Record<string, SourceProgress>>;
   readonly counts: SlotCounts;
   readonly steps: Readonly<Record<string, StepProgress>>;
-  /** The blob that holds the state of the window stage at `position`. */
-  readonly snapshot?: string;
+  /** Names this write of a window checkpoint: no other has or will have the same. */
+  readonly revision?: string;
+  /** Where the state of the window stage at `position` is. A text is the one blob of version 1. */
+  readonly snapshot?: SnapshotManifest | string;
+}
+
+/**
+ * What of the blob store a window checkpoint refers to. With a name, a checksum and a size a save, at most `deltasMax` deltas a chain and
+ * a text that compresses well, it takes a few KB of the 400 that an item may have, whatever the state's size.
+ */
+export interface SnapshotManifest {
+  readonly version: 2;
+  /** How many owners the slot had, this one included. */
+  readonly epoch: number;
+  readonly owner: string;
+  readonly chain: SnapshotChain;
+  /** The chain that `chain.base` took the place of: what is left when something of `chain` is unreadable. */
+  readonly previous?: SnapshotChain;
+}
+
+/** A whole state, and what has changed since in the order of the saves. */
+export interface SnapshotChain {
+  readonly base: SnapshotPiece;
+  readonly deltas: readonly SnapshotPiece[];
+}
+
+/** A base or a delta, in `objectCount` objects `<name>/<index>`. */
+export interface SnapshotPiece {
+  readonly name: string;
+  readonly objectCount: number;
+  readonly bytes: number;
+  /** Of all objects' bytes, in order. */
+  readonly crc32: number;
 }
 
 export interface SourceProgress {

@@ -20,7 +20,7 @@ import { sortableTime } from './sortable-time.ts';
 // The state table: partition key `pk`, sort key `sk`, both text; time to live by `ttl` (N, seconds since the epoch).
 //
 //   what        pk                               sk                         attributes
-//   checkpoint  traffic#checkpoint#aggregate#7   checkpoint                 position, body
+//   checkpoint  traffic#checkpoint#aggregate#7   checkpoint                 position, revision, body
 //   cell        traffic#cell#by-ip-5m#7          <pane start>#<group + 1>   position, body, ttl
 //   origin      traffic#origins                  <source>#<shard>           source, shard, counts
 //   late mark   traffic#late                     <stage>#<source>#<origin>#<sequence>#<sub>
@@ -66,12 +66,17 @@ export function createDynamoDbStateStore(options: BatchOptions & { readonly pipe
         what: `stage ${stage}, slot ${slot}: the checkpoint`,
         advice: 'Its size grows with the raw shards within the retention and with the open windows: lower one of them.',
       });
-      const item = { ...keyOfCheckpoint(pipeline, stage, slot), position: { S: checkpoint.position }, ...body };
+      const { position, revision } = checkpoint;
       return putIf(
-        condition.kind === 'lower'
-          ? storedPositionIsLowerThan(checkpoint.position)
+        condition.kind === 'revision'
+          ? revisionIsUnchanged(condition.revision, position)
           : positionIsUnchanged(condition.position),
-        item,
+        {
+          ...keyOfCheckpoint(pipeline, stage, slot),
+          position: { S: position },
+          ...(revision === undefined ? {} : { revision: { S: revision } }),
+          ...body,
+        },
       );
     },
 
@@ -159,8 +164,12 @@ const itemDoesNotExist: Condition = { ConditionExpression: 'attribute_not_exists
 const positionIsUnchanged = (read: LogPosition | undefined): Condition =>
   read === undefined ? itemDoesNotExist : comparison('#position = :position', { position: { S: read } });
 
-const storedPositionIsLowerThan = (position: LogPosition): Condition =>
-  comparison('attribute_not_exists(pk) OR #position < :position', { position: { S: position } });
+const revisionIsUnchanged = (read: string | undefined, position: LogPosition): Condition => {
+  const isNotAbove = '(attribute_not_exists(pk) OR #position <= :position)';
+  return read === undefined
+    ? comparison(`attribute_not_exists(revision) AND ${isNotAbove}`, { position: { S: position } })
+    : comparison(`#revision = :revision AND ${isNotAbove}`, { revision: { S: read }, position: { S: position } });
+};
 
 const countsAreUnchanged = (read: OriginCounts | undefined): Condition =>
   read === undefined ? itemDoesNotExist : comparison('#counts = :counts', { counts: { S: encodeCounts(read) } });

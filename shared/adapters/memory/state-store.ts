@@ -1,7 +1,7 @@
 import { zstdCompressSync } from 'node:zlib';
 import type { StateStore, WriteOutcome } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import type { LogPosition } from '#shared/schemas/position.ts';
+import { type LogPosition, logStart } from '#shared/schemas/position.ts';
 import {
   type CellId,
   type Checkpoint,
@@ -37,12 +37,7 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
   const generations = new Map<string, number>(from?.generations);
 
   for (const { stage, slot, checkpoint } of from?.checkpoints ?? []) {
-    checkpoints.set(`${stage}#${slot}`, {
-      stage,
-      slot,
-      position: checkpoint.position,
-      json: JSON.stringify(checkpoint),
-    });
+    checkpoints.set(`${stage}#${slot}`, storedCheckpoint(stage, slot, checkpoint));
   }
   for (const { cell, expiresMs } of from?.cells ?? []) keepCell(panes, cell, expiresMs);
   for (const { source, shard, counts } of from?.origins ?? [])
@@ -62,13 +57,13 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
     },
     writeCheckpoint: async ({ stage, slot, checkpoint, condition }) => {
       const name = `${stage}#${slot}`;
-      const stored = checkpoints.get(name)?.position;
+      const stored = checkpoints.get(name);
       const holds =
         condition.kind === 'unchanged'
-          ? stored === condition.position
-          : stored === undefined || stored < checkpoint.position;
+          ? stored?.position === condition.position
+          : stored?.revision === condition.revision && (stored?.position ?? logStart) <= checkpoint.position;
       if (!holds) return 'conflict';
-      checkpoints.set(name, { stage, slot, position: checkpoint.position, json: JSON.stringify(checkpoint) });
+      checkpoints.set(name, storedCheckpoint(stage, slot, checkpoint));
       return 'written';
     },
 
@@ -124,7 +119,13 @@ interface StoredCheckpoint {
   readonly stage: Stage;
   readonly slot: number;
   readonly position: LogPosition;
+  readonly revision: string | undefined;
   readonly json: string;
+}
+
+function storedCheckpoint(stage: Stage, slot: number, checkpoint: Checkpoint): StoredCheckpoint {
+  const { position, revision } = checkpoint;
+  return { stage, slot, position, revision, json: JSON.stringify(checkpoint) };
 }
 
 interface KeptCell {

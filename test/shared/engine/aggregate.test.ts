@@ -101,11 +101,11 @@ const anyWindow = fc
   .tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 20 }))
   .map(([a, b]) => sliding(milliseconds(Math.max(a, b)), { every: milliseconds(Math.min(a, b)) }));
 
-function observe(made: TestOperator, all: readonly Step[], restartEvery = 0): unknown {
+function observe(made: TestOperator, all: readonly Step[], restartEvery = 0, deltasMax = 0): unknown {
   const seen: unknown[] = [];
   for (const [index, { timeMs, key, watermarkMs }] of all.entries()) {
     seen.push(made.add(timeMs, index, key), made.advance(watermarkMs));
-    if (restartEvery > 0 && index % restartEvery === 0) made.restart();
+    if (restartEvery > 0 && index % restartEvery === 0) made.restart(deltasMax);
   }
   return [...seen, made.advance(end)];
 }
@@ -161,6 +161,24 @@ describe('any windows, records and watermarks', () => {
         expect(observe(new TestOperator(step), all, restartEvery)).toEqual(observe(new TestOperator(step), all));
       }),
       { numRuns: 1_500 },
+    );
+  });
+
+  test('give the same when the state is restored from a base and deltas', { timeout: fuzzTimeoutMs }, () => {
+    fc.assert(
+      fc.property(
+        anyWindow,
+        steps,
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(6),
+        (window, all, restartEvery, deltasMax) => {
+          const step = stepOf(window, { lateness: 2, totals: true });
+          expect(observe(new TestOperator(step), all, restartEvery, deltasMax)).toEqual(
+            observe(new TestOperator(step), all),
+          );
+        },
+      ),
+      { numRuns: 2_500 },
     );
   });
 });
@@ -232,7 +250,7 @@ describe('a total over all keys', () => {
     const made = new TestOperator(step);
     for (const [index, key] of ['a', 'b', 'c', 'a', 'b'].entries()) {
       made.add(index, index + 1, key);
-      made.restart();
+      made.restart(index);
     }
     expect(totalsAt(made, step, 0)).toEqual([expected]);
   });

@@ -343,8 +343,9 @@ describe('the worker of one slot', () => {
         const pipeline = compiled(window, 'fargate', { lateness: 2 });
         const all = blocksOf(pipeline, blocks);
         const first = inMemory(pipeline, all.slice(0, stopAt));
-        const saved = { checkpoint: first.stage.checkpoint('blob'), operators: first.stage.saveOperators() };
-        const second = new MemoryStage(pipeline, 0, JSON.parse(JSON.stringify(saved)));
+        const saved = { log: first.stage.checkpoint(), entries: [...first.stage.entries('base')] };
+        const second = new MemoryStage(pipeline, 0);
+        second.restore(JSON.parse(JSON.stringify(saved)));
         for (const block of all) second.apply(block);
         const whole = inMemory(pipeline, all);
         expect(finals([...first.rows, ...second.takeEmission().rows])).toEqual(finals(whole.rows));

@@ -1,7 +1,8 @@
-import type { Operator } from '#shared/engine/aggregate.ts';
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { createEmission, type Emission } from '#shared/engine/emit.ts';
 import { createOperator } from '#shared/engine/memory-stage.ts';
+import type { Operator } from '#shared/engine/operator.ts';
+import type { Json } from '#shared/pipeline/aggregator.ts';
 import { milliseconds, shareOfTotal, sum, type WindowSpec } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -44,6 +45,7 @@ export class TestOperator {
   operator: Operator;
   emission: Emission = createEmission();
   watermarkMs = Number.NEGATIVE_INFINITY;
+  #chain: readonly (readonly Json[])[] = [];
 
   constructor(step: CompiledStep) {
     this.step = step;
@@ -72,9 +74,19 @@ export class TestOperator {
     return textsOf(this.#take().rows);
   }
 
-  /** Saves the state as JSON and goes on with what that restores. */
-  restart(): void {
-    this.operator = createOperator(this.step, JSON.parse(JSON.stringify(this.operator.save())));
+  /**
+   * Saves the state as JSON, as a delta while the chain has fewer than `deltasMax`. Then goes on as what the chain restores or, every other
+   * time of a chain, as it was: it must have noted what the next delta needs.
+   */
+  restart(deltasMax = 0): void {
+    const isDelta = this.#chain.length > 0 && this.#chain.length <= deltasMax;
+    const saved = jsonOf(isDelta ? this.operator.saveChanges() : this.operator.save());
+    this.#chain = isDelta ? [...this.#chain, saved] : [saved];
+    if (this.#chain.length % 2 === 1) {
+      this.operator = createOperator(this.step);
+      for (const entry of this.#chain.flat()) this.operator.restore(entry);
+    }
+    this.operator.markSaved();
   }
 
   #take(): Emission {
@@ -82,4 +94,8 @@ export class TestOperator {
     this.emission = createEmission();
     return emission;
   }
+}
+
+function jsonOf(entries: Iterable<Json>): readonly Json[] {
+  return JSON.parse(JSON.stringify([...entries])) as readonly Json[];
 }

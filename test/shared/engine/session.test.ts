@@ -147,11 +147,11 @@ const steps = fc.array(
 );
 
 /** Everything that is seen from outside: who was late, and which rows came when. */
-function observe(made: TestOperator, all: readonly Step[], restartEvery: number): unknown {
+function observe(made: TestOperator, all: readonly Step[], restartEvery: number, deltasMax = 0): unknown {
   const seen: unknown[] = [];
   for (const [index, { timeMs, key, watermarkMs }] of all.entries()) {
     seen.push(made.add(timeMs, index, key), made.advance(watermarkMs));
-    if (restartEvery > 0 && index % restartEvery === 0) made.restart();
+    if (restartEvery > 0 && index % restartEvery === 0) made.restart(deltasMax);
   }
   return [...seen, made.advance(end)];
 }
@@ -208,6 +208,15 @@ describe('any records and watermarks', () => {
         expect(observe(sessions(3), all, restartEvery)).toEqual(observe(sessions(3), all, 0));
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  test('give the same when the state is restored from a base and deltas', { timeout: fuzzTimeoutMs }, () => {
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 5 }), fc.nat(6), (all, restartEvery, deltasMax) => {
+        expect(observe(sessions(3), all, restartEvery, deltasMax)).toEqual(observe(sessions(3), all, 0));
+      }),
+      { numRuns: 3_000 },
     );
   });
 });

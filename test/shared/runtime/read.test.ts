@@ -52,7 +52,7 @@ async function checkpoint(
       counts: { counted: 0, late: 0, shared: 0, duplicates: 0, ...change.counts },
       steps: change.steps ?? {},
     },
-    condition: { kind: 'lower' },
+    condition: { kind: 'revision', revision: undefined },
   });
 }
 

@@ -1,33 +1,36 @@
 import { expect, test } from 'vitest';
-import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
-import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
-import { compile } from '#shared/engine/compile.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
-import { milliseconds, session } from '#shared/pipeline/index.ts';
-import { restoreSlot, saveSlot } from '#shared/runtime/snapshots.ts';
+import { restoreSlot, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
 import { logPosition } from '#shared/schemas/position.ts';
-import { placed, type TestBlock } from '../engine/blocks.ts';
-import { columns, pipelineOf, readings, sink } from '../readings.ts';
+import type { SnapshotManifest } from '#shared/schemas/state.ts';
+import { placed } from '../engine/blocks.ts';
+import { applyUpTo, finalsOf, pipeline, stores } from './stages.ts';
 
-const output = readings()
-  .keyBy((reading) => ({ key: reading.key }))
-  .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
-  .aggregate('visits', columns)
-  .to(sink);
-const pipeline = compile(pipelineOf([output]));
+type Stores = ReturnType<typeof stores>;
 
-function stores() {
-  return { pipeline, state: createMemoryStateStore(), blobs: createMemoryBlobStore() };
-}
-
-function stageAt(at: number): MemoryStage {
+function stageAt(count: number): MemoryStage {
   const stage = new MemoryStage(pipeline, 0);
-  for (let index = 1; index <= at; index += 1) stage.apply(placed(pipeline, recordAt(index)));
+  applyUpTo(stage, count);
   return stage;
 }
 
-function recordAt(at: number): TestBlock {
-  return { at, outputs: [{ record: at, at, amount: at }] };
+/** Saves behind each of the blocks 1 to `count`. */
+async function saveEach(options: Stores, count: number, stored?: StoredSnapshot) {
+  const stage = new MemoryStage(pipeline, 0);
+  let snapshot = stored;
+  for (let at = 1; at <= count; at += 1) {
+    applyUpTo(stage, at);
+    ({ snapshot } = await saveSlot(options, stage, snapshot));
+  }
+  return { stage, snapshot: snapshot as StoredSnapshot };
+}
+
+function namesOf({ manifest }: StoredSnapshot): readonly string[] {
+  return [manifest.chain, ...(manifest.previous === undefined ? [] : [manifest.previous])].flatMap(({ base, deltas }) =>
+    [base, ...deltas].flatMap(({ name, objectCount }) =>
+      Array.from({ length: objectCount }, (_, index) => `${name}/${String(index).padStart(6, '0')}`),
+    ),
+  );
 }
 
 test('a slot without a snapshot is empty', async () => {
@@ -35,25 +38,68 @@ test('a slot without a snapshot is empty', async () => {
   expect([stage.openCount, stage.reader.log.position, snapshot]).toEqual([0, '', undefined]);
 });
 
-test('a slot goes on from its snapshot', async () => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('a slot goes on from its base and deltas after %d saves', async (count) => {
   const options = stores();
-  await saveSlot(options, stageAt(2), undefined);
+  await saveEach(options, count);
   const { stage } = await restoreSlot(options, 0);
-  stage.apply(placed(pipeline, { at: 3, to: 3, watermark: 1_000 }));
-  expect(stage.takeEmission().rows.map((row) => row.columns)).toEqual([{ amounts: '1 2', requests: 2 }]);
+  const rowsBefore = stageAt(count).takeEmission().rows;
+  applyUpTo(stage, 12);
+  expect(finalsOf(stage, rowsBefore)).toEqual(finalsOf(stageAt(12)));
 });
 
-test('a snapshot replaces the one before, whose blob goes', async () => {
+test('a base is followed by deltas, as many as a chain may have, and then by a base', async () => {
   const options = stores();
-  const first = await saveSlot(options, stageAt(1), undefined);
-  const second = await saveSlot(options, stageAt(2), first.snapshot);
-  expect(await options.blobs.list('')).toEqual([second.snapshot]);
+  const { snapshot } = await saveEach(options, 5);
+  const { chain, previous } = snapshot.manifest;
+  expect([chain.deltas.length, previous?.deltas.length]).toEqual([1, 2]);
+});
+
+test('a base follows when the deltas come to a share of the one before', async () => {
+  const options = { ...stores(), snapshotLimits: { deltasMax: 100, deltaShareMax: 0.5, deltaBytesMin: 0 } };
+  const stage = stageAt(1);
+  let { snapshot } = await saveSlot(options, stage, undefined);
+  const base = snapshot.manifest.chain.base.bytes;
+  let deltaBytes = 0;
+  for (let at = 2; deltaBytes <= base / 2; at += 1) {
+    applyUpTo(stage, at);
+    const saved = await saveSlot(options, stage, snapshot);
+    snapshot = saved.snapshot;
+    deltaBytes += saved.bytes;
+    expect(snapshot.manifest.chain.deltas).toHaveLength(at - 1);
+  }
+  stage.apply(placed(pipeline, { at: 500 }));
+  ({ snapshot } = await saveSlot(options, stage, snapshot));
+  expect(snapshot.manifest.chain.deltas).toHaveLength(0);
+});
+
+test('a delta has only what has changed', async () => {
+  const options = { ...stores(), snapshotLimits: {} };
+  const stage = new MemoryStage(pipeline, 0);
+  const outputs = Array.from({ length: 5_000 }, (_, index) => ({ record: 1, index, at: 5, key: `key-${index}` }));
+  stage.apply(placed(pipeline, { at: 1, outputs }));
+  const base = await saveSlot(options, stage, undefined);
+  stage.apply(placed(pipeline, { at: 2, outputs: [{ record: 2, at: 5, key: 'key-77' }] }));
+  const delta = await saveSlot(options, stage, base.snapshot);
+  expect(delta.snapshot.manifest.chain.deltas).toHaveLength(1);
+  expect(base.bytes / delta.bytes).toBeGreaterThan(20);
+});
+
+test('only the chain and the one before stay in the blob store', async () => {
+  const options = stores();
+  const { snapshot } = await saveEach(options, 10);
+  expect(snapshot.manifest.chain.deltas).toHaveLength(0);
+  expect(await options.blobs.list('')).toEqual([...namesOf(snapshot)].sort());
+});
+
+test('a save is cut into parts', async () => {
+  const { snapshot } = await saveEach(stores(), 3);
+  expect(snapshot.manifest.chain.base.objectCount).toBeGreaterThan(1);
 });
 
 test('a slot that somebody else has taken further is fenced', async () => {
   const options = stores();
   await saveSlot(options, stageAt(2), undefined);
-  await expect(saveSlot(options, stageAt(1), undefined)).rejects.toMatchObject({
+  await expect(saveSlot({ ...options, owner: 'b' }, stageAt(1), undefined)).rejects.toMatchObject({
     code: 'SNAPSHOT_FENCED',
     retry: false,
   });
@@ -62,46 +108,127 @@ test('a slot that somebody else has taken further is fenced', async () => {
 test('a slot at the very same position is fenced too: there is one owner', async () => {
   const options = stores();
   await saveSlot(options, stageAt(2), undefined);
-  await expect(saveSlot(options, stageAt(2), undefined)).rejects.toMatchObject({ code: 'SNAPSHOT_FENCED' });
+  await expect(saveSlot({ ...options, owner: 'b' }, stageAt(2), undefined)).rejects.toMatchObject({
+    code: 'SNAPSHOT_FENCED',
+  });
 });
 
-test('who is fenced leaves the blob of the owner as it is', async () => {
+test('an owner that is behind the one that took over is fenced, though it stands at a higher position', async () => {
+  const options = stores();
+  const first = await saveEach(options, 2);
+  const second = await restoreSlot(options, 0);
+  applyUpTo(second.stage, 3);
+  await saveSlot({ ...options, owner: 'b' }, second.stage, second.snapshot);
+  applyUpTo(first.stage, 9);
+  await expect(saveSlot(options, first.stage, first.snapshot)).rejects.toMatchObject({ code: 'SNAPSHOT_FENCED' });
+});
+
+test('who is fenced leaves all of the owner as it is', async () => {
   const options = stores();
   const { snapshot } = await saveSlot(options, stageAt(2), undefined);
-  await saveSlot(options, stageAt(2), undefined).catch(() => undefined);
-  const { stage } = await restoreSlot(options, 0);
-  expect([await options.blobs.list(''), stage.openCount]).toEqual([[snapshot], 1]);
+  await saveSlot({ ...options, owner: 'b' }, stageAt(2), undefined).catch(() => undefined);
+  expect(await options.blobs.list('')).toEqual(expect.arrayContaining([...namesOf(snapshot)]));
+  expect((await restoreSlot(options, 0)).snapshot).toEqual(snapshot);
 });
 
-test('a snapshot whose blob is gone stops the worker, which would lose what is open', async () => {
+test('what a fenced owner has left is removed with the next base', async () => {
   const options = stores();
-  const { snapshot } = await saveSlot(options, stageAt(1), undefined);
-  await options.blobs.remove(snapshot);
-  await expect(restoreSlot(options, 0)).rejects.toMatchObject({ code: 'STATE_UNREADABLE' });
+  const { snapshot, stage } = await saveEach(options, 3);
+  await saveSlot({ ...options, owner: 'b' }, stageAt(2), undefined).catch(() => undefined);
+  applyUpTo(stage, 4);
+  const next = await saveSlot(options, stage, snapshot);
+  expect(await options.blobs.list('')).toEqual([...namesOf(next.snapshot)].sort());
 });
 
-test('a snapshot that its owner replaces while it is looked up is looked up again', async () => {
+test('what a successor has put, but not referred to yet, is left alone', async () => {
   const options = stores();
-  const first = await saveSlot(options, stageAt(1), undefined);
-  let looked = 0;
+  const { snapshot, stage } = await saveEach(options, 3);
+  const successor = await restoreSlot(options, 0);
+  applyUpTo(successor.stage, 4);
+  // The successor is about to swap the pointer when the owner before, of which it knows nothing, writes a base.
+  const state = { ...options.state, writeCheckpoint: () => Promise.reject(new Error('not yet')) };
+  await saveSlot({ ...options, owner: 'b', state }, successor.stage, successor.snapshot).catch(() => undefined);
+  const put = (await options.blobs.list('')).filter((name) => name.includes('.b.'));
+  applyUpTo(stage, 4);
+  await saveSlot(options, stage, snapshot);
+  expect((await options.blobs.list('')).filter((name) => name.includes('.b.'))).toEqual(put);
+});
+
+test('names that are not ours are left alone', async () => {
+  const options = stores();
+  const folder = `test/${pipeline.planHash.slice(0, 8)}/slot-0/`;
+  for (const name of ['note.txt', '00000001.0015', '1.a.1.base/000000'])
+    await options.blobs.put(folder + name, new Uint8Array());
+  await saveEach(options, 10);
+  expect(await options.blobs.list(folder)).toEqual(expect.arrayContaining([`${folder}note.txt`]));
+  expect(await options.blobs.list(`${folder}1`)).toHaveLength(1);
+});
+
+test('a removal that fails is logged, and done with the next base', async () => {
+  const options = stores();
+  const remove = (): Promise<void> => Promise.reject(new Error('slow down'));
+  const { stage, snapshot } = await saveEach({ ...options, blobs: { ...options.blobs, remove } }, 7);
+  expect(options.telemetry.lines.map(({ level, fields }) => [level, fields['error']])).toEqual([['warn', 'slow down']]);
+  let next = snapshot;
+  for (let at = 8; at <= 10; at += 1) {
+    applyUpTo(stage, at);
+    next = (await saveSlot(options, stage, next)).snapshot;
+  }
+  expect(await options.blobs.list('')).toEqual([...namesOf(next)].sort());
+});
+
+test('a swap whose answer was lost, and that was asked for again, is no conflict', async () => {
+  const options = stores();
+  const { writeCheckpoint } = options.state;
+  const state = {
+    ...options.state,
+    writeCheckpoint: async (request: Parameters<typeof writeCheckpoint>[0]) => {
+      await writeCheckpoint(request);
+      return writeCheckpoint(request);
+    },
+  };
+  const { snapshot } = await saveSlot({ ...options, state }, stageAt(2), undefined);
+  expect((await restoreSlot(options, 0)).snapshot).toEqual(snapshot);
+});
+
+test('changes that could not be stored are in the next save', async () => {
+  const options = stores();
+  const { stage, snapshot } = await saveEach(options, 1);
+  applyUpTo(stage, 2);
+  const broken = { ...options.blobs, put: () => Promise.reject(new Error('slow down')) };
+  await saveSlot({ ...options, blobs: broken }, stage, snapshot).catch(() => undefined);
+  applyUpTo(stage, 3);
+  await saveSlot(options, stage, snapshot);
+  expect(finalsOf((await restoreSlot(options, 0)).stage)).toEqual(finalsOf(stage));
+});
+
+test('a stage stands still while it is saved', async () => {
+  const options = stores();
+  const stage = stageAt(1);
+  const saving = saveSlot(options, stage, undefined);
+  expect(() => applyUpTo(stage, 2)).toThrow('stands still while it is saved');
+  await saving;
+  applyUpTo(stage, 2);
+});
+
+test('a snapshot that its owner replaces while it is read is read again', async () => {
+  const options = stores();
+  const { stage, snapshot } = await saveEach(options, 1);
+  let next = snapshot;
   const blobs = {
     ...options.blobs,
     get: async (key: string) => {
-      looked += 1;
-      if (looked === 1) await saveSlot(options, stageAt(2), first.snapshot);
+      // Two bases: what was referred to is gone.
+      for (let at = stage.reader.log.position === logPosition(1, '1') ? 2 : 9; at <= 7; at += 1) {
+        applyUpTo(stage, at);
+        next = (await saveSlot(options, stage, next)).snapshot;
+      }
       return options.blobs.get(key);
     },
   };
-  const { stage } = await restoreSlot({ ...options, blobs }, 0);
-  expect([looked, stage.reader.log.position]).toEqual([2, logPosition(1, '2')]);
-});
-
-test('a crash between blob and checkpoint leaves the snapshot before', async () => {
-  const options = stores();
-  await saveSlot(options, stageAt(1), undefined);
-  const dying = { ...options.state, writeCheckpoint: () => Promise.reject(new Error('killed')) };
-  await saveSlot({ ...options, state: dying }, stageAt(2), undefined).catch(() => undefined);
-  expect((await restoreSlot(options, 0)).stage.reader.log.position).toBe(logPosition(1, '1'));
+  const restored = await restoreSlot({ ...options, blobs, owner: 'b' }, 0);
+  expect([restored.stage.reader.log.position, restored.snapshot]).toEqual([logPosition(1, '7'), next]);
+  expect(options.telemetry.lines).toEqual([]);
 });
 
 test('a snapshot of another plan stops the worker', async () => {
@@ -109,6 +236,25 @@ test('a snapshot of another plan stops the worker', async () => {
   await saveSlot(options, stageAt(1), undefined);
   const other = { ...pipeline, planHash: 'ffffffffffff' };
   await expect(restoreSlot({ ...options, pipeline: other }, 0)).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
+});
+
+test('a checkpoint of a later version stops the worker', async () => {
+  const options = stores();
+  await saveSlot(options, stageAt(1), undefined);
+  const { readCheckpoint } = options.state;
+  const state = {
+    ...options.state,
+    readCheckpoint: async () => {
+      const checkpoint = await readCheckpoint('window', 0);
+      return (
+        checkpoint && { ...checkpoint, snapshot: { ...(checkpoint.snapshot as SnapshotManifest), version: 3 as 2 } }
+      );
+    },
+  };
+  await expect(restoreSlot({ ...options, state }, 0)).rejects.toMatchObject({
+    code: 'STATE_UNREADABLE',
+    message: expect.stringContaining('version 3'),
+  });
 });
 
 test('a snapshot tells the sessions of one key apart', async () => {
@@ -119,5 +265,6 @@ test('a snapshot tells the sessions of one key apart', async () => {
   await saveSlot(options, stage, undefined);
   const restored = (await restoreSlot(options, 0)).stage;
   restored.apply(placed(pipeline, { at: 2, to: 99, watermark: 1_000 }));
-  expect(restored.takeEmission().rows.map((row) => row.windowStartMs)).toEqual([1, 50]);
+  const rows = restored.takeEmission().rows.filter((row) => row.view === 'visits');
+  expect(rows.map((row) => row.windowStartMs)).toEqual([1, 50]);
 });
