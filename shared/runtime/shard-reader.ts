@@ -11,13 +11,14 @@ import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
 import { decodeBlock } from './block-codec.ts';
-import { restoreSlot, type SnapshotLimits, type StoredSnapshot, saveSlot } from './snapshots.ts';
+import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
 
 export interface ShardReaderOptions {
   readonly pipeline: CompiledPipeline;
   readonly shard: ExchangeShard;
   /** Of the shard (rule 7). */
   readonly generation: number;
+  readonly generationOf: (shardId: string) => Promise<number>;
   readonly reader: ExchangeReader;
   readonly state: StateStore;
   readonly results: ResultStore;
@@ -107,11 +108,14 @@ export class ShardReader {
   }
 
   async #restore(): Promise<void> {
-    const { pipeline, shard } = this.#options;
+    const { pipeline, shard, generation } = this.#options;
     for (let slot = 0; slot < pipeline.slots; slot += 1) {
       if (!owns(shard, slotHashKey(slot, pipeline.slots))) continue;
       if (this.#isAbandoned()) return;
-      const { stage, snapshot } = await restoreSlot(this.#options, slot);
+      const { stage, snapshot } = await restoreSlot(this.#snapshotOptions(), slot);
+      const { position } = stage.reader.log;
+      if (snapshot !== undefined && position < snapshot.position && generationOf(position) < generation)
+        await this.#readAncestors(stage);
       this.#slots.set(slot, { stage, snapshot, savedPosition: stage.reader.log.position });
       this.#progress += 1;
     }
@@ -119,7 +123,7 @@ export class ShardReader {
   }
 
   async #apply(batch: ExchangeBatch): Promise<void> {
-    const { deadLetters, results, state, telemetry, generation, shard } = this.#options;
+    const { generation, shard } = this.#options;
     for (const record of batch.records) {
       const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
       this.#slotOf(block, record.sequence).stage.apply({
@@ -130,19 +134,71 @@ export class ShardReader {
     }
     for (const { stage } of this.#slots.values()) {
       if (this.#isAbandoned()) return;
-      const letters = stage.reader.letters.splice(0);
-      const marks = stage.reader.lateMarks.splice(0);
-      if (letters.length > 0) {
-        await deadLetters.send(letters);
-        telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
-      }
-      if (marks.length > 0) await state.addLateMarks(marks);
-      const emission = stage.takeEmission();
-      if (emission.rows.length > 0) await results.writeRows(emission.rows);
-      if (emission.totals.length > 0) await results.writeTotals(emission.totals);
+      await this.#write(stage);
     }
     const last = batch.records.at(-1);
     if (last !== undefined) this.#cursor = last.sequence;
+  }
+
+  /** Writes what the stage has decided since the last time: letters, marks, rows, totals. */
+  async #write(stage: MemoryStage): Promise<void> {
+    const { deadLetters, results, state, telemetry } = this.#options;
+    const letters = stage.reader.letters.splice(0);
+    const marks = stage.reader.lateMarks.splice(0);
+    if (letters.length > 0) {
+      await deadLetters.send(letters);
+      telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
+    }
+    if (marks.length > 0) await state.addLateMarks(marks);
+    const emission = stage.takeEmission();
+    if (emission.rows.length > 0) await results.writeRows(emission.rows);
+    if (emission.totals.length > 0) await results.writeTotals(emission.totals);
+  }
+
+  /**
+   * A slot whose snapshot had to go back may stand in an ancestor of the shard, which was finished when the snapshot was whole. What is
+   * missing is read there again (rule 7), without a lease: that somebody else does the same changes nothing.
+   */
+  async #readAncestors(stage: MemoryStage): Promise<void> {
+    const { reader, pipeline, generation } = this.#options;
+    const { position } = stage.reader.log;
+    const hashKey = slotHashKey(stage.reader.slot, pipeline.slots);
+    const ancestors: { readonly shardId: string; readonly generation: number }[] = [];
+    for (const shard of await reader.shards()) {
+      if (!owns(shard, hashKey)) continue;
+      const its = await this.#options.generationOf(shard.shardId);
+      if (its >= generationOf(position) && its < generation) ancestors.push({ ...shard, generation: its });
+    }
+    ancestors.sort((a, b) => a.generation - b.generation);
+    if (ancestors[0]?.generation !== generationOf(position)) {
+      throw new MillraceError(
+        'STATE_UNREADABLE',
+        `slot ${stage.reader.slot} of pipeline ${pipeline.id} had to go back to ${position}, and the exchange does not hold that shard any more. Restore the snapshot's objects that the warning before names, from the versions that the bucket keeps.`,
+      );
+    }
+    for (const ancestor of ancestors) await this.#readAncestor(stage, ancestor);
+  }
+
+  async #readAncestor(
+    stage: MemoryStage,
+    { shardId, generation }: { readonly shardId: string; readonly generation: number },
+  ): Promise<void> {
+    const { clock, reader } = this.#options;
+    const { log, slot } = stage.reader;
+    let cursor = generationOf(log.position) < generation ? undefined : sequenceOf(log.position);
+    while (log.position < logEnd(generation) && !this.#isAbandoned()) {
+      const batch = await reader.read(shardId, cursor);
+      for (const { sequence, bytes, arrivalMs } of batch.records) {
+        const block = decodeBlock(bytes, `record ${sequence} of ${shardId}`);
+        if (block.slot === slot) stage.apply({ block, position: logPosition(generation, sequence), arrivalMs });
+      }
+      if (this.#isAbandoned()) return;
+      await this.#write(stage);
+      cursor = batch.records.at(-1)?.sequence ?? cursor;
+      if (batch.ended) stage.endShard(logEnd(generation));
+      this.#progress += 1;
+      if (batch.records.length === 0 && !batch.ended) await clock.sleep(idleMs);
+    }
   }
 
   #slotOf(block: { readonly slot: number; readonly slots: number }, sequence: string): OwnedSlot {
@@ -164,7 +220,7 @@ export class ShardReader {
       if (this.#isAbandoned()) return;
       if (slot.stage.reader.log.position <= slot.savedPosition) continue;
       const position = slot.stage.reader.log.position;
-      const saved = await saveSlot(this.#options, slot.stage, slot.snapshot);
+      const saved = await saveSlot(this.#snapshotOptions(), slot.stage, slot.snapshot);
       slot.snapshot = saved.snapshot;
       slot.savedPosition = position;
       bytes += saved.bytes;
@@ -174,6 +230,13 @@ export class ShardReader {
     const labels = { stage: 'window', shard: this.#options.shard.shardId };
     telemetry.metric('checkpoint_duration_ms', this.#savedMs - startMs, labels);
     if (bytes > 0) telemetry.metric('checkpoint_bytes', bytes, labels);
+  }
+
+  #snapshotOptions(): SnapshotOptions {
+    const onProgress = (): void => {
+      this.#progress += 1;
+    };
+    return { ...this.#options, onProgress };
   }
 
   #isAbandoned(): boolean {

@@ -8,9 +8,15 @@ import { decodePart, decodeWholeState, encodeParts, type SaveKind } from './snap
 /** Objects that are read or removed at a time: most of what one takes is waiting. */
 export const objectsAtOnce = 8;
 
+/** Where the objects are. `onProgress` is called for each. */
+export interface PieceOptions {
+  readonly blobs: BlobStore;
+  readonly onProgress?: () => void;
+}
+
 /** Puts what the stage has to save, part by part: no more than one is in memory. */
 export async function putPiece(
-  blobs: BlobStore,
+  { blobs, onProgress }: PieceOptions,
   stage: MemoryStage,
   save: { readonly name: string; readonly kind: SaveKind; readonly partCharsMax: number },
 ): Promise<SnapshotPiece> {
@@ -21,6 +27,7 @@ export async function putPiece(
     piece.objectCount += 1;
     piece.bytes += part.length;
     piece.crc32 = crc32(part, piece.crc32);
+    onProgress?.();
   }
   return piece;
 }
@@ -33,13 +40,13 @@ export interface UnreadablePiece {
 
 /** Brings an empty stage to where the chain ends. After an unreadable piece the stage is of no use. */
 export async function restoreChain(
-  blobs: BlobStore,
+  options: PieceOptions,
   stage: MemoryStage,
   chain: SnapshotChain,
   checkpoint: Checkpoint,
 ): Promise<UnreadablePiece | undefined> {
   const pieces = piecesOf(chain);
-  const objects = readInOrder(blobs, pieces.flatMap(objectsOf));
+  const objects = readInOrder(options, pieces.flatMap(objectsOf));
   for (const [index, piece] of pieces.entries()) {
     try {
       await restorePiece(stage, objects, { piece, kind: index === 0 ? 'base' : 'delta', checkpoint });
@@ -74,7 +81,10 @@ async function restorePiece(
 }
 
 /** The objects in this order, some of them asked for ahead. */
-async function* readInOrder(blobs: BlobStore, names: readonly string[]): AsyncGenerator<Uint8Array | undefined> {
+async function* readInOrder(
+  { blobs, onProgress }: PieceOptions,
+  names: readonly string[],
+): AsyncGenerator<Uint8Array | undefined> {
   const asked: Promise<Uint8Array | undefined>[] = [];
   for (let next = 0; next < names.length || asked.length > 0; ) {
     for (; next < names.length && asked.length < objectsAtOnce; next += 1) {
@@ -83,7 +93,9 @@ async function* readInOrder(blobs: BlobStore, names: readonly string[]): AsyncGe
       answer.catch(() => undefined);
       asked.push(answer);
     }
-    yield await asked.shift();
+    const bytes = await asked.shift();
+    onProgress?.();
+    yield bytes;
   }
 }
 

@@ -36,6 +36,8 @@ export interface SnapshotOptions {
   /** Unique to one taking of the slots: a process that gives a slot back and takes it again is another owner. */
   readonly owner: string;
   readonly snapshotLimits?: Partial<SnapshotLimits>;
+  /** Called for every object that was read or written: a large state takes longer than a reader may be silent. */
+  readonly onProgress?: () => void;
 }
 
 export interface SnapshotLimits {
@@ -108,7 +110,7 @@ export async function saveSlot(
 ): Promise<{ readonly snapshot: StoredSnapshot; readonly bytes: number }> {
   const { position } = stage.reader.log;
   if (stored !== undefined && position < stored.position) return { snapshot: stored, bytes: 0 };
-  const { blobs, owner, snapshotLimits } = options;
+  const { owner, snapshotLimits } = options;
   const limits = { ...limitsDefault, ...snapshotLimits };
   const before = stored?.manifest;
   const kind = before === undefined || isFull(before.chain, limits) ? 'base' : 'delta';
@@ -117,7 +119,7 @@ export async function saveSlot(
   let isStored = false;
   try {
     const name = `${folderOf(options, stage)}${revision}.${kind}`;
-    const piece = await putPiece(blobs, stage, { name, kind, partCharsMax: limits.partCharsMax });
+    const piece = await putPiece(options, stage, { name, kind, partCharsMax: limits.partCharsMax });
     const manifest: SnapshotManifest = { version: 2, epoch, owner, ...chainsWith(piece, kind, before) };
     await swapPointer(options, stage, stored?.revision, { revision, manifest });
     isStored = true;
@@ -134,14 +136,14 @@ async function restoreFrom(
   slot: number,
   checkpoint: Checkpoint,
 ): Promise<RestoredSlot | undefined> {
-  const { pipeline, state, blobs, telemetry } = options;
+  const { pipeline, state, telemetry } = options;
   const { position, revision } = checkpoint;
   const messages: string[] = [];
   const unreadable = new Set<string>();
   for (const manifest of statesOf(manifestOf(checkpoint))) {
     if (piecesOf(manifest.chain).some(({ name }) => unreadable.has(name))) continue;
     const stage = new MemoryStage(pipeline, slot);
-    const failure = await restoreChain(blobs, stage, manifest.chain, checkpoint);
+    const failure = await restoreChain(options, stage, manifest.chain, checkpoint);
     if (failure === undefined) {
       if (messages.length > 0) {
         const fields = { slot, unreadable: messages, position: stage.reader.log.position, storedPosition: position };
@@ -235,7 +237,7 @@ async function removeLeftovers(
   { epoch, chain, previous }: SnapshotManifest,
   before: SnapshotManifest | undefined,
 ): Promise<void> {
-  const { blobs, telemetry } = options;
+  const { blobs, telemetry, onProgress } = options;
   const folder = folderOf(options, stage);
   const kept = new Set([chain, ...(previous === undefined ? [] : [previous])].flatMap(piecesOf).flatMap(objectsOf));
   try {
@@ -243,8 +245,10 @@ async function removeLeftovers(
     const leftovers = names.filter((name) => !kept.has(name) && epochOf(name.slice(folder.length)) <= epoch);
     // The name of version 1 has no epoch.
     if (before !== undefined && isWholeState(before.chain.base)) leftovers.push(before.chain.base.name);
-    for (let at = 0; at < leftovers.length; at += objectsAtOnce)
+    for (let at = 0; at < leftovers.length; at += objectsAtOnce) {
       await Promise.all(leftovers.slice(at, at + objectsAtOnce).map((name) => blobs.remove(name)));
+      onProgress?.();
+    }
   } catch (error) {
     telemetry.log('warn', 'Old snapshots could not be removed; the next base tries again.', {
       slot: stage.reader.slot,

@@ -264,6 +264,7 @@ class WorkerRun {
       pipeline: this.#pipeline,
       shard,
       generation: await this.#generationOf(shardId),
+      generationOf: this.#generationOf,
       checkpointEveryMs,
     });
     const reading: Reading = { reader, epoch, renewedProgress: 0, renewedMs: clock.now(), end: undefined };

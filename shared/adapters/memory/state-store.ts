@@ -58,10 +58,11 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
     writeCheckpoint: async ({ stage, slot, checkpoint, condition }) => {
       const name = `${stage}#${slot}`;
       const stored = checkpoints.get(name);
+      const isNotAbove = (stored?.position ?? logStart) <= checkpoint.position;
       const holds =
         condition.kind === 'unchanged'
           ? stored?.position === condition.position
-          : stored?.revision === condition.revision && (stored?.position ?? logStart) <= checkpoint.position;
+          : stored?.revision === condition.revision && isNotAbove;
       if (!holds) return 'conflict';
       checkpoints.set(name, storedCheckpoint(stage, slot, checkpoint));
       return 'written';

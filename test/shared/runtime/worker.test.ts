@@ -88,3 +88,31 @@ test('a worker that hangs loses its shard, and what it writes when it wakes up i
   await world.work();
   expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([1]);
 });
+
+/** A slot with a base in the parent, and deltas at the parent's end and in the child; the first delta is lost. */
+async function worldThatGoesBack(): Promise<World> {
+  const world = worldOf({ slots: 1 });
+  await send(world, 1, reading(1));
+  await world.work();
+  await send(world, 2, reading(2));
+  world.exchange.split();
+  await send(world, 3, reading(3));
+  await world.work();
+  const lost = (await world.blobs.list('')).find((name) => name.includes('.delta'));
+  await world.blobs.remove(lost as string);
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(4, 1_000)] });
+  return world;
+}
+
+test('a slot that has to go back behind the beginning of its shard reads the parent again', async () => {
+  const world = await worldThatGoesBack();
+  await world.work();
+  expect((await world.lines('visits')).map((line) => JSON.parse(line)['amounts'])).toEqual(['1 2 3']);
+  expect(world.telemetry.lines.filter(({ message }) => message.includes('cannot be read'))).toHaveLength(1);
+});
+
+test('a slot that has to go back into a shard that the exchange has dropped stops the worker', async () => {
+  const world = await worldThatGoesBack();
+  world.exchange.stored.shift();
+  await expect(world.work()).rejects.toMatchObject({ code: 'STATE_UNREADABLE' });
+});
