@@ -1,4 +1,3 @@
-import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { ExchangeReader } from '#shared/ports/exchange-reader.ts';
 import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { SimShard, SimStream } from './stream.ts';
@@ -41,15 +40,6 @@ export function readerPort(exchange: SimStream, batchSize: () => number, call: C
         const ended = shard.closed && from + records.length >= shard.records.length;
         return { records, ended, millisBehindLatest: 0 };
       }),
-  };
-}
-
-export function blobsPort(blobs: Map<string, Uint8Array>, call: Call): BlobStore {
-  return {
-    put: (key, bytes) => call(`put blob ${key}`, () => void blobs.set(key, bytes)),
-    get: (key) => call(`get blob ${key}`, () => blobs.get(key)),
-    remove: (key) => call(`remove blob ${key}`, () => void blobs.delete(key)),
-    list: (prefix) => call('list blobs', () => [...blobs.keys()].filter((key) => key.startsWith(prefix)).sort()),
   };
 }
 

@@ -27,6 +27,8 @@ const putBlocks = 'shared/runtime/put-blocks.ts';
 const worker = 'shared/runtime/worker.ts';
 const leases = 'shared/engine/leases.ts';
 const shardReader = 'shared/runtime/shard-reader.ts';
+const snapshots = 'shared/runtime/snapshots.ts';
+const snapshotCodec = 'shared/runtime/snapshot-codec.ts';
 const exchange = 'shared/engine/exchange.ts';
 const slot = 'shared/engine/slot.ts';
 const watermark = 'shared/engine/watermark.ts';
@@ -34,7 +36,17 @@ const cells = 'shared/engine/cells.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
+const revisionIsRead = ': stored?.revision === condition.revision && isNotAbove;';
+
 const harsh = { 'crash-after': 0.05, 'crash-before': 0.05, zombie: 0.05, 'lost-response': 0.05 };
+/** Workers that take each other's slots. */
+const rivals = {
+  pipelines: ['worker'],
+  exchangeReshards: 2,
+  workers: 3,
+  driftMax: 100,
+  faults: { zombie: 0.05, 'worker-joins': 0.2 },
+};
 const onLambda = { pipelines: ['lambda', 'both'] };
 
 /** Every rule that has a number, by a name of its own. The product has no switches: what is broken here is broken here alone. */
@@ -353,7 +365,7 @@ export const sabotages = {
   'checkpoint-condition': {
     rule: '13: a checkpoint is written on condition that its position is the one read',
     failsOf500: 44,
-    mutations: [{ file: memoryState, find: '? stored === condition.position', replace: '? true' }],
+    mutations: [{ file: memoryState, find: '? stored?.position === condition.position', replace: '? true' }],
     bias: { ...onLambda, slots: [1], faults: { ...harsh, zombie: 0.1 } },
   },
   'conflict-is-no-success': {
@@ -420,19 +432,74 @@ export const sabotages = {
     ],
     bias: { faults: { ...harsh, 'worker-joins': 0.1 } },
   },
-  'snapshots-rise': {
-    rule: '15: a snapshot is written only over a lower position',
+  'pointer-swap': {
+    rule: '15: the checkpoint of a snapshot is swapped on a condition',
     failsOf500: 37,
+    mutations: [{ file: memoryState, find: revisionIsRead, replace: ': true;' }],
+    bias: rivals,
+  },
+  'pointer-revision': {
+    rule: '15: by who read it, not by who has come further',
+    mutations: [{ file: memoryState, find: revisionIsRead, replace: ': isNotAbove;' }],
+    bias: rivals,
+  },
+  'position-in-a-delta': {
+    rule: '15: a delta holds the position that its state is at',
+    mutations: [{ file: snapshotCodec, find: 'let start =', replace: "let start = save.kind === 'delta' ? '{' :" }],
+    bias: { pipelines: ['worker'], faults: harsh },
+  },
+  'removed-after-the-swap': {
+    rule: '15: a snapshot is removed after nothing refers to it any more',
     mutations: [
-      { file: memoryState, find: ': stored === undefined || stored < checkpoint.position;', replace: ': true;' },
+      {
+        file: snapshots,
+        find: 'await swapPointer(options, stage, stored?.revision, { revision, manifest });',
+        replace:
+          "if (kind === 'base') await removeLeftovers(options, stage, manifest, before); await swapPointer(options, stage, stored?.revision, { revision, manifest });",
+      },
     ],
-    bias: {
-      pipelines: ['worker'],
-      exchangeReshards: 2,
-      workers: 3,
-      driftMax: 100,
-      faults: { zombie: 0.05, 'worker-joins': 0.2 },
-    },
+    bias: { pipelines: ['worker'] },
+  },
+  'epochs-of-names': {
+    rule: '15: an owner that was deposed does not remove what its successor puts',
+    mutations: [
+      {
+        file: snapshots,
+        find: 'epochOf(name.slice(folder.length)) <= epoch',
+        replace: 'epochOf(name.slice(folder.length)) > 0 * epoch',
+      },
+      // It takes its time, so that there is a successor more often.
+      {
+        file: snapshots,
+        find: 'const names = await blobs.list(folder);',
+        replace:
+          "for (let call = 0; call < 20; call += 1) await options.state.readCheckpoint('window', stage.reader.slot); const names = await blobs.list(folder);",
+      },
+    ],
+    bias: rivals,
+  },
+  'names-of-owners': {
+    rule: '15: no two owners put objects under the same name',
+    mutations: [
+      {
+        file: snapshots,
+        find: 'const { owner, snapshotLimits } = options;',
+        replace: "const { snapshotLimits } = options; const owner = 'anybody';",
+      },
+    ],
+    bias: rivals,
+  },
+  'whole-objects': {
+    rule: '15: an object that has other bytes than were put is not restored',
+    mutations: [
+      { file: snapshotCodec, find: 'if (bytes.readUInt32BE(crcAt) !== checksumOf(bytes))', replace: 'if (false)' },
+    ],
+    bias: { pipelines: ['worker'], faults: { ...harsh, 'blob-lost': 0.3 } },
+  },
+  'ancestors-again': {
+    rule: '15: a slot that had to go back reads its log from there, in the ancestors of its shard too',
+    mutations: [{ file: shardReader, find: 'await this.#readAncestors(stage);', replace: 'void 0;' }],
+    bias: { pipelines: ['worker'], exchangeReshards: 4, faults: { ...harsh, 'blob-lost': 0.3 } },
   },
   'no-epoch': {
     rule: "15: the worker's rows carry no epoch",
@@ -440,9 +507,9 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/engine/memory-stage.ts',
-        find: 'readonly reader: SlotReader;',
+        find: 'reader: SlotReader;',
         replace:
-          "readonly reader: SlotReader; readonly epoch = String(((globalThis as any).epochs = ((globalThis as any).epochs ?? 0) + 1)).padStart(9, '0');",
+          "reader: SlotReader; readonly epoch = String(((globalThis as any).epochs = ((globalThis as any).epochs ?? 0) + 1)).padStart(9, '0');",
       },
       {
         file: 'shared/engine/memory-stage.ts',

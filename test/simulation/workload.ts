@@ -1,3 +1,4 @@
+import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
 import { outOfOrdernessMs, type SimPipeline, type SimValue, simPipelines } from './pipelines.ts';
 import { createRandom, type Random } from './random.ts';
 
@@ -30,6 +31,8 @@ export const faultKinds = [
   'hang',
   'worker-joins',
   'worker-leaves',
+  'blob-torn',
+  'blob-lost',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -48,6 +51,7 @@ export interface Scenario {
   readonly batchRecordsMax: number;
   readonly stepMsMax: number;
   readonly checkpointEveryMs: number;
+  readonly snapshotLimits: SnapshotLimits;
   /** How many workers there should be, and after how long without progress one loses its shards. */
   readonly workers: number;
   readonly leasePeriodMs: number;
@@ -101,6 +105,8 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
   const harsh = random.pick([0, 0.01, 0.03, 0.08]);
   const rates: Partial<Record<FaultKind, number>> = {};
   for (const kind of faultKinds) if (random.chance(0.6)) rates[kind] = harsh * random.pick([0.3, 1, 2]);
+  // Only when a worker begins are snapshots read.
+  rates['blob-lost'] = (rates['blob-lost'] ?? 0) * 5;
   const stepMsMax = random.pick([0, 5, 40, sim.hasIdle ? 2_000 : 300]);
   return {
     seed,
@@ -114,6 +120,12 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
     batchRecordsMax: random.pick([1, 3, 8, 20]),
     stepMsMax,
     checkpointEveryMs: random.pick([1, 300, 3_000]),
+    snapshotLimits: {
+      deltasMax: random.pick([0, 1, 3, 40]),
+      deltaShareMax: random.pick([0.5, 0.5, 3]),
+      deltaBytesMin: random.pick([0, 64 * 1_024]),
+      partCharsMax: random.pick([100, 500, 4_000_000]),
+    },
     workers: bias.workers ?? random.pick([1, 2, 3]),
     // A worker that cannot take its turns within a period would lose all it has taken.
     leasePeriodMs: Math.max(random.pick([500, 3_000, 10_000]), stepMsMax * 50),

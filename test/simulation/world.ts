@@ -18,12 +18,13 @@ import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
+import { Bucket } from './bucket.ts';
 import { DriverMapping } from './driver.ts';
 import { logsOf } from './exchange-log.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
 import { Network } from './network.ts';
 import { killer } from './pipelines.ts';
-import { blobsPort, type Call, directoryPort, readerPort, storePort } from './ports.ts';
+import { type Call, directoryPort, readerPort, storePort } from './ports.ts';
 import { createRandom, type Random } from './random.ts';
 import { nameOfRow, ResultWatch } from './result-watch.ts';
 import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
@@ -108,7 +109,7 @@ class World {
   readonly #givenState: StateStore;
   readonly #givenResults: ResultStore;
   readonly #breakExchange: (exchange: Exchange) => Exchange;
-  readonly #blobs = new Map<string, Uint8Array>();
+  readonly #bucket: Bucket;
   readonly #letters: DeadLetter[] = [];
   readonly #seenFinal = new Map<string, string>();
   readonly #network: Network;
@@ -164,6 +165,12 @@ class World {
       now: () => this.#scheduler.nowMs,
       isFault: (kind) => this.#isFault(kind),
     });
+    this.#bucket = new Bucket({
+      state: this.#state,
+      random: createRandom(scenario.seed, 'bucket'),
+      isFault: (kind) => this.#isFault(kind),
+      complain: (complaint) => this.#complaints.push(complaint),
+    });
     const watch = new ResultWatch(this.#results, (complaint) => this.#complaints.push(complaint));
     const { flaws = {} } = replay;
     this.#givenState = flaws.state?.(this.#state, flawChance) ?? this.#state;
@@ -183,6 +190,7 @@ class World {
       if (!more && (await this.#advancePhase())) break;
     }
     const finished = this.#stopped;
+    for (let slot = 0; slot < this.#scenario.sim.pipeline.plan.slots; slot += 1) await this.#bucket.check(slot);
     return {
       scenario: this.#scenario,
       finished,
@@ -413,7 +421,7 @@ class World {
   }
 
   #startWorker(): void {
-    const { sim, checkpointEveryMs, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
+    const { sim, checkpointEveryMs, snapshotLimits, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
     const task = this.#newTask('worker');
     const host = { task };
     const running: RunningWorker = {
@@ -428,11 +436,12 @@ class World {
         ),
         state: storePort(this.#givenState, this.#callOf(host)),
         results: storePort(this.#givenResults, this.#callOf(host)),
-        blobs: blobsPort(this.#blobs, this.#callOf(host)),
+        blobs: this.#bucket.port(this.#callOf(host), () => this.#scheduler.kill(host.task)),
         deadLetters: this.#lettersPort(host),
         clock: this.#skewed(this.#clockPort(host), skewMsMax, driftMax),
         telemetry,
         checkpointEveryMs,
+        snapshotLimits,
         leasePeriodMs,
         onAlive: () => {
           running.aliveMs = this.#scheduler.nowMs;
