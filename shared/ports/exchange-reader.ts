@@ -27,4 +27,6 @@ export interface ExchangeReader {
   readonly shards: () => Promise<readonly ExchangeShard[]>;
   /** What follows `after` in the shard; from the trim horizon when it is undefined. May be empty without having ended. */
   readonly read: (shardId: string, after: string | undefined) => Promise<ExchangeBatch>;
+  /** Gives up what is kept for reading the shard, such as a connection. It may be read again. */
+  readonly release?: (shardId: string) => void;
 }

@@ -3,15 +3,15 @@ import type { Clock } from '#shared/ports/clock.ts';
 import type { ExchangeBatch, ExchangeReader, ExchangeRecord, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { type ListedShard, listShards, parentsOf } from './list-shards.ts';
-import { isThrottled, nameOf, unavailable } from './request.ts';
+import { backoffMs, isThrottled, nameOf, unavailable } from './request.ts';
+import { type Start, startingPositions } from './starting-position.ts';
 
-/** Kinesis answers five reads a second and shard, and at most so many records each. */
-export const readIntervalMs = 200;
+/** Kinesis answers five reads a second and shard, at most so many records each, and gives so many bytes a second and shard. */
+const readIntervalMs = 200;
 const readRecordsMax = 10_000;
+const readBytesPerSecond = 2 * 1024 * 1024;
 
-/** What a throttled read waits, doubling up to the maximum, and how often it is tried before the stream counts as unavailable. */
-const throttledBackoffMs = 400;
-const throttledBackoffMsMax = 5_000;
+/** How often a throttled read is tried before the stream counts as unavailable. */
 export const readAttemptsMax = 10;
 
 /**
@@ -22,27 +22,33 @@ export function createKinesisExchangeReader(options: {
   readonly client: KinesisClient;
   readonly streamName: string;
   readonly clock: Clock;
-}): ExchangeReader {
-  const { client, streamName, clock } = options;
+  readonly start?: Start;
+  /** Draws from [0, 1). */
+  readonly random?: () => number;
+}): Required<ExchangeReader> {
+  const { client, streamName, clock, start = 'trim-horizon', random = Math.random } = options;
+  const positionBehind = startingPositions(start, clock);
   const cursors = new Map<string, Cursor>();
   const nextReadMs = new Map<string, number>();
 
-  /** Keeps the reads of a shard, by whichever caller, `readIntervalMs` apart. */
-  const awaitTurn = async (shardId: string) => {
+  /** Keeps the reads of a shard, by whichever caller, as far apart as Kinesis asks. Gives the time of this one. */
+  const awaitTurn = async (shardId: string): Promise<number> => {
     const now = clock.now();
     const turnMs = Math.max(now, nextReadMs.get(shardId) ?? now);
     nextReadMs.set(shardId, turnMs + readIntervalMs);
     if (turnMs > now) await clock.sleep(turnMs - now);
+    return turnMs;
   };
 
   const openIterator = async (shardId: string, after: string | undefined) => {
+    const { Type, SequenceNumber, Timestamp } = positionBehind(after);
     const answer = await client.send(
       new GetShardIteratorCommand({
         StreamName: streamName,
         ShardId: shardId,
-        ...(after === undefined
-          ? { ShardIteratorType: 'TRIM_HORIZON' }
-          : { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: after }),
+        ShardIteratorType: Type,
+        StartingSequenceNumber: SequenceNumber,
+        Timestamp,
       }),
     );
     return answer.ShardIterator;
@@ -52,11 +58,14 @@ export function createKinesisExchangeReader(options: {
     const cursor = cursors.get(shardId);
     // Taken out first: whatever fails below, the next read starts from `after` again.
     cursors.delete(shardId);
-    await awaitTurn(shardId);
+    const turnMs = await awaitTurn(shardId);
     const iterator =
       cursor !== undefined && cursor.after === after ? cursor.iterator : await openIterator(shardId, after);
     const answer = await client.send(new GetRecordsCommand({ ShardIterator: iterator, Limit: readRecordsMax }));
     const records = (answer.Records ?? []).map(recordOf);
+    // One read may give 10 MiB at once, and Kinesis refuses those that follow until they are paid for.
+    const paidMs = turnMs + (bytesOf(answer.Records ?? []) / readBytesPerSecond) * 1_000;
+    nextReadMs.set(shardId, Math.max(nextReadMs.get(shardId) ?? 0, Math.ceil(paidMs)));
     // A shard that is open always has a next iterator; some emulators say null instead of nothing.
     const next = answer.NextShardIterator ?? undefined;
     if (next !== undefined) cursors.set(shardId, { after: records.at(-1)?.sequence ?? after, iterator: next });
@@ -73,11 +82,11 @@ export function createKinesisExchangeReader(options: {
           const mayHeal = isThrottled(error) || nameOf(error) === 'ExpiredIteratorException';
           if (!mayHeal || attempts === readAttemptsMax)
             throw unavailable('SOURCE_UNAVAILABLE', `reading ${shardId} of ${streamName}`, error);
-          if (isThrottled(error))
-            await clock.sleep(Math.min(throttledBackoffMs * 2 ** (attempts - 1), throttledBackoffMsMax));
+          if (isThrottled(error)) await clock.sleep(backoffMs(attempts, random));
         }
       }
     },
+    release: (shardId) => void cursors.delete(shardId),
   };
 }
 
@@ -85,6 +94,14 @@ export function createKinesisExchangeReader(options: {
 interface Cursor {
   readonly after: string | undefined;
   readonly iterator: string;
+}
+
+/** What records count against the limit: data and partition keys. */
+function bytesOf(records: readonly _Record[]): number {
+  return records.reduce(
+    (bytes, { Data, PartitionKey }) => bytes + (Data?.length ?? 0) + (PartitionKey?.length ?? 0),
+    0,
+  );
 }
 
 function recordOf(record: _Record): ExchangeRecord {

@@ -32,6 +32,16 @@ export function isThrottled(error: unknown): boolean {
   return throttled.has(nameOf(error));
 }
 
+/** The longest wait before the second try, in milliseconds; it doubles with each further one up to the maximum. */
+const backoffMsFirst = 400;
+const backoffMsMax = 5_000;
+
+/** How long to wait after so many failed tries, in milliseconds: half of it is drawn, so that those refused together do not come back together. */
+export function backoffMs(tries: number, random: () => number): number {
+  const longestMs = Math.min(backoffMsFirst * 2 ** (tries - 1), backoffMsMax);
+  return Math.ceil((longestMs * (1 + random())) / 2);
+}
+
 /** What the SDK could not heal by its own retries, as an error of ours. */
 export function unavailable(code: ErrorCode, what: string, cause: unknown): MillraceError {
   const advice = isLasting(cause)

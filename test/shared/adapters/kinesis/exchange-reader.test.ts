@@ -1,5 +1,5 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { createKinesisExchangeReader, readAttemptsMax } from '#shared/adapters/kinesis/exchange-reader.ts';
 import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
 import { exchangeReaderContract } from '#test/contracts/exchange-reader.ts';
@@ -35,7 +35,10 @@ exchangeReaderContract('the reader of the exchange in Kinesis', async () => {
   };
 });
 
-function open(answer: Parameters<typeof scriptRequests>[0]) {
+function open(
+  answer: Parameters<typeof scriptRequests>[0],
+  change: Partial<Parameters<typeof createKinesisExchangeReader>[0]> = {},
+) {
   const { settings, requests } = scriptRequests(answer);
   const client = new KinesisClient(settings);
   const sleepsMs: number[] = [];
@@ -44,8 +47,9 @@ function open(answer: Parameters<typeof scriptRequests>[0]) {
     sleepsMs.push(ms);
     nowMs += ms;
   };
-  const reader = createKinesisExchangeReader({ client, streamName: 'exchange', clock: { now: () => nowMs, sleep } });
-  const directory = createKinesisShardDirectory({ client, streamName: 'exchange' });
+  const options = { client, streamName: 'exchange', clock: { now: () => nowMs, sleep } };
+  const reader = createKinesisExchangeReader({ ...options, random: () => 1, ...change });
+  const directory = createKinesisShardDirectory(options);
   return { reader, directory, requests, sleepsMs };
 }
 
@@ -107,6 +111,45 @@ test('shards do not wait for one another', async () => {
   expect(sleepsMs).toEqual([]);
 });
 
+test('a shard is read at two megabytes a second at most', async () => {
+  const Data = Buffer.alloc(3 * 1024 * 1024 - 1).toString('base64');
+  const record = { SequenceNumber: '13', PartitionKey: 'p', Data, ApproximateArrivalTimestamp: 0 };
+  const { reader, sleepsMs } = open((request) => ({
+    ...answerEmpty(request),
+    ...(request.operation === 'GetRecords' && { Records: [record] }),
+  }));
+  for (let reads = 0; reads < 3; reads += 1) await reader.read('s-0', '12');
+  expect(sleepsMs).toEqual([1_500, 1_500]);
+});
+
+test('a shard of twenty megabytes is read to its end without being throttled once', async () => {
+  const local = await openKinesis({ throttle: true });
+  opened.push(local);
+  const { kinesis, client, clock, passMs } = local;
+  const streamName = 'exchange';
+  kinesis.createStream({ streamName, shardCount: 1 });
+  for (let number = 0; number < 20; number += 1) {
+    kinesis.putRecord({ streamName, partitionKey: 'any', data: new Uint8Array(1_000_000).fill(number) });
+    passMs(1_000);
+  }
+  const sleepsMs: number[] = [];
+  const sleep = (ms: number) => {
+    sleepsMs.push(ms);
+    return clock.sleep(ms);
+  };
+  const reader = createKinesisExchangeReader({ client, streamName, clock: { now: clock.now, sleep } });
+  const shardId = kinesis.listShards(streamName)[0]?.shardId ?? '';
+  const numbers: (number | undefined)[] = [];
+  for (let after: string | undefined, reads = 0; reads < 5; reads += 1) {
+    const { records } = await reader.read(shardId, after);
+    numbers.push(...records.map(({ bytes }) => bytes[0]));
+    after = records.at(-1)?.sequence ?? after;
+  }
+  expect(numbers).toEqual(Array.from({ length: 20 }, (_, number) => number));
+  // Twice ten megabytes at two a second, and the rhythm of reads that find nothing: no time was lost to a refusal.
+  expect(sleepsMs).toEqual([4_769, 4_769, 200, 200]);
+});
+
 test('a throttled read waits longer each time, and then reads', async () => {
   const { reader, sleepsMs } = open((request, index) => {
     if (index === 1 || index === 3) throw fault('ProvisionedThroughputExceededException');
@@ -114,6 +157,69 @@ test('a throttled read waits longer each time, and then reads', async () => {
   });
   expect(await reader.read('s-0', undefined)).toMatchObject({ records: [], ended: false });
   expect(sleepsMs).toEqual([400, 800]);
+});
+
+test('readers that are throttled together come back at different times', async () => {
+  const throttledOnce = (request: ScriptedRequest, index: number) => {
+    if (index === 1) throw fault('ProvisionedThroughputExceededException');
+    return answerEmpty(request);
+  };
+  const waits = [0, 0.5].map(async (drawn) => {
+    const { reader, sleepsMs } = open(throttledOnce, { random: () => drawn });
+    await reader.read('s-0', undefined);
+    return sleepsMs[0];
+  });
+  expect(await Promise.all(waits)).toEqual([200, 300]);
+});
+
+test('a shard that is released is read from a new iterator, and still five times a second at most', async () => {
+  const { reader, requests, sleepsMs } = open(answerEmpty);
+  await reader.read('s-0', '12');
+  reader.release('s-0');
+  await reader.read('s-0', '12');
+  expect(operationsOf(requests)).toEqual(['GetShardIterator', 'GetRecords', 'GetShardIterator', 'GetRecords']);
+  expect(sleepsMs).toEqual([200]);
+});
+
+describe('a reader that starts', () => {
+  const iteratorsOf = (requests: readonly ScriptedRequest[]) =>
+    requests
+      .filter(({ operation }) => operation === 'GetShardIterator')
+      .map(({ fields }) => [fields['ShardIteratorType'], fields['StartingSequenceNumber'] ?? fields['Timestamp']]);
+
+  test.each([
+    ['nowhere in particular', {}, ['TRIM_HORIZON', undefined]],
+    ['at the trim horizon', { start: 'trim-horizon' }, ['TRIM_HORIZON', undefined]],
+    ['at a time', { start: { timestampMs: 1_500 } }, ['AT_TIMESTAMP', 1.5]],
+  ] as const)('%s reads from there, and goes on behind a record', async (_, change, from) => {
+    const { reader, requests } = open(answerEmpty, change);
+    await reader.read('s-0', undefined);
+    await reader.read('s-0', '12');
+    expect(iteratorsOf(requests)).toEqual([from, ['AFTER_SEQUENCE_NUMBER', '12']]);
+  });
+
+  test('at the latest skips what was there, but nothing of what comes, in shards of later too', async () => {
+    const local = await openKinesis({ throttle: false });
+    opened.push(local);
+    const { kinesis, client, clock, passMs } = local;
+    const streamName = 'raw';
+    kinesis.createStream({ streamName, shardCount: 1 });
+    const put = (number: number) =>
+      kinesis.putRecord({ streamName, partitionKey: 'any', explicitHashKey: 0n, data: new Uint8Array([number]) });
+    put(1);
+    passMs(10_000);
+    const reader = createKinesisExchangeReader({ client, streamName, clock, start: 'latest' });
+    put(2);
+    const [root = { shardId: '' }] = kinesis.listShards(streamName);
+    kinesis.splitShard({ streamName, shardId: root.shardId, newStartingHashKey: 2n ** 127n });
+    put(3);
+    const [, low = { shardId: '' }] = kinesis.listShards(streamName);
+    passMs(10_000);
+    const numbers = [];
+    for (const { shardId } of [root, low])
+      numbers.push((await reader.read(shardId, undefined)).records.map(({ bytes }) => bytes[0]));
+    expect(numbers).toEqual([[2], [3]]);
+  });
 });
 
 test('a read that is throttled all the time gives up', async () => {
