@@ -21,7 +21,7 @@ export interface EventSink {
   readonly onClose: (listener: () => void) => void;
 }
 
-/** The subscriptions of a server: by consumer and shard, there is one at most. */
+/** The last subscription of each consumer to each shard, ended or not: AWS counts the five seconds from its beginning. */
 export type Subscriptions = Map<string, { readonly startedMs: number; readonly stop: () => void }>;
 
 /** AWS sends an event every few seconds even if there is nothing in it, so that a client can tell quiet from dead. */
@@ -45,7 +45,6 @@ export function subscribeToShard(
   const stopPushing = push({ kinesis, streamName, shard, from, sink, onEnd: () => stop() });
   const stop = () => {
     stopPushing();
-    if (subscriptions.get(name)?.stop === stop) subscriptions.delete(name);
     sink.end();
   };
   subscriptions.set(name, { startedMs, stop });
@@ -78,8 +77,7 @@ function takeOver(
   demand(
     current === undefined || subscription.startedMs - current.startedMs >= subscriptionTakeoverMs,
     'ResourceInUseException',
-    () =>
-      `Another active subscription exists for ${subscription.name}, made less than ${subscriptionTakeoverMs} ms ago.`,
+    () => `The last subscription of ${subscription.name} was made less than ${subscriptionTakeoverMs} ms ago.`,
   );
   current?.stop();
 }

@@ -220,6 +220,18 @@ test('a second subscription after five seconds ends the first', async () => {
   expect((await second.next()).value).toMatchObject({ SubscribeToShardEvent: { Records: [] } });
 });
 
+test('a subscription that its client has closed counts for the five seconds too', async () => {
+  const { kinesis, client, passMs } = await newWorld();
+  kinesis.registerConsumer({ streamName: 's', consumerName: 'reader' });
+  const first = await subscribe(client);
+  await first.next();
+  await first.return?.();
+  passMs(4_999);
+  await expect(subscribe(client)).rejects.toMatchObject({ name: 'ResourceInUseException' });
+  passMs(1);
+  await (await subscribe(client)).next();
+});
+
 test('a subscription says where to continue even when nothing was put', async () => {
   const { kinesis, client } = await newWorld();
   kinesis.registerConsumer({ streamName: 's', consumerName: 'reader' });
