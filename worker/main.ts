@@ -9,7 +9,7 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
-import { createKinesisExchangeReader } from '#shared/adapters/kinesis/exchange-reader.ts';
+import { createPollingReader } from '#shared/adapters/kinesis/polling-reader.ts';
 import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
@@ -27,7 +27,7 @@ const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
 const sqs = new SQSClient({ requestHandler });
 const worker = createWorker({
   pipeline,
-  reader: createKinesisExchangeReader({ client: kinesis, streamName: settings.EXCHANGE_STREAM, clock }),
+  reader: createPollingReader({ client: kinesis, streamName: settings.EXCHANGE_STREAM, clock }),
   worker: randomUUID(),
   leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),

@@ -1,9 +1,9 @@
-import { type _Record, GetRecordsCommand, GetShardIteratorCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
+import { GetRecordsCommand, GetShardIteratorCommand, type KinesisClient } from '@aws-sdk/client-kinesis';
 import type { Clock } from '#shared/ports/clock.ts';
-import type { ExchangeBatch, ExchangeReader, ExchangeRecord, ExchangeShard } from '#shared/ports/exchange-reader.ts';
-import { assert } from '#shared/schemas/error.ts';
-import { type ListedShard, listShards, parentsOf } from './list-shards.ts';
-import { backoffMs, isThrottled, nameOf, unavailable } from './request.ts';
+import type { ExchangeBatch, ExchangeReader } from '#shared/ports/exchange-reader.ts';
+import { listShards } from './list-shards.ts';
+import { recordOf, shardOf, sizeOf } from './read-shapes.ts';
+import { backoffMs, isThrottled, isUnanswered, nameOf, unavailable } from './request.ts';
 import { type Start, startingPositions } from './starting-position.ts';
 
 /** Kinesis answers five reads a second and shard, at most so many records each, and gives so many bytes a second and shard. */
@@ -11,22 +11,26 @@ const readIntervalMs = 200;
 const readRecordsMax = 10_000;
 const readBytesPerSecond = 2 * 1024 * 1024;
 
-/** How often a throttled read is tried before the stream counts as unavailable. */
+/** How often a read is tried that was throttled or got no answer, before the stream counts as unavailable. */
 export const readAttemptsMax = 10;
+/** What one try may take. A connection that is half-open never answers. */
+const answerMsMaxDefault = 10_000;
 
 /**
  * Reads the shards of the exchange stream by GetRecords. A shard's iterator is kept from one read to the next, as long as the
  * next read goes on where the last one ended; any other `after`, or an iterator that has expired, costs one more request.
  */
-export function createKinesisExchangeReader(options: {
+export function createPollingReader(options: {
   readonly client: KinesisClient;
   readonly streamName: string;
   readonly clock: Clock;
   readonly start?: Start;
   /** Draws from [0, 1). */
   readonly random?: () => number;
+  readonly answerMsMax?: number;
 }): Required<ExchangeReader> {
   const { client, streamName, clock, start = 'trim-horizon', random = Math.random } = options;
+  const { answerMsMax = answerMsMaxDefault } = options;
   const positionBehind = startingPositions(start, clock);
   const cursors = new Map<string, Cursor>();
   const nextReadMs = new Map<string, number>();
@@ -40,7 +44,7 @@ export function createKinesisExchangeReader(options: {
     return turnMs;
   };
 
-  const openIterator = async (shardId: string, after: string | undefined) => {
+  const openIterator = async (shardId: string, after: string | undefined, abortSignal: AbortSignal) => {
     const { Type, SequenceNumber, Timestamp } = positionBehind(after);
     const answer = await client.send(
       new GetShardIteratorCommand({
@@ -50,6 +54,7 @@ export function createKinesisExchangeReader(options: {
         StartingSequenceNumber: SequenceNumber,
         Timestamp,
       }),
+      { abortSignal },
     );
     return answer.ShardIterator;
   };
@@ -59,12 +64,13 @@ export function createKinesisExchangeReader(options: {
     // Taken out first: whatever fails below, the next read starts from `after` again.
     cursors.delete(shardId);
     const turnMs = await awaitTurn(shardId);
-    const iterator =
-      cursor !== undefined && cursor.after === after ? cursor.iterator : await openIterator(shardId, after);
-    const answer = await client.send(new GetRecordsCommand({ ShardIterator: iterator, Limit: readRecordsMax }));
+    const abortSignal = AbortSignal.timeout(answerMsMax);
+    const goesOn = cursor !== undefined && cursor.after === after;
+    const ShardIterator = goesOn ? cursor.iterator : await openIterator(shardId, after, abortSignal);
+    const answer = await client.send(new GetRecordsCommand({ ShardIterator, Limit: readRecordsMax }), { abortSignal });
     const records = (answer.Records ?? []).map(recordOf);
     // One read may give 10 MiB at once, and Kinesis refuses those that follow until they are paid for.
-    const paidMs = turnMs + (bytesOf(answer.Records ?? []) / readBytesPerSecond) * 1_000;
+    const paidMs = turnMs + (sizeOf(answer.Records ?? []) / readBytesPerSecond) * 1_000;
     nextReadMs.set(shardId, Math.max(nextReadMs.get(shardId) ?? 0, Math.ceil(paidMs)));
     // A shard that is open always has a next iterator; some emulators say null instead of nothing.
     const next = answer.NextShardIterator ?? undefined;
@@ -79,10 +85,11 @@ export function createKinesisExchangeReader(options: {
         try {
           return await readOnce(shardId, after);
         } catch (error) {
-          const mayHeal = isThrottled(error) || nameOf(error) === 'ExpiredIteratorException';
+          const isExpired = nameOf(error) === 'ExpiredIteratorException';
+          const mayHeal = isExpired || isThrottled(error) || isUnanswered(error);
           if (!mayHeal || attempts === readAttemptsMax)
             throw unavailable('SOURCE_UNAVAILABLE', `reading ${shardId} of ${streamName}`, error);
-          if (isThrottled(error)) await clock.sleep(backoffMs(attempts, random));
+          if (!isExpired) await clock.sleep(backoffMs(attempts, random));
         }
       }
     },
@@ -94,33 +101,4 @@ export function createKinesisExchangeReader(options: {
 interface Cursor {
   readonly after: string | undefined;
   readonly iterator: string;
-}
-
-/** What records count against the limit: data and partition keys. */
-function bytesOf(records: readonly _Record[]): number {
-  return records.reduce(
-    (bytes, { Data, PartitionKey }) => bytes + (Data?.length ?? 0) + (PartitionKey?.length ?? 0),
-    0,
-  );
-}
-
-function recordOf(record: _Record): ExchangeRecord {
-  const { SequenceNumber: sequence, Data: bytes, ApproximateArrivalTimestamp: arrival } = record;
-  assert(
-    sequence !== undefined && bytes !== undefined && arrival !== undefined,
-    'a record of Kinesis has a sequence number, data and an arrival time',
-  );
-  return { sequence, bytes, arrivalMs: arrival.getTime() };
-}
-
-function shardOf(shard: ListedShard): ExchangeShard {
-  const { StartingHashKey: starting, EndingHashKey: ending } = shard.HashKeyRange ?? {};
-  assert(starting !== undefined && ending !== undefined, 'a shard of Kinesis has a range of hash keys');
-  return {
-    shardId: shard.ShardId,
-    parents: parentsOf(shard),
-    startingHashKey: BigInt(starting),
-    endingHashKey: BigInt(ending),
-    closed: shard.SequenceNumberRange?.EndingSequenceNumber !== undefined,
-  };
 }

@@ -1,9 +1,10 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createKinesisExchangeReader, readAttemptsMax } from '#shared/adapters/kinesis/exchange-reader.ts';
+import { createPollingReader, readAttemptsMax } from '#shared/adapters/kinesis/polling-reader.ts';
 import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
 import { exchangeReaderContract } from '#test/contracts/exchange-reader.ts';
 import { fault, type ScriptedRequest, scriptRequests } from '../scripted-requests.ts';
+import { exchangeName, openExchange } from './exchange-harness.ts';
 import { type LocalKinesis, openKinesis } from './local-kinesis.ts';
 
 const opened: LocalKinesis[] = [];
@@ -11,33 +12,19 @@ afterEach(async () => {
   for (const local of opened.splice(0)) await local.close();
 });
 
-exchangeReaderContract('the reader of the exchange in Kinesis', async () => {
+exchangeReaderContract('the reader that polls Kinesis', async ({ impatient } = { impatient: false }) => {
   const local = await openKinesis({ throttle: false });
   opened.push(local);
-  const { kinesis, client, clock, passMs } = local;
-  const streamName = 'exchange';
-  kinesis.createStream({ streamName, shardCount: 1 });
-  return {
-    reader: createKinesisExchangeReader({ client, streamName, clock }),
-    directory: createKinesisShardDirectory({ client, streamName }),
-    put: ({ hashKey, bytes }) => {
-      kinesis.putRecord({ streamName, partitionKey: 'any', explicitHashKey: hashKey, data: bytes });
-    },
-    split: (shardId) => {
-      const shard = kinesis.listShards(streamName).find((found) => found.shardId === shardId);
-      if (shard === undefined) throw new Error(`there is no shard ${shardId}`);
-      const newStartingHashKey = (shard.startingHashKey + shard.endingHashKey) / 2n + 1n;
-      kinesis.splitShard({ streamName, shardId, newStartingHashKey });
-    },
-    merge: (shardId, adjacentShardId) => kinesis.mergeShards({ streamName, shardId, adjacentShardId }),
-    passMs,
-    nowMs: clock.now,
-  };
+  const { client, clock } = local;
+  // A half-open connection is noticed by the wall clock.
+  const options = { client, streamName: exchangeName, clock, ...(impatient && { answerMsMax: 200 }) };
+  const reader = createPollingReader(options);
+  return openExchange(local, reader, { operation: 'GetRecords', error: 'ProvisionedThroughputExceededException' });
 });
 
 function open(
   answer: Parameters<typeof scriptRequests>[0],
-  change: Partial<Parameters<typeof createKinesisExchangeReader>[0]> = {},
+  change: Partial<Parameters<typeof createPollingReader>[0]> = {},
 ) {
   const { settings, requests } = scriptRequests(answer);
   const client = new KinesisClient(settings);
@@ -48,7 +35,7 @@ function open(
     nowMs += ms;
   };
   const options = { client, streamName: 'exchange', clock: { now: () => nowMs, sleep } };
-  const reader = createKinesisExchangeReader({ ...options, random: () => 1, ...change });
+  const reader = createPollingReader({ ...options, random: () => 1, ...change });
   const directory = createKinesisShardDirectory(options);
   return { reader, directory, requests, sleepsMs };
 }
@@ -137,7 +124,7 @@ test('a shard of twenty megabytes is read to its end without being throttled onc
     sleepsMs.push(ms);
     return clock.sleep(ms);
   };
-  const reader = createKinesisExchangeReader({ client, streamName, clock: { now: clock.now, sleep } });
+  const reader = createPollingReader({ client, streamName, clock: { now: clock.now, sleep } });
   const shardId = kinesis.listShards(streamName)[0]?.shardId ?? '';
   const numbers: (number | undefined)[] = [];
   for (let after: string | undefined, reads = 0; reads < 5; reads += 1) {
@@ -208,7 +195,7 @@ describe('a reader that starts', () => {
       kinesis.putRecord({ streamName, partitionKey: 'any', explicitHashKey: 0n, data: new Uint8Array([number]) });
     put(1);
     passMs(10_000);
-    const reader = createKinesisExchangeReader({ client, streamName, clock, start: 'latest' });
+    const reader = createPollingReader({ client, streamName, clock, start: 'latest' });
     put(2);
     const [root = { shardId: '' }] = kinesis.listShards(streamName);
     kinesis.splitShard({ streamName, shardId: root.shardId, newStartingHashKey: 2n ** 127n });
