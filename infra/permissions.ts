@@ -1,6 +1,6 @@
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
-import type { IStream } from 'aws-cdk-lib/aws-kinesis';
+import type { IStream, IStreamConsumer } from 'aws-cdk-lib/aws-kinesis';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 
@@ -8,6 +8,15 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 export const permit = {
   readStream: (role: Role, stream: IStream) =>
     allow(role, stream.streamArn, ['kinesis:GetRecords', 'kinesis:GetShardIterator', 'kinesis:ListShards']),
+  /** What reading by fan-out takes beside listing the shards. */
+  subscribe: (role: Role, consumer: IStreamConsumer) => {
+    allow(role, consumer.stream.streamArn, [
+      'kinesis:DescribeStreamConsumer',
+      'kinesis:DescribeStreamSummary',
+      'kinesis:RegisterStreamConsumer',
+    ]);
+    allow(role, consumer.streamConsumerArn, ['kinesis:DescribeStreamConsumer', 'kinesis:SubscribeToShard']);
+  },
   /** What AWS asks of the role of a function for which it polls the stream. */
   pollStream: (role: Role, stream: IStream) =>
     allow(role, stream.streamArn, [

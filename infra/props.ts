@@ -3,6 +3,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import type { Reading } from '#shared/schemas/settings.ts';
 
 export interface StreamPipelineProps {
   /** A pipeline of the registry: the hosts find it there again by its id. */
@@ -25,7 +26,7 @@ export interface StreamPipelineProps {
   readonly preprocess?: BatchProps;
   /** How the exchange stream is cut into batches. A longer window means fewer checkpoints and later rows. Default: 100 blocks or 1 s. */
   readonly aggregate?: BatchProps;
-  /** The Fargate service: how many tasks share the shards of the exchange, and the size of each. Default: 1 task of 1,024 CPU units (1 vCPU) and 2,048 MiB. */
+  /** The Fargate service: how many tasks share the shards of the exchange, how they read, and the size of each. Default: 1 task of 1,024 CPU units (1 vCPU) and 2,048 MiB, and polling. */
   readonly worker?: WorkerProps;
   /** Is told of every alarm and of its end. Default: alarms are shown, nobody is told. */
   readonly alarmTopic?: ITopic;
@@ -48,6 +49,8 @@ export interface WorkerProps {
   readonly leaseSeconds?: number;
   readonly cpuUnits?: number;
   readonly memoryMiB?: number;
+  /** How it reads the exchange. Fan-out has records at once and takes no reads from the aggregate function; AWS bills it extra. */
+  readonly reading?: Reading;
 }
 
 /** Props with every default filled in and every limit checked. */
@@ -114,6 +117,7 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
       leaseSeconds,
       cpuUnits: props.worker?.cpuUnits ?? 1_024,
       memoryMiB: props.worker?.memoryMiB ?? 2_048,
+      reading: props.worker?.reading ?? 'polling',
     },
     lagMax,
     logLevel: props.logLevel ?? 'info',

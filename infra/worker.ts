@@ -14,11 +14,13 @@ import {
   OperatingSystemFamily,
 } from 'aws-cdk-lib/aws-ecs';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { StreamConsumer } from 'aws-cdk-lib/aws-kinesis';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Plan } from '#shared/pipeline/plan.ts';
+import { exchangeConsumer } from '#shared/schemas/settings.ts';
 import { codeFolder } from './bundle.ts';
 import { environmentOf, type SettingValues } from './environment.ts';
 import { createNetwork } from './network.ts';
@@ -57,7 +59,8 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
   const scope = new Construct(parent, 'Worker');
   const snapshots = createSnapshots(scope, it);
   const network = createNetwork(scope, it);
-  const taskDefinition = createTask(scope, { ...it, snapshots });
+  const consumer = it.sizing.worker.reading === 'fan-out' ? createConsumer(scope, it) : undefined;
+  const taskDefinition = createTask(scope, { ...it, snapshots, consumer });
   const cluster = new Cluster(scope, 'Cluster', { vpc: network.vpc, containerInsightsV2: ContainerInsights.ENABLED });
   const service = new FargateService(scope, 'Service', {
     cluster,
@@ -73,11 +76,23 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
   });
   // A task that starts before it may pull its image or reach its endpoints fails, and the circuit breaker then fails the stack.
   service.node.addDependency(network.scope, taskDefinition.obtainExecutionRole());
+  // A worker that finds no consumer registers one, and CloudFormation could not make its own any more.
+  if (consumer !== undefined) service.node.addDependency(consumer);
   return { cluster, service, snapshots };
 }
 
-function createTask(scope: Construct, it: Neighbours & { snapshots: Bucket }): FargateTaskDefinition {
-  const { cpuUnits, memoryMiB } = it.sizing.worker;
+/** What the exchange is pushed to. Made by the stack rather than by the worker, so that it goes, and its bill, with fan-out or with the stack. */
+function createConsumer(scope: Construct, { streams }: Neighbours): StreamConsumer {
+  return new StreamConsumer(scope, 'Consumer', { stream: streams.exchange, streamConsumerName: exchangeConsumer });
+}
+
+interface TaskNeighbours extends Neighbours {
+  readonly snapshots: Bucket;
+  readonly consumer: StreamConsumer | undefined;
+}
+
+function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition {
+  const { cpuUnits, memoryMiB, reading } = it.sizing.worker;
   const taskDefinition = new FargateTaskDefinition(scope, 'Task', {
     cpu: cpuUnits,
     memoryLimitMiB: memoryMiB,
@@ -85,7 +100,13 @@ function createTask(scope: Construct, it: Neighbours & { snapshots: Bucket }): F
     taskRole: createTaskRole(scope, it),
   });
   const leaseSeconds = String(it.sizing.worker.leaseSeconds);
-  const settings = { ...it.settings, snapshotBucket: it.snapshots.bucketName, aliveFile, leaseSeconds };
+  const settings = {
+    ...it.settings,
+    exchangeReading: reading,
+    snapshotBucket: it.snapshots.bucketName,
+    aliveFile,
+    leaseSeconds,
+  };
   const linuxParameters = new LinuxParameters(scope, 'Linux', {});
   linuxParameters.dropCapabilities(Capability.ALL);
   const container = taskDefinition.addContainer('worker', {
@@ -127,9 +148,10 @@ function aliveCheck(): string {
   return `process.exit(${age} < ${aliveAgeSecondsMax * 1_000} ? 0 : 1)`;
 }
 
-function createTaskRole(scope: Construct, it: Neighbours & { snapshots: Bucket }): Role {
+function createTaskRole(scope: Construct, it: TaskNeighbours): Role {
   const role = new Role(scope, 'Role', { assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com') });
   permit.readStream(role, it.streams.exchange);
+  if (it.consumer !== undefined) permit.subscribe(role, it.consumer);
   permit.keepState(role, it.tables.state);
   permit.shareLeases(role, it.tables.state, it.plan.id);
   permit.writeRows(role, it.tables.results);

@@ -9,8 +9,8 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
-import { createPollingReader } from '#shared/adapters/kinesis/polling-reader.ts';
-import { createRequestHandler } from '#shared/adapters/request-handler.ts';
+import { createKinesisExchangeReader } from '#shared/adapters/kinesis/exchange-reader.ts';
+import { createRequestHandler, createStreamingRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
@@ -22,12 +22,20 @@ const pipeline = selectPipeline(pipelines, settings);
 const clock = wallClock;
 const telemetry = createConsoleTelemetry({ pipeline: pipeline.id, stage: 'window', placement: 'fargate' });
 const requestHandler = createRequestHandler();
-const kinesis = new KinesisClient({ requestHandler });
+const kinesis = new KinesisClient({
+  requestHandler: settings.EXCHANGE_READING === 'fan-out' ? createStreamingRequestHandler() : requestHandler,
+});
 const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
 const sqs = new SQSClient({ requestHandler });
 const worker = createWorker({
   pipeline,
-  reader: createPollingReader({ client: kinesis, streamName: settings.EXCHANGE_STREAM, clock }),
+  reader: createKinesisExchangeReader({
+    reading: settings.EXCHANGE_READING,
+    client: kinesis,
+    streamName: settings.EXCHANGE_STREAM,
+    clock,
+    telemetry,
+  }),
   worker: randomUUID(),
   leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),

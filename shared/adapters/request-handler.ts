@@ -1,4 +1,4 @@
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { NodeHttp2Handler, NodeHttpHandler } from '@smithy/node-http-handler';
 
 /** How long a client waits before it gives up a request, which the SDK then tries again. */
 export interface Patience {
@@ -17,4 +17,12 @@ export const patience: Patience = { connectionMsMax: 3_000, silenceMsMax: 6_000 
  */
 export function createRequestHandler({ connectionMsMax, silenceMsMax }: Patience = patience): NodeHttpHandler {
   return new NodeHttpHandler({ connectionTimeout: connectionMsMax, socketTimeout: silenceMsMax });
+}
+
+/** Kinesis sends an event at least every 5 s to whoever subscribes to a shard, also when there is nothing to tell. */
+const streamSilenceMsMax = 15_000;
+
+/** For a client that subscribes to shards, which AWS serves by HTTP/2 alone. */
+export function createStreamingRequestHandler(): NodeHttp2Handler {
+  return new NodeHttp2Handler({ requestTimeout: streamSilenceMsMax });
 }

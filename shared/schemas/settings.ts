@@ -13,6 +13,8 @@ export const settingNames = {
   rawStream: 'RAW_STREAM',
   /** Name of the pipeline's exchange stream. */
   exchangeStream: 'EXCHANGE_STREAM',
+  /** How the worker reads the exchange: a `Reading`. */
+  exchangeReading: 'EXCHANGE_READING',
   /** Name of the table of checkpoints and state items. */
   stateTable: 'STATE_TABLE',
   /** Name of the table of rows and totals. */
@@ -26,6 +28,16 @@ export const settingNames = {
   /** After how many seconds without progress a worker loses a shard to another one. */
   leaseSeconds: 'LEASE_SECONDS',
 } as const;
+
+/**
+ * How the worker reads the exchange: `polling` asks for records and shares each shard's reads with all that poll it; `fan-out` has them
+ * pushed, 2 MB/s a shard of its own, and is billed by shard and hour and by GB.
+ */
+export const readings = ['polling', 'fan-out'] as const;
+export type Reading = (typeof readings)[number];
+
+/** The worker's name as a consumer of the exchange stream that records are pushed to. */
+export const exchangeConsumer = 'worker';
 
 export type Setting = keyof typeof settingNames;
 export type SettingName = (typeof settingNames)[Setting];
@@ -49,6 +61,7 @@ export const hostSettings = {
     'pipeline',
     'planHash',
     'exchangeStream',
+    'exchangeReading',
     'stateTable',
     'resultsTable',
     'deadLetterQueueUrl',

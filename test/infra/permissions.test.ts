@@ -11,7 +11,8 @@ interface Statement {
   readonly Resource: unknown;
 }
 
-const template = templateOf(twoSources);
+// With all that a host may need: by fan-out, the worker needs more.
+const template = templateOf(twoSources, { worker: { reading: 'fan-out' } });
 
 /** What the roles of the template may do: every statement, by the role it belongs to. */
 function statementsOf(subject: Template): readonly (Statement & { readonly role: string })[] {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { hostSettings, settingNames } from '#shared/schemas/settings.ts';
+import { exchangeConsumer, hostSettings, settingNames } from '#shared/schemas/settings.ts';
 import { fargateOnly, lambdaOnly, propertiesOf, templateOf } from './synthesized.ts';
 
 const template = templateOf(fargateOnly);
@@ -64,6 +64,34 @@ describe('worker', () => {
     const names = (container['Environment'] as readonly { Name: string }[]).map(({ Name }) => Name);
     const wanted = hostSettings.worker.map((setting) => settingNames[setting]);
     expect(names.sort()).toEqual([...wanted, 'NODE_OPTIONS'].sort());
+  });
+});
+
+describe('reading', () => {
+  test('is polling unless it is told otherwise, and then there is no consumer to pay for', () => {
+    expect(container['Environment']).toContainEqual({ Name: 'EXCHANGE_READING', Value: 'polling' });
+    template.resourceCountIs('AWS::Kinesis::StreamConsumer', 0);
+    expect(JSON.stringify(propertiesOf(template, 'AWS::IAM::Policy'))).not.toContain('StreamConsumer');
+  });
+
+  test('by fan-out has its consumer, which is there before the worker that would register one', () => {
+    const pushed = templateOf(fargateOnly, { worker: { reading: 'fan-out' } });
+    const [{ ContainerDefinitions = [] } = {}] = propertiesOf(pushed, 'AWS::ECS::TaskDefinition');
+    expect(ContainerDefinitions).toMatchObject([
+      { Environment: expect.arrayContaining([{ Name: 'EXCHANGE_READING', Value: 'fan-out' }]) },
+    ]);
+    const [[consumerId = '', consumer] = []] = Object.entries(pushed.findResources('AWS::Kinesis::StreamConsumer'));
+    expect(consumer?.['Properties']).toMatchObject({ ConsumerName: exchangeConsumer });
+    const [resource] = Object.values(pushed.findResources('AWS::ECS::Service'));
+    expect(resource?.['DependsOn']).toContain(consumerId);
+    const statements = propertiesOf(pushed, 'AWS::IAM::Policy').flatMap(
+      ({ PolicyDocument }) => (PolicyDocument as { Statement: readonly Record<string, unknown>[] }).Statement,
+    );
+    expect(statements).toContainEqual({
+      Effect: 'Allow',
+      Action: ['kinesis:DescribeStreamConsumer', 'kinesis:SubscribeToShard'],
+      Resource: { 'Fn::GetAtt': [consumerId, 'ConsumerARN'] },
+    });
   });
 });
 
