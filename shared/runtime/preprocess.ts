@@ -17,9 +17,10 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { compareSequences } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { OriginCounts } from '#shared/schemas/state.ts';
+import { deaggregate, userRecordsMax } from './deaggregate.ts';
 import { putBlocks } from './put-blocks.ts';
 
-/** A record of a raw stream. */
+/** A record of a raw stream. It may be an aggregate of the Kinesis Producer Library; its records are then told apart. */
 export interface RawRecord {
   readonly sequence: string;
   readonly partitionKey: string;
@@ -166,25 +167,37 @@ class Attempt {
   }
 
   #take(record: RawRecord): void {
-    const tally: Tally = { sequence: record.sequence, sent: 0, filtered: 0, rejected: 0 };
-    this.#tallies.push(tally);
-    const text = decodeUtf8(record.bytes);
-    if (text === undefined) {
-      this.#reject(tally, record, 0, record.bytes, {
-        kind: 'rejected',
-        reason: 'undecodable',
-        message: 'the record is not UTF-8 text',
-      });
-    } else if (record.partitionKey === watermarkPartitionKey) {
-      this.#takePunctuation(tally, record, text);
+    const tally = this.#tallyOf(record);
+    const userRecords = deaggregate(record.bytes) ?? [record];
+    if (userRecords === 'too-many') {
+      const message = `the record is an aggregate of more than ${userRecordsMax} records; aggregate fewer`;
+      this.#reject(tally, record, 0, record.bytes, { kind: 'rejected', reason: 'too-large', message });
     } else {
+      // Rule 2: the lines are counted on from one user record to the next.
       let index = 0;
-      walkLines(text, (line) => {
-        this.#takeLine(tally, record, index, line);
-        index += 1;
-      });
+      for (const userRecord of userRecords) index = this.#takeUserRecord(tally, { ...record, ...userRecord }, index);
     }
     this.#packer.complete(record.sequence);
+  }
+
+  /** Takes a record that is no aggregate, whose first line has this index. Gives the index of the line behind its last. */
+  #takeUserRecord(tally: Tally, record: RawRecord, first: number): number {
+    const text = decodeUtf8(record.bytes);
+    if (text === undefined) {
+      const message = 'the record is not UTF-8 text';
+      this.#reject(tally, record, first, record.bytes, { kind: 'rejected', reason: 'undecodable', message });
+      return first + 1;
+    }
+    if (record.partitionKey === watermarkPartitionKey) {
+      this.#takePunctuation(tally, record, first, text);
+      return first + 1;
+    }
+    let index = first;
+    walkLines(text, (line) => {
+      this.#takeLine(tally, record, index, line);
+      index += 1;
+    });
+    return index;
   }
 
   #takeLine(tally: Tally, record: RawRecord, index: number, line: string): void {
@@ -207,7 +220,7 @@ class Attempt {
     this.#packer.add(record.sequence, index, taken.timeMs, outputs, outputCount, shares);
   }
 
-  #takePunctuation(tally: Tally, record: RawRecord, text: string): void {
+  #takePunctuation(tally: Tally, record: RawRecord, index: number, text: string): void {
     let watermark: unknown;
     try {
       watermark = (JSON.parse(text) as { readonly watermark?: unknown }).watermark;
@@ -219,7 +232,7 @@ class Attempt {
       return;
     }
     const message = `a record with the partition key ${watermarkPartitionKey} must be {"watermark": <milliseconds since 1970>} within the years 1 to 9999`;
-    this.#reject(tally, record, 0, text, { kind: 'rejected', reason: 'undecodable', message });
+    this.#reject(tally, record, index, text, { kind: 'rejected', reason: 'undecodable', message });
   }
 
   #reject(tally: Tally, record: RawRecord, sub: number, payload: string | Uint8Array, rejection: Rejection): void {
@@ -243,18 +256,26 @@ class Attempt {
     });
   }
 
+  /** Whichever of an aggregate's records it was, they are tried together: each is one that was sent, and has its own letter. */
   #rejectPoison(record: RawRecord): void {
+    const tally = this.#tallyOf(record);
+    const message = `a callback killed the process or ran out of time on this record ${attemptsMax} times`;
+    const userRecords = deaggregate(record.bytes);
+    for (const [index, part] of (Array.isArray(userRecords) ? userRecords : [record]).entries())
+      this.#reject(tally, { ...record, ...part }, index, part.bytes, { kind: 'rejected', reason: 'threw', message });
+    this.#packer.complete(record.sequence);
+  }
+
+  #tallyOf(record: RawRecord): Tally {
     const tally: Tally = { sequence: record.sequence, sent: 0, filtered: 0, rejected: 0 };
     this.#tallies.push(tally);
-    const message = `a callback killed the process or ran out of time on this record ${attemptsMax} times`;
-    this.#reject(tally, record, 0, record.bytes, { kind: 'rejected', reason: 'threw', message });
-    this.#packer.complete(record.sequence);
+    return tally;
   }
 
   /** Rule 6: notes that a lone record is being tried; true when it has killed the process too often. */
   async #beginLone(record: RawRecord): Promise<boolean> {
     // A punctuation meets no callback, so what died on it died of something else.
-    if (record.partitionKey === watermarkPartitionKey) return false;
+    if (record.partitionKey === watermarkPartitionKey && deaggregate(record.bytes) === undefined) return false;
     for (;;) {
       const read = await this.#readOrigin();
       const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : undefined;

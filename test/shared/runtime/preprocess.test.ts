@@ -1,13 +1,17 @@
 import { Buffer } from 'node:buffer';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AnyOutput, milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
 import { decodeBlock } from '#shared/runtime/block-codec.ts';
+import { userRecordsMax } from '#shared/runtime/deaggregate.ts';
 import { attemptsMax, createPreprocess, type RawRecord } from '#shared/runtime/preprocess.ts';
 import type { Block } from '#shared/schemas/block.ts';
 import { deadLetterPayloadBytesMax } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
+import { aggregate, sealed } from './aggregated.ts';
 import { punctuation, rawRecord, World } from './world.ts';
 
 const output: AnyOutput = readings()
@@ -99,6 +103,84 @@ describe('what becomes of records', () => {
       ['too-large'],
       [],
     ]);
+  });
+});
+
+describe('an aggregate of the Kinesis Producer Library', () => {
+  const aggregated = (sequence: number, ...texts: readonly (string | Uint8Array)[]): RawRecord => ({
+    ...rawRecord(sequence, '', 'a'),
+    bytes: aggregate(texts.map((text, index) => ({ partitionKey: `key-${index}`, bytes: Buffer.from(text) }))),
+  });
+
+  test('counts each of its records', async () => {
+    const { send, counts } = setUp();
+    await send(aggregated(1, line(1), line(2, { amount: 13 }), 'no reading', line(3)), rawRecord(2, line(4)));
+    expect(await counts()).toEqual({ sequence: '2', sent: 5, filtered: 1, rejected: 1 });
+  });
+
+  test('rejects the records that cannot be used, each with its place and its key, and no others', async () => {
+    const { send, deadLetters, put } = setUp();
+    await send(aggregated(7, line(1), Uint8Array.of(0xff), `${line(2)}\n{"other":1}`, 'no reading', line(3)));
+    expect(deadLetters.letters.map(({ id, partitionKey }) => [id, partitionKey])).toEqual([
+      ['readings/a/7/1/undecodable', 'key-1'],
+      ['readings/a/7/3/invalid', 'key-2'],
+      ['readings/a/7/4/undecodable', 'key-3'],
+    ]);
+    const times = put.flatMap(({ routes }) => routes.flatMap(({ timeMs }) => timeMs));
+    expect([...new Set(times)]).toEqual([1, 2, 3]);
+  });
+
+  test('gives the very blocks that one record with all the lines gives', async () => {
+    const reading = fc.oneof(
+      { weight: 5, arbitrary: fc.nat(20).map((at) => line(at, { key: `k${at % 3}` })) },
+      { weight: 1, arbitrary: fc.constantFrom(line(1, { amount: 13 }), 'no reading') },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(reading, { minLength: 1, maxLength: 3 }), { minLength: 1 }), async (parts) => {
+        const [packed, joined] = [setUp(), setUp()];
+        await packed.send(aggregated(1, ...parts.map((lines) => lines.join('\n'))));
+        await joined.send(rawRecord(1, parts.flat().join('\n')));
+        expect(packed.put).toEqual(joined.put);
+        expect(await packed.counts()).toEqual(await joined.counts());
+        expect(packed.deadLetters.letters.map(({ id }) => id)).toEqual(joined.deadLetters.letters.map(({ id }) => id));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('may hold a punctuation', async () => {
+    const { send, put, counts } = setUp();
+    const records = [
+      { partitionKey: 'k', bytes: Buffer.from(line(1)) },
+      { partitionKey: watermarkPartitionKey, bytes: Buffer.from('{"watermark":500}') },
+    ];
+    await send({ ...rawRecord(1, ''), bytes: aggregate(records) });
+    expect(put.map(({ origin }) => origin?.watermarkMs)).toContain(500);
+    expect(await counts()).toEqual({ sequence: '1', sent: 1, filtered: 0, rejected: 0 });
+  });
+
+  test('of too many records is rejected as a whole', async () => {
+    const { send, deadLetters, counts } = setUp();
+    const message = Buffer.from(`0a0170${'1a0408001a00'.repeat(userRecordsMax + 1)}`, 'hex');
+    await send({ ...rawRecord(1, ''), bytes: sealed(message) });
+    expect(deadLetters.letters.map(({ id }) => id)).toEqual(['readings/a/1/0/too-large']);
+    expect(await counts()).toMatchObject({ sent: 1, rejected: 1 });
+  });
+
+  test('that kills the process is rejected unread, a letter for each of its records', async () => {
+    const { send, deadLetters, counts, state } = setUp();
+    const attempt = { sequence: '1', count: attemptsMax };
+    const before = { sequence: '', sent: 0, filtered: 0, rejected: 0, attempt };
+    await state.writeOrigin({ source: 'readings', shard: 'a', counts: before, read: undefined });
+    // A punctuation's partition key does not hide it.
+    await send({ ...aggregated(1, line(1), line(2)), partitionKey: watermarkPartitionKey });
+    expect(deadLetters.letters.map(({ id, payload }) => [id, Buffer.from(payload ?? '', 'base64').toString()])).toEqual(
+      [
+        ['readings/a/1/0/threw', line(1)],
+        ['readings/a/1/1/threw', line(2)],
+      ],
+    );
+    expect(await counts()).toMatchObject({ sent: 2, rejected: 2 });
   });
 });
 
