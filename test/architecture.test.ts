@@ -366,7 +366,7 @@ const rules: readonly Rule[] = [
     claim: 'a client of AWS in a host waits with patience, not for ever',
     wrongWith: (file) =>
       isIn(file, ['functions', 'worker'])
-        ? [...codeOf(file).matchAll(/new \w+Client\((?!\{ requestHandler\b)/g)].map(([client]) => client)
+        ? [...codeOf(file).matchAll(/new \w+Client\((?!\{\s*requestHandler\b)/g)].map(([client]) => client)
         : [],
     planted: { path: 'worker/x.ts', text: 'const client = new S3Client({ forcePathStyle: true });' },
   },

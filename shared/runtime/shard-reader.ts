@@ -78,6 +78,15 @@ export class ShardReader {
 
   /** Reads until the shard ends, or until asked to stop. Rejects when the outside world fails; another reader then goes on from the snapshots. */
   async run(): Promise<ReaderEnd> {
+    const { reader, shard } = this.#options;
+    try {
+      return await this.#read();
+    } finally {
+      reader.release?.(shard.shardId);
+    }
+  }
+
+  async #read(): Promise<ReaderEnd> {
     const { clock, shard, generation, telemetry, checkpointEveryMs } = this.#options;
     await this.#restore();
     this.#savedMs = clock.now();
