@@ -5,8 +5,14 @@ import { promisify } from 'node:util';
 const answerBytesMax = 1 << 26;
 
 /** Runs a file of this folder in a process of its own and reads the JSON that it prints: nothing is warm, and no heap has grown. */
-export async function runChild(file: string, ...words: readonly string[]): Promise<unknown> {
+export async function runChild(
+  file: string,
+  words: readonly string[],
+  nodeOptions: readonly string[] = [],
+): Promise<unknown> {
   const script = fileURLToPath(new URL(file, import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [script, ...words], { maxBuffer: answerBytesMax });
+  const { stdout } = await promisify(execFile)(process.execPath, [...nodeOptions, script, ...words], {
+    maxBuffer: answerBytesMax,
+  });
   return JSON.parse(stdout);
 }

@@ -96,7 +96,7 @@ export async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
 }
 
 async function pushElsewhere(options: Push): Promise<Pushed> {
-  return (await runChild('push.ts', JSON.stringify(options))) as Pushed;
+  return (await runChild('push.ts', [JSON.stringify(options)])) as Pushed;
 }
 
 type Told = { readonly counted: number; readonly late: number; readonly rejected: number; readonly duplicates: number };

@@ -63,7 +63,7 @@ export async function compareEngine(options: {
 }
 
 async function runSideElsewhere(side: Side, path: string): Promise<SideReport> {
-  return (await runChild('engine-side.ts', side, path)) as SideReport;
+  return (await runChild('engine-side.ts', [side, path])) as SideReport;
 }
 
 function summaryOf(reports: readonly SideReport[], recordCount: number): SideSummary {

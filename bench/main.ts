@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { CheckpointLoad, CheckpointReport } from './checkpoint.ts';
 import { runChild } from './child.ts';
 import type { EndToEndLoad, EndToEndReport } from './end-to-end.ts';
 import { compareEngine, type EngineComparison } from './engine.ts';
@@ -9,6 +10,7 @@ import { tableOf, whole } from './table.ts';
 
 // npm run bench                      everything, about ten minutes
 // npm run bench -- --only engine     the engine beside a loop by hand
+// npm run bench -- --only checkpoint what a checkpoint costs by what has changed, and a restore of --state-mb (of JSON; 1000 takes minutes)
 // npm run bench -- --only end-to-end the whole stack on the embedded AWS
 
 const { values: options } = parseArgs({
@@ -17,14 +19,17 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     records: { type: 'string', default: '2000000' },
     events: { type: 'string', default: '400000' },
+    keys: { type: 'string', default: '100000' },
+    'state-mb': { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
   },
 });
 const seed = Number(options.seed);
 
 print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
-if (options.only !== 'end-to-end') await benchEngine();
-if (options.only !== 'engine') await benchEndToEnd();
+const parts = { engine: benchEngine, checkpoint: benchCheckpoint, 'end-to-end': benchEndToEnd };
+for (const [name, bench] of Object.entries(parts))
+  if (options.only === undefined || options.only === name) await bench();
 
 async function benchEngine(): Promise<void> {
   const lines: string[][] = [];
@@ -50,6 +55,61 @@ function linesOf({ keyCount, rowCount, engine, hand, ratio, isSame }: EngineComp
     `${whole(rowCount)}${isSame ? ', the same' : ', DIFFERENT'}`,
     side === engine ? ratio.toFixed(2) : '1',
   ]);
+}
+
+async function benchCheckpoint(): Promise<void> {
+  const keyCount = Number(options.keys);
+  const changedCounts = [0.01, 0.1, 1].map((share) => Math.ceil(keyCount * share));
+  const report = await runCheckpoints({ keyCount, changedCounts });
+  print(
+    `A checkpoint of windows and sessions of ${whole(keyCount)} keys, ${megabytes(report.stateBytes)} MB of JSON, in one slot, by how many keys have changed. Into a folder: what S3 takes comes on top.\n`,
+  );
+  const lines = report.saves.map(({ changedCount, storedBytes, objectCount, ms, cpuMs, rssBytesGrown }, index) => [
+    index === 0 ? 'base' : 'delta',
+    whole(changedCount),
+    whole(storedBytes),
+    String(objectCount),
+    ms.toFixed(0),
+    cpuMs.toFixed(0),
+    megabytes(rssBytesGrown),
+  ]);
+  print(`${tableOf(['save', 'keys changed', 'bytes', 'objects', 'ms', 'CPU ms', 'memory grown by MB'], lines)}\n`);
+
+  const bytesPerKey = report.stateBytes / keyCount;
+  const stateKeys = Math.ceil((Number(options['state-mb']) * 1e6) / bytesPerKey);
+  const { saves, restoreMs, rssBytesMax, stateBytes } = await runCheckpoints({
+    keyCount: stateKeys,
+    changedCounts: [],
+  });
+  const [base] = saves;
+  print('The restore of a base, after it was saved.\n');
+  const head = [
+    'keys',
+    'MB of JSON',
+    'stored MB',
+    'objects',
+    'save s',
+    'memory grown by MB',
+    'restore s',
+    'peak RSS MB',
+  ];
+  const line = [
+    whole(stateKeys),
+    megabytes(stateBytes),
+    megabytes(base?.storedBytes ?? 0),
+    String(base?.objectCount),
+    ((base?.ms ?? 0) / 1_000).toFixed(1),
+    megabytes(base?.rssBytesGrown ?? 0),
+    (restoreMs / 1_000).toFixed(1),
+    megabytes(rssBytesMax),
+  ];
+  print(`${tableOf(head, [line])}\n`);
+}
+
+async function runCheckpoints(load: CheckpointLoad): Promise<CheckpointReport> {
+  // A large state needs more than Node takes by itself.
+  const nodeOptions = ['--expose-gc', `--max-old-space-size=${Math.floor((totalmem() * 0.7) / 2 ** 20)}`];
+  return (await runChild('checkpoint.ts', [JSON.stringify(load)], nodeOptions)) as CheckpointReport;
 }
 
 async function benchEndToEnd(): Promise<void> {
@@ -85,7 +145,7 @@ async function benchEndToEnd(): Promise<void> {
 async function runElsewhere(load: Omit<EndToEndLoad, 'folder'>): Promise<EndToEndReport> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {
-    return (await runChild('end-to-end.ts', JSON.stringify({ ...load, folder }))) as EndToEndReport;
+    return (await runChild('end-to-end.ts', [JSON.stringify({ ...load, folder })])) as EndToEndReport;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -110,6 +170,10 @@ function cellsOf(load: Omit<EndToEndLoad, 'folder'>, report: EndToEndReport): st
     perThousand(billed.kinesisRequests),
     lost === 0 ? 'all' : `${whole(lost)} MISSING`,
   ];
+}
+
+function megabytes(bytes: number): string {
+  return whole(bytes / 1e6);
 }
 
 function print(text: string): void {

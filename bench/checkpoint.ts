@@ -1,0 +1,180 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import * as z from 'zod';
+import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
+import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
+import { compile } from '#shared/engine/compile.ts';
+import { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { count, dynamodb, hours, pipeline, seconds, session, stream, sum, tumbling } from '#shared/pipeline/index.ts';
+import type { BlobStore } from '#shared/ports/blob-store.ts';
+import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
+import { logPosition, subMax } from '#shared/schemas/position.ts';
+
+export interface CheckpointLoad {
+  readonly keyCount: number;
+  /** How many keys change before each save behind the first, which has them all. */
+  readonly changedCounts: readonly number[];
+}
+
+export interface CheckpointReport {
+  /** The whole state, as JSON. */
+  readonly stateBytes: number;
+  readonly saves: readonly SaveReport[];
+  /** Of all that was saved. */
+  readonly restoreMs: number;
+  readonly rssBytesMax: number;
+}
+
+export interface SaveReport {
+  readonly changedCount: number;
+  readonly storedBytes: number;
+  readonly objectCount: number;
+  readonly ms: number;
+  /** Of all threads: what else runs on the machine changes it less. */
+  readonly cpuMs: number;
+  /** By how much the process grew meanwhile. */
+  readonly rssBytesGrown: number;
+}
+
+/** One slot with windows and sessions of the same keys, a count and a sum each; nothing closes. The bucket is a folder. */
+export async function measureCheckpoints({ keyCount, changedCounts }: CheckpointLoad): Promise<CheckpointReport> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  try {
+    const bucket = openFolder(folder);
+    const options: SnapshotOptions = {
+      pipeline: compiled,
+      state: createMemoryStateStore(),
+      blobs: bucket.blobs,
+      telemetry: createMemoryTelemetry(),
+      owner: 'bench',
+      // What a delta costs is asked here, even of all keys.
+      snapshotLimits: { deltaShareMax: Number.POSITIVE_INFINITY },
+    };
+    let stage = new MemoryStage(compiled, 0);
+    const saves: SaveReport[] = [];
+    let stored: StoredSnapshot | undefined;
+    let stateBytes = 0;
+    for (const changedCount of [keyCount, ...changedCounts]) {
+      touchKeys(stage, keyCount, changedCount);
+      const rssBytes = process.memoryUsage.rss();
+      bucket.reset();
+      const startMs = performance.now();
+      const startCpu = process.cpuUsage();
+      const { snapshot, bytes } = await saveSlot(options, stage, stored);
+      const ms = performance.now() - startMs;
+      const { user, system } = process.cpuUsage(startCpu);
+      stored = snapshot;
+      const { objectCount } = snapshot.manifest.chain.deltas.at(-1) ?? snapshot.manifest.chain.base;
+      const rssBytesGrown = bucket.rssBytesMax - rssBytes;
+      saves.push({ changedCount, storedBytes: bytes, objectCount, ms, cpuMs: (user + system) / 1_000, rssBytesGrown });
+    }
+    for (const entry of stage.entries('base')) stateBytes += JSON.stringify(entry).length;
+    const savedCount = stage.keyCount;
+    // A worker that restores has nothing else in memory.
+    stage = new MemoryStage(compiled, 0);
+    globalThis.gc?.();
+    const startMs = performance.now();
+    const restored = await restoreSlot(options, 0);
+    const restoreMs = performance.now() - startMs;
+    if (restored.stage.keyCount !== savedCount) throw new Error('a restored state has lost keys');
+    return { stateBytes, saves, restoreMs, rssBytesMax: process.resourceUsage().maxRSS * 1_024 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const flows = stream('flows', {
+  schema: z.object({ ts: z.number(), ip: z.string(), bytes: z.number() }),
+  timestamp: (flow) => flow.ts,
+  outOfOrderness: seconds(0),
+}).keyBy((flow) => ({ ip: flow.ip }));
+const columns = { count: count<{ bytes: number }>(), bytes: sum((flow: { bytes: number }) => flow.bytes) };
+const compiled = compile(
+  pipeline(
+    'checkpoint',
+    [
+      flows
+        .window(tumbling(hours(1)), { allowedLateness: seconds(0), placement: 'fargate' })
+        .aggregate('windows', columns)
+        .to(dynamodb({ ttl: hours(1) })),
+      flows
+        .window(session({ gap: hours(1) }), { allowedLateness: seconds(0) })
+        .aggregate('sessions', columns)
+        .to(dynamodb({ ttl: hours(1) })),
+    ],
+    { slots: 1 },
+  ),
+);
+const [route] = compiled.routes.values();
+const outputsPerBlock = 10_000;
+
+/** One record for each of `changedCount` keys, spread over all. */
+function touchKeys(stage: MemoryStage, keyCount: number, changedCount: number): void {
+  for (let from = 0; from < changedCount; from += outputsPerBlock) {
+    const indexes = Array.from({ length: Math.min(outputsPerBlock, changedCount - from) }, (_, index) => index);
+    const sequence = Number(stage.reader.log.position.slice(12)) + 1;
+    const position = logPosition(1, String(sequence));
+    const numbers = indexes.map((index) => Math.floor(((from + index) * keyCount) / changedCount));
+    stage.apply({
+      position,
+      arrivalMs: sequence,
+      block: {
+        version: 1,
+        pipeline: compiled.id,
+        plan: compiled.planHash,
+        slots: 1,
+        slot: 0,
+        origin: {
+          source: 'flows',
+          shard: 'shard',
+          from: null,
+          to: [String(sequence), subMax],
+          watermarkMs: 0,
+          roster: { shard: [] },
+        },
+        routes: [
+          {
+            route: route?.id ?? '',
+            sequences: [String(sequence)],
+            sequence: indexes.map(() => 0),
+            sub: indexes,
+            timeMs: numbers.map((number) => 1_000 + (number % 1_000_000)),
+            keys: numbers.map((number) => `ip=10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`),
+            key: indexes,
+            shares: indexes.map(() => 1),
+            columns: (route?.columns ?? []).map(({ select }) =>
+              numbers.map((number) => select({ bytes: (number * 7_919) % 100_003 })),
+            ),
+          },
+        ],
+      },
+    });
+  }
+}
+
+/** Blobs as files, so that what is stored is not in the memory that is measured. */
+function openFolder(folder: string) {
+  const pathOf = (key: string): string => join(folder, key);
+  const bucket = {
+    rssBytesMax: 0,
+    reset: () => {
+      bucket.rssBytesMax = 0;
+    },
+    blobs: {
+      put: async (key, bytes) => {
+        mkdirSync(dirname(pathOf(key)), { recursive: true });
+        writeFileSync(pathOf(key), bytes);
+        bucket.rssBytesMax = Math.max(bucket.rssBytesMax, process.memoryUsage.rss());
+      },
+      get: async (key) => readFileSync(pathOf(key)),
+      remove: async (key) => rmSync(pathOf(key)),
+      list: async () => [],
+    } satisfies BlobStore,
+  };
+  return bucket;
+}
+
+const [load] = process.argv.slice(2);
+if (import.meta.main && load !== undefined)
+  process.stdout.write(`${JSON.stringify(await measureCheckpoints(JSON.parse(load) as CheckpointLoad))}\n`);
