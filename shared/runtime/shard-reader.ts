@@ -41,6 +41,8 @@ export type ReaderEnd = 'ended' | 'stopped' | 'abandoned';
 
 /** Kinesis allows five reads a second and shard. */
 const idleMs = 250;
+/** What a slow store still takes within a second or two. */
+const itemsPerStep = 100;
 
 /** A slot in memory, and what of it is stored. */
 interface OwnedSlot {
@@ -154,14 +156,24 @@ export class ShardReader {
     const { deadLetters, results, state, telemetry } = this.#options;
     const letters = stage.reader.letters.splice(0);
     const marks = stage.reader.lateMarks.splice(0);
-    if (letters.length > 0) {
-      await deadLetters.send(letters);
+    await this.#writeInSteps(letters, deadLetters.send);
+    if (letters.length > 0)
       telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
+    await this.#writeInSteps(marks, state.addLateMarks);
+    const { rows, totals } = stage.takeEmission();
+    await this.#writeInSteps(rows, results.writeRows);
+    await this.#writeInSteps(totals, results.writeTotals);
+  }
+
+  /** A batch may close so many windows that their rows take longer to write than a lease lasts: each part of them is progress. */
+  async #writeInSteps<Item>(
+    items: readonly Item[],
+    write: (items: readonly Item[]) => Promise<unknown>,
+  ): Promise<void> {
+    for (let at = 0; at < items.length && !this.#isAbandoned(); at += itemsPerStep) {
+      await write(items.slice(at, at + itemsPerStep));
+      this.#progress += 1;
     }
-    if (marks.length > 0) await state.addLateMarks(marks);
-    const emission = stage.takeEmission();
-    if (emission.rows.length > 0) await results.writeRows(emission.rows);
-    if (emission.totals.length > 0) await results.writeTotals(emission.totals);
   }
 
   /**
