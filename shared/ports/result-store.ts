@@ -1,12 +1,12 @@
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 
-/** The rows that users read. A row is its view's, key's and window's, both bounds: sessions may share one of them. A write wins only over a row of a strictly lower order (rule 14); losing is no error. */
+/** The rows that users read. A row is its view's, key's and window's, both bounds: sessions may share one of them; a joined row has an id of its own besides. A write wins only over a row of a strictly lower order (rule 14); losing is no error. */
 export interface ResultStore {
   /** Gives how many of them lost against a newer row (fenced writes). */
   readonly writeRows: (rows: readonly Row[]) => Promise<{ readonly fenced: number }>;
   readonly writeTotals: (totals: readonly TotalPartial[]) => Promise<{ readonly fenced: number }>;
 
-  /** Rows of one key whose window starts in [fromMs, toMs), ascending by window start, then end. Strongly consistent. */
+  /** Rows of one key whose window starts in [fromMs, toMs), ascending by window start, then end, then id. Strongly consistent. */
   readonly rowsOfKey: (request: {
     readonly view: string;
     readonly key: string;
@@ -14,7 +14,7 @@ export interface ResultStore {
     readonly toMs: number;
     readonly rowsMax: number;
   }) => Promise<readonly Row[]>;
-  /** Rows of all keys whose window starts in [fromMs, toMs), ascending by window start, then key, then window end. */
+  /** Rows of all keys whose window starts in [fromMs, toMs), ascending by window start, then key, then window end, then id. */
   readonly rowsOfView: (request: {
     readonly view: string;
     readonly fromMs: number;

@@ -1,17 +1,20 @@
 import type { KeyColumns } from './key.ts';
 import type { LogPosition } from './position.ts';
 
-/** A row of a view: one key, one window. */
+/** A row of a view: one key in one window, or a pair of records that were joined. */
 export interface Row {
   readonly view: string;
   /** Canonical key. */
   readonly key: string;
+  /** A joined row has no window: these are the earlier and the later of its records' event times. */
   readonly windowStartMs: number;
   readonly windowEndMs: number;
+  /** Tells joined rows of one key and the same times apart, and is the same in every attempt. At most 600 characters. */
+  readonly id?: string;
   readonly final: boolean;
   /** The position of the state that the row was made from. */
   readonly position: LogPosition;
-  /** The aggregated columns. */
+  /** The aggregated or selected columns. */
   readonly columns: Readonly<Record<string, unknown>>;
   /** When it may be removed, on the slot's clock. */
   readonly expiresMs: number;

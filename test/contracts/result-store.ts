@@ -316,6 +316,24 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([rows[0], rows[1], other, rows[2]]);
     });
 
+    test('joined rows of one key and the same times are told apart by their ids, and a write of one again is one row', async () => {
+      const store = await open();
+      const pair = (id: string, windowEndMs = day + 5, key = 'ip=1') =>
+        row({ id, key, windowStartMs: day, windowEndMs, final: true, columns: { path: id, leftTime: null } });
+      const longest = (end: string) => `${'shardId-'.padEnd(128, '0')}/${'9'.repeat(128)}/${2 ** 53}`.repeat(2) + end;
+      const rows = [
+        pair('z+', day),
+        ...['+b/1/0', 'a#/1/0+', 'a/1/0+b/1/0', 'a/1/0+b/2/0'].map((id) => pair(id)),
+        ...['+a', '+b'].map((end) => pair(longest(end))),
+      ];
+      expect(await store.writeRows([...rows].reverse())).toEqual({ fenced: 0 });
+      expect(await store.writeRows(rows)).toEqual({ fenced: rows.length });
+      expect(await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always })).toEqual(rows);
+      const other = pair('a/1/0+b/1/0', day + 5, 'ip=2');
+      await store.writeRows([other]);
+      expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([...rows, other]);
+    });
+
     test('the newest window of a view is the highest start of any key', async () => {
       const store = await open();
       await store.writeRows(

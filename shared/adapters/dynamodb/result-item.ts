@@ -13,6 +13,7 @@ import { sortableDay, sortableTime } from './sortable-time.ts';
 //   what   pk                  sk                         attributes
 //   row    by-ip#ip=1.2.3.4    <start>/<end>              view, ip, windowStart, windowEnd, final, requests, bytes, ...,
 //                                                         position, ttl, window, windowKey
+//   joined by-ip#ip=1.2.3.4    <start>/<end>#<id>         as a row, without windowStart and windowEnd: it has no window
 //   total  by-ip#total#<ISO>   00007 (the slot)           view, slot, windowStart, windowEnd, final, columns, position, ttl
 //   day    by-ip#days          2015-05-17                 ttl
 //
@@ -63,8 +64,9 @@ export function itemOfRow(row: Row, indexParts: number): Item {
     pk: { S: pk },
     sk: { S: sk },
     view: { S: row.view },
-    windowStart: { S: isoOf(row.windowStartMs) },
-    windowEnd: { S: isoOf(row.windowEndMs) },
+    ...(row.id === undefined
+      ? { windowStart: { S: isoOf(row.windowStartMs) }, windowEnd: { S: isoOf(row.windowEndMs) } }
+      : undefined),
     final: { BOOL: row.final },
     position: { S: rowOrder(row) },
     ttl: { N: String(expirySeconds(row.expiresMs)) },
@@ -90,12 +92,21 @@ export function rowOf(item: Item): Row {
     if (name.startsWith('_')) columns[name.slice(1)] = fromAttribute(attribute);
     else if (!ownAttributes.has(name) && !Object.hasOwn(keyColumns, name)) columns[name] = fromAttribute(attribute);
   }
-  return { view, key, ...boundsOf(item), ...orderOf(item), columns, expiresMs: numberOf(item, 'ttl') * 1_000 };
+  const bounds = item['windowStart'] === undefined ? pairOf(item) : boundsOf(item);
+  return { view, key, ...bounds, ...orderOf(item), columns, expiresMs: numberOf(item, 'ttl') * 1_000 };
+}
+
+/** The times and the id of a joined row, from its sort key. Event times are of the years 1 to 9999, so they stand there in ISO 8601. */
+function pairOf(item: Item): Pick<Row, 'windowStartMs' | 'windowEndMs'> & { readonly id: string } {
+  const [, start, end, id] = /^([^/]*)\/([^#]*)#(.*)$/s.exec(textOf(item, 'sk')) ?? [];
+  if (start === undefined || end === undefined || id === undefined) throw unreadable(item, 'sk');
+  return { windowStartMs: Date.parse(start), windowEndMs: Date.parse(end), id };
 }
 
 function keyOfRow(row: Row): { readonly pk: string; readonly sk: string } {
-  const { view, key, windowStartMs, windowEndMs } = row;
-  return { pk: partitionOfKey(view, key), sk: `${sortableTime(windowStartMs)}/${sortableTime(windowEndMs)}` };
+  const { view, key, windowStartMs, windowEndMs, id } = row;
+  const interval = `${sortableTime(windowStartMs)}/${sortableTime(windowEndMs)}`;
+  return { pk: partitionOfKey(view, key), sk: id === undefined ? interval : `${interval}#${id}` };
 }
 
 export function partitionOfKey(view: string, key: string): string {

@@ -3,7 +3,7 @@ import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
 
 /** All that a memory result store holds, as plain values: for a test to look at, and to start another store from. */
 export interface ResultDump {
-  /** By view, then window start, then key, then window end. */
+  /** By view, then window start, then key, then window end, then id. */
   readonly rows: readonly Row[];
   /** By view, then window start, then slot. */
   readonly totals: readonly TotalPartial[];
@@ -61,11 +61,11 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
 
 /** What tells the rows of a view that start at the same time apart. */
 function idOf(row: Row): string {
-  return `${row.windowEndMs} ${row.key}`;
+  return `${row.windowEndMs} ${row.id ?? ''} ${row.key}`;
 }
 
 function byKeyAndEnd(a: Row, b: Row): number {
-  return compareKeys(a.key, b.key) || a.windowEndMs - b.windowEndMs;
+  return compareKeys(a.key, b.key) || a.windowEndMs - b.windowEndMs || compareKeys(a.id ?? '', b.id ?? '');
 }
 
 /** By view, window start, and row or slot. */
