@@ -7,7 +7,7 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createKinesisProducer, type Producer } from '#shared/adapters/kinesis/producer.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { FaultKind } from './faults.ts';
 import type { Generator } from './generate.ts';
@@ -142,17 +142,19 @@ async function countLines(inputs: readonly Input[]): Promise<number> {
   return count;
 }
 
+/** How long after its time at most a record waits for others. */
+function spanOf(step: StepPlan): number {
+  if (step.op === 'join') return Math.max(step.upperMs, -step.lowerMs) + 1;
+  return step.window.kind === 'session' ? step.window.gapMs : step.window.sizeMs;
+}
+
 /** The newest event time of the input, and from it when the last of its windows has closed. */
 function createEventClock(pipeline: Pipeline): {
   readonly see: (source: string, line: string) => void;
   readonly endMs: () => number;
 } {
   const run = createBoundedRun(pipeline);
-  const spanMs = Math.max(
-    ...stepsOf(pipeline.plan).map(
-      (step) => step.allowedLatenessMs + (step.window.kind === 'session' ? step.window.gapMs : step.window.sizeMs),
-    ),
-  );
+  const spanMs = Math.max(...stepsOf(pipeline.plan).map((step) => step.allowedLatenessMs + spanOf(step)));
   let newestMs = Number.NEGATIVE_INFINITY;
   return {
     see: (source, line) => {

@@ -1,7 +1,7 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { LocalStack } from '#local/stack.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
+import { type AggregatePlan, stepsOf } from '#shared/pipeline/plan.ts';
 import type { Counts, Progress, Reader } from '#shared/runtime/read.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
@@ -101,9 +101,9 @@ async function describe(
   const counts = await it.reader.counts();
   const progress = await it.reader.progress();
   const perSecond = Math.round(((it.feed.pushedCount() - before.pushedBefore) * 1_000) / before.elapsedMs);
-  const step = stepsOf(it.pipeline.plan).find((candidate) =>
-    Object.values(candidate.derived).some(({ kind }) => kind === 'share-of-total'),
-  );
+  const step = stepsOf(it.pipeline.plan)
+    .filter((candidate) => candidate.op === 'aggregate')
+    .find(({ derived }) => Object.values(derived).some(({ kind }) => kind === 'share-of-total'));
   const table = step === undefined ? [] : await describeShares(it.stack.readUrl, step);
   const lines = [
     ...table,
@@ -114,7 +114,7 @@ async function describe(
   return { lines, hasRows: table.length > noRows };
 }
 
-async function describeShares(readUrl: string, step: StepPlan): Promise<readonly string[]> {
+async function describeShares(readUrl: string, step: AggregatePlan): Promise<readonly string[]> {
   const [share, derived] = Object.entries(step.derived).find(([, { kind }]) => kind === 'share-of-total') ?? [
     '',
     undefined,

@@ -1,6 +1,15 @@
 import { defineCommand } from 'citty';
-import type { Plan, PlanNode, StepPlan } from '#shared/pipeline/plan.ts';
-import { sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import {
+  type AggregatePlan,
+  columnsOf,
+  inputsOf,
+  type JoinPlan,
+  type Plan,
+  type PlanNode,
+  type StepPlan,
+  sourcesOf,
+  stepsOf,
+} from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { writeLines } from './output.ts';
 import { loadPipeline } from './registry.ts';
@@ -47,10 +56,11 @@ function describePlan(plan: Plan, planHash: string): readonly string[] {
     );
   }
   for (const step of stepsOf(plan)) {
+    const { kept, derived } = columnsOf(step);
     lines.push(
       `step ${step.id}`,
-      `  ${describeWindow(step)}, allowed lateness ${duration(step.allowedLatenessMs)}, ${describeEmit(step)}`,
-      `  columns ${[...Object.keys(step.aggregates), ...Object.keys(step.derived)].join(', ')}`,
+      `  ${describeStep(step)}, allowed lateness ${duration(step.allowedLatenessMs)}, ${describeEmit(step)}`,
+      `  columns ${[...kept, ...derived].join(', ')}`,
       `  placed on ${step.placement}: ${step.reason}`,
       '',
     );
@@ -58,7 +68,15 @@ function describePlan(plan: Plan, planHash: string): readonly string[] {
   return lines.slice(0, -1);
 }
 
-function describeWindow({ window }: StepPlan): string {
+function describeStep(step: StepPlan): string {
+  return step.op === 'join' ? describeJoin(step) : describeWindow(step);
+}
+
+function describeJoin({ kind, left, right, lowerMs, upperMs }: JoinPlan): string {
+  return `${kind} join of ${left.input} and ${right.input}, right time - left time in [${duration(lowerMs)}, ${duration(upperMs)}]`;
+}
+
+function describeWindow({ window }: AggregatePlan): string {
   switch (window.kind) {
     case 'tumbling':
       return `tumbling windows of ${duration(window.sizeMs)}`;
@@ -70,6 +88,7 @@ function describeWindow({ window }: StepPlan): string {
 }
 
 function describeEmit(step: StepPlan): string {
+  if (step.op === 'join') return 'rows as pairs are found';
   return step.emit === 'on-close' ? 'rows when windows close' : `rows refreshed every ${duration(step.refreshMs)}`;
 }
 
@@ -81,7 +100,7 @@ const units = [
 ] as const;
 
 function duration(ms: number): string {
-  const [unit, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['ms', 1];
+  const [unit, length] = units.find(([, size]) => Math.abs(ms) >= size && ms % size === 0) ?? ['ms', 1];
   return `${ms / length} ${unit}`;
 }
 
@@ -92,7 +111,9 @@ function drawPlan(plan: Plan): readonly string[] {
     lines.push(`  ${ids.get(node.id)}${shapeOf(node)}`);
     if (node.op === 'source') continue;
     // What follows a key has crossed the exchange.
-    lines.push(`  ${ids.get(node.input)} ${node.op === 'aggregate' ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
+    const isStep = node.op === 'aggregate' || node.op === 'join';
+    for (const { input } of isStep ? inputsOf(node) : [node])
+      lines.push(`  ${ids.get(input)} ${isStep ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
   }
   return lines;
 }
@@ -103,6 +124,8 @@ function shapeOf(node: PlanNode): string {
       return `[("${node.id}")]`;
     case 'aggregate':
       return `["${node.id}<br/>${describeWindow(node)}<br/>${node.placement}"]`;
+    case 'join':
+      return `["${node.id}<br/>${node.kind} join<br/>${node.placement}"]`;
     default:
       return `(["${node.op}"])`;
   }

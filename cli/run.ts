@@ -104,7 +104,8 @@ function createLetters(path: string | undefined): {
     add: (input, line, number, taken) => {
       const { rejection, lateSteps } = taken;
       const reason = rejection?.reason ?? 'late';
-      const message = rejection?.message ?? `every window it belongs to had closed in ${lateSteps.join(', ')}`;
+      const message =
+        rejection?.message ?? `its windows, or the time to join it, had closed in ${lateSteps.join(', ')}`;
       count += 1;
       if (count <= rejectionsShownMax) shown.push(`${input.path}:${number}: ${reason}: ${message}`);
       else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');

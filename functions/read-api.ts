@@ -1,6 +1,6 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { stepsOf } from '#shared/pipeline/plan.ts';
+import { columnsOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { Reader, ViewQuery } from '#shared/runtime/read.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import { encodeKey, parseKeyColumn } from '#shared/schemas/key.ts';
@@ -13,6 +13,7 @@ import { encodeKey, parseKeyColumn } from '#shared/schemas/key.ts';
  *     GET /views/by-ip-1m?top=10&by=bytes          its ten largest
  *     GET /views/by-ip-1m?key.ip=1.2.3.4           rows of one key, all columns of it; a number or boolean is tagged: key.status:n=200
  *     GET /views/by-ip-1m?from=…&to=…              windows that start in [from, to), in ISO 8601 or milliseconds
+ *     GET /views/views-with-errors?from=…&to=…     joined rows whose earlier record lies in [from, to)
  *     GET /counts   /progress   /health
  */
 export function createReadApi(pipeline: Pipeline, reader: Reader): Hono {
@@ -39,10 +40,12 @@ export function createReadApi(pipeline: Pipeline, reader: Reader): Hono {
 function describeViews(pipeline: Pipeline): unknown {
   return stepsOf(pipeline.plan).map((step) => ({
     view: step.id,
-    window: step.window,
+    ...(step.op === 'join'
+      ? { join: { kind: step.kind, lowerMs: step.lowerMs, upperMs: step.upperMs } }
+      : { window: step.window }),
     placement: step.placement,
-    columns: Object.keys(step.aggregates),
-    derived: Object.keys(step.derived),
+    columns: columnsOf(step).kept,
+    derived: columnsOf(step).derived,
   }));
 }
 

@@ -1,19 +1,19 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { assert } from '#shared/schemas/error.ts';
-import type { CompiledStep } from './compile.ts';
+import type { CompiledAggregate } from './compile.ts';
 
 /** The accumulators of one key in one window, slice or session, aligned with the step's aggregators. */
 export type Accumulators = unknown[];
 
-export function createAccumulators(step: CompiledStep): Accumulators {
+export function createAccumulators(step: CompiledAggregate): Accumulators {
   return step.aggregators.map((aggregator) => aggregator.create());
 }
 
 /** Adds a record's selected values in place. */
-export function addValues(step: CompiledStep, accumulators: Accumulators, values: readonly unknown[]): void {
+export function addValues(step: CompiledAggregate, accumulators: Accumulators, values: readonly unknown[]): void {
   const { aggregators, inputs } = step;
   for (let index = 0; index < aggregators.length; index += 1) {
-    const aggregator = aggregators[index] as CompiledStep['aggregators'][number];
+    const aggregator = aggregators[index] as CompiledAggregate['aggregators'][number];
     accumulators[index] = aggregator.add(accumulators[index], values[inputs[index] as number]);
   }
 }
@@ -21,7 +21,7 @@ export function addValues(step: CompiledStep, accumulators: Accumulators, values
 /** The accumulators of many keys by aggregator and place: numbers lie side by side, and a key needs no object of its own. */
 export type AccumulatorColumns = readonly unknown[][];
 
-export function createColumns(step: CompiledStep): AccumulatorColumns {
+export function createColumns(step: CompiledAggregate): AccumulatorColumns {
   return step.aggregators.map(() => []);
 }
 
@@ -40,36 +40,36 @@ export function setAccumulatorsAt(columns: AccumulatorColumns, place: number, ac
 
 /** Adds a record's selected values to the accumulators at a place. The hot line of the engine. */
 export function addValuesAt(
-  step: CompiledStep,
+  step: CompiledAggregate,
   columns: AccumulatorColumns,
   place: number,
   values: readonly unknown[],
 ): void {
   const { aggregators, inputs } = step;
   for (let index = 0; index < aggregators.length; index += 1) {
-    const aggregator = aggregators[index] as CompiledStep['aggregators'][number];
+    const aggregator = aggregators[index] as CompiledAggregate['aggregators'][number];
     const column = columns[index] as unknown[];
     column[place] = aggregator.add(column[place], values[inputs[index] as number]);
   }
 }
 
 /** Adds to a total over all keys, which keeps only the columns that a derived column shares. Others stay as created. */
-export function addToTotal(step: CompiledStep, total: Accumulators, values: readonly unknown[]): void {
+export function addToTotal(step: CompiledAggregate, total: Accumulators, values: readonly unknown[]): void {
   for (const index of step.totals) {
-    const aggregator = step.aggregators[index] as CompiledStep['aggregators'][number];
+    const aggregator = step.aggregators[index] as CompiledAggregate['aggregators'][number];
     total[index] = aggregator.add(total[index], values[step.inputs[index] as number]);
   }
 }
 
 /** `into` is changed, `from` is not. */
-export function mergeAccumulators(step: CompiledStep, into: Accumulators, from: Accumulators): void {
+export function mergeAccumulators(step: CompiledAggregate, into: Accumulators, from: Accumulators): void {
   for (let index = 0; index < step.aggregators.length; index += 1) {
     into[index] = step.aggregators[index]?.merge(into[index], from[index]);
   }
 }
 
 /** The row's columns by name. */
-export function resultsOf(step: CompiledStep, accumulators: Accumulators): Readonly<Record<string, unknown>> {
+export function resultsOf(step: CompiledAggregate, accumulators: Accumulators): Readonly<Record<string, unknown>> {
   const columns: Record<string, unknown> = {};
   for (let index = 0; index < step.columns.length; index += 1) {
     columns[step.columns[index] as string] = step.aggregators[index]?.result(accumulators[index]);
@@ -78,7 +78,7 @@ export function resultsOf(step: CompiledStep, accumulators: Accumulators): Reado
 }
 
 /** The encoded columns of a total, by name. */
-export function encodeTotal(step: CompiledStep, total: Accumulators): Readonly<Record<string, Json>> {
+export function encodeTotal(step: CompiledAggregate, total: Accumulators): Readonly<Record<string, Json>> {
   const columns: Record<string, Json> = {};
   for (const index of step.totals) {
     columns[step.columns[index] as string] = step.aggregators[index]?.encode(total[index]) ?? null;
@@ -86,11 +86,11 @@ export function encodeTotal(step: CompiledStep, total: Accumulators): Readonly<R
   return columns;
 }
 
-export function encodeAccumulators(step: CompiledStep, accumulators: Accumulators): readonly Json[] {
+export function encodeAccumulators(step: CompiledAggregate, accumulators: Accumulators): readonly Json[] {
   return step.aggregators.map((aggregator, index) => aggregator.encode(accumulators[index]));
 }
 
-export function decodeAccumulators(step: CompiledStep, encoded: unknown): Accumulators {
+export function decodeAccumulators(step: CompiledAggregate, encoded: unknown): Accumulators {
   assert(
     Array.isArray(encoded) && encoded.length === step.aggregators.length,
     `state of ${step.plan.id} has one accumulator a column`,

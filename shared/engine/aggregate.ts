@@ -10,7 +10,7 @@ import {
   encodeAccumulators,
   mergeAccumulators,
 } from './accumulate.ts';
-import type { CompiledStep } from './compile.ts';
+import type { CompiledAggregate } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
 import { type Operator, perEntry } from './operator.ts';
 import {
@@ -31,7 +31,7 @@ import { alignDown, isClosed, lastStart, slideOf, type WindowRange } from './win
  * merged from its slices when it fires. A tumbling window is the case of one slice.
  */
 export class WindowedAggregate implements Operator {
-  readonly #step: CompiledStep;
+  readonly #step: CompiledAggregate;
   readonly #window: TumblingWindow | SlidingWindow;
   readonly #sliceMs: number;
   readonly #slices = new Map<number, Slice>();
@@ -50,7 +50,7 @@ export class WindowedAggregate implements Operator {
   readonly #changedSlices = new Set<Slice>();
   readonly #dropped = new Set<number>();
 
-  constructor(step: CompiledStep, window: TumblingWindow | SlidingWindow) {
+  constructor(step: CompiledAggregate, window: TumblingWindow | SlidingWindow) {
     this.#step = step;
     this.#window = window;
     this.#sliceMs = sliceOf(window);

@@ -11,7 +11,7 @@ import {
   decodeAccumulators,
   encodeAccumulators,
 } from './accumulate.ts';
-import type { CompiledPipeline, CompiledStep } from './compile.ts';
+import type { CompiledAggregate, CompiledPipeline } from './compile.ts';
 import { createEmission, type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
 import { groupOf } from './key.ts';
 import { type NewOutput, type PlacedBlock, SlotReader } from './slot.ts';
@@ -39,7 +39,7 @@ export class CellStage {
   readonly #pipeline: CompiledPipeline;
   readonly #steps = new Map<string, StepWork>();
   readonly #work = new Map<string, CellWork>();
-  readonly #closed: { readonly step: CompiledStep; readonly paneMs: number }[] = [];
+  readonly #closed: { readonly step: CompiledAggregate; readonly paneMs: number }[] = [];
   /** Panes that the checkpoint does not know: everything that they hold is in the blocks of this batch. */
   readonly #opened = new Set<string>();
 
@@ -47,7 +47,7 @@ export class CellStage {
     this.#pipeline = pipeline;
     this.reader = new SlotReader(pipeline, 'aggregate', slot, checkpoint);
     for (const step of pipeline.steps) {
-      if (step.stage !== 'aggregate') continue;
+      if (step.stage !== 'aggregate' || step.op === 'join') continue;
       const saved = checkpoint?.steps[step.plan.id];
       this.#steps.set(step.plan.id, {
         step,
@@ -60,7 +60,10 @@ export class CellStage {
 
   /** Judges one block: what of it is new, what is late, and which windows close behind it. False: it was applied before. */
   judge(placed: PlacedBlock): boolean {
-    const applied = this.reader.apply(placed, (step, output) => this.#add(step, output));
+    const applied = this.reader.apply(placed, (step, output) => {
+      assert(step.op === 'aggregate', 'placement keeps joins in the worker');
+      return this.#add(step, output);
+    });
     if (applied) for (const work of this.#steps.values()) this.#close(work);
     return applied;
   }
@@ -111,7 +114,7 @@ export class CellStage {
     return { cells: kept.map((cell) => this.#encode(cell)), emission, checkpoint: this.#checkpoint() };
   }
 
-  #add(step: CompiledStep, output: NewOutput): boolean {
+  #add(step: CompiledAggregate, output: NewOutput): boolean {
     const { window, allowedLatenessMs } = step.plan;
     assert(window.kind !== 'session', 'placement refuses sessions on Lambda');
     let counted = false;
@@ -130,7 +133,7 @@ export class CellStage {
   }
 
   /** Rule 14: every cell that a block touches is emitted, even if the stored cell turns out to have the block already. */
-  #note(step: CompiledStep, paneMs: number, group: number, output: NewOutput): void {
+  #note(step: CompiledAggregate, paneMs: number, group: number, output: NewOutput): void {
     const id = { step: step.plan.id, slot: this.reader.slot, paneMs, group };
     const name = cellName(id);
     let work = this.#work.get(name);
@@ -187,7 +190,7 @@ export class CellStage {
     work.emittedMs = this.reader.log.clockMs;
   }
 
-  #emit(step: CompiledStep, cell: Cell, final: boolean, sinceMs: number, emission: Emission): void {
+  #emit(step: CompiledAggregate, cell: Cell, final: boolean, sinceMs: number, emission: Emission): void {
     const { window: spec } = step.plan;
     if (spec.kind === 'session') return;
     const window = { startMs: cell.id.paneMs, endMs: cell.id.paneMs + spec.sizeMs };
@@ -259,14 +262,14 @@ export class CellStage {
     };
   }
 
-  #stepWork(step: CompiledStep | string): StepWork {
+  #stepWork(step: CompiledAggregate | string): StepWork {
     const name = typeof step === 'string' ? step : step.plan.id;
     const work = this.#steps.get(name);
     assert(work !== undefined, `step ${name} is placed on Lambda`);
     return work;
   }
 
-  #cellOf(step: CompiledStep, pending: string): CellId {
+  #cellOf(step: CompiledAggregate, pending: string): CellId {
     const at = pending.indexOf('/');
     return {
       step: step.plan.id,
@@ -281,7 +284,7 @@ export class CellStage {
 export const cellKeptMs = 400 * 86_400_000;
 
 interface StepWork {
-  readonly step: CompiledStep;
+  readonly step: CompiledAggregate;
   readonly open: Set<number>;
   emittedMs: number;
   readonly pending: Set<string>;
@@ -289,7 +292,7 @@ interface StepWork {
 
 interface CellWork {
   readonly id: CellId;
-  readonly step: CompiledStep;
+  readonly step: CompiledAggregate;
   readonly adds: {
     readonly key: string;
     readonly values: readonly unknown[];

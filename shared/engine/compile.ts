@@ -1,9 +1,19 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
+import { refuseJoined, type Selectors } from '#shared/pipeline/join.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
-import { routesOf, type SourcePlan, type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
+import {
+  type AggregatePlan,
+  columnsOf,
+  inputsOf,
+  type JoinPlan,
+  type JoinSidePlan,
+  routesOf,
+  type SourcePlan,
+  stepsOf,
+} from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
@@ -59,15 +69,39 @@ export interface RouteColumn {
   readonly label: string;
 }
 
-export interface CompiledStep {
-  readonly plan: StepPlan;
+export type CompiledStep = CompiledAggregate | CompiledJoin;
+
+interface CommonStep {
   readonly stage: Stage;
+  /** The columns that a row keeps. */
   readonly columns: readonly string[];
+  /** Its watermark is the least of theirs. */
+  readonly sources: readonly string[];
+}
+
+export interface CompiledAggregate extends CommonStep {
+  readonly op: 'aggregate';
+  readonly plan: AggregatePlan;
   readonly aggregators: readonly AnyAggregator<unknown>[];
   /** For each aggregator the index of its value among the route's columns. */
   readonly inputs: readonly number[];
   /** Which aggregators need a total over all keys. */
   readonly totals: readonly number[];
+}
+
+export interface CompiledJoin extends CommonStep {
+  readonly op: 'join';
+  readonly plan: JoinPlan;
+  readonly left: JoinSide;
+  readonly right: JoinSide;
+}
+
+export interface JoinSide {
+  /** The route's id. */
+  readonly route: string;
+  readonly columns: readonly string[];
+  /** For each column the index of its value among the route's columns. */
+  readonly inputs: readonly number[];
 }
 
 export function compile(pipeline: Pipeline): CompiledPipeline {
@@ -77,25 +111,34 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
     assert(binding?.op === op, `node ${id} of plan ${plan.id} has a binding of kind ${op}`);
     return binding as Extract<Binding, { op: O }>;
   };
-  const routes = new Map<string, CompiledRoute>();
-  const steps: CompiledStep[] = [];
-  for (const route of routesOf(plan)) {
-    const compiled = compileRoute(
-      routes.size,
-      route.id,
-      route.source,
-      bindingOf(route.id, 'key').call,
-      stepsOf(plan)
-        .filter((step) => step.input === route.id)
-        .map((step) => ({ plan: step, aggregates: bindingOf(step.id, 'aggregate').aggregates })),
-    );
-    routes.set(route.id, compiled);
-    steps.push(...compiled.steps);
-  }
+  const routes = new Map<string, RouteDraft>();
+  for (const { id, source } of routesOf(plan))
+    routes.set(id, draftRoute(id, routes.size, source, bindingOf(id, 'key').call));
+  const routeOf = (id: string): RouteDraft => {
+    const route = routes.get(id);
+    assert(route !== undefined, `route ${id} is in plan ${plan.id}`);
+    return route;
+  };
+  const steps = stepsOf(plan).map((step): CompiledStep => {
+    const compiled =
+      step.op === 'join'
+        ? compileJoin(step, bindingOf(step.id, 'join'), routeOf)
+        : compileAggregate(step, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input));
+    const { kept, derived } = columnsOf(step);
+    for (const { input } of inputsOf(step)) {
+      const route = routeOf(input);
+      route.steps.push(compiled);
+      for (const column of [...kept, ...derived]) route.taken.add(column);
+      if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
+    }
+    return compiled;
+  });
+  // The aggregate stage first, which then is the home of the records' counts.
+  for (const { stages } of routes.values()) stages.sort();
   const sources = new Map<string, CompiledSource>();
   const nodes = new Map<string, TransformNode>();
   for (const node of plan.nodes) {
-    if (node.op === 'aggregate') continue;
+    if (node.op === 'aggregate' || node.op === 'join') continue;
     const route = node.op === 'key' ? routes.get(node.id) : undefined;
     const binding = bindingOf(node.id, node.op);
     const compiled: TransformNode = { binding, id: node.id, next: [], ...(route === undefined ? {} : { route }) };
@@ -123,37 +166,72 @@ export function stageOf(placement: Placement): Stage {
   return placement === 'lambda' ? 'aggregate' : 'window';
 }
 
-function compileRoute(
-  index: number,
-  id: string,
-  source: string,
-  call: (record: unknown) => KeyShape,
-  definitions: readonly {
-    readonly plan: StepPlan;
-    readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
-  }[],
-): CompiledRoute {
-  const columns: RouteColumn[] = [];
-  // An aggregator object that several steps use selects once for all of them.
-  const indexes = new Map<AnyAggregator<unknown>, number>();
-  const steps = definitions.map(({ plan, aggregates }): CompiledStep => {
-    const names = Object.keys(aggregates);
-    const aggregators = Object.values(aggregates);
-    const inputs = aggregators.map((aggregator, index) => {
-      const known = indexes.get(aggregator);
-      if (known !== undefined) return known;
-      columns.push({ select: aggregator.select, refuse: aggregator.refuse, label: `${plan.id}.${names[index]}` });
-      indexes.set(aggregator, columns.length - 1);
-      return columns.length - 1;
-    });
-    const shared = Object.values(plan.derived).flatMap((derived) =>
-      derived.kind === 'share-of-total' ? derived.columns : [],
-    );
-    const totals = names.flatMap((name, index) => (shared.includes(name) ? [index] : []));
-    return { plan, stage: stageOf(plan.placement), columns: names, aggregators, inputs, totals };
+/** A route while its steps are added. */
+interface RouteDraft extends CompiledRoute {
+  readonly taken: Set<string>;
+  readonly columns: RouteColumn[];
+  readonly steps: CompiledStep[];
+  readonly stages: Stage[];
+  /** Where each aggregator's value is: one that several steps use selects once for all of them. */
+  readonly inputs: Map<AnyAggregator<unknown>, number>;
+}
+
+function draftRoute(id: string, index: number, source: string, call: (record: unknown) => KeyShape): RouteDraft {
+  const taken = new Set<string>(reservedColumns);
+  return { id, index, source, call, taken, columns: [], steps: [], stages: [], inputs: new Map() };
+}
+
+function compileAggregate(
+  plan: AggregatePlan,
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+  route: RouteDraft,
+): CompiledAggregate {
+  const columns = Object.keys(aggregates);
+  const aggregators = Object.values(aggregates);
+  const inputs = aggregators.map((aggregator, index) => {
+    const { select, refuse } = aggregator;
+    const input =
+      route.inputs.get(aggregator) ?? addColumn(route, { select, refuse, label: `${plan.id}.${columns[index]}` });
+    route.inputs.set(aggregator, input);
+    return input;
   });
-  const stages = (['aggregate', 'window'] as const).filter((stage) => steps.some((step) => step.stage === stage));
-  const ofSteps = definitions.flatMap(({ plan }) => [...Object.keys(plan.aggregates), ...Object.keys(plan.derived)]);
-  const taken = new Set([...reservedColumns, ...ofSteps]);
-  return { id, index, source, call, taken, columns, steps, stages };
+  const shared = Object.values(plan.derived).flatMap((derived) =>
+    derived.kind === 'share-of-total' ? derived.columns : [],
+  );
+  const totals = columns.flatMap((name, index) => (shared.includes(name) ? [index] : []));
+  const stage = stageOf(plan.placement);
+  return { op: 'aggregate', plan, stage, columns, sources: [plan.source], aggregators, inputs, totals };
+}
+
+function compileJoin(
+  plan: JoinPlan,
+  { left, right }: Extract<Binding, { op: 'join' }>,
+  routeOf: (id: string) => RouteDraft,
+): CompiledJoin {
+  const columnCount = plan.left.columns.length + plan.right.columns.length;
+  const compileSide = ({ input, columns }: JoinSidePlan, selectors: Selectors<unknown>): JoinSide => ({
+    route: input,
+    columns,
+    inputs: Object.entries(selectors).map(([column, select]) =>
+      addColumn(routeOf(input), {
+        select,
+        refuse: (value) => refuseJoined(value, columnCount),
+        label: `${plan.id}.${column}`,
+      }),
+    ),
+  });
+  return {
+    op: 'join',
+    plan,
+    stage: stageOf(plan.placement),
+    columns: columnsOf(plan).kept,
+    sources: [...new Set([plan.left.source, plan.right.source])],
+    left: compileSide(plan.left, left),
+    right: compileSide(plan.right, right),
+  };
+}
+
+/** Gives the column's place among those of the route. */
+function addColumn(route: RouteDraft, column: RouteColumn): number {
+  return route.columns.push(column) - 1;
 }

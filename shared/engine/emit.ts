@@ -1,7 +1,7 @@
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 import { type Accumulators, encodeTotal, resultsOf } from './accumulate.ts';
-import type { CompiledStep } from './compile.ts';
+import type { CompiledAggregate } from './compile.ts';
 import type { WindowRange } from './window.ts';
 
 /** What a stage has decided to show. */
@@ -25,7 +25,7 @@ export interface EmissionContext {
 /** Makes the row of one key in one window. */
 export function emitRow(
   emission: Emission,
-  step: CompiledStep,
+  step: CompiledAggregate,
   context: EmissionContext,
   row: {
     readonly key: string;
@@ -49,7 +49,7 @@ export function emitRow(
 /** Makes a slot's partial of a window's total over all keys. */
 export function emitTotal(
   emission: Emission,
-  step: CompiledStep,
+  step: CompiledAggregate,
   context: EmissionContext,
   total: { readonly window: WindowRange; readonly final: boolean; readonly accumulators: Accumulators },
 ): void {
@@ -66,6 +66,6 @@ export function emitTotal(
 }
 
 /** A row that fills is refreshed at a cadence on the slot's clock, which is the same in every attempt. */
-export function isRefreshDue(step: CompiledStep, emittedMs: number, clockMs: number): boolean {
+export function isRefreshDue(step: CompiledAggregate, emittedMs: number, clockMs: number): boolean {
   return step.plan.emit === 'on-update' && clockMs >= emittedMs + step.plan.refreshMs;
 }

@@ -5,12 +5,14 @@ import type { Checkpoint } from '#shared/schemas/state.ts';
 import { WindowedAggregate } from './aggregate.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import { createEmission, type Emission } from './emit.ts';
+import { IntervalJoin } from './join.ts';
 import type { Operator } from './operator.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
 
 /** The operator of a step, empty. */
 export function createOperator(step: CompiledStep): Operator {
+  if (step.op === 'join') return new IntervalJoin(step);
   const { window } = step.plan;
   return window.kind === 'session' ? new SessionAggregate(step, window) : new WindowedAggregate(step, window);
 }
@@ -47,13 +49,20 @@ export class MemoryStage {
       (step, output) =>
         this.#operators
           .get(step)
-          ?.add(output.key, output.keyId, output.timeMs, output.values, output.watermarkMs, this.reader.log.clockMs) ??
-        false,
+          ?.add(
+            output.key,
+            output.keyId,
+            output.timeMs,
+            output.values,
+            output.watermarkMs,
+            this.reader.log.clockMs,
+            output,
+          ) ?? false,
     );
     if (!applied) return false;
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };
     for (const [step, operator] of this.#operators) {
-      operator.advance(this.reader.log.watermarkOf(step.plan.source), context, this.#emission);
+      operator.advance(this.reader.log.leastWatermarkOf(step.sources), context, this.#emission);
       operator.refresh(context, this.#emission);
     }
     return true;

@@ -1,5 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { Emission, EmissionContext } from './emit.ts';
+import type { OutputOrigin } from './slot.ts';
 
 /** One stateful step over one slot, with all of its state in memory. */
 export interface Operator {
@@ -14,6 +15,7 @@ export interface Operator {
     values: readonly unknown[],
     watermarkMs: number,
     clockMs: number,
+    from: Readonly<OutputOrigin>,
   ): boolean;
   /** Makes the final rows of what the watermark has closed, and forgets it. */
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void;

@@ -3,17 +3,17 @@ import { type Derived, evaluateDerived } from '#shared/pipeline/derive.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
-import type { CompiledStep } from './compile.ts';
+import type { CompiledAggregate, CompiledStep } from './compile.ts';
 
 /** A window's totals over all keys, by column. */
 export type Totals = Readonly<Record<string, number>>;
 
 /** Merges the slots' partials of one window. A slot without a partial has no record in the window. */
-export function mergeTotals(step: CompiledStep, partials: readonly TotalPartial[]): Totals {
+export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPartial[]): Totals {
   const totals: Record<string, number> = {};
   for (const index of step.totals) {
     const column = step.columns[index] as string;
-    const aggregator = step.aggregators[index] as CompiledStep['aggregators'][number];
+    const aggregator = step.aggregators[index] as CompiledAggregate['aggregators'][number];
     let merged = aggregator.create();
     for (const partial of partials)
       merged = aggregator.merge(merged, aggregator.decode(partial.columns[column] as Json));
@@ -26,6 +26,7 @@ export type PrintableRow = Omit<Row, 'position' | 'expiresMs'>;
 
 /** The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. */
 export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals): PrintedRow {
+  if (step.op === 'join') return printJoined(step, row);
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
   const printed: Record<string, unknown> = {
@@ -38,6 +39,19 @@ export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals):
   for (const column in step.plan.derived) {
     printed[column] = evaluateDerived(step.plan.derived[column] as Derived<string>, { row: numbers, totals, windowMs });
   }
+  return printed as PrintedRow;
+}
+
+/** Orders printed rows by their JSON. */
+export function compareTexts(a: PrintedRow, b: PrintedRow): number {
+  const textA = JSON.stringify(a);
+  const textB = JSON.stringify(b);
+  return textA < textB ? -1 : textA === textB ? 0 : 1;
+}
+
+function printJoined({ columns }: CompiledStep, { view, final, key, columns: values }: PrintableRow): PrintedRow {
+  const printed: Record<string, unknown> = { view, final, ...decodeKey(key) };
+  for (const column of columns) printed[column] = values[column];
   return printed as PrintedRow;
 }
 

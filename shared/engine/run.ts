@@ -1,5 +1,5 @@
 import { logStart } from '#shared/schemas/position.ts';
-import type { CompiledPipeline } from './compile.ts';
+import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
 import { createEmission, type Emission } from './emit.ts';
 import { createOperator } from './memory-stage.ts';
@@ -32,29 +32,37 @@ export class DirectRun {
   readonly #sources = new Map<string, SourceRun>();
   /** The steps behind each route, by the route's index. */
   readonly #stepsOfRoute: (readonly StepRun[])[] = [];
+  /** Of the record at hand. */
+  readonly #from = { route: '', origin: '', sequence: 0, sub: 0 };
   readonly #emission = createEmission();
 
   constructor(pipeline: CompiledPipeline) {
     for (const [name, source] of pipeline.sources) {
-      const steps: StepRun[] = [];
-      for (const route of source.routes) {
-        // Only final rows are wanted, so nothing is refreshed on the way.
-        const behind = route.steps.map((step) => ({
-          id: step.plan.id,
-          operator: createOperator(step),
-          counts: { counted: 0, late: 0 },
-        }));
-        for (const { id, counts } of behind) this.stepCounts.set(id, counts);
-        this.#stepsOfRoute[route.index] = behind;
-        steps.push(...behind);
-      }
       this.#sources.set(name, {
         preprocessor: new Preprocessor(pipeline, source),
         outOfOrdernessMs: source.plan.outOfOrdernessMs,
         watermarkMs: Number.NEGATIVE_INFINITY,
-        steps,
+        steps: [],
       });
     }
+    // Only final rows are wanted, so nothing is refreshed on the way.
+    const runs = new Map<CompiledStep, StepRun>();
+    for (const step of pipeline.steps) {
+      const sources = step.sources.map((name) => this.#source(name));
+      const counts = { counted: 0, late: 0 };
+      const run = {
+        id: step.plan.id,
+        operator: createOperator(step),
+        counts,
+        sources,
+        watermarkMs: Number.NEGATIVE_INFINITY,
+      };
+      this.stepCounts.set(run.id, counts);
+      for (const source of sources) source.steps.push(run);
+      runs.set(step, run);
+    }
+    for (const { index, steps } of pipeline.routes.values())
+      this.#stepsOfRoute[index] = steps.map((step) => runs.get(step) as StepRun);
   }
 
   /** Takes one line of a source; undefined for a line that holds no record. */
@@ -90,14 +98,18 @@ export class DirectRun {
     let wanted = 0;
     let lateSteps = none;
     let lateCount = 0;
+    const from = this.#from;
+    from.sequence = this.dispositions.sent;
     for (let index = 0; index < preprocessor.outputCount; index += 1) {
       const output = preprocessor.outputs[index] as (typeof preprocessor.outputs)[number];
       const steps = this.#stepsOfRoute[output.route.index] as readonly StepRun[];
       wanted += steps.length;
+      from.route = output.route.id;
+      from.sub = index;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
         const { text, id } = output.key;
-        if (step.operator.add(text, id, decoded.timeMs, output.values, run.watermarkMs, 0)) {
+        if (step.operator.add(text, id, decoded.timeMs, output.values, step.watermarkMs, 0, from)) {
           step.counts.counted += 1;
           continue;
         }
@@ -116,8 +128,11 @@ export class DirectRun {
   #advance(run: SourceRun, watermarkMs: number): void {
     if (watermarkMs <= run.watermarkMs) return;
     run.watermarkMs = watermarkMs;
-    for (let at = 0; at < run.steps.length; at += 1)
-      (run.steps[at] as StepRun).operator.advance(watermarkMs, context, this.#emission);
+    for (let at = 0; at < run.steps.length; at += 1) {
+      const step = run.steps[at] as StepRun;
+      step.watermarkMs = leastWatermark(step.sources);
+      step.operator.advance(step.watermarkMs, context, this.#emission);
+    }
   }
 
   #source(name: string): SourceRun {
@@ -131,13 +146,22 @@ interface SourceRun {
   readonly preprocessor: Preprocessor;
   readonly outOfOrdernessMs: number;
   watermarkMs: number;
-  readonly steps: readonly StepRun[];
+  readonly steps: StepRun[];
 }
 
 interface StepRun {
   readonly id: string;
   readonly operator: Operator;
   readonly counts: { counted: number; late: number };
+  readonly sources: readonly SourceRun[];
+  /** The least of its sources'. */
+  watermarkMs: number;
+}
+
+function leastWatermark(sources: readonly SourceRun[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let at = 0; at < sources.length; at += 1) least = Math.min(least, (sources[at] as SourceRun).watermarkMs);
+  return least;
 }
 
 const none: readonly string[] = [];

@@ -8,7 +8,7 @@ import {
   encodeAccumulators,
   mergeAccumulators,
 } from './accumulate.ts';
-import type { CompiledStep } from './compile.ts';
+import type { CompiledAggregate } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow } from './emit.ts';
 import { MinHeap } from './heap.ts';
 import { ChangedKeys, type Operator, perEntry } from './operator.ts';
@@ -30,7 +30,7 @@ interface Session {
  *     gap 10:   1    7        17     ends at 27; exactly `gap` apart is still one session
  */
 export class SessionAggregate implements Operator {
-  readonly #step: CompiledStep;
+  readonly #step: CompiledAggregate;
   readonly #gapMs: number;
   readonly #allowedLatenessMs: number;
   /** Open sessions of each key, ascending. */
@@ -42,7 +42,7 @@ export class SessionAggregate implements Operator {
 
   readonly #changed = new ChangedKeys();
 
-  constructor(step: CompiledStep, window: SessionWindow) {
+  constructor(step: CompiledAggregate, window: SessionWindow) {
     this.#step = step;
     this.#gapMs = window.gapMs;
     // A record at the watermark is not late and, being at the end, would still touch the session: with no lateness at all, a session

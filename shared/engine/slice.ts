@@ -6,7 +6,7 @@ import {
   pushAccumulators,
   setAccumulatorsAt,
 } from './accumulate.ts';
-import type { CompiledStep } from './compile.ts';
+import type { CompiledAggregate } from './compile.ts';
 import type { WindowRange } from './window.ts';
 
 /** What came in [startMs, endMs) of event time. */
@@ -33,7 +33,7 @@ export interface Slice extends WindowRange {
 }
 
 export function createSlice(
-  step: CompiledStep,
+  step: CompiledAggregate,
   range: WindowRange & { readonly closedFromMs: number },
   total: Accumulators | undefined,
 ): Slice {

@@ -24,15 +24,24 @@ export interface PlacedBlock {
 export type AddToStep = (step: CompiledStep, output: NewOutput) => boolean;
 
 /** An output that no earlier block held. The object is used again for the next output. */
-export interface NewOutput {
+export interface NewOutput extends OutputOrigin {
   key: string;
   /** The key's place in the block. */
   keyId: number;
   timeMs: number;
   values: unknown[];
-  /** W of the output's source as it was before its block (rule 8). */
+  /** W of the step's sources as it was before the block (rule 8). */
   watermarkMs: number;
   position: LogPosition;
+}
+
+/** Which route an output took, and its position: what tells it apart from all others of the route. */
+export interface OutputOrigin {
+  route: string;
+  /** The raw shard. */
+  origin: string;
+  sequence: string | number;
+  sub: number;
 }
 
 /** One stage's reading of a slot's log: what is new, what is late, and how many there were of each. */
@@ -53,7 +62,13 @@ export class SlotReader {
     values: [],
     watermarkMs: 0,
     position: '' as LogPosition,
+    route: '',
+    origin: '',
+    sequence: '',
+    sub: 0,
   };
+  /** W when the last late output was judged. */
+  #lateWatermarkMs = Number.NEGATIVE_INFINITY;
 
   constructor(pipeline: CompiledPipeline, stage: Stage, slot: number, checkpoint: Checkpoint | undefined) {
     this.#pipeline = pipeline;
@@ -98,8 +113,10 @@ export class SlotReader {
     if (route === undefined || block.origin === undefined || !route.stages.includes(this.stage)) return;
     const output = this.#output;
     // Rule 8: judged against W as it was before this block.
-    output.watermarkMs = this.log.watermarkOf(route.source);
+    const watermarks = route.steps.map((step) => this.log.leastWatermarkOf(step.sources));
     output.position = position;
+    output.route = route.id;
+    output.origin = block.origin.shard;
     output.values.length = outputs.columns.length;
     for (let index = 0; index < outputs.sub.length; index += 1) {
       const at: RecordPosition = [
@@ -111,21 +128,25 @@ export class SlotReader {
         this.#counts.duplicates += 1;
         continue;
       }
+      output.sequence = at[0];
+      output.sub = at[1];
       output.keyId = outputs.key[index] as number;
       output.key = outputs.keys[output.keyId] as string;
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
         output.values[column] = outputs.columns[column]?.[index];
-      const lateSteps = this.#offer(route, output, add);
+      const lateSteps = this.#offer(route, watermarks, output, add);
       this.#count(route, block.origin.source, block.origin.shard, at, outputs.shares[index] as number, lateSteps);
     }
   }
 
   /** Offers the output to each step; gives the names of those that found it late. */
-  #offer(route: CompiledRoute, output: NewOutput, add: AddToStep): readonly string[] {
+  #offer(route: CompiledRoute, watermarks: readonly number[], output: NewOutput, add: AddToStep): readonly string[] {
     let late: string[] = none;
-    for (const step of route.steps) {
+    for (let index = 0; index < route.steps.length; index += 1) {
+      const step = route.steps[index] as CompiledStep;
       if (step.stage !== this.stage) continue;
+      output.watermarkMs = watermarks[index] as number;
       const counts = this.#stepCounts.get(step.plan.id);
       if (counts === undefined) continue;
       if (add(step, output)) {
@@ -134,6 +155,7 @@ export class SlotReader {
         counts.late += 1;
         if (late === none) late = [];
         late.push(step.plan.id);
+        this.#lateWatermarkMs = output.watermarkMs;
       }
     }
     return late;
@@ -165,12 +187,12 @@ export class SlotReader {
   }
 
   #letter(source: string, origin: string, [sequence, sub]: RecordPosition, steps: readonly string[]): DeadLetter {
-    const { key, timeMs, watermarkMs } = this.#output;
+    const { key, timeMs } = this.#output;
     return {
       id: `${source}/${origin}/${sequence}/${sub}/late/${this.stage}`,
       pipeline: this.#pipeline.id,
       reason: 'late',
-      message: `event time ${timeMs} ms came when the watermark stood at ${watermarkMs} ms, after its windows had closed`,
+      message: `event time ${timeMs} ms came when the watermark stood at ${this.#lateWatermarkMs} ms, after its windows or the time to join it had closed`,
       source,
       origin,
       sequence,

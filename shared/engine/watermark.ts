@@ -38,6 +38,11 @@ export class SlotLog {
     return this.#source(source).watermarkMs;
   }
 
+  /** W of a step that these sources feed. */
+  leastWatermarkOf(sources: readonly string[]): number {
+    return Math.min(...sources.map((source) => this.watermarkOf(source)));
+  }
+
   /** Rule 8, before the outputs: the clock and the roster. Gives the mark that outputs must be above to be new. */
   open(block: Block, arrivalMs: number): RecordPosition | null {
     this.clockMs = Math.max(this.clockMs, arrivalMs);

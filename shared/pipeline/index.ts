@@ -12,11 +12,14 @@ export { csv } from './decoders/csv.ts';
 export { json } from './decoders/json.ts';
 export { type Derived, rate, ratio, shareOfTotal } from './derive.ts';
 export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
+export type { JoinKind } from './join.ts';
 export { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from './pipeline.ts';
 export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
 export { dynamodb, type SinkSpec } from './sink.ts';
 export {
+  type JoinedStream,
+  type JoinedTable,
   type KeyedStream,
   type Output,
   type Source,

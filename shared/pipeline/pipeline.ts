@@ -2,10 +2,20 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
 import type { AnyAggregator } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
-import { place } from './placement.ts';
-import type { Plan, PlanNode, StepPlan } from './plan.ts';
+import type { Selectors } from './join.ts';
+import { type PlacementDecision, place } from './placement.ts';
+import type { JoinSidePlan, Plan, PlanNode } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
-import type { KeyNode, KeyShape, Output, StepDefinition, StreamNode } from './stream.ts';
+import type {
+  AggregateDefinition,
+  JoinDefinition,
+  JoinSideDefinition,
+  KeyNode,
+  KeyShape,
+  Output,
+  StepDefinition,
+  StreamNode,
+} from './stream.ts';
 import { checkNames, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
 
 /** The callbacks of a plan's node, found by the node's id. */
@@ -20,7 +30,8 @@ export type Binding =
   | { readonly op: 'map'; readonly call: (record: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly call: (record: unknown) => readonly unknown[] }
   | { readonly op: 'key'; readonly call: (record: unknown) => KeyShape }
-  | { readonly op: 'aggregate'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> };
+  | { readonly op: 'aggregate'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> }
+  | { readonly op: 'join'; readonly left: Selectors<unknown>; readonly right: Selectors<unknown> };
 
 // biome-ignore lint/suspicious/noExplicitAny: an output's key and row types are carried for the reader's sake only.
 export type AnyOutput = Output<string, any, any>;
@@ -80,7 +91,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   checkNames(
     id,
     outputs.map((output) => output.name),
-    new Set(outputs.map((output) => sourceOf(output.step.key.input).name)),
+    new Set(outputs.flatMap(({ step }) => keysOf(step).map((key) => sourceOf(key.input).name))),
   );
   const graph = new Graph(id);
   for (const output of outputs) graph.addStep(output.step);
@@ -111,7 +122,6 @@ class Graph {
 
   addStep(step: StepDefinition): void {
     checkStep(this.#pipeline, step);
-    const input = this.#addKey(step.key);
     const decision = place(step);
     if (decision.refusal !== undefined) {
       throw new MillraceError(
@@ -119,22 +129,58 @@ class Graph {
         `${this.#pipeline}: step ${step.name} cannot be placed on ${decision.placement}: ${decision.refusal}.`,
       );
     }
-    const node: StepPlan = {
-      op: 'aggregate',
-      id: step.name,
-      source: sourceOf(step.key.input).name,
-      input,
-      window: step.window,
-      allowedLatenessMs: step.allowedLatenessMs,
-      emit: step.emit,
-      refreshMs: step.refreshMs,
-      aggregates: mapValues(step.aggregates, ({ kind, config }) => ({ kind, config })),
-      derived: mapValues(step.derived, ({ kind, columns }) => ({ kind, columns })),
-      sink: step.sink,
-      placement: decision.placement,
-      reason: decision.reason,
-    };
-    this.#add(node, { op: 'aggregate', aggregates: step.aggregates });
+    if (step.op === 'join') this.#addJoin(step, decision);
+    else this.#addAggregate(step, decision);
+  }
+
+  #addAggregate(step: AggregateDefinition, { placement, reason }: PlacementDecision): void {
+    const input = this.#addKey(step.key);
+    this.#add(
+      {
+        op: 'aggregate',
+        id: step.name,
+        source: sourceOf(step.key.input).name,
+        input,
+        window: step.window,
+        allowedLatenessMs: step.allowedLatenessMs,
+        emit: step.emit,
+        refreshMs: step.refreshMs,
+        aggregates: mapValues(step.aggregates, ({ kind, config }) => ({ kind, config })),
+        derived: mapValues(step.derived, ({ kind, columns }) => ({ kind, columns })),
+        sink: step.sink,
+        placement,
+        reason,
+      },
+      { op: 'aggregate', aggregates: step.aggregates },
+    );
+  }
+
+  #addJoin(step: JoinDefinition, { placement, reason }: PlacementDecision): void {
+    const left = this.#addSide(step.left);
+    // Joined with itself, a stream crosses the exchange once a side.
+    const right = this.#addSide(
+      step.right.key === step.left.key ? { ...step.right, key: { ...step.right.key } } : step.right,
+    );
+    this.#add(
+      {
+        op: 'join',
+        id: step.name,
+        kind: step.kind,
+        lowerMs: step.lowerMs,
+        upperMs: step.upperMs,
+        left,
+        right,
+        allowedLatenessMs: step.allowedLatenessMs,
+        sink: step.sink,
+        placement,
+        reason,
+      },
+      { op: 'join', left: step.left.columns, right: step.right.columns },
+    );
+  }
+
+  #addSide({ key, columns }: JoinSideDefinition): JoinSidePlan {
+    return { source: sourceOf(key.input).name, input: this.#addKey(key), columns: Object.keys(columns) };
   }
 
   aggregatesOf(step: string): Readonly<Record<string, AnyAggregator<unknown>>> {
@@ -190,6 +236,10 @@ class Graph {
     while (this.bindings.has(`${wanted}-${number}`)) number += 1;
     return `${wanted}-${number}`;
   }
+}
+
+function keysOf(step: StepDefinition): readonly KeyNode[] {
+  return step.op === 'join' ? [step.left.key, step.right.key] : [step.key];
 }
 
 function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> {

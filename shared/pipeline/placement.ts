@@ -1,4 +1,4 @@
-import type { StepDefinition } from './stream.ts';
+import type { AggregateDefinition, StepDefinition } from './stream.ts';
 
 /** Where a stateful step runs: in the aggregate Lambda, or in the Fargate worker. */
 export type Placement = 'lambda' | 'fargate';
@@ -18,6 +18,12 @@ export const windowMsMaxOnLambda = 6 * 3_600_000;
 
 /** Decides where `step` runs; an override that would give wrong rows is refused by a reason in `refusal`. */
 export function place(step: StepDefinition): PlacementDecision & { readonly refusal?: string } {
+  if (step.op === 'join') {
+    return {
+      placement: 'fargate',
+      reason: 'both sides of a key wait in one memory until no partner can come any more',
+    };
+  }
   const automatic = placeAutomatically(step);
   if (step.placement === undefined || step.placement === automatic.placement) return automatic;
   const decision = { placement: step.placement, reason: `set by the pipeline (automatic: ${automatic.placement})` };
@@ -25,7 +31,7 @@ export function place(step: StepDefinition): PlacementDecision & { readonly refu
   return refusal === undefined ? decision : { ...decision, refusal };
 }
 
-function placeAutomatically({ window, emit }: StepDefinition): PlacementDecision {
+function placeAutomatically({ window, emit }: AggregateDefinition): PlacementDecision {
   if (window.kind === 'session') {
     return { placement: 'fargate', reason: 'sessions grow and merge, so all of a key is kept in one memory' };
   }
@@ -48,7 +54,7 @@ function placeAutomatically({ window, emit }: StepDefinition): PlacementDecision
   return { placement: 'lambda', reason: 'small mergeable state, updated in DynamoDB as the window fills' };
 }
 
-function refuseLambda({ window }: StepDefinition): string | undefined {
+function refuseLambda({ window }: AggregateDefinition): string | undefined {
   if (window.kind === 'session') {
     return 'sessions are judged against the sessions before them, which Lambda retries would see half changed';
   }

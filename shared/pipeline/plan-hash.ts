@@ -14,6 +14,10 @@ export function hashPlan(
 ): string {
   const selected = new Map<string, AnyAggregator<unknown>[]>();
   const nodes = plan.nodes.map((node) => {
+    if (node.op === 'join') {
+      const { reason: _, ...step } = node;
+      return step;
+    }
     if (node.op !== 'aggregate') return node;
     const ofRoute = selected.get(node.input) ?? [];
     selected.set(node.input, ofRoute);

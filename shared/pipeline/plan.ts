@@ -1,5 +1,6 @@
 import type { Json } from './aggregator.ts';
 import type { Derived } from './derive.ts';
+import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
 import type { Placement } from './placement.ts';
 import type { SinkSpec } from './sink.ts';
 import type { WindowSpec } from './window.ts';
@@ -44,7 +45,9 @@ export interface RoutePlan {
 }
 
 /** A stateful step: one view. */
-export interface StepPlan {
+export type StepPlan = AggregatePlan | JoinPlan;
+
+export interface AggregatePlan {
   readonly op: 'aggregate';
   /** The step's name, which is the view's. */
   readonly id: string;
@@ -63,6 +66,26 @@ export interface StepPlan {
   readonly reason: string;
 }
 
+export interface JoinPlan extends JoinInterval {
+  readonly op: 'join';
+  /** The step's name, which is the view's. */
+  readonly id: string;
+  readonly kind: JoinKind;
+  readonly left: JoinSidePlan;
+  readonly right: JoinSidePlan;
+  readonly allowedLatenessMs: number;
+  readonly sink: SinkSpec;
+  readonly placement: Placement;
+  readonly reason: string;
+}
+
+export interface JoinSidePlan {
+  readonly source: string;
+  readonly input: string;
+  /** Names of the columns that are selected from this side's records. */
+  readonly columns: readonly string[];
+}
+
 export function sourcesOf(plan: Plan): readonly SourcePlan[] {
   return plan.nodes.filter((node) => node.op === 'source');
 }
@@ -72,6 +95,18 @@ export function routesOf(plan: Plan): readonly RoutePlan[] {
 }
 
 export function stepsOf(plan: Plan, placement?: Placement): readonly StepPlan[] {
-  const steps = plan.nodes.filter((node) => node.op === 'aggregate');
+  const steps = plan.nodes.filter((node) => node.op === 'aggregate' || node.op === 'join');
   return placement === undefined ? steps : steps.filter((step) => step.placement === placement);
+}
+
+/** The routes that feed a step, with their sources: one, or the left and the right side of a join. */
+export function inputsOf(step: StepPlan): readonly { readonly source: string; readonly input: string }[] {
+  return step.op === 'join' ? [step.left, step.right] : [step];
+}
+
+/** The names of a row's columns beside its key: those that are kept, and those that are derived when it is read. */
+export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; readonly derived: readonly string[] } {
+  return step.op === 'join'
+    ? { kept: [...joinTimeColumns, ...step.left.columns, ...step.right.columns], derived: [] }
+    : { kept: Object.keys(step.aggregates), derived: Object.keys(step.derived) };
 }

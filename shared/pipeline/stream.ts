@@ -5,6 +5,7 @@ import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
+import type { JoinInterval, JoinKind, JoinTimeColumn, Selectors } from './join.ts';
 import type { Placement } from './placement.ts';
 import type { SinkSpec } from './sink.ts';
 import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from './window.ts';
@@ -33,7 +34,10 @@ export interface KeyNode {
 }
 
 /** A stateful step as it was defined. Its name is the identity of its state. */
-export interface StepDefinition {
+export type StepDefinition = AggregateDefinition | JoinDefinition;
+
+export interface AggregateDefinition {
+  readonly op: 'aggregate';
   readonly name: string;
   readonly key: KeyNode;
   readonly window: WindowSpec;
@@ -44,6 +48,21 @@ export interface StepDefinition {
   readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
   readonly derived: Readonly<Record<string, Derived<string>>>;
   readonly sink: SinkSpec;
+}
+
+export interface JoinDefinition extends JoinInterval {
+  readonly op: 'join';
+  readonly name: string;
+  readonly kind: JoinKind;
+  readonly allowedLatenessMs: number;
+  readonly left: JoinSideDefinition;
+  readonly right: JoinSideDefinition;
+  readonly sink: SinkSpec;
+}
+
+export interface JoinSideDefinition {
+  readonly key: KeyNode;
+  readonly columns: Selectors<unknown>;
 }
 
 export type KeyValue = string | number | boolean;
@@ -62,6 +81,27 @@ type NamesOf<T> = T extends unknown
 type Without<T, Taken> = T & {
   readonly [Name in NamesOf<T> & Taken]: 'this name is taken by another column of the row';
 };
+
+type Widened<Value> = Value extends string
+  ? string
+  : Value extends number
+    ? number
+    : Value extends boolean
+      ? boolean
+      : never;
+type WidenedKey<K> = { readonly [Column in keyof K]: Widened<K[Column]> };
+/** Anything, if two keys have the same columns of the same types, so that equal values are one key; otherwise what is wrong. */
+type SameKey<K, Other> = [WidenedKey<K>, WidenedKey<Other>] extends [WidenedKey<Other>, WidenedKey<K>]
+  ? unknown
+  : 'the key columns of both sides of a join have the same names and types';
+type SelectedRow<S> = {
+  readonly [Column in keyof S]: S[Column] extends (record: never) => infer Value ? Value : never;
+};
+type OrNull<Row> = { readonly [Column in keyof Row]: Row[Column] | null };
+/** The columns of one side, which are null in the rows of the other side's unmatched records. */
+type SideRow<Time extends JoinTimeColumn, S, MayBeMissing> = MayBeMissing extends true
+  ? OrNull<{ readonly [T in Time]: Date } & SelectedRow<S>>
+  : { readonly [T in Time]: Date } & SelectedRow<S>;
 
 export interface WindowBounds {
   readonly windowStart: Date;
@@ -113,11 +153,52 @@ export interface SessionOptions extends CommonWindowOptions {
   readonly emit?: 'on-close';
 }
 
+export interface JoinOptions<Kind extends JoinKind> {
+  /**
+   * A right record joins a left one when its event time is at least the first and at most the second after the left one's:
+   * `[seconds(0), minutes(1)]` within the minute that follows, `[minutes(-5), minutes(5)]` five minutes around.
+   */
+  readonly within: readonly [from: Duration, to: Duration];
+  /** Default `inner`. */
+  readonly kind?: Kind;
+  /**
+   * How far a record may lie behind the watermark, which is the lower one of both sources', without being late. For so much longer
+   * records are held and unmatched ones waited for.
+   */
+  readonly allowedLateness: Duration;
+}
+
 export interface KeyedStream<T, K extends KeyShape> {
   readonly key: KeyNode;
   readonly __key?: K;
   window(spec: TumblingWindow | SlidingWindow, options: WindowOptions): WindowedStream<T, K>;
   window(spec: SessionWindow, options: SessionOptions): WindowedStream<T, K>;
+  /** Joins each record with those of `right` that have the same key and lie near it in event time (an interval join). */
+  join<Right, RightKey extends KeyShape, const Kind extends JoinKind = 'inner'>(
+    right: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
+    options: JoinOptions<Kind>,
+  ): JoinedStream<T, Right, K, Kind>;
+}
+
+export interface JoinedStream<Left, Right, K extends KeyShape, Kind extends JoinKind> {
+  /** Selects the row's columns from the records of both sides. `name` is the view's name and the identity of its state. */
+  select<const Name extends string, const A extends Selectors<Left>, const B extends Selectors<Right>>(
+    name: Name,
+    columns: {
+      readonly left: Without<A, ReservedColumn | JoinTimeColumn | NamesOf<K>>;
+      readonly right: Without<B, ReservedColumn | JoinTimeColumn | NamesOf<K> | NamesOf<A>>;
+    },
+  ): JoinedTable<
+    Name,
+    K,
+    SideRow<'leftTime', A, Kind extends 'full' ? true : false> &
+      SideRow<'rightTime', B, Kind extends 'inner' ? false : true>
+  >;
+}
+
+export interface JoinedTable<Name extends string, K extends KeyShape, Row> {
+  /** Names where the rows go: one for each pair and, in an outer join, for each record that stayed alone. Each is final. */
+  to(sink: SinkSpec): Output<Name, K, Simplify<K & Row>>;
 }
 
 export interface WindowedStream<T, K extends KeyShape> {
@@ -198,6 +279,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
     key,
     window: (spec: WindowSpec, options: WindowOptions | SessionOptions) =>
       windowedOf<T, K>({
+        op: 'aggregate',
         key,
         window: spec,
         allowedLatenessMs: options.allowedLateness,
@@ -205,29 +287,47 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
         refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
         placement: options.placement,
       }),
+    join: (right, { within: [lowerMs, upperMs], kind, allowedLateness }) => ({
+      select: (name, columns) => ({
+        to: (sink) => ({
+          name,
+          step: {
+            op: 'join',
+            name,
+            kind: kind ?? 'inner',
+            lowerMs,
+            upperMs,
+            allowedLatenessMs: allowedLateness,
+            left: { key, columns: columns.left as unknown as Selectors<unknown> },
+            right: { key: right.key, columns: columns.right as unknown as Selectors<unknown> },
+            sink,
+          },
+        }),
+      }),
+    }),
   };
 }
 
 function windowedOf<T, K extends KeyShape>(
-  step: Omit<StepDefinition, 'name' | 'aggregates' | 'derived' | 'sink'>,
+  step: Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sink'>,
 ): WindowedStream<T, K> {
   return {
     aggregate: (name, aggregates) =>
       tableOf({
         ...step,
         name,
-        aggregates: aggregates as unknown as StepDefinition['aggregates'],
+        aggregates: aggregates as unknown as AggregateDefinition['aggregates'],
         derived: {},
       }),
   };
 }
 
 function tableOf<Name extends string, K extends KeyShape, Row>(
-  step: Omit<StepDefinition, 'sink'>,
+  step: Omit<AggregateDefinition, 'sink'>,
 ): WindowedTable<Name, K, Row> {
   return {
     derive: (columns) =>
-      tableOf({ ...step, derived: { ...step.derived, ...(columns as unknown as StepDefinition['derived']) } }),
+      tableOf({ ...step, derived: { ...step.derived, ...(columns as unknown as AggregateDefinition['derived']) } }),
     to: (sink) => ({ name: step.name as Name, step: { ...step, sink } }),
   };
 }

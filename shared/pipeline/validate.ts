@@ -1,7 +1,8 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
+import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
-import type { SourceNode, StepDefinition } from './stream.ts';
+import type { AggregateDefinition, JoinDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
@@ -52,8 +53,23 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
 export function checkStep(pipeline: string, step: StepDefinition): void {
   const where = `${pipeline}: step ${step.name}`;
   checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
-  checkDuration(where, 'refresh', step.refreshMs, 1);
   checkDuration(where, 'ttl', step.sink.ttlMs, 1_000);
+  if (step.op === 'join') checkJoin(where, step);
+  else checkAggregate(where, step);
+}
+
+function checkJoin(where: string, { lowerMs, upperMs, left, right }: JoinDefinition): void {
+  checkDuration(where, 'the beginning of within', lowerMs, Number.MIN_SAFE_INTEGER);
+  checkDuration(where, 'the end of within', upperMs, lowerMs);
+  const columns = [...joinTimeColumns, ...Object.keys(left.columns), ...Object.keys(right.columns)];
+  for (const column of columns) checkColumn(where, column);
+  const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
+  if (duplicate !== undefined)
+    throw invalid(where, `column ${duplicate} is there twice; the columns of both sides stand in one row. Rename one.`);
+}
+
+function checkAggregate(where: string, step: AggregateDefinition): void {
+  checkDuration(where, 'refresh', step.refreshMs, 1);
   const { window } = step;
   switch (window.kind) {
     case 'tumbling':
@@ -91,18 +107,11 @@ function checkSlices(where: string, window: SlidingWindow): void {
   }
 }
 
-function checkColumns(where: string, step: StepDefinition): void {
+function checkColumns(where: string, step: AggregateDefinition): void {
   const columns = [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
   if (Object.keys(step.aggregates).length === 0)
     throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
-  for (const column of columns) {
-    if (!columnForm.test(column))
-      throw invalid(
-        where,
-        `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`,
-      );
-    if (reserved.has(column)) throw invalid(where, `column ${column} is a name that every row has already.`);
-  }
+  for (const column of columns) checkColumn(where, column);
   const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
   if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is both aggregated and derived.`);
   for (const [column, derived] of Object.entries(step.derived)) {
@@ -116,6 +125,15 @@ function checkColumns(where: string, step: StepDefinition): void {
       );
     }
   }
+}
+
+function checkColumn(where: string, column: string): void {
+  if (!columnForm.test(column))
+    throw invalid(
+      where,
+      `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`,
+    );
+  if (reserved.has(column)) throw invalid(where, `column ${column} is a name that every row has already.`);
 }
 
 function checkDuration(where: string, what: string, ms: number, min: number): void {

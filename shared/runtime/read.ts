@@ -1,8 +1,9 @@
-import { type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
-import { mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
+import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { compareTexts, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
 import type { Dispositions } from '#shared/engine/run.ts';
 import { isClosed } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { columnsOf } from '#shared/pipeline/plan.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -17,7 +18,10 @@ export interface ReaderOptions {
   readonly results: ResultStore;
 }
 
-/** Which rows are wanted. Times are window starts, in [fromMs, toMs); without them the newest window. */
+/**
+ * Which rows are wanted. Times are window starts, in [fromMs, toMs); without them the newest window. Where a window's start stands, a joined
+ * row has the earlier of its two times.
+ */
 export interface ViewQuery {
   readonly view: string;
   /** Canonical. */
@@ -64,7 +68,7 @@ export function createReader(options: ReaderOptions): Reader {
 }
 
 async function readRows(
-  { state, results }: ReaderOptions,
+  options: ReaderOptions,
   pipeline: CompiledPipeline,
   query: ViewQuery,
 ): Promise<readonly PrintedRow[]> {
@@ -73,13 +77,26 @@ async function readRows(
     const known = pipeline.steps.map((candidate) => candidate.plan.id).join(', ');
     throw new MillraceError('VIEW_UNKNOWN', `pipeline ${pipeline.id} has no view ${query.view}; it has ${known}.`);
   }
-  const columns = [...step.columns, ...Object.keys(step.plan.derived)];
+  const columns = [...step.columns, ...columnsOf(step.plan).derived];
   if (query.by !== undefined && !columns.includes(query.by)) {
     throw new MillraceError(
       'QUERY_INVALID',
       `view ${query.view} has no column ${query.by}; it has ${columns.join(', ')}.`,
     );
   }
+  const printed =
+    step.op === 'join'
+      ? printJoined(step, await findRows(options.results, query))
+      : await readWindows(options, pipeline, step, query);
+  return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (step.columns[0] as string));
+}
+
+async function readWindows(
+  { state, results }: ReaderOptions,
+  pipeline: CompiledPipeline,
+  step: CompiledAggregate,
+  query: ViewQuery,
+): Promise<readonly PrintedRow[]> {
   // Rule 16: every slot's W first, then the partials.
   const watermarkMs = await leastWatermark(state, pipeline, step);
   const rows = await findRows(results, query);
@@ -96,7 +113,17 @@ async function readRows(
       row.final && (total === undefined || isClosed(row.windowEndMs, step.plan.allowedLatenessMs, watermarkMs));
     return printRow(step, final === row.final ? row : { ...row, final }, total ?? {});
   });
-  return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (step.columns[0] as string));
+  return printed;
+}
+
+/** The store orders rows of one key and the same times by positions, which no two hosts share; their texts are the same everywhere. */
+function printJoined(step: CompiledStep, rows: readonly Row[]): readonly PrintedRow[] {
+  const isTie = (a: Row, b: Row): boolean =>
+    a.windowStartMs === b.windowStartMs && a.windowEndMs === b.windowEndMs && a.key === b.key;
+  return rows
+    .map((row, at) => ({ row, at, printed: printRow(step, row, {}) }))
+    .sort((a, b) => (isTie(a.row, b.row) && compareTexts(a.printed, b.printed)) || a.at - b.at)
+    .map(({ printed }) => printed);
 }
 
 async function findRows(results: ResultStore, query: ViewQuery): Promise<readonly Row[]> {
@@ -166,7 +193,7 @@ function topOf(rows: readonly PrintedRow[], top: number, by: string): readonly P
 }
 
 /** The least W over all slots; a slot without a checkpoint counts as minus infinity (rule 16). */
-async function leastWatermark(state: StateStore, pipeline: CompiledPipeline, step: CompiledStep): Promise<number> {
+async function leastWatermark(state: StateStore, pipeline: CompiledPipeline, step: CompiledAggregate): Promise<number> {
   const checkpoints = await readCheckpoints(state, pipeline, step.stage);
   return Math.min(
     ...checkpoints.map((checkpoint) => checkpoint?.sources[step.plan.source]?.watermarkMs ?? Number.NEGATIVE_INFINITY),

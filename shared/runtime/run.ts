@@ -1,7 +1,7 @@
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { decodeLine } from '#shared/engine/decode.ts';
 import type { Emission } from '#shared/engine/emit.ts';
-import { mergeTotals, type PrintableRow, printRow, type Totals } from '#shared/engine/read.ts';
+import { compareTexts, mergeTotals, type PrintableRow, printRow, type Totals } from '#shared/engine/read.ts';
 import { DirectRun, type Dispositions, type Taken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
@@ -13,7 +13,7 @@ export interface BoundedRun {
   /** Takes one value of a source, decoded already. */
   readonly takeValue: (source: string, value: unknown) => Taken;
   /**
-   * The input is through: all rows, final, in the order of view, window start and key; of one view when it is named. Each is made
+   * The input is through: all rows, final, in the order of view, window start, key and window end; of one view when it is named. Each is made
    * when it is asked for.
    */
   readonly finish: (view?: string) => Iterable<PrintedRow>;
@@ -90,15 +90,18 @@ class FinalRows {
   }
 
   addTotal(partial: TotalPartial): void {
+    if (this.#step.op === 'join') return;
     this.#totals.set(partial.windowStartMs, mergeTotals(this.#step, [partial]));
   }
 
   *print(): Generator<PrintedRow> {
     const order = this.#keys.map((_, at) => at).sort((a, b) => this.#compare(a, b));
-    for (const at of order) {
-      const row = this.#rowAt(at);
-      yield printRow(this.#step, row, this.#totals.get(row.windowStartMs) ?? {});
-    }
+    for (const at of order) yield this.#printAt(at);
+  }
+
+  #printAt(at: number): PrintedRow {
+    const row = this.#rowAt(at);
+    return printRow(this.#step, row, this.#totals.get(row.windowStartMs) ?? {});
   }
 
   #compare(a: number, b: number): number {
@@ -106,8 +109,10 @@ class FinalRows {
     if (startsLater !== 0) return startsLater;
     const keyA = this.#keys[a] as string;
     const keyB = this.#keys[b] as string;
-    // Only sessions of one key that begin together are equal here; the one that closed first stays first.
-    return keyA < keyB ? -1 : keyA === keyB ? 0 : 1;
+    if (keyA !== keyB) return keyA < keyB ? -1 : 1;
+    // Only sessions that begin together, and joined rows, get here, and only joined rows may have the same end.
+    const endsLater = (this.#endMs[a] as number) - (this.#endMs[b] as number);
+    return endsLater !== 0 ? endsLater : compareTexts(this.#printAt(a), this.#printAt(b));
   }
 
   #rowAt(at: number): PrintableRow {

@@ -5,7 +5,8 @@
  * - `invalid`: the record does not fit the schema, or its event time or a value is not usable.
  * - `threw`: a callback of the pipeline threw.
  * - `too-large`: one output of the record does not fit into an exchange block.
- * - `late`: every window that the record belongs to, in the named steps, was closed before it came.
+ * - `late`: every window that the record belongs to, in the named steps, was closed before it came; in a join, what it may join might
+ *   have been forgotten.
  */
 export type DeadLetterReason = 'undecodable' | 'invalid' | 'threw' | 'too-large' | 'late';
 

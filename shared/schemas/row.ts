@@ -56,11 +56,11 @@ export const reservedColumns = [
 
 export type ReservedColumn = (typeof reservedColumns)[number];
 
-/** A row as it is printed and served, with its derived columns. */
+/** A row as it is printed and served, with its derived columns. A joined row has no window. */
 export type PrintedRow = {
   readonly view: string;
-  readonly windowStart: string;
-  readonly windowEnd: string;
+  readonly windowStart?: string;
+  readonly windowEnd?: string;
   readonly final: boolean;
 } & KeyColumns &
   Readonly<Record<string, unknown>>;

@@ -1,5 +1,13 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { type SourcePlan, type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import {
+  type AggregatePlan,
+  inputsOf,
+  type JoinPlan,
+  type SourcePlan,
+  type StepPlan,
+  sourcesOf,
+  stepsOf,
+} from '#shared/pipeline/plan.ts';
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
 import { compareRecordPositions, type RecordPosition } from '#shared/schemas/position.ts';
 import { type OracleCell, type Verdict, windowsAt } from './oracle.ts';
@@ -23,9 +31,7 @@ export function logOracle(pipeline: Pipeline, logs: ReadonlyMap<number, readonly
   }
   for (const log of logs.values()) {
     const sources = new Map(sourcesOf(pipeline.plan).map((plan) => [plan.id, new SourceLog(plan)]));
-    const judges = stepsOf(pipeline.plan).map((step) =>
-      step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step),
-    );
+    const judges = stepsOf(pipeline.plan).map(judgeOf);
     for (const entry of log) readBlock(entry, sources, judges, late);
     for (const judge of judges) cells.get(judge.step.id)?.push(...judge.cells());
   }
@@ -52,9 +58,9 @@ function readBlock(
         const id = `${origin.source}/${origin.shard}/${sequence}/${sub}`;
         const key = route.keys[route.key[index] ?? 0] ?? '';
         for (const judge of judges) {
-          if (judge.step.input !== route.route) continue;
+          if (!inputsOf(judge.step).some(({ input }) => input === route.route)) continue;
           // Rule 8: judged against W as it was before this block.
-          if (!judge.take({ id, key, timeMs: route.timeMs[index] ?? 0 }, source.watermarkMs))
+          if (!judge.take({ id, key, timeMs: route.timeMs[index] ?? 0 }, leastOf(judge.step, sources)))
             late.get(judge.step.id)?.add(id);
         }
       }
@@ -62,7 +68,12 @@ function readBlock(
     source.hear(origin);
   }
   for (const one of sources.values()) one.advance();
-  for (const judge of judges) judge.close(sources.get(judge.step.source)?.watermarkMs ?? Number.NEGATIVE_INFINITY);
+  for (const judge of judges) judge.close(leastOf(judge.step, sources));
+}
+
+/** The watermark of a step: no source that feeds it is further behind. */
+function leastOf(step: StepPlan, sources: ReadonlyMap<string, SourceLog>): number {
+  return Math.min(...inputsOf(step).map(({ source }) => sources.get(source)?.watermarkMs ?? Number.NEGATIVE_INFINITY));
 }
 
 interface Heard {
@@ -173,11 +184,37 @@ interface Judge {
   cells(): readonly OracleCell[];
 }
 
+function judgeOf(step: StepPlan): Judge {
+  if (step.op === 'join') return new JoinJudge(step);
+  return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);
+}
+
+/** Whether a record is late depends on the watermark alone, and what is not late meets all that is not late. */
+class JoinJudge implements Judge {
+  readonly step: JoinPlan;
+
+  constructor(step: JoinPlan) {
+    this.step = step;
+  }
+
+  take({ timeMs }: Candidate, watermarkMs: number): boolean {
+    return timeMs + this.step.allowedLatenessMs >= watermarkMs;
+  }
+
+  close(): void {
+    // Nothing is kept.
+  }
+
+  cells(): readonly OracleCell[] {
+    return [];
+  }
+}
+
 class AlignedJudge implements Judge {
-  readonly step: StepPlan;
+  readonly step: AggregatePlan;
   readonly #cells = new Map<string, OracleCell & { readonly outputIds: string[] }>();
 
-  constructor(step: StepPlan) {
+  constructor(step: AggregatePlan) {
     this.step = step;
   }
 
@@ -202,12 +239,12 @@ class AlignedJudge implements Judge {
 }
 
 class SessionJudge implements Judge {
-  readonly step: StepPlan;
+  readonly step: AggregatePlan;
   readonly #gapMs: number;
   #open: OracleCell[] = [];
   readonly #closed: OracleCell[] = [];
 
-  constructor(step: StepPlan) {
+  constructor(step: AggregatePlan) {
     this.step = step;
     this.#gapMs = step.window.kind === 'session' ? step.window.gapMs : 0;
   }

@@ -1,9 +1,18 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
-import { type PlanNode, type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
+import {
+  type AggregatePlan,
+  columnsOf,
+  inputsOf,
+  type PlanNode,
+  type StepPlan,
+  sourcesOf,
+  stepsOf,
+} from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { decodeKey, encodeKey } from '#shared/schemas/key.ts';
 import { type PrintedRow, reservedColumns } from '#shared/schemas/row.ts';
+import { isJson, joinedRowsOf, selectorsOf } from './join-oracle.ts';
 
 /** A raw record as a producer sent it. */
 export interface OracleRecord {
@@ -54,7 +63,7 @@ export interface OracleCell {
 export interface Verdict {
   /** By step, the ids of the outputs that it found late in all their windows. */
   readonly late: ReadonlyMap<string, ReadonlySet<string>>;
-  /** By step, the cells that the log gave. */
+  /** By step, the cells that the log gave; a join has none. */
   readonly cells: ReadonlyMap<string, readonly OracleCell[]>;
 }
 
@@ -67,7 +76,7 @@ export interface OracleNumbers {
 }
 
 export interface OracleResult {
-  /** Final rows by view, window start and key. */
+  /** Final rows by view, window start and key; joined rows by their earlier time, key, later time and text. */
   readonly rows: readonly PrintedRow[];
   readonly numbers: OracleNumbers;
 }
@@ -79,6 +88,7 @@ export interface OracleResult {
 export function oracle(pipeline: Pipeline, records: readonly OracleRecord[], verdict?: Verdict): OracleResult {
   const evaluation = evaluate(pipeline, records);
   const rows = stepsOf(pipeline.plan).flatMap((step) => {
+    if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, verdict?.late.get(step.id) ?? new Set());
     const cells = verdict === undefined ? cellsOf(step, evaluation) : (verdict.cells.get(step.id) ?? []);
     return rowsOf(pipeline, step, cells, evaluation);
   });
@@ -166,7 +176,7 @@ function takeLine(
 /** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
 function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
   const children = pipeline.plan.nodes.filter(
-    (child) => child.op !== 'source' && child.op !== 'aggregate' && child.input === node,
+    (child) => child.op !== 'source' && child.op !== 'aggregate' && child.op !== 'join' && child.input === node,
   );
   // Part by part through all branches, so a flatMap's second output stands behind everything of its first.
   return children.every((child) => {
@@ -192,12 +202,14 @@ function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, 
 
 /** Undefined for a key that cannot be one, or that has a column which its rows have already. */
 function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string | undefined {
-  const steps = stepsOf(pipeline.plan).filter((step) => step.input === route.id);
-  const rowColumns: readonly object[] = steps.flatMap((step) => [step.aggregates, step.derived]);
+  const rowColumns = stepsBehind(pipeline, route).flatMap((step) => {
+    const { kept, derived } = columnsOf(step);
+    return [...kept, ...derived];
+  });
   try {
     for (const name of Object.keys(columns)) {
       if ((reservedColumns as readonly string[]).includes(name)) return undefined;
-      if (rowColumns.some((one) => Object.hasOwn(one, name))) return undefined;
+      if (rowColumns.includes(name)) return undefined;
     }
     return encodeKey(columns);
   } catch {
@@ -206,21 +218,25 @@ function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string |
 }
 
 function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown): boolean {
-  return stepsOf(pipeline.plan)
-    .filter((step) => step.input === route.id)
-    .every((step) =>
-      Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined),
-    );
+  return stepsBehind(pipeline, route).every((step) =>
+    step.op === 'join'
+      ? Object.values(selectorsOf(pipeline, step, route.id)).every((select) => isJson(select(value)))
+      : Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined),
+  );
 }
 
-function aggregatesOf(pipeline: Pipeline, step: StepPlan): Readonly<Record<string, AnyAggregator<unknown>>> {
+function stepsBehind(pipeline: Pipeline, route: PlanNode): readonly StepPlan[] {
+  return stepsOf(pipeline.plan).filter((step) => inputsOf(step).some(({ input }) => input === route.id));
+}
+
+function aggregatesOf(pipeline: Pipeline, step: AggregatePlan): Readonly<Record<string, AnyAggregator<unknown>>> {
   const binding = pipeline.bindings.get(step.id);
   if (binding?.op !== 'aggregate') throw new Error(`the pipeline has no step ${step.id}`);
   return binding.aggregates;
 }
 
 /** All windows of a step when nothing is late. */
-function cellsOf(step: StepPlan, evaluation: Evaluation): readonly OracleCell[] {
+function cellsOf(step: AggregatePlan, evaluation: Evaluation): readonly OracleCell[] {
   const byKey = new Map<string, OracleOutput[]>();
   for (const output of evaluation.outputs.values()) {
     if (output.route === step.input) byKey.set(output.key, [...(byKey.get(output.key) ?? []), output]);
@@ -251,14 +267,14 @@ function sessionsOf(outputs: readonly OracleOutput[], gapMs: number): readonly R
   return ranges;
 }
 
-function alignedOf(step: StepPlan, outputs: readonly OracleOutput[]): readonly Range[] {
+function alignedOf(step: AggregatePlan, outputs: readonly OracleOutput[]): readonly Range[] {
   const ranges = new Map<number, Range>();
   for (const { timeMs } of outputs) for (const range of windowsAt(step, timeMs)) ranges.set(range[0], range);
   return [...ranges.values()];
 }
 
 /** The tumbling or sliding windows that hold a time, found by asking every candidate. */
-export function windowsAt(step: StepPlan, timeMs: number): readonly Range[] {
+export function windowsAt(step: AggregatePlan, timeMs: number): readonly Range[] {
   const { window } = step;
   if (window.kind === 'session') throw new Error('sessions are not aligned');
   const slideMs = window.kind === 'sliding' ? window.slideMs : window.sizeMs;
@@ -274,7 +290,7 @@ export function windowsAt(step: StepPlan, timeMs: number): readonly Range[] {
 /** Folds each cell, adds the derived columns and sorts. */
 function rowsOf(
   pipeline: Pipeline,
-  step: StepPlan,
+  step: AggregatePlan,
   cells: readonly OracleCell[],
   evaluation: Evaluation,
 ): readonly PrintedRow[] {
@@ -319,7 +335,7 @@ function fold(
 
 /** Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
 function derive(
-  step: StepPlan,
+  step: AggregatePlan,
   columns: Readonly<Record<string, unknown>>,
   totals: Readonly<Record<string, unknown>>,
   windowMs: number,
@@ -346,7 +362,9 @@ function numbersOf(pipeline: Pipeline, evaluation: Evaluation, verdict: Verdict 
   for (const output of evaluation.outputs.values()) {
     wanted.add(output.recordId);
     const taken = steps.some(
-      (step) => step.input === output.route && verdict?.late.get(step.id)?.has(output.id) !== true,
+      (step) =>
+        inputsOf(step).some(({ input }) => input === output.route) &&
+        verdict?.late.get(step.id)?.has(output.id) !== true,
     );
     if (taken) counted.add(output.recordId);
   }

@@ -3,6 +3,7 @@ import { createKinesis } from '#local/kinesis/model.ts';
 import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
+import { stepsOf } from '#shared/pipeline/plan.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';
@@ -176,8 +177,8 @@ class World {
     this.#givenState = flaws.state?.(this.#state, flawChance) ?? this.#state;
     this.#givenResults = watch.over(flaws.results?.(this.#results, flawChance) ?? this.#results);
     this.#breakExchange = (exchange) => flaws.exchange?.(exchange, flawChance) ?? exchange;
-    this.#hasWorker = sim.pipeline.plan.nodes.some((node) => node.op === 'aggregate' && node.placement === 'fargate');
-    const hasLambda = sim.pipeline.plan.nodes.some((node) => node.op === 'aggregate' && node.placement === 'lambda');
+    this.#hasWorker = stepsOf(sim.pipeline.plan, 'fargate').length > 0;
+    const hasLambda = stepsOf(sim.pipeline.plan, 'lambda').length > 0;
     this.#mappings = [
       ...[...this.#rawStreams.values()].map((stream) => this.#rawMapping(stream, flaws.rawMapping)),
       ...(hasLambda ? [this.#exchangeMapping(flaws.exchangeMapping)] : []),

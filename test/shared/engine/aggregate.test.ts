@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CompiledStep } from '#shared/engine/compile.ts';
+import type { CompiledAggregate } from '#shared/engine/compile.ts';
 import { createEmission } from '#shared/engine/emit.ts';
 import { createOperator } from '#shared/engine/memory-stage.ts';
 import { mergeTotals } from '#shared/engine/read.ts';
 import { milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
-import { stepOf, TestOperator } from './operators.ts';
+import { fromAnywhere, stepOf, TestOperator } from './operators.ts';
 
 const end = Number.MAX_SAFE_INTEGER;
 const ten = tumbling(milliseconds(10));
@@ -261,14 +261,14 @@ describe('a total over all keys', () => {
     const emission = createEmission();
     const values: unknown[] = [];
     for (const [index, input] of step.inputs.entries()) values[input] = step.aggregators[index]?.select({ amount: 1 });
-    operator.add('key=a', 0, 0, values, Number.NEGATIVE_INFINITY, 0);
+    operator.add('key=a', 0, 0, values, Number.NEGATIVE_INFINITY, 0, fromAnywhere);
     for (const clockMs of [5, 10, 15]) operator.refresh({ slot: 0, position: logStart, clockMs }, emission);
     expect(emission.totals).toHaveLength(1);
   });
 });
 
 /** The totals that closing everything emits for the window that starts at `startMs`. */
-function totalsAt(made: TestOperator, step: CompiledStep, startMs: number): readonly number[] {
+function totalsAt(made: TestOperator, step: CompiledAggregate, startMs: number): readonly number[] {
   const emission = createEmission();
   made.operator.advance(end, { slot: 0, position: logStart, clockMs: 0 }, emission);
   return emission.totals

@@ -221,7 +221,7 @@ describe('any blocks in any batches', () => {
           sums.set(row.windowStartMs, (sums.get(row.windowStartMs) ?? 0) + (row.columns['total'] as number));
         const [step] = pipeline.steps;
         const totals = [...host.totals.values()].map(
-          (total) => [total.windowStartMs, step === undefined ? 0 : mergeTotals(step, [total])['total']] as const,
+          (total) => [total.windowStartMs, step?.op !== 'aggregate' ? 0 : mergeTotals(step, [total])['total']] as const,
         );
         expect(new Map(totals)).toEqual(sums);
       }),

@@ -1,4 +1,4 @@
-import { type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { type CompiledAggregate, compile } from '#shared/engine/compile.ts';
 import { createEmission, type Emission } from '#shared/engine/emit.ts';
 import { createOperator } from '#shared/engine/memory-stage.ts';
 import type { Operator } from '#shared/engine/operator.ts';
@@ -12,7 +12,7 @@ import { amounts, columns, pipelineOf, type Reading, readings, sink } from '../r
 export function stepOf(
   window: WindowSpec,
   options: { readonly lateness?: number; readonly refresh?: number; readonly totals?: boolean } = {},
-): CompiledStep {
+): CompiledAggregate {
   const keyed = readings().keyBy((reading) => ({ key: reading.key }));
   const common = { allowedLateness: milliseconds(options.lateness ?? 0), placement: 'fargate' } as const;
   const windowed =
@@ -27,7 +27,7 @@ export function stepOf(
           .to(sink)
       : windowed.aggregate('step', columns).to(sink);
   const [step] = compile(pipelineOf([output])).steps;
-  return step as CompiledStep;
+  return step as CompiledAggregate;
 }
 
 /** `key [start, end) amounts`, in the order of text. */
@@ -39,15 +39,18 @@ export function textsOf(rows: readonly Row[]): readonly string[] {
     .sort();
 }
 
+/** Windows do not ask where a record came from. */
+export const fromAnywhere = { route: '', origin: '', sequence: '', sub: 0 };
+
 /** An operator with a watermark and a clock that the test moves. */
 export class TestOperator {
-  readonly step: CompiledStep;
+  readonly step: CompiledAggregate;
   operator: Operator;
   emission: Emission = createEmission();
   watermarkMs = Number.NEGATIVE_INFINITY;
   #chain: readonly (readonly Json[])[] = [];
 
-  constructor(step: CompiledStep) {
+  constructor(step: CompiledAggregate) {
     this.step = step;
     this.operator = createOperator(step);
   }
@@ -59,7 +62,7 @@ export class TestOperator {
     for (const [index, input] of this.step.inputs.entries()) row[input] = values[index];
     // Any key id must do, also one that several keys share and one that moves.
     const keyId = amount % 3;
-    return this.operator.add(`key=${key}`, keyId, timeMs, row, this.watermarkMs, clockMs);
+    return this.operator.add(`key=${key}`, keyId, timeMs, row, this.watermarkMs, clockMs, fromAnywhere);
   }
 
   /** Moves the watermark, and gives the rows that this made. */

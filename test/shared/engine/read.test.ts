@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { type CompiledAggregate, compile } from '#shared/engine/compile.ts';
 import { mergeTotals, printRow } from '#shared/engine/read.ts';
 import { milliseconds, rate, ratio, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
@@ -12,7 +12,7 @@ const output = readings()
   .aggregate('view', { ...columns, total: sum((reading: Reading) => reading.amount) })
   .derive({ share: shareOfTotal('total'), each: ratio('total', 'requests'), perSecond: rate('requests') })
   .to(sink);
-const [step] = compile(pipelineOf([output])).steps as [CompiledStep];
+const [step] = compile(pipelineOf([output])).steps as [CompiledAggregate];
 
 function partial(slot: number, total: number) {
   return {

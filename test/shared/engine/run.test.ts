@@ -104,6 +104,7 @@ function verdictOf(pipeline: Pipeline, records: readonly OracleRecord[], outOfOr
   const late = new Map(stepsOf(pipeline.plan).map((step) => [step.id, new Set<string>()]));
   const cells = new Map<string, readonly OracleCell[]>();
   for (const step of stepsOf(pipeline.plan)) {
+    if (step.op === 'join') continue;
     let open: readonly OracleCell[] = [];
     const closed: OracleCell[] = [];
     let watermark = Number.NEGATIVE_INFINITY;
@@ -186,7 +187,9 @@ function sorted({ rows, numbers }: ReturnType<typeof oracle>) {
   return {
     rows: [...rows].sort(
       (a, b) =>
-        compare(a.view, b.view) || Date.parse(a.windowStart) - Date.parse(b.windowStart) || compare(keyOf(a), keyOf(b)),
+        compare(a.view, b.view) ||
+        Date.parse(String(a.windowStart)) - Date.parse(String(b.windowStart)) ||
+        compare(keyOf(a), keyOf(b)),
     ),
     numbers,
   };

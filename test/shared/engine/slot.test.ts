@@ -250,6 +250,63 @@ describe('what is late', () => {
   });
 });
 
+describe('a join', () => {
+  const keyed = (name: string) => readings({ name }).keyBy((reading) => ({ key: reading.key }));
+  const lefts = keyed('lefts');
+  const join = lefts
+    .join(keyed('rights'), { within: [milliseconds(0), milliseconds(10)], allowedLateness: milliseconds(0) })
+    .select('join', { left: { amount: (reading) => reading.amount }, right: {} })
+    .to(sink);
+  const window = lefts
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0), placement: 'fargate' })
+    .aggregate('window', columns)
+    .to(sink);
+  const pipeline = compile(pipelineOf([window, join]));
+  const late = { record: 2, at: 5, route: 'lefts/key' };
+  const blocks: readonly TestBlock[] = [
+    { at: 1, source: 'lefts', watermark: 50 },
+    { at: 2, source: 'rights', shard: 'b', watermark: 20 },
+    { at: 3, source: 'lefts', watermark: 50, outputs: [late] },
+  ];
+
+  test('is judged by the lower watermark of its two sources, a window beside it by that of its own', () => {
+    const reader = new SlotReader(pipeline, 'window', 0, undefined);
+    const seen: unknown[] = [];
+    for (const block of blocks)
+      reader.apply(placed(pipeline, block), (step, { watermarkMs }) => {
+        seen.push([step.plan.id, watermarkMs]);
+        return true;
+      });
+    expect(seen).toEqual([
+      ['window', 50],
+      ['join', 20],
+    ]);
+  });
+
+  test.each([
+    ['window', 50],
+    ['join', 20],
+  ])('is not named in the letter of a record that was late for %s alone', (name, watermarkMs) => {
+    const reader = new SlotReader(pipeline, 'window', 0, undefined);
+    for (const block of blocks) reader.apply(placed(pipeline, block), (step) => step.plan.id !== name);
+    expect(reader.letters).toMatchObject([
+      { steps: [name], message: expect.stringContaining(`the watermark stood at ${watermarkMs} ms`) },
+    ]);
+  });
+
+  test('is told which record an output is, by its route and its position', () => {
+    const reader = new SlotReader(pipeline, 'window', 0, undefined);
+    const outputs = [{ record: 7, at: 1, line: 2, index: 3, route: 'rights/key' }];
+    const seen: unknown[] = [];
+    reader.apply(placed(pipeline, { at: 1, source: 'rights', shard: 'b', outputs }), (_, output) => {
+      const { route, origin, sequence, sub } = output;
+      seen.push({ route, origin, sequence, sub });
+      return true;
+    });
+    expect(seen).toEqual([{ route: 'rights/key', origin: 'b', sequence: '7', sub: 2_000_003 }]);
+  });
+});
+
 describe('a record with several shares', () => {
   const pipeline = compiled('lambda', 'fargate');
 

@@ -24,6 +24,7 @@ import {
   sum,
   tumbling,
 } from '#shared/pipeline/index.ts';
+import { inputsOf } from '#shared/pipeline/plan.ts';
 import { canonicalJson, hashPlan } from '#shared/pipeline/plan-hash.ts';
 import type { WindowOptions } from '#shared/pipeline/stream.ts';
 
@@ -89,7 +90,8 @@ describe('the plan', () => {
     ]);
     const seen = new Set<string>();
     for (const node of plan.nodes) {
-      if (node.op !== 'source') expect(seen).toContain(node.input);
+      const inputs = node.op === 'source' ? [] : node.op === 'join' ? inputsOf(node) : [node];
+      for (const { input } of inputs) expect(seen).toContain(input);
       seen.add(node.id);
     }
   });
@@ -245,7 +247,10 @@ describe('the plan hash', () => {
   test('does not change with the reason of a placement, which is a sentence for people', () => {
     const { plan, outputs } = planned(branch());
     const nodes = plan.nodes.map((node) => (node.op === 'aggregate' ? { ...node, reason: 'said otherwise' } : node));
-    const aggregatesOf = (step: string) => outputs[step]?.step.aggregates ?? {};
+    const aggregatesOf = (name: string) => {
+      const step = outputs[name]?.step;
+      return step?.op === 'aggregate' ? step.aggregates : {};
+    };
     expect(hashPlan({ ...plan, nodes }, aggregatesOf)).toBe(usual);
   });
 

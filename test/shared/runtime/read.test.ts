@@ -74,6 +74,51 @@ function partial(view: string, slot: number, total: number) {
   return { ...bounds, slot, columns: { total } };
 }
 
+describe('rows of a join', () => {
+  const within = [milliseconds(0), milliseconds(10)] as const;
+  const joined = keyed
+    .join(keyed, { within, allowedLateness: milliseconds(0) })
+    .select('joined', { left: { a: (one) => one.amount }, right: { b: (one) => one.amount } })
+    .to(sink);
+  const joinPipeline = pipelineOf([joined]);
+
+  async function readJoined(query: { readonly top?: number; readonly by?: string } = {}) {
+    const results = createMemoryResultStore();
+    const time = '1970-01-01T00:00:00.000Z';
+    const pair = (id: string, a: number, b: number | null, windowEndMs = 0) => ({
+      ...row('joined', 'k', 0, 0),
+      windowEndMs,
+      id,
+      // As a store may give them back.
+      columns: { b, a, rightTime: time, leftTime: time },
+    });
+    await results.writeRows([pair('z+', 5, 1, 5), pair('1+2', 3, null), pair('2+1', 1, 2), pair('3+1', 2, 2)]);
+    const reader = createReader({ pipeline: joinPipeline, state: createMemoryStateStore(), results });
+    return reader.rows({ view: 'joined', fromMs: 0, toMs: 1, ...query });
+  }
+
+  test('have no window, and their columns in the order of the plan', async () => {
+    const [first] = await readJoined();
+    const time = '1970-01-01T00:00:00.000Z';
+    expect(JSON.stringify(first)).toBe(
+      JSON.stringify({ view: 'joined', final: true, key: 'k', leftTime: time, rightTime: time, a: 1, b: 2 }),
+    );
+  });
+
+  test('of one key and the same times are in the order of their texts, which is the same wherever their records came from', async () => {
+    expect((await readJoined()).map(({ a, b }) => [a, b])).toEqual([
+      [1, 2],
+      [2, 2],
+      [3, null],
+      [5, 1],
+    ]);
+  });
+
+  test('are ranked by a column', async () => {
+    expect((await readJoined({ top: 2, by: 'a' })).map((one) => one['a'])).toEqual([5, 3]);
+  });
+});
+
 describe('a row with a share of the total', () => {
   test.each(['lambda', 'fargate'] as const)(
     'of a step on %s is final when its own slot and all others are',

@@ -45,7 +45,7 @@ function click(at: number, user = 'ann', size = 1): string {
 function summaryOf({ rows }: ReturnType<typeof oracle>): readonly string[] {
   return rows.map(({ view: _, windowStart, windowEnd, final, user, ...columns }) => {
     expect(final).toBe(true);
-    return `${user} ${Date.parse(windowStart) / 1_000}-${Date.parse(windowEnd) / 1_000} ${JSON.stringify(columns)}`;
+    return `${user} ${Date.parse(String(windowStart)) / 1_000}-${Date.parse(String(windowEnd)) / 1_000} ${JSON.stringify(columns)}`;
   });
 }
 

@@ -1,0 +1,55 @@
+import type { Json } from './aggregator.ts';
+
+/**
+ * Which rows a join gives: `inner`, one for each pair; `left`, also one for each left record that no right one joins; `full`, one for
+ * each record of either side that none of the other joins.
+ */
+export type JoinKind = 'inner' | 'left' | 'full';
+
+/** When a right record joins a left one of the same key: right time - left time is in [lowerMs, upperMs], both inclusive. */
+export interface JoinInterval {
+  readonly lowerMs: number;
+  readonly upperMs: number;
+}
+
+/** What one side gives to the row, by column. Pure, and run in the preprocess stage: only this crosses the exchange. */
+export type Selectors<T> = Readonly<Record<string, (record: T) => Json>>;
+
+/** The event times of a joined row's two records; null where there is none. */
+export const joinTimeColumns = ['leftTime', 'rightTime'] as const;
+export type JoinTimeColumn = (typeof joinTimeColumns)[number];
+
+/** All selected columns of a row together, as JSON. At three bytes a character they fit into an item of DynamoDB, which is 400 KB. */
+export const joinedCharactersMax = 100_000;
+
+/** Why a selected value cannot be a column of a joined row, or undefined when it can. `columnCount` columns share the room. */
+export function refuseJoined(value: unknown, columnCount: number): string | undefined {
+  const refusal = refuseJson(value);
+  if (refusal !== undefined) return refusal;
+  const charactersMax = Math.floor(joinedCharactersMax / columnCount);
+  const characters = typeof value === 'string' ? value.length : JSON.stringify(value).length;
+  if (characters <= charactersMax) return undefined;
+  return `has ${characters} characters as JSON; with ${columnCount} columns in a row at most ${charactersMax} are allowed`;
+}
+
+/** What JSON would drop or change is refused: a row that waits in a snapshot would come out of it as another. */
+function refuseJson(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return undefined;
+    case 'number':
+      return Number.isFinite(value) ? undefined : `is ${value}, which JSON cannot hold; select null instead`;
+    case 'object': {
+      if (value === null) return undefined;
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
+        return 'is an object of a class; select a text, a number or a plain object';
+      return Object.values(value)
+        .map(refuseJson)
+        .find((refusal) => refusal !== undefined);
+    }
+    default:
+      return `is of type ${typeof value}, which JSON cannot hold; select null for nothing`;
+  }
+}
