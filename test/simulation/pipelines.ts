@@ -5,6 +5,7 @@ import {
   count,
   dynamodb,
   hours,
+  type JoinKind,
   milliseconds,
   type Pipeline,
   pipeline,
@@ -160,6 +161,24 @@ const tagged = (name: string, keyed: Tagged, placement: 'lambda' | 'fargate'): A
     .aggregate(name, { ids, requests: columns.requests })
     .to(sink);
 
+const joined = (
+  name: string,
+  left: Keyed,
+  right: Keyed,
+  options: { readonly kind: JoinKind; readonly fromS: number; readonly toS: number; readonly lateness: number },
+): AnyOutput =>
+  left
+    .join(right, {
+      within: [seconds(options.fromS), seconds(options.toS)],
+      kind: options.kind,
+      allowedLateness: seconds(options.lateness),
+    })
+    .select(name, {
+      left: { leftId: (record) => record.id, amount: (record) => record.amount },
+      right: { rightId: (record) => record.id, tags: (record) => record.tags },
+    })
+    .to(sink);
+
 function define(
   id: string,
   build: (withIdle: boolean) => { readonly outputs: readonly AnyOutput[]; readonly sources: readonly string[] },
@@ -208,5 +227,31 @@ export const simPipelines: readonly SimPipeline[] = [
   ...define('worker', (withIdle) => {
     const keyed = byKey(records('a', withIdle));
     return { outputs: [onWorker('tumbling', keyed, 1), sessions('sessions', keyed, 0)], sources: ['a'] };
+  }),
+  ...define('join', (withIdle) => {
+    const source = records('a', withIdle);
+    const keyed = byKey(source);
+    const even = source.filter((record) => record.amount % 2 === 0).keyBy((record) => ({ key: record.key }));
+    return {
+      outputs: [
+        joined('inner', keyed, even, { kind: 'inner', fromS: 0, toS: 10, lateness: 1 }),
+        joined('full', even, keyed, { kind: 'full', fromS: -8, toS: -2, lateness: 0 }),
+        joined('with-itself', keyed, keyed, { kind: 'left', fromS: 1, toS: 6, lateness: 0 }),
+        onLambda('tumbling', keyed, 0),
+      ],
+      sources: ['a'],
+    };
+  }),
+  ...define('join-sources', (withIdle) => {
+    const left = byKey(records('a', withIdle));
+    const right = byKey(records('b', withIdle));
+    return {
+      outputs: [
+        joined('full', left, right, { kind: 'full', fromS: -4, toS: 8, lateness: 2 }),
+        joined('inner', right, left, { kind: 'inner', fromS: 0, toS: 0, lateness: 0 }),
+        joined('left', left, right, { kind: 'left', fromS: 0, toS: 10, lateness: 0 }),
+      ],
+      sources: ['a', 'b'],
+    };
   }),
 ];

@@ -8,7 +8,7 @@ interface Seen {
   readonly ids: readonly string[];
 }
 
-/** More sessions of one key with the same start than ever are. */
+/** More rows of one key with the same start than ever are. */
 const rowsOfStartMax = 100;
 
 /** Looks at every stored row after every write: none goes backwards, none changes once it is final. */
@@ -31,7 +31,7 @@ export class ResultWatch {
         for (const { view, key, windowStartMs } of rows) {
           const window = { fromMs: windowStartMs, toMs: windowStartMs + 1, rowsMax: rowsOfStartMax };
           for (const row of await this.#store.rowsOfKey({ view, key, ...window }))
-            this.#look(`row ${view} ${key} ${windowStartMs} to ${row.windowEndMs}`, row);
+            this.#look(`row ${view} ${key} ${windowStartMs} to ${row.windowEndMs} ${row.id ?? ''}`, row);
         }
         return outcome;
       },
@@ -72,6 +72,7 @@ function idsOf({ ids }: Readonly<Record<string, unknown>>): readonly string[] {
 
 /** What makes a printed row this row and no other. */
 export function nameOfRow(row: PrintedRow): string {
-  const { view, windowStart, windowEnd, key, tag, odd } = row as PrintedRow & Readonly<Record<string, unknown>>;
-  return JSON.stringify([view, windowStart, windowEnd, key, tag, odd]);
+  const { view, windowStart, windowEnd, key, tag, odd, leftId, rightId } = row as PrintedRow &
+    Readonly<Record<string, unknown>>;
+  return JSON.stringify([view, windowStart, windowEnd, key, tag, odd, leftId, rightId]);
 }

@@ -33,6 +33,7 @@ const exchange = 'shared/engine/exchange.ts';
 const slot = 'shared/engine/slot.ts';
 const watermark = 'shared/engine/watermark.ts';
 const cells = 'shared/engine/cells.ts';
+const join = 'shared/engine/join.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
@@ -535,6 +536,63 @@ export const sabotages = {
       },
     ],
     bias: { pipelines: ['lambda'], slots: [4], polls: 2 },
+  },
+  'both-sides-wait': {
+    rule: "join: a record waits for the watermarks of both sides' sources",
+    mutations: [
+      {
+        file: 'shared/engine/compile.ts',
+        find: 'sources: [...new Set([plan.left.source, plan.right.source])],',
+        replace: 'sources: [plan.left.source],',
+      },
+    ],
+    bias: { pipelines: ['join-sources'] },
+  },
+  'held-until-all-would-be-late': {
+    rule: 'join: a record is held until all that may join it would be late',
+    mutations: [
+      {
+        file: join,
+        find: "return timeMs + (side === 'left' ? upperMs : -lowerMs) + 1;",
+        replace: "return timeMs + (side === 'left' ? upperMs : -lowerMs);",
+      },
+    ],
+    bias: { pipelines: ['join', 'join-sources'] },
+  },
+  'late-before-forgotten': {
+    rule: 'join: what comes after its partners may be forgotten is late',
+    mutations: [
+      {
+        file: join,
+        find: 'if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;',
+        replace: 'if (isClosed(timeMs + 1 + plan.upperMs, plan.allowedLatenessMs, watermarkMs)) return false;',
+      },
+    ],
+    bias: { pipelines: ['join', 'join-sources'], late: true },
+  },
+  'pairs-have-names': {
+    rule: 'join: a row has the positions of both its records in its name',
+    mutations: [{ file: join, find: 'id: idOf(left, right),', replace: 'id: idOf(left, undefined),' }],
+    bias: { pipelines: ['join', 'join-sources'] },
+  },
+  'matched-in-the-delta': {
+    rule: 'join: a delta holds the records that have had a partner since the save before',
+    mutations: [
+      { file: join, find: "if (!left.isMatched) this.#noteChange(key, 'left', left.timeMs);", replace: '' },
+      { file: join, find: "if (!right.isMatched) this.#noteChange(key, 'right', right.timeMs);", replace: '' },
+    ],
+    bias: { pipelines: ['join', 'join-sources'], faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'matched-in-the-snapshot': {
+    rule: 'join: a snapshot says which of the held records have had a partner',
+    mutations: [
+      {
+        file: join,
+        find: 'const restored = records.map(([id, isMatched, values]) => ({ timeMs, id, values, isMatched }));',
+        replace: 'const restored = records.map(([id, , values]) => ({ timeMs, id, values, isMatched: false }));',
+      },
+    ],
+    bias: { pipelines: ['join', 'join-sources'], faults: { ...harsh, 'worker-joins': 0.1 } },
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 
