@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { accessLog, type Ended, emptyFolder, lastLine, millrace } from './command.ts';
+import { queryAccessLog } from './duckdb.ts';
 
 interface Row {
   readonly view: string;
@@ -24,21 +24,6 @@ function rowsOf(file: string): readonly Row[] {
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Row);
-}
-
-/** The log as DuckDB reads it from the file, by a regular expression of its own. */
-async function duckdb(query: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const connection = await (await DuckDBInstance.create()).connect();
-  const reader = await connection.runAndReadAll(
-    `WITH lines AS (
-       SELECT regexp_extract(line, '^(\\S+) \\S+ \\S+ \\[([^\\]]+)\\] "(?:[^"\\\\]|\\\\.)*" (\\d+) (\\d+|-) "(?:[^"\\\\]|\\\\.)*" "(?:[^"\\\\]|\\\\.)*"$', ['ip', 'at', 'status', 'bytes']) AS f
-       FROM read_csv('${accessLog}', columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false)
-     ), log AS (
-       SELECT f.ip AS ip, epoch_ms(strptime(f.at, '%d/%b/%Y:%H:%M:%S %z')) AS ms, coalesce(TRY_CAST(f.bytes AS BIGINT), 0) AS bytes
-       FROM lines WHERE f.ip <> ''
-     ) ${query}`,
-  );
-  return reader.getRowObjectsJson() as readonly Readonly<Record<string, unknown>>[];
 }
 
 describe.skipIf(!existsSync(accessLog))('the main job on a real access log', () => {
@@ -64,7 +49,7 @@ describe.skipIf(!existsSync(accessLog))('the main job on a real access log', () 
   });
 
   it('agrees with DuckDB on bytes and share per IP and hour', async () => {
-    const expected = await duckdb(
+    const expected = await queryAccessLog(
       `SELECT ip, ms // 3600000 * 3600000 AS start, sum(bytes)::BIGINT AS bytes, sum(bytes) / sum(sum(bytes)) OVER (PARTITION BY ms // 3600000) AS share
        FROM log GROUP BY ip, ms // 3600000`,
     );
@@ -79,7 +64,7 @@ describe.skipIf(!existsSync(accessLog))('the main job on a real access log', () 
   });
 
   it('agrees with DuckDB on visits: gaps and islands of more than 30 minutes', async () => {
-    const expected = await duckdb(
+    const expected = await queryAccessLog(
       `, marked AS (SELECT *, CASE WHEN ms - lag(ms) OVER (PARTITION BY ip ORDER BY ms) <= 1800000 THEN 0 ELSE 1 END AS begins FROM log),
        islands AS (SELECT *, sum(begins) OVER (PARTITION BY ip ORDER BY ms ROWS UNBOUNDED PRECEDING) AS island FROM marked)
        SELECT ip, min(ms) AS start, max(ms) + 1800000 AS stop, count(*) AS requests, sum(bytes)::BIGINT AS bytes FROM islands GROUP BY ip, island`,

@@ -10,7 +10,7 @@ mkdirSync(join(folder, 'a-folder'));
 describe('wrong input is answered with what is wrong and what to do', () => {
   it.each([
     ['an unknown command', ['frobnicate'], 'there is no command "frobnicate"'],
-    ['an unknown pipeline', ['dev', 'nope'], 'pipelines/index.ts registers traffic, flow'],
+    ['an unknown pipeline', ['dev', 'nope'], 'pipelines/index.ts registers traffic, flow, errors'],
     ['a pipeline file that is not there', ['run', './nope.ts', '--input', '-'], 'there is no file'],
     ['a file that is not there', ['run', 'flow', '--input', 'nope.ndjson'], 'there is no such file'],
     ['a folder for a file', ['run', 'flow', '--input', 'a-folder'], 'it is a folder'],
