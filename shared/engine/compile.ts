@@ -75,7 +75,7 @@ interface CommonStep {
   readonly stage: Stage;
   /** The columns that a row keeps. */
   readonly columns: readonly string[];
-  /** Its watermark is the least of theirs. */
+  /** Its watermark is the least of theirs, without those that have fallen silent. */
   readonly sources: readonly string[];
 }
 

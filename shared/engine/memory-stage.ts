@@ -62,7 +62,7 @@ export class MemoryStage {
     if (!applied) return false;
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };
     for (const [step, operator] of this.#operators) {
-      operator.advance(this.reader.log.leastWatermarkOf(step.sources), context, this.#emission);
+      operator.advance(this.reader.log.watermarkOfStep(step), context, this.#emission);
       operator.refresh(context, this.#emission);
     }
     return true;

@@ -113,7 +113,7 @@ export class SlotReader {
     if (route === undefined || block.origin === undefined || !route.stages.includes(this.stage)) return;
     const output = this.#output;
     // Rule 8: judged against W as it was before this block.
-    const watermarks = route.steps.map((step) => this.log.leastWatermarkOf(step.sources));
+    const watermarks = route.steps.map((step) => this.log.watermarkOfStep(step));
     output.position = position;
     output.route = route.id;
     output.origin = block.origin.shard;

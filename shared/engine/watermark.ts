@@ -1,7 +1,7 @@
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
 import { compareRecordPositions, type LogPosition, logStart, type RecordPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint, SourceProgress } from '#shared/schemas/state.ts';
-import type { CompiledPipeline } from './compile.ts';
+import type { CompiledPipeline, CompiledStep } from './compile.ts';
 
 /** What a slot knows of a raw shard. */
 interface Origin {
@@ -23,10 +23,17 @@ export class SlotLog {
   position: LogPosition = logStart;
   clockMs = 0;
   readonly #sources = new Map<string, SourceState>();
+  /** Steps that several sources feed, by id. */
+  readonly #joins = new Map<string, { readonly sources: readonly SourceState[]; watermarkMs: number }>();
 
   constructor(pipeline: CompiledPipeline, checkpoint: Checkpoint | undefined) {
     for (const [name, source] of pipeline.sources) {
       this.#sources.set(name, restoreSource(source.plan.idleAfterMs, checkpoint?.sources[name]));
+    }
+    for (const { plan, sources } of pipeline.steps) {
+      if (sources.length === 1) continue;
+      const watermarkMs = checkpoint?.joins?.[plan.id] ?? Number.NEGATIVE_INFINITY;
+      this.#joins.set(plan.id, { sources: sources.map((name) => this.#source(name)), watermarkMs });
     }
     if (checkpoint === undefined) return;
     this.position = checkpoint.position;
@@ -38,9 +45,9 @@ export class SlotLog {
     return this.#source(source).watermarkMs;
   }
 
-  /** W of a step that these sources feed. */
-  leastWatermarkOf(sources: readonly string[]): number {
-    return Math.min(...sources.map((source) => this.watermarkOf(source)));
+  /** W of a step: its source's or, where there are several, the least of those that are waited for. */
+  watermarkOfStep({ plan, sources }: CompiledStep): number {
+    return this.#joins.get(plan.id)?.watermarkMs ?? this.watermarkOf(sources[0] as string);
   }
 
   /** Rule 8, before the outputs: the clock and the roster. Gives the mark that outputs must be above to be new. */
@@ -60,10 +67,16 @@ export class SlotLog {
     for (const source of this.#sources.values()) {
       source.watermarkMs = Math.max(source.watermarkMs, minimumOverLive(source, this.clockMs));
     }
+    for (const join of this.#joins.values()) {
+      const awaited = join.sources.filter((source) => !isSilent(source, this.clockMs));
+      if (awaited.length === 0) continue;
+      // A source that was silent and speaks again may be far behind.
+      join.watermarkMs = Math.max(join.watermarkMs, Math.min(...awaited.map((source) => source.watermarkMs)));
+    }
     this.position = position;
   }
 
-  save(): Pick<Checkpoint, 'position' | 'clockMs' | 'sources'> {
+  save(): Pick<Checkpoint, 'position' | 'clockMs' | 'sources' | 'joins'> {
     const sources: Record<string, SourceProgress> = {};
     for (const [name, source] of this.#sources) {
       sources[name] = {
@@ -77,7 +90,8 @@ export class SlotLog {
         ),
       };
     }
-    return { position: this.position, clockMs: this.clockMs, sources };
+    const joins = Object.fromEntries([...this.#joins].map(([id, join]) => [id, finiteOrNull(join.watermarkMs)]));
+    return { position: this.position, clockMs: this.clockMs, sources, ...(this.#joins.size === 0 ? {} : { joins }) };
   }
 
   #cover(from: BlockOrigin): void {
@@ -103,8 +117,19 @@ export class SlotLog {
   }
 }
 
-/** The least watermark of the origins that are waited for; plus infinity when none is, which leaves W as it is. */
+/** The least watermark of the origins that are waited for; minus infinity when none is, which leaves W as it is. */
 function minimumOverLive(source: SourceState, clockMs: number): number {
+  const minimum = leastOverLive(source, clockMs);
+  return minimum === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : minimum;
+}
+
+/** It was heard of, and none of its origins is waited for any more. */
+function isSilent(source: SourceState, clockMs: number): boolean {
+  return source.roster.size > 0 && leastOverLive(source, clockMs) === Number.POSITIVE_INFINITY;
+}
+
+/** As `minimumOverLive`, but plus infinity when none is waited for. */
+function leastOverLive(source: SourceState, clockMs: number): number {
   const isIdle = (sinceMs: number): boolean =>
     source.idleAfterMs !== undefined && clockMs - sinceMs > source.idleAfterMs;
   let minimum = Number.POSITIVE_INFINITY;
@@ -127,7 +152,7 @@ function minimumOverLive(source: SourceState, clockMs: number): number {
     if (!isIdle(heldSinceMs))
       minimum = Math.min(minimum, ...retired.map((parent) => inheritedWatermark(source, parent)));
   }
-  return minimum === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : minimum;
+  return minimum;
 }
 
 /** An origin that was retired unseen stands where its own parents stood. */

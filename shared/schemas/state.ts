@@ -13,6 +13,8 @@ export interface Checkpoint {
   /** The highest arrival time of the log up to here. */
   readonly clockMs: number;
   readonly sources: Readonly<Record<string, SourceProgress>>;
+  /** W of each step that several sources feed, by its id; null is minus infinity. */
+  readonly joins?: Readonly<Record<string, number | null>>;
   readonly counts: SlotCounts;
   readonly steps: Readonly<Record<string, StepProgress>>;
   /** Names this write of a window checkpoint: no other has or will have the same. */

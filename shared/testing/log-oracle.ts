@@ -60,7 +60,7 @@ function readBlock(
         for (const judge of judges) {
           if (!inputsOf(judge.step).some(({ input }) => input === route.route)) continue;
           // Rule 8: judged against W as it was before this block.
-          if (!judge.take({ id, key, timeMs: route.timeMs[index] ?? 0 }, leastOf(judge.step, sources)))
+          if (!judge.take({ id, key, timeMs: route.timeMs[index] ?? 0 }, judge.watermarkMs))
             late.get(judge.step.id)?.add(id);
         }
       }
@@ -68,12 +68,13 @@ function readBlock(
     source.hear(origin);
   }
   for (const one of sources.values()) one.advance();
-  for (const judge of judges) judge.close(leastOf(judge.step, sources));
-}
-
-/** The watermark of a step: no source that feeds it is further behind. */
-function leastOf(step: StepPlan, sources: ReadonlyMap<string, SourceLog>): number {
-  return Math.min(...inputsOf(step).map(({ source }) => sources.get(source)?.watermarkMs ?? Number.NEGATIVE_INFINITY));
+  for (const judge of judges) {
+    const awaited = inputsOf(judge.step).flatMap(({ source: name }) => sources.get(name) ?? []);
+    const live = awaited.filter((one) => awaited.length === 1 || !one.isSilent());
+    if (live.length > 0)
+      judge.watermarkMs = Math.max(judge.watermarkMs, Math.min(...live.map((one) => one.watermarkMs)));
+    judge.close(judge.watermarkMs);
+  }
 }
 
 interface Heard {
@@ -117,6 +118,11 @@ class SourceLog {
   advance(): void {
     const waitedFor = [...this.#listed.keys()].flatMap((shard) => this.#standing(shard));
     if (waitedFor.length > 0) this.watermarkMs = Math.max(this.watermarkMs, Math.min(...waitedFor));
+  }
+
+  /** It was heard of, and nobody of it is waited for any more. */
+  isSilent(): boolean {
+    return this.#listed.size > 0 && [...this.#listed.keys()].every((shard) => this.#standing(shard).length === 0);
   }
 
   /** The watermark at which a listed shard holds the minimum; nothing when it is not waited for. */
@@ -178,6 +184,8 @@ interface Candidate {
 
 interface Judge {
   readonly step: StepPlan;
+  /** The step's: no source that feeds it and is waited for is further behind. */
+  watermarkMs: number;
   /** False when the output is late. */
   take(output: Candidate, watermarkMs: number): boolean;
   close(watermarkMs: number): void;
@@ -192,6 +200,7 @@ function judgeOf(step: StepPlan): Judge {
 /** Whether a record is late depends on the watermark alone, and what is not late meets all that is not late. */
 class JoinJudge implements Judge {
   readonly step: JoinPlan;
+  watermarkMs = Number.NEGATIVE_INFINITY;
 
   constructor(step: JoinPlan) {
     this.step = step;
@@ -212,6 +221,7 @@ class JoinJudge implements Judge {
 
 class AlignedJudge implements Judge {
   readonly step: AggregatePlan;
+  watermarkMs = Number.NEGATIVE_INFINITY;
   readonly #cells = new Map<string, OracleCell & { readonly outputIds: string[] }>();
 
   constructor(step: AggregatePlan) {
@@ -240,6 +250,7 @@ class AlignedJudge implements Judge {
 
 class SessionJudge implements Judge {
   readonly step: AggregatePlan;
+  watermarkMs = Number.NEGATIVE_INFINITY;
   readonly #gapMs: number;
   #open: OracleCell[] = [];
   readonly #closed: OracleCell[] = [];

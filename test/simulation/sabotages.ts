@@ -548,6 +548,28 @@ export const sabotages = {
     ],
     bias: { pipelines: ['join-sources'] },
   },
+  'the-silent-are-left-out': {
+    rule: 'join: a source that has fallen silent is not waited for',
+    mutations: [
+      {
+        file: watermark,
+        find: 'const awaited = join.sources.filter((source) => !isSilent(source, this.clockMs));',
+        replace: 'void isSilent; const awaited = join.sources;',
+      },
+    ],
+    bias: { pipelines: ['join-sources'], idle: true },
+  },
+  'the-watermark-of-a-join-rises': {
+    rule: 'join: W does not fall when a silent source speaks again',
+    mutations: [
+      {
+        file: watermark,
+        find: 'Math.max(join.watermarkMs, Math.min(...awaited.map((source) => source.watermarkMs)));',
+        replace: 'Math.min(...awaited.map((source) => source.watermarkMs));',
+      },
+    ],
+    bias: { pipelines: ['join-sources'], idle: true },
+  },
   'held-until-all-would-be-late': {
     rule: 'join: a record is held until all that may join it would be late',
     mutations: [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import { type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { SlotLog } from '#shared/engine/watermark.ts';
 import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
@@ -38,11 +38,11 @@ function restored(steps: readonly Step[], options: Parameters<typeof readings>[0
   });
 }
 
-function apply(log: SlotLog, pipeline: CompiledPipeline, step: Step): number {
+function apply(log: SlotLog, pipeline: CompiledPipeline, step: Step, source = 'readings'): number {
   const { block, position, arrivalMs } = 'tick' in step ? tick(pipeline, step.at, step.tick) : placed(pipeline, step);
   log.open(block, arrivalMs);
   log.close(block, position);
-  return log.watermarkOf('readings');
+  return log.watermarkOf(source);
 }
 
 const none = Number.NEGATIVE_INFINITY;
@@ -268,6 +268,61 @@ describe('the watermark of a slot', () => {
       { at: 2, shard: 'b', roster: two, watermark: 9, arrival: 1e12 },
     ];
     expect(watermarks(steps)).toEqual([none, 5]);
+  });
+});
+
+describe('the watermark of a join of two sources', () => {
+  const keyed = (name: string) => readings({ name, idleAfter }).keyBy((reading) => ({ key: reading.key }));
+  const join = keyed('lefts')
+    .join(keyed('rights'), { within: [milliseconds(0), milliseconds(1)], allowedLateness: milliseconds(0) })
+    .select('join', { left: {}, right: {} })
+    .to(sink);
+  const pipeline = compile(pipelineOf([join]));
+
+  /** W of the join behind each block, with the log saved as JSON and restored between any two. */
+  function watermarksOfJoin(...steps: readonly Step[]): readonly number[] {
+    let saved: Checkpoint | undefined;
+    return steps.map((step) => {
+      const log = new SlotLog(pipeline, saved);
+      apply(log, pipeline, step, 'lefts');
+      saved = JSON.parse(JSON.stringify(log.save()));
+      return log.watermarkOfStep(pipeline.steps[0] as CompiledStep);
+    });
+  }
+
+  const lefts = (at: number, watermark: number, arrival = at) => ({ at, source: 'lefts', watermark, arrival });
+  const rights = (at: number, watermark: number, arrival = at) => ({ at, source: 'rights', watermark, arrival });
+
+  test('is the lower one of theirs', () => {
+    expect(watermarksOfJoin(lefts(1, 9), rights(2, 5), rights(3, 12), lefts(4, 20))).toEqual([none, 5, 9, 12]);
+  });
+
+  test('does not wait for a source that has fallen silent, one millisecond behind idleAfter', () => {
+    expect(watermarksOfJoin(rights(1, 5, 0), lefts(2, 9, idleAfter), lefts(3, 11, idleAfter + 1))).toEqual([
+      none,
+      5,
+      11,
+    ]);
+  });
+
+  test('stays where it is when a source that was silent speaks again from behind', () => {
+    expect(
+      watermarksOfJoin(
+        rights(1, 5, 0),
+        lefts(2, 9, idleAfter + 1),
+        rights(3, 6, idleAfter + 2),
+        rights(4, 30, idleAfter + 3),
+        lefts(5, 10, idleAfter + 4),
+      ),
+    ).toEqual([none, 9, 9, 9, 10]);
+  });
+
+  test('stays where it is when both are silent', () => {
+    expect(watermarksOfJoin(rights(1, 5, 0), lefts(2, 9, 0), { tick: idleAfter * 10, at: 3 })).toEqual([none, 5, 5]);
+  });
+
+  test('waits for a source that was never heard of', () => {
+    expect(watermarksOfJoin(lefts(1, 9, 0), lefts(2, 11, idleAfter * 10))).toEqual([none, none]);
   });
 });
 
