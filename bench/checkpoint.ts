@@ -1,13 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import * as z from 'zod';
+import { flows } from '#pipelines/flow.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
 import { compile } from '#shared/engine/compile.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
-import { count, dynamodb, hours, pipeline, seconds, session, stream, sum, tumbling } from '#shared/pipeline/index.ts';
-import type { BlobStore } from '#shared/ports/blob-store.ts';
+import { count, dynamodb, hours, pipeline, seconds, session, sum, tumbling } from '#shared/pipeline/index.ts';
 import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
 import { logPosition, subMax } from '#shared/schemas/position.ts';
 
@@ -84,21 +83,17 @@ export async function measureCheckpoints({ keyCount, changedCounts }: Checkpoint
   }
 }
 
-const flows = stream('flows', {
-  schema: z.object({ ts: z.number(), ip: z.string(), bytes: z.number() }),
-  timestamp: (flow) => flow.ts,
-  outOfOrderness: seconds(0),
-}).keyBy((flow) => ({ ip: flow.ip }));
+const byIp = flows.keyBy((flow) => ({ ip: flow.ip }));
 const columns = { count: count<{ bytes: number }>(), bytes: sum((flow: { bytes: number }) => flow.bytes) };
 const compiled = compile(
   pipeline(
     'checkpoint',
     [
-      flows
+      byIp
         .window(tumbling(hours(1)), { allowedLateness: seconds(0), placement: 'fargate' })
         .aggregate('windows', columns)
         .to(dynamodb({ ttl: hours(1) })),
-      flows
+      byIp
         .window(session({ gap: hours(1) }), { allowedLateness: seconds(0) })
         .aggregate('sessions', columns)
         .to(dynamodb({ ttl: hours(1) })),
@@ -170,7 +165,7 @@ function openFolder(folder: string) {
       get: async (key) => readFileSync(pathOf(key)),
       remove: async (key) => rmSync(pathOf(key)),
       list: async () => [],
-    } satisfies BlobStore,
+    } satisfies SnapshotOptions['blobs'],
   };
   return bucket;
 }
