@@ -197,7 +197,10 @@ export class ShardReader {
         `slot ${stage.reader.slot} of pipeline ${pipeline.id} had to go back to ${position}, and the exchange does not hold that shard any more. Restore the snapshot's objects that the warning before names, from the versions that the bucket keeps.`,
       );
     }
-    for (const ancestor of ancestors) await this.#readAncestor(stage, ancestor);
+    for (const ancestor of ancestors) {
+      await this.#readAncestor(stage, ancestor);
+      reader.release?.(ancestor.shardId);
+    }
   }
 
   async #readAncestor(

@@ -1,5 +1,6 @@
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { stateVersion } from '#shared/engine/state-versions.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
@@ -120,7 +121,7 @@ export async function saveSlot(
   try {
     const name = `${folderOf(options, stage)}${revision}.${kind}`;
     const piece = await putPiece(options, stage, { name, kind, partCharsMax: limits.partCharsMax });
-    const manifest: SnapshotManifest = { version: 2, epoch, owner, ...chainsWith(piece, kind, before) };
+    const manifest: SnapshotManifest = { version: stateVersion, epoch, owner, ...chainsWith(piece, kind, before) };
     await swapPointer(options, stage, stored?.revision, { revision, manifest });
     isStored = true;
     if (kind === 'base') await removeLeftovers(options, stage, manifest, before);
@@ -167,7 +168,7 @@ const goesBack =
 
 function manifestOf({ position, snapshot }: Checkpoint): SnapshotManifest {
   if (typeof snapshot !== 'object')
-    return { version: 2, epoch: 0, owner: '', chain: { base: { name: snapshot ?? '', ...wholeState }, deltas: [] } };
+    return { version: 1, epoch: 0, owner: '', chain: { base: { name: snapshot ?? '', ...wholeState }, deltas: [] } };
   refuseNewer(snapshot.version, `the window checkpoint at ${position}`);
   return snapshot;
 }

@@ -28,7 +28,8 @@ export interface Checkpoint {
  * a text that compresses well, it takes a few KB of the 400 that an item may have, whatever the state's size.
  */
 export interface SnapshotManifest {
-  readonly version: 2;
+  /** Of the newest state in it. */
+  readonly version: number;
   /** How many owners the slot had, this one included. */
   readonly epoch: number;
   readonly owner: string;

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { type CompiledAggregate, compile } from '#shared/engine/compile.ts';
 import { createEmission, type Emission } from '#shared/engine/emit.ts';
 import { createOperator } from '#shared/engine/memory-stage.ts';
@@ -85,10 +86,11 @@ export class TestOperator {
     const isDelta = this.#chain.length > 0 && this.#chain.length <= deltasMax;
     const saved = jsonOf(isDelta ? this.operator.saveChanges() : this.operator.save());
     this.#chain = isDelta ? [...this.#chain, saved] : [saved];
-    if (this.#chain.length % 2 === 1) {
-      this.operator = createOperator(this.step);
-      for (const entry of this.#chain.flat()) this.operator.restore(entry);
-    }
+    const restored = createOperator(this.step);
+    for (const entry of this.#chain.flat()) restored.restore(entry);
+    const { keyCount, openCount } = this.operator;
+    expect([restored.keyCount, restored.openCount]).toEqual([keyCount, openCount]);
+    if (this.#chain.length % 2 === 1) this.operator = restored;
     this.operator.markSaved();
   }
 

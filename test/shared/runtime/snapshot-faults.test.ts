@@ -204,6 +204,14 @@ describe('an object that is', () => {
     },
   );
 
+  test('of another save of the same kind is none of this one', async () => {
+    const options = stores();
+    const { manifest } = await live(options, 6, []);
+    const [first, second] = manifest.chain.deltas.map(({ name }) => `${name}/000000`);
+    await options.blobs.put(first as string, (await options.blobs.get(second as string)) as Uint8Array);
+    expect((await restoreSlot(options, 0)).stage.reader.log.position).toBe(logPosition(1, '4'));
+  });
+
   test('missing from both chains is STATE_UNREADABLE, with the names of both', async () => {
     const options = stores();
     const { manifest } = await live(options, 6, []);

@@ -246,9 +246,7 @@ test('a checkpoint of a later version stops the worker', async () => {
     ...options.state,
     readCheckpoint: async () => {
       const checkpoint = await readCheckpoint('window', 0);
-      return (
-        checkpoint && { ...checkpoint, snapshot: { ...(checkpoint.snapshot as SnapshotManifest), version: 3 as 2 } }
-      );
+      return checkpoint && { ...checkpoint, snapshot: { ...(checkpoint.snapshot as SnapshotManifest), version: 3 } };
     },
   };
   await expect(restoreSlot({ ...options, state }, 0)).rejects.toMatchObject({
