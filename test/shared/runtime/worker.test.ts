@@ -3,6 +3,7 @@ import { compile } from '#shared/engine/compile.ts';
 import { tickBlocks } from '#shared/engine/exchange.ts';
 import { type AnyOutput, milliseconds, type PipelineOptions, session } from '#shared/pipeline/index.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
+import type { Row } from '#shared/schemas/row.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
 import { punctuation, rawRecord, World } from './world.ts';
 
@@ -115,4 +116,25 @@ test('a slot that has to go back into a shard that the exchange has dropped stop
   const world = await worldThatGoesBack();
   world.exchange.stored.shift();
   await expect(world.work()).rejects.toMatchObject({ code: 'STATE_UNREADABLE' });
+});
+
+test('a batch whose rows take longer to write than a lease lasts does not lose its shard', async () => {
+  const world = worldOf({ slots: 1 });
+  await send(world, 1, ...Array.from({ length: 300 }, (_, key) => reading(1, `k${key}`)));
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(2, 1_000)] });
+  // A store that takes a second for ten rows, as long as they are not written again and again.
+  const { writeRows } = world.results;
+  let seconds = 0;
+  Object.assign(world.results, {
+    writeRows: async (rows: readonly Row[]) => {
+      for (let written = 0; written < rows.length && seconds < 100; written += 10) {
+        await world.clock.sleep(1_000);
+        seconds += 1;
+      }
+      return writeRows(rows);
+    },
+  });
+  await world.work();
+  expect((await world.lines('visits')).length).toBe(300);
+  expect(world.telemetry.lines.map(({ message }) => message)).not.toContain('A shard is given up.');
 });
