@@ -29,8 +29,7 @@ export function createChaos(stack: LocalStack, seed: number): Chaos {
         await killBusyFunction(stack, random);
         break;
       case 'kill-worker':
-        for (let polls = 0; polls < victimPollsMax && !(stack.worker?.kill() ?? true); polls += 1)
-          await setTimeout(victimPollMs);
+        await killWorker(stack, random);
         break;
       case 'split-raw':
       case 'split-exchange':
@@ -47,7 +46,7 @@ export function createChaos(stack: LocalStack, seed: number): Chaos {
     perform,
     killOne: () => {
       turn += 1;
-      if (turn % 2 === 0 && stack.worker?.kill() === true) {
+      if (turn % 2 === 0 && stack.worker?.kill(turn / 2) === true) {
         note('kill-worker');
         return 'killed the worker';
       }
@@ -75,6 +74,12 @@ async function killBusyFunction(stack: LocalStack, random: () => number): Promis
     if (busy[Math.floor(random() * busy.length)]?.kill() === true) return;
     await setTimeout(victimPollMs);
   }
+}
+
+async function killWorker({ worker }: LocalStack, random: () => number): Promise<void> {
+  if (worker === undefined) return;
+  const task = Math.floor(random() * worker.taskCount);
+  for (let polls = 0; polls < victimPollsMax && !worker.kill(task); polls += 1) await setTimeout(victimPollMs);
 }
 
 function streamOf(stack: LocalStack, kind: FaultKind, random: () => number): string {

@@ -15,7 +15,7 @@ export async function waitUntilFinal(it: {
   readonly pipeline: Pipeline;
   readonly stack: LocalStack;
   readonly reader: Reader;
-  readonly feed: Feed;
+  readonly feed: Pick<Feed, 'pushedCount' | 'endMs'>;
   readonly folder: string;
 }): Promise<Counts> {
   let last = '';

@@ -19,8 +19,9 @@ export interface ServiceOptions {
 
 /** Keeps the workers running, as ECS does: one that ends is replaced by a new one. */
 export interface WorkerService {
-  /** Kills a worker without a warning (SIGKILL), another one at each call. False if none was running. */
-  readonly kill: () => boolean;
+  readonly taskCount: number;
+  /** Kills the worker with this number, or the next one that is running, without a warning (SIGKILL). False if none was running. */
+  readonly kill: (task: number) => boolean;
   readonly runningCount: () => number;
   readonly startCount: () => number;
   /** SIGTERM, and SIGKILL to those that take too long. */
@@ -41,18 +42,17 @@ const flags = ['--enable-source-maps', `--import=${new URL('./worker-leash.ts', 
 
 export function startWorkerService(options: ServiceOptions): WorkerService {
   let starts = 0;
-  let turn = 0;
   const onStart = () => {
     starts += 1;
   };
   const tasks = Array.from({ length: options.tasks }, (_, index) => startTask(options, index, onStart));
   return {
+    taskCount: options.tasks,
     runningCount: () => tasks.filter((task) => task.isRunning()).length,
     startCount: () => starts,
-    kill: () => {
-      turn += 1;
-      const fromTurn = [...tasks.slice(turn % tasks.length), ...tasks.slice(0, turn % tasks.length)];
-      return fromTurn.some((task) => task.kill());
+    kill: (number) => {
+      const first = number % tasks.length;
+      return [...tasks.slice(first), ...tasks.slice(0, first)].some((task) => task.kill());
     },
     stop: async () => {
       await Promise.all(tasks.map((task) => task.stop()));
