@@ -22,7 +22,10 @@ export function createRequestHandler({ connectionMsMax, silenceMsMax }: Patience
 /** Kinesis sends an event at least every 5 s to whoever subscribes to a shard, also when there is nothing to tell. */
 const streamSilenceMsMax = 15_000;
 
-/** For a client that subscribes to shards, which AWS serves by HTTP/2 alone. */
-export function createStreamingRequestHandler(): NodeHttp2Handler {
-  return new NodeHttp2Handler({ requestTimeout: streamSilenceMsMax });
+/**
+ * For a client that subscribes to shards, which AWS serves by HTTP/2 alone. Requests do not share a session: a half-open one would stay in
+ * the SDK's pool, and every later request would wait for it in vain.
+ */
+export function createStreamingRequestHandler(silenceMsMax: number = streamSilenceMsMax): NodeHttp2Handler {
+  return new NodeHttp2Handler({ requestTimeout: silenceMsMax, disableConcurrentStreams: true });
 }

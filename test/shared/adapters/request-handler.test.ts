@@ -5,7 +5,7 @@ import { KinesisClient, ListStreamsCommand } from '@aws-sdk/client-kinesis';
 import { GetObjectCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3';
 import { ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterEach, expect, test } from 'vitest';
-import { createRequestHandler } from '#shared/adapters/request-handler.ts';
+import { createRequestHandler, createStreamingRequestHandler } from '#shared/adapters/request-handler.ts';
 
 const closings: (() => void)[] = [];
 
@@ -50,4 +50,16 @@ test('an object that stops in the middle is given up', async () => {
   const client = new S3Client({ ...settings, forcePathStyle: true });
   const { Body } = await client.send(new GetObjectCommand({ Bucket: 'bucket', Key: 'key' }));
   await expect(Body?.transformToByteArray()).rejects.toMatchObject({ name: 'TimeoutError' });
+});
+
+test('a connection by HTTP/2 that has fallen silent is not used for the next request', async () => {
+  let connections = 0;
+  const settings = await settingsFor(() => {
+    connections += 1;
+  });
+  const client = new KinesisClient({ ...settings, requestHandler: createStreamingRequestHandler(50) });
+  for (const expected of [1, 2]) {
+    await expect(client.send(new ListStreamsCommand({}))).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(connections).toBe(expected);
+  }
 });
