@@ -3,7 +3,7 @@ import type { Clock } from '#shared/ports/clock.ts';
 import type { ExchangeBatch, ExchangeReader } from '#shared/ports/exchange-reader.ts';
 import { listShards } from './list-shards.ts';
 import { recordOf, shardOf, sizeOf } from './read-shapes.ts';
-import { backoffMs, isThrottled, isUnanswered, nameOf, unavailable } from './request.ts';
+import { backoffMs, isThrottled, nameOf, unavailable } from './request.ts';
 import { type Start, startingPositions } from './starting-position.ts';
 
 /** Kinesis answers five reads a second and shard, at most so many records each, and gives so many bytes a second and shard. */
@@ -11,10 +11,8 @@ const readIntervalMs = 200;
 const readRecordsMax = 10_000;
 const readBytesPerSecond = 2 * 1024 * 1024;
 
-/** How often a read is tried that was throttled or got no answer, before the stream counts as unavailable. */
+/** How often a throttled read is tried before the stream counts as unavailable. */
 export const readAttemptsMax = 10;
-/** What one try may take. A connection that is half-open never answers. */
-const answerMsMaxDefault = 10_000;
 
 /**
  * Reads the shards of the exchange stream by GetRecords. A shard's iterator is kept from one read to the next, as long as the
@@ -27,10 +25,8 @@ export function createPollingReader(options: {
   readonly start?: Start;
   /** Draws from [0, 1). */
   readonly random?: () => number;
-  readonly answerMsMax?: number;
 }): Required<ExchangeReader> {
   const { client, streamName, clock, start = 'trim-horizon', random = Math.random } = options;
-  const { answerMsMax = answerMsMaxDefault } = options;
   const positionBehind = startingPositions(start, clock);
   const cursors = new Map<string, Cursor>();
   const nextReadMs = new Map<string, number>();
@@ -44,7 +40,7 @@ export function createPollingReader(options: {
     return turnMs;
   };
 
-  const openIterator = async (shardId: string, after: string | undefined, abortSignal: AbortSignal) => {
+  const openIterator = async (shardId: string, after: string | undefined) => {
     const { Type, SequenceNumber, Timestamp } = positionBehind(after);
     const answer = await client.send(
       new GetShardIteratorCommand({
@@ -54,7 +50,6 @@ export function createPollingReader(options: {
         StartingSequenceNumber: SequenceNumber,
         Timestamp,
       }),
-      { abortSignal },
     );
     return answer.ShardIterator;
   };
@@ -64,10 +59,9 @@ export function createPollingReader(options: {
     // Taken out first: whatever fails below, the next read starts from `after` again.
     cursors.delete(shardId);
     const turnMs = await awaitTurn(shardId);
-    const abortSignal = AbortSignal.timeout(answerMsMax);
     const goesOn = cursor !== undefined && cursor.after === after;
-    const ShardIterator = goesOn ? cursor.iterator : await openIterator(shardId, after, abortSignal);
-    const answer = await client.send(new GetRecordsCommand({ ShardIterator, Limit: readRecordsMax }), { abortSignal });
+    const ShardIterator = goesOn ? cursor.iterator : await openIterator(shardId, after);
+    const answer = await client.send(new GetRecordsCommand({ ShardIterator, Limit: readRecordsMax }));
     const records = (answer.Records ?? []).map(recordOf);
     // One read may give 10 MiB at once, and Kinesis refuses those that follow until they are paid for.
     const paidMs = turnMs + (sizeOf(answer.Records ?? []) / readBytesPerSecond) * 1_000;
@@ -86,7 +80,7 @@ export function createPollingReader(options: {
           return await readOnce(shardId, after);
         } catch (error) {
           const isExpired = nameOf(error) === 'ExpiredIteratorException';
-          const mayHeal = isExpired || isThrottled(error) || isUnanswered(error);
+          const mayHeal = isExpired || isThrottled(error);
           if (!mayHeal || attempts === readAttemptsMax)
             throw unavailable('SOURCE_UNAVAILABLE', `reading ${shardId} of ${streamName}`, error);
           if (!isExpired) await clock.sleep(backoffMs(attempts, random));

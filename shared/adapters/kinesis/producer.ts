@@ -8,7 +8,7 @@ import type { Clock } from '#shared/ports/clock.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { listShards } from './list-shards.ts';
-import { isLasting, isThrottled, isUnanswered, unavailable } from './request.ts';
+import { isLasting, isThrottled, unavailable } from './request.ts';
 
 export interface ProducedRecord {
   readonly data: Uint8Array;
@@ -96,6 +96,10 @@ async function putOnce(
     await clock.sleep(failedSleepMs);
     return [...entries];
   }
+}
+
+function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && ['TimeoutError', 'InternalFailure', 'ServiceUnavailable'].includes(error.name);
 }
 
 /** Shards may be split or merged meanwhile, so the list is read again until it holds nothing new. */

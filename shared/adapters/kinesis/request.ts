@@ -32,18 +32,6 @@ export function isThrottled(error: unknown): boolean {
   return throttled.has(nameOf(error));
 }
 
-const unanswered: ReadonlySet<string> = new Set([
-  'AbortError',
-  'InternalFailure',
-  'ServiceUnavailable',
-  'TimeoutError',
-]);
-
-/** No answer, or one that says nothing of what became of the request. */
-export function isUnanswered(error: unknown): boolean {
-  return unanswered.has(nameOf(error));
-}
-
 /** The longest wait before the second try, in milliseconds; it doubles with each further one up to the maximum. */
 const backoffMsFirst = 400;
 const backoffMsMax = 5_000;

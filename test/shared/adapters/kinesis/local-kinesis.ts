@@ -1,10 +1,11 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { createKinesis, type Kinesis } from '#local/kinesis/model.ts';
 import { startKinesisServer } from '#local/kinesis/wire.ts';
+import { createRequestHandler, createStreamingRequestHandler } from '#shared/adapters/request-handler.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import { fault } from '../scripted-requests.ts';
 import { openTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+import { createWaitingClock, type WaitingClock } from './waiting-clock.ts';
 
 /** The embedded Kinesis behind its wire server and a proxy, on a clock that only moves when told to or slept on. */
 export interface LocalKinesis {
@@ -12,9 +13,8 @@ export interface LocalKinesis {
   readonly client: KinesisClient;
   readonly clock: Clock;
   readonly proxy: TcpProxy;
-  readonly passMs: (ms: number) => void;
-  /** Gives what `work` comes to. While nothing happens, time passes for who sleeps no longer than `sleepMsMax`. */
-  readonly settle: <T>(work: Promise<T>, sleepMsMax?: number) => Promise<T>;
+  readonly passMs: WaitingClock['passMs'];
+  readonly settle: WaitingClock['settle'];
   /** Has the next requests of an operation refused, before they are sent. */
   readonly refuse: (refusal: { readonly operation: string; readonly error: string; readonly requests: number }) => void;
   /** What was sent, by the names of the operations; with a colon and the name of the error behind it when it was refused. */
@@ -26,25 +26,21 @@ export async function openKinesis(options: {
   readonly throttle: boolean;
   /** `passes`: to sleep moves the clock. `waits`: who sleeps waits until the clock has moved. Default: passes. */
   readonly sleeping?: 'passes' | 'waits';
+  /** After how long without a byte the client gives up a request. Default: never. */
+  readonly silenceMsMax?: number;
   /** Default: http1. */
   readonly protocol?: 'http1' | 'http2';
 }): Promise<LocalKinesis> {
-  let nowMs = 1_700_000_000_000;
-  let sleepers: { readonly untilMs: number; readonly wake: () => void }[] = [];
-  const passMs = (ms: number) => {
-    nowMs += ms;
-    const due = sleepers.filter(({ untilMs }) => untilMs <= nowMs);
-    sleepers = sleepers.filter(({ untilMs }) => untilMs > nowMs);
-    for (const { wake } of due) wake();
-  };
-  const kinesis = createKinesis({ now: () => nowMs, throttle: options.throttle });
+  const clock = createWaitingClock();
+  const { now, passMs, settle } = clock;
+  const kinesis = createKinesis({ now, throttle: options.throttle });
   const server = await startKinesisServer({ kinesis });
   const proxy = await openTcpProxy(server.port);
   const client = new KinesisClient({
     endpoint: `http://127.0.0.1:${proxy.port}`,
     region: 'us-east-1',
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    ...(options.protocol !== 'http2' && { requestHandler: new NodeHttpHandler() }),
+    requestHandler: handlerOf(options),
     // Its retries wait on the wall clock.
     maxAttempts: 1,
   });
@@ -72,27 +68,9 @@ export async function openKinesis(options: {
     client,
     proxy,
     sent,
-    clock: {
-      now: () => nowMs,
-      sleep: async (ms) => {
-        if (options.sleeping !== 'waits') passMs(ms);
-        else await new Promise<void>((wake) => sleepers.push({ untilMs: nowMs + ms, wake }));
-      },
-    },
+    clock: options.sleeping === 'waits' ? clock : { now, sleep: async (ms) => passMs(ms) },
     passMs,
-    settle: async (work, sleepMsMax = 5_000) => {
-      let isDone = false;
-      const done = work.finally(() => {
-        isDone = true;
-      });
-      done.catch(() => {});
-      for (;;) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        if (isDone) return done;
-        const leftMs = Math.min(...sleepers.map(({ untilMs }) => untilMs)) - nowMs;
-        if (leftMs <= sleepMsMax) passMs(leftMs);
-      }
-    },
+    settle,
     refuse: ({ operation, error, requests }) => {
       for (let count = 0; count < requests; count += 1) refusals.push({ operation, error });
     },
@@ -102,4 +80,11 @@ export async function openKinesis(options: {
       await server.close();
     },
   };
+}
+
+function handlerOf(options: { readonly protocol?: string; readonly silenceMsMax?: number }) {
+  const { protocol, silenceMsMax = 0 } = options;
+  return protocol === 'http2'
+    ? createStreamingRequestHandler(silenceMsMax)
+    : createRequestHandler({ connectionMsMax: 0, silenceMsMax });
 }

@@ -13,12 +13,10 @@ afterEach(async () => {
 });
 
 exchangeReaderContract('the reader that polls Kinesis', async ({ impatient } = { impatient: false }) => {
-  const local = await openKinesis({ throttle: false });
+  // A half-open connection is noticed by the client.
+  const local = await openKinesis({ throttle: false, ...(impatient && { silenceMsMax: 200 }) });
   opened.push(local);
-  const { client, clock } = local;
-  // A half-open connection is noticed by the wall clock.
-  const options = { client, streamName: exchangeName, clock, ...(impatient && { answerMsMax: 200 }) };
-  const reader = createPollingReader(options);
+  const reader = createPollingReader({ ...local, streamName: exchangeName });
   return openExchange(local, reader, { operation: 'GetRecords', error: 'ProvisionedThroughputExceededException' });
 });
 
