@@ -12,7 +12,7 @@ import { registerStreamConsumer } from './stream-consumer.ts';
 /**
  * Reads the shards of the exchange stream by enhanced fan-out. A shard is subscribed to with its first read and until it is released; a
  * read gives what has arrived since the one before, at once. An `after` that is not where that one ended costs a new subscription,
- * and up to 5 s.
+ * and up to 5 s. So does a read while another one of the shard waits, which then finds nothing.
  */
 export function createFanOutReader(options: {
   readonly client: KinesisClient;
@@ -56,11 +56,12 @@ export function createFanOutReader(options: {
     shards: async () => (await listShards(client, streamName)).map(shardOf),
     read: async (shardId, after) => {
       const known = subscriptions.get(shardId);
-      const subscription = known !== undefined && known.after === after ? known : subscribe(shardId, after);
+      const isFitting = known?.isFree === true && known.after === after;
+      const subscription = isFitting ? known : subscribe(shardId, after);
       try {
         return await subscription.take();
       } catch (error) {
-        release(shardId);
+        if (subscriptions.get(shardId) === subscription) release(shardId);
         // The consumer may be gone.
         registered = undefined;
         throw unavailable('SOURCE_UNAVAILABLE', `subscribing to ${shardId} of ${streamName}`, error);

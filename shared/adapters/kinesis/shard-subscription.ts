@@ -16,9 +16,11 @@ export const silenceMsMax = 12_000;
 const subscribeIntervalMs = 5_000;
 const requestIntervalMs = 1_000;
 /** Subscriptions in a row that failed without one event before the stream counts as unavailable. */
-export const subscribeTriesMax = 10;
+export const subscribeTriesMax = 6;
 /** While more than this waits to be read, no event is taken from the connection. An event is at most as large as a read, 10 MiB. */
 export const bufferBytesMax = 4 * 1024 * 1024;
+/** A subscription from which nothing was taken for so long is over: whoever gave the shard up has forgotten to release it. */
+export const unreadMsMax = 30_000;
 /** What a record takes beside its bytes. */
 const recordOverheadBytes = 200;
 
@@ -38,7 +40,7 @@ export interface SubscriptionOptions {
 
 /**
  * A shard's records as Kinesis pushes them, kept until they are taken. The connection is made anew whenever it ends, breaks or
- * falls silent, behind the last event that was heard, until the shard ends or `release` is called.
+ * falls silent, behind the last event that was heard, until the shard ends, or `release` is called, or nobody reads any more.
  */
 export class ShardSubscription {
   readonly #options: SubscriptionOptions;
@@ -55,12 +57,15 @@ export class ShardSubscription {
   #listeningMs = 0;
   #failures = 0;
   #failure: unknown;
+  /** When something was taken last, or wanted; endless while somebody waits. */
+  #takenMs: number;
   #waiting: (() => void)[] = [];
 
   constructor(options: SubscriptionOptions) {
     this.#options = options;
     this.#after = options.after;
     this.#from = options.from;
+    this.#takenMs = options.clock.now();
     this.#keep();
   }
 
@@ -69,12 +74,19 @@ export class ShardSubscription {
     return this.#after;
   }
 
+  /** Nobody waits in `take`, and it is not over. Two who wait would each get a part, and take it for the whole. */
+  get isFree(): boolean {
+    return this.#takenMs !== Number.POSITIVE_INFINITY && !this.#isReleased();
+  }
+
   /**
    * All that waits to be taken. Empty at once if nothing is there, but only as long as the shard is heard of: else it waits, since
    * nobody knows what is there. Rejects, when all before it was taken, with the error that ended the subscription.
    */
   async take(): Promise<ExchangeBatch> {
+    this.#takenMs = Number.POSITIVE_INFINITY;
     while (!this.#canAnswer()) await this.#change();
+    this.#takenMs = this.#options.clock.now();
     const records = this.#records;
     if (records.length === 0 && this.#failure !== undefined) throw this.#failure;
     this.#records = [];
@@ -132,7 +144,8 @@ export class ShardSubscription {
     let isHeard = false;
     try {
       const subscribe = new SubscribeToShardCommand({ ConsumerARN, ShardId: shardId, StartingPosition: this.#from });
-      const { EventStream = [] } = await client.send(subscribe, { abortSignal });
+      // No limit of the client's: silence is watched here, and while the buffer is full there is silence of our own making.
+      const { EventStream = [] } = await client.send(subscribe, { abortSignal, requestTimeout: 0 });
       subscribedMs.set(shardId, clock.now());
       for await (const { SubscribeToShardEvent: event } of EventStream) {
         if (event === undefined) continue;
@@ -166,12 +179,13 @@ export class ShardSubscription {
     this.#signal();
   }
 
-  /** Ends a connection that is silent for too long: half-open, it would stay so for ever. */
+  /** Ends a connection that is silent for too long, since half-open it would stay so for ever, and one that nobody reads. */
   async #watch(connection: AbortController): Promise<void> {
     const { clock } = this.#options;
-    while (!connection.signal.aborted) {
+    while (!connection.signal.aborted && !this.#isReleased()) {
       const leftMs = this.#listeningMs + silenceMsMax - clock.now();
-      if (leftMs <= 0) connection.abort(new Error(`no event came within ${silenceMsMax} ms`));
+      if (clock.now() - this.#takenMs >= unreadMsMax) this.release();
+      else if (leftMs <= 0) connection.abort(new Error(`no event came within ${silenceMsMax} ms`));
       else await clock.sleep(Math.min(leftMs, silenceMsMax));
     }
   }

@@ -1,12 +1,12 @@
-import {
-  SubscribeToShardCommand,
-  type SubscribeToShardCommandInput,
-  type SubscribeToShardEvent,
-} from '@aws-sdk/client-kinesis';
+import { SubscribeToShardCommand } from '@aws-sdk/client-kinesis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createFanOutReader } from '#shared/adapters/kinesis/fan-out-reader.ts';
-import { bufferBytesMax, silenceMsMax, subscribeTriesMax } from '#shared/adapters/kinesis/shard-subscription.ts';
-import type { Start } from '#shared/adapters/kinesis/starting-position.ts';
+import {
+  bufferBytesMax,
+  silenceMsMax,
+  subscribeTriesMax,
+  unreadMsMax,
+} from '#shared/adapters/kinesis/shard-subscription.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
 import type { ExchangeBatch, ExchangeReader, ExchangeRecord } from '#shared/ports/exchange-reader.ts';
 import { exchangeReaderContract } from '#test/contracts/exchange-reader.ts';
@@ -19,9 +19,8 @@ afterEach(async () => {
 });
 
 /** A reader whose reads pass the time that subscribing again takes; one that found nothing sleeps, as a worker does. */
-async function openReader(options: { readonly protocol?: 'http1' | 'http2'; readonly start?: Start } = {}) {
-  const { protocol = 'http1', start = 'trim-horizon' } = options;
-  const local = await openKinesis({ throttle: false, sleeping: 'waits', protocol });
+async function openReader(options: { readonly protocol?: 'http2'; readonly silenceMsMax?: number } = {}) {
+  const local = await openKinesis({ throttle: false, sleeping: 'waits', ...options });
   const { client, clock, passMs, settle } = local;
   const telemetry = createMemoryTelemetry();
   const settings = {
@@ -30,7 +29,6 @@ async function openReader(options: { readonly protocol?: 'http1' | 'http2'; read
     consumerName: 'worker',
     clock,
     telemetry,
-    start,
     random: () => 0,
   };
   const patient = createFanOutReader(settings);
@@ -49,12 +47,16 @@ async function openReader(options: { readonly protocol?: 'http1' | 'http2'; read
 
 const refused = { operation: 'SubscribeToShard', error: 'LimitExceededException' } as const;
 
-describe.each(['http1', 'http2'] as const)('over %s', (protocol) => {
+const protocols = [
+  ['HTTP/1.1', {}],
+  ['HTTP/2', { protocol: 'http2' }],
+] as const;
+
+for (const [protocol, options] of protocols)
   exchangeReaderContract(`the reader that Kinesis pushes to over ${protocol}`, async () => {
-    const { local, reader } = await openReader({ protocol });
+    const { local, reader } = await openReader(options);
     return openExchange(local, reader, refused);
   });
-});
 
 /** The same, over a stream of one shard. */
 async function openShard(options: Parameters<typeof openReader>[0] = {}) {
@@ -164,28 +166,35 @@ describe('a subscription', () => {
     expect(countOf(local, 'SubscribeToShard')).toBe(1);
   });
 
-  test.each(['http1', 'http2'] as const)(
-    'that is silent for too long is given up, with its connection (%s)',
-    async (protocol) => {
-      const { local, read, put, telemetry } = await openShard({ protocol });
-      await read();
-      local.proxy.hush();
-      put(1);
-      const held = local.proxy.openCount();
-      local.passMs(silenceMsMax - 1_000);
-      await tick();
-      expect(local.proxy.openCount()).toBe(held);
-      local.passMs(1_000);
-      await tick();
-      expect(local.proxy.openCount()).toBeLessThan(held);
-      expect(numbersOf(await follow(read, 1))).toEqual([1]);
-      expect(countOf(local, 'SubscribeToShard')).toBe(2);
-      expect(telemetry.lines.map(({ fields }) => fields['error'])).toEqual([
-        `Error: no event came within ${silenceMsMax} ms`,
-      ]);
-      expect(telemetry.value('retries_total', { operation: 'subscribe' })).toBe(1);
-    },
-  );
+  test.each(protocols)('that is silent for too long is given up, with its connection (%s)', async (_, options) => {
+    const { local, read, put, telemetry } = await openShard(options);
+    await read();
+    await tick();
+    local.proxy.hush();
+    put(1);
+    const held = local.proxy.openCount();
+    local.passMs(silenceMsMax - 1_000);
+    await tick();
+    expect(local.proxy.openCount()).toBe(held);
+    local.passMs(1_000);
+    await tick();
+    expect(local.proxy.openCount()).toBeLessThan(held);
+    expect(numbersOf(await follow(read, 1))).toEqual([1]);
+    expect(countOf(local, 'SubscribeToShard')).toBe(2);
+    expect(telemetry.lines.map(({ fields }) => fields['error'])).toEqual([
+      `Error: no event came within ${silenceMsMax} ms`,
+    ]);
+    expect(telemetry.value('retries_total', { operation: 'subscribe' })).toBe(1);
+  });
+
+  test('may be silent for longer than the client lets an answer be', async () => {
+    const { local, read, put } = await openShard({ protocol: 'http2', silenceMsMax: 60 });
+    await read();
+    for (const _ of [1, 2, 3]) await tick();
+    put(1);
+    expect(numbersOf(await follow(read, 1))).toEqual([1]);
+    expect(countOf(local, 'SubscribeToShard')).toBe(1);
+  });
 
   test('that nothing was heard of makes a read wait, which else is answered at once', async () => {
     const { local, settings, read, shardId } = await openShard();
@@ -229,6 +238,38 @@ describe('a subscription', () => {
     await reader.read(shardId, undefined);
   });
 
+  test('is never shared by two reads that wait at once: the later one has it all', async () => {
+    const { local, settings, put, shardId } = await openShard();
+    const reader = createFanOutReader(settings);
+    for (const number of [1, 2]) put(number);
+    local.refuse({ ...refused, requests: 1 });
+    const earlier = reader.read(shardId, undefined);
+    await tick();
+    const later = local.settle(reader.read(shardId, undefined));
+    expect(await earlier).toMatchObject({ records: [], ended: false });
+    const { records } = await later;
+    const read = (after?: string) => local.settle(reader.read(shardId, after));
+    expect(numbersOf([...records, ...(await follow(read, 2 - records.length, records.at(-1)?.sequence))])).toEqual([
+      1, 2,
+    ]);
+    reader.release(shardId);
+  });
+
+  test('that nobody reads any more ends by itself, and is made again for who comes back', async () => {
+    const { local, read, put } = await openShard({ protocol: 'http2' });
+    put(1);
+    const [record] = await follow(read, 1);
+    for (let passedMs = 0; passedMs < 2 * unreadMsMax; passedMs += 5_000) {
+      local.passMs(5_000);
+      await tick();
+    }
+    expect(local.proxy.openCount()).toBe(0);
+    const subscribed = countOf(local, 'SubscribeToShard');
+    put(2);
+    expect(numbersOf(await follow(read, 1, record?.sequence))).toEqual([2]);
+    expect(countOf(local, 'SubscribeToShard')).toBe(subscribed + 1);
+  });
+
   test('that is refused all the time fails the read, and is tried again with the next one', async () => {
     const { local, read, put } = await openShard();
     put(1);
@@ -246,145 +287,14 @@ describe('a subscription', () => {
   });
 });
 
-/** What an event of Kinesis says, with records of so many bytes by their sequence numbers. */
-function eventOf(fields: {
-  readonly sequences?: readonly number[];
-  readonly bytes?: number;
-  readonly next?: string;
-  readonly children?: readonly string[];
-}): SubscribeToShardEvent {
-  const { sequences = [], bytes = 1, next, children = [] } = fields;
-  return {
-    Records: sequences.map((sequence) => ({
-      SequenceNumber: String(sequence),
-      PartitionKey: 'any',
-      Data: new Uint8Array(bytes),
-      ApproximateArrivalTimestamp: new Date(0),
-    })),
-    ContinuationSequenceNumber: next,
-    MillisBehindLatest: 0,
-    ChildShards: children.map((ShardId) => ({ ShardId, ParentShards: ['s-0'], HashKeyRange: undefined })),
-  };
-}
-
-/** A reader whose subscriptions are scripts of events, one after the other. */
-async function openScript(scripts: readonly (() => AsyncGenerator<SubscribeToShardEvent>)[], start?: Start) {
-  const it = await openShard(start === undefined ? {} : { start });
-  const positions: unknown[] = [];
-  it.local.client.middlewareStack.add(
-    (next, { commandName }) =>
-      async (request) => {
-        if (commandName !== 'SubscribeToShardCommand') return next(request);
-        positions.push((request.input as SubscribeToShardCommandInput).StartingPosition);
-        const script = scripts[positions.length - 1] ?? stayQuiet;
-        const events = async function* () {
-          for await (const event of script()) yield { SubscribeToShardEvent: event };
-        };
-        return { response: undefined, output: { EventStream: events(), $metadata: {} } } as never;
-      },
-    { step: 'initialize', priority: 'low' },
-  );
-  return { ...it, positions };
-}
-
-async function* stayQuiet(): AsyncGenerator<SubscribeToShardEvent> {
-  yield eventOf({ next: '99' });
-  await new Promise(() => {});
-}
-
-describe('events', () => {
-  test('are gone on behind when a subscription is over, even those without records', async () => {
-    const { read, positions } = await openScript([
-      async function* () {
-        yield eventOf({ sequences: [1, 2], next: '2' });
-      },
-      async function* () {
-        yield eventOf({ next: '7' });
-      },
-    ]);
-    expect((await read()).records.map(({ sequence }) => sequence)).toEqual(['1', '2']);
-    while (positions.length < 3) await read('2');
-    expect(positions).toEqual([
-      { Type: 'TRIM_HORIZON' },
-      { Type: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: '2' },
-      { Type: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: '7' },
-    ]);
-  });
-
-  test('that name children end the shard with their own records', async () => {
-    const { read } = await openScript([
-      async function* () {
-        yield eventOf({ sequences: [1], next: '1' });
-        yield eventOf({ sequences: [2], children: ['s-1'] });
-      },
-    ]);
-    const batches = [await read()];
-    if (!batches[0]?.ended) batches.push(await read('1'));
-    expect(batches.flatMap(({ records }) => records.map(({ sequence }) => sequence))).toEqual(['1', '2']);
-    expect(batches.at(-1)?.ended).toBe(true);
-  });
-
-  test('that neither go on nor name children are not believed: the shard is read again from before them', async () => {
-    const { read, positions } = await openScript([
-      async function* () {
-        yield eventOf({ sequences: [1], next: '1' });
-        yield eventOf({ sequences: [2] });
-      },
-      async function* () {
-        yield eventOf({ sequences: [2], next: '2' });
-        await new Promise(() => {});
-      },
-    ]);
-    const records = await follow(read, 2);
-    expect(records.map(({ sequence }) => sequence)).toEqual(['1', '2']);
-    expect(positions.at(-1)).toEqual({ Type: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: '1' });
-    expect(await read('2')).toMatchObject({ records: [], ended: false });
-  });
-
-  test('are not taken while the buffer is full, which is no silence', async () => {
-    let taken = 0;
-    const { local, read, positions, telemetry } = await openScript([
-      async function* () {
-        for (;;) {
-          taken += 1;
-          yield eventOf({ sequences: [taken], bytes: 1_000_000, next: String(taken) });
-        }
-      },
-    ]);
-    const { records } = await read();
-    await tick();
-    expect(taken - records.length).toBe(5);
-    local.passMs(10 * silenceMsMax);
-    await tick();
-    expect([taken - records.length, positions.length]).toEqual([5, 1]);
-    expect((await read(records.at(-1)?.sequence)).records).toHaveLength(5);
-    await tick();
-    expect([taken, telemetry.lines]).toEqual([records.length + 10, []]);
-  });
-
-  test('that never come fail the read when subscriptions end again and again', async () => {
-    const { read } = await openScript(Array.from({ length: subscribeTriesMax }, () => async function* () {}));
-    await expect(read()).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', retry: true });
-  });
-
-  test('keep a reader going however often its subscriptions break behind them', async () => {
-    const count = 2 * subscribeTriesMax;
-    const { read } = await openScript(
-      Array.from(
-        { length: count },
-        (_, index) =>
-          async function* () {
-            yield eventOf({ sequences: [index], next: String(index) });
-            throw new Error('broken');
-          },
-      ),
-    );
-    expect(await follow(read, count)).toHaveLength(count);
-  });
-
-  test('begin where the reader was told', async () => {
-    const { read, positions } = await openScript([], { timestampMs: 1_500 });
-    await read();
-    expect(positions).toEqual([{ Type: 'AT_TIMESTAMP', Timestamp: new Date(1_500) }]);
-  });
+test('a reader begins where it was told', async () => {
+  const { local, settings, put, shardId } = await openShard();
+  put(1);
+  local.passMs(10_000);
+  const timestampMs = local.clock.now();
+  put(2);
+  const reader = createFanOutReader({ ...settings, start: { timestampMs } });
+  const { records } = await local.settle(reader.read(shardId, undefined));
+  expect(numbersOf(records)).toEqual([2]);
+  reader.release(shardId);
 });
