@@ -39,9 +39,8 @@ export interface Worker {
 /** The same number as in worker/Dockerfile. */
 const userId = '10001:10001';
 const scratchFolder = '/tmp';
-const aliveFile = `${scratchFolder}/alive`;
-/** Older than this, and the worker is taken for stuck. */
-const aliveAgeSecondsMax = 60;
+/** Of the worker's health and metrics. Nobody may reach it from elsewhere until the service's connections say so. */
+const httpPort = 8080;
 /** What V8 may use of the task's memory; the rest is for buffers, compression and Node itself. */
 const heapShare = 0.75;
 
@@ -104,7 +103,7 @@ function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition
     ...it.settings,
     exchangeReading: reading,
     snapshotBucket: it.snapshots.bucketName,
-    aliveFile,
+    httpAddress: `0.0.0.0:${httpPort}`,
     leaseSeconds,
   };
   const linuxParameters = new LinuxParameters(scope, 'Linux', {});
@@ -122,13 +121,14 @@ function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition
         removalPolicy: it.sizing.removalPolicy,
       }),
     }),
+    portMappings: [{ containerPort: httpPort }],
     user: userId,
     readonlyRootFilesystem: true,
     linuxParameters,
     // From SIGTERM to SIGKILL: time to checkpoint. Fargate gives no more.
     stopTimeout: Duration.seconds(120),
     healthCheck: {
-      command: ['CMD', 'node', '-e', aliveCheck()],
+      command: ['CMD', 'node', '-e', healthCheck()],
       interval: Duration.seconds(30),
       timeout: Duration.seconds(10),
       retries: 3,
@@ -142,10 +142,9 @@ function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition
   return taskDefinition;
 }
 
-/** Exits with 1 when the worker made no progress for too long, or never wrote the file. */
-function aliveCheck(): string {
-  const age = `Date.now() - require('node:fs').statSync('${aliveFile}').mtimeMs`;
-  return `process.exit(${age} < ${aliveAgeSecondsMax * 1_000} ? 0 : 1)`;
+/** Exits with 1 when the worker says that it is stuck, or says nothing. */
+function healthCheck(): string {
+  return `fetch('http://127.0.0.1:${httpPort}/health').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))`;
 }
 
 function createTaskRole(scope: Construct, it: TaskNeighbours): Role {

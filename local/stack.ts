@@ -17,7 +17,7 @@ import { createFunctionUrl } from './function-url.ts';
 import type { Kinesis } from './kinesis/model.ts';
 import { startKinesis } from './kinesis/server.ts';
 import { createLambdaFunction, type LambdaFunction } from './lambda/function.ts';
-import type { LocalServer } from './listen.ts';
+import { type LocalServer, loopback } from './listen.ts';
 import { Objects } from './s3/objects.ts';
 import { startS3 } from './s3/wire.ts';
 import { startSchedule } from './schedule.ts';
@@ -271,6 +271,7 @@ class StackBuilder {
         ...endpointVariables(endpoints),
         ...credentials,
         AWS_REGION: region,
+        HTTP_ADDRESS: `${loopback}:0`,
       },
       scratchFolder: join(folder, 'worker'),
       stopTimeoutMs: Math.min(container.StopTimeout * 1_000, workerStopMsMax),

@@ -10,7 +10,7 @@ export interface ServiceOptions {
   /** The folder of the worker's bundle. */
   readonly codePath: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Holds a folder for each task, which stands in for its container's writable volume at /tmp. */
+  /** Holds a folder for each task, in which it runs. */
   readonly scratchFolder: string;
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutMs: number;
@@ -22,7 +22,8 @@ export interface WorkerService {
   readonly taskCount: number;
   /** Kills the worker with this number, or the next one that is running, without a warning (SIGKILL). False if none was running. */
   readonly kill: (task: number) => boolean;
-  readonly runningCount: () => number;
+  /** Where each worker tells of its health and its metrics; undefined for one that is still starting. */
+  readonly urls: () => readonly (string | undefined)[];
   readonly startCount: () => number;
   /** SIGTERM, and SIGKILL to those that take too long. */
   readonly stop: () => Promise<void>;
@@ -30,7 +31,7 @@ export interface WorkerService {
 
 interface Task {
   readonly kill: () => boolean;
-  readonly isRunning: () => boolean;
+  readonly url: () => string | undefined;
   readonly stop: () => Promise<void>;
 }
 
@@ -48,7 +49,7 @@ export function startWorkerService(options: ServiceOptions): WorkerService {
   const tasks = Array.from({ length: options.tasks }, (_, index) => startTask(options, index, onStart));
   return {
     taskCount: options.tasks,
-    runningCount: () => tasks.filter((task) => task.isRunning()).length,
+    urls: () => tasks.map((task) => task.url()),
     startCount: () => starts,
     kill: (number) => {
       const first = number % tasks.length;
@@ -63,11 +64,8 @@ export function startWorkerService(options: ServiceOptions): WorkerService {
 function startTask(options: ServiceOptions, index: number, onStart: () => void): Task {
   const scratchFolder = join(options.scratchFolder, String(index));
   mkdirSync(scratchFolder, { recursive: true });
-  // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
-  const env = Object.fromEntries(
-    Object.entries(options.environment).map(([name, value]) => [name, value.replace(/^\/tmp\//, `${scratchFolder}/`)]),
-  );
   let child: ChildProcess | undefined;
+  let url: string | undefined;
   let stopping = false;
   let delayMs = restartMsMin;
   let timer: NodeJS.Timeout | undefined;
@@ -76,17 +74,24 @@ function startTask(options: ServiceOptions, index: number, onStart: () => void):
     const startedMs = performance.now();
     onStart();
     const started = spawn(process.execPath, [...flags, join(options.codePath, 'main.mjs')], {
-      env,
+      // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
+      env: options.environment,
       cwd: scratchFolder,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Control-C in the terminal is for the command line, which then stops the worker in its turn.
       detached: true,
     });
     child = started;
+    const onLine = (line: string): void => {
+      // It listens on any free port, and says on which.
+      if (child === started) url ??= /"url":"(http:[^"]+)"/.exec(line)?.[1];
+      options.onLine(index, line);
+    };
     for (const stream of [started.stdout, started.stderr])
-      if (stream !== null) createInterface({ input: stream }).on('line', (line) => options.onLine(index, line));
+      if (stream !== null) createInterface({ input: stream }).on('line', onLine);
     started.on('exit', () => {
       child = undefined;
+      url = undefined;
       if (stopping) return;
       if (performance.now() - startedMs > steadyMs) delayMs = restartMsMin;
       timer = setTimeout(start, delayMs);
@@ -96,7 +101,7 @@ function startTask(options: ServiceOptions, index: number, onStart: () => void):
 
   start();
   return {
-    isRunning: () => child !== undefined,
+    url: () => url,
     kill: () => {
       // Killed on purpose, so there is no reason to wait long before the next one.
       delayMs = restartMsMin;

@@ -29,6 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     '@aws-lambda-powertools/logger',
     '@aws-lambda-powertools/metrics',
     'pino',
+    'prom-client',
     'node:',
   ],
   // Never the AWS adapters: a pipeline's author tests without them.
@@ -65,6 +66,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     '@aws-sdk/client-kinesis',
     '@aws-sdk/client-s3',
     '@aws-sdk/client-sqs',
+    'hono',
+    '@hono/node-server',
     'node:',
   ],
   // It reads a synthesized template, so infra's assembly is reached through a child process and never imported. A port's type serves where

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import { serve } from '@hono/node-server';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
@@ -14,19 +14,25 @@ import { createRequestHandler, createStreamingRequestHandler } from '#shared/ada
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
-import { readCount, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { createPrometheusTelemetry } from '#shared/adapters/telemetry/prometheus.ts';
+import { readAddress, readCount, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
+import { createStatus } from './status.ts';
 
 const settings = readSettings('worker', process.env);
 const pipeline = selectPipeline(pipelines, settings);
 const clock = wallClock;
-const telemetry = createConsoleTelemetry({ pipeline: pipeline.id, stage: 'window', placement: 'fargate' });
+const labels = { pipeline: pipeline.id, stage: 'window', placement: 'fargate' };
+const telemetry = createPrometheusTelemetry(labels, createConsoleTelemetry(labels));
 const requestHandler = createRequestHandler();
 const kinesis = new KinesisClient({
   requestHandler: settings.EXCHANGE_READING === 'fan-out' ? createStreamingRequestHandler() : requestHandler,
 });
 const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
 const sqs = new SQSClient({ requestHandler });
+/** A worker that is alive shows it several times a lease period, which is at most this long. */
+const silenceMsMax = 60_000;
+let aliveMs = clock.now();
 const worker = createWorker({
   pipeline,
   reader: createKinesisExchangeReader({
@@ -48,8 +54,19 @@ const worker = createWorker({
   clock,
   telemetry,
   leasePeriodMs: readCount('LEASE_SECONDS', settings.LEASE_SECONDS) * 1_000,
-  onAlive: () => writeFileSync(settings.ALIVE_FILE, ''),
+  onAlive: () => {
+    aliveMs = clock.now();
+  },
 });
+
+const status = createStatus({
+  isAlive: () => clock.now() - aliveMs < silenceMsMax,
+  isReady: worker.isReady,
+  metrics: telemetry.scrape,
+});
+serve({ fetch: status.fetch, ...readAddress('HTTP_ADDRESS', settings.HTTP_ADDRESS) }, ({ address, port }) =>
+  telemetry.log('info', 'Health and metrics are served.', { url: `http://${address}:${port}` }),
+);
 
 // ECS and the embedded AWS ask with SIGTERM and kill after stopTimeout: the batch at hand is finished and everything is snapshot.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

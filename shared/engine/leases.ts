@@ -9,6 +9,8 @@ export interface LeasedShard {
 
 /** What a worker should do next about its leases. */
 export interface LeasePlan {
+  /** How many shards this worker should read. */
+  readonly quota: number;
   /** Free leases, as they stand, that this worker should take. */
   readonly take: readonly Lease[];
   /** Shards that it should hand over. */
@@ -77,12 +79,12 @@ export class LeaseBook {
     const quota = quotas.get(this.#worker) ?? 0;
     if (mine.length < quota) {
       const wanted = free.sort((a, b) => this.#rank(a) - this.#rank(b));
-      return { take: wanted.slice(0, quota - mine.length), release: [] };
+      return { quota, take: wanted.slice(0, quota - mine.length), release: [] };
     }
     let lacking = -free.length;
     for (const [worker, its] of held) lacking += Math.max(0, (quotas.get(worker) ?? 0) - its.length);
     const surplus = Math.min(mine.length - quota, Math.max(0, lacking));
-    return { take: [], release: surplus === 0 ? [] : mine.slice(-surplus).map((lease) => lease.shardId) };
+    return { quota, take: [], release: surplus === 0 ? [] : mine.slice(-surplus).map((lease) => lease.shardId) };
   }
 
   /**

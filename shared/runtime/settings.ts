@@ -25,6 +25,18 @@ export function readCount(name: string, text: string): number {
   throw new MillraceError('SETTING_INVALID', `${name} is ${JSON.stringify(text)}; it must be a whole number above 0.`);
 }
 
+/** The host and port that a setting holds, such as `127.0.0.1:8080`; port 0 is any free one. `SETTING_INVALID` for anything else. */
+export function readAddress(name: string, text: string): { readonly hostname: string; readonly port: number } {
+  const [, hostname, port] = /^([^:\s]+):(\d+)$/.exec(text) ?? [];
+  if (hostname !== undefined && Number(port) <= portMax) return { hostname, port: Number(port) };
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `${name} is ${JSON.stringify(text)}; it must be an address and a port up to ${portMax}, such as 0.0.0.0:8080.`,
+  );
+}
+
+const portMax = 65_535;
+
 /** Picks the pipeline that a host was deployed for, and stops with `PLAN_MISMATCH` when the bundle holds another plan of it. */
 export function selectPipeline(
   registry: readonly Pipeline[],

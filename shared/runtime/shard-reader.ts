@@ -58,16 +58,22 @@ export class ShardReader {
   #request: 'go-on' | 'stop' | 'abandon' = 'go-on';
   /** Where the shard is read from next. */
   #cursor: string | undefined;
-  #savedMs = 0;
+  #savedMs: number;
   #progress = 0;
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
+    this.#savedMs = options.clock.now();
   }
 
   /** Rises with every step that was taken, also with one that found nothing new: what stands still is stuck. */
   get progress(): number {
     return this.#progress;
+  }
+
+  /** When its state was last written, or else when it began. */
+  get savedMs(): number {
+    return this.#savedMs;
   }
 
   get keyCount(): number {

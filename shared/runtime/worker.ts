@@ -37,6 +37,8 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
+  /** Whether it takes part in the work: it reads a shard, or there are fewer shards than workers. */
+  readonly isReady: () => boolean;
   /** Works until `stop`. Rejects when the outside world fails for good: the host then exits, and others go on from the snapshots. */
   readonly run: () => Promise<void>;
   /** Hands over: ends after the batches at hand, with a snapshot of everything, and frees the leases. */
@@ -60,6 +62,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const run = new WorkerRun(options, compile(options.pipeline));
   let running: Promise<void> | undefined;
   return {
+    isReady: () => run.isReady,
     run: () => {
       running = run.run();
       return running;
@@ -95,6 +98,8 @@ class WorkerRun {
   #listedMs = Number.NEGATIVE_INFINITY;
   #beats = 0;
   #readerCount = 0;
+  /** How many shards it should read; undefined before it has looked. */
+  #quota: number | undefined;
   #isStopping = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: () => void = () => undefined;
@@ -118,6 +123,11 @@ class WorkerRun {
     } finally {
       for (const { reader } of this.#readings.values()) reader.abandon();
     }
+  }
+
+  get isReady(): boolean {
+    if (this.#isStopping || this.#quota === undefined) return false;
+    return this.#quota === 0 || this.#readings.size > 0;
   }
 
   stop(): void {
@@ -177,6 +187,9 @@ class WorkerRun {
       sum(readers, (reader) => reader.openCount),
       { stage: 'window' },
     );
+    telemetry.metric('checkpoint_age_ms', Math.max(0, ...readers.map((reader) => clock.now() - reader.savedMs)), {
+      stage: 'window',
+    });
   }
 
   /** True when the list is a new one. */
@@ -234,7 +247,8 @@ class WorkerRun {
   }
 
   async #share(): Promise<void> {
-    const { take, release } = this.#book.plan(this.#shards);
+    const { quota, take, release } = this.#book.plan(this.#shards);
+    this.#quota = quota;
     for (const shardId of release) this.#readings.get(shardId)?.reader.stop();
     for (const read of take) {
       const { shardId } = read;

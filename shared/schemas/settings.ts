@@ -23,8 +23,8 @@ export const settingNames = {
   /** Name of the bucket of the worker's snapshots. */
   snapshotBucket: 'SNAPSHOT_BUCKET',
   logLevel: 'LOG_LEVEL',
-  /** A file that the worker touches whenever it made progress or knows that it has caught up; its health check reads the age. */
-  aliveFile: 'ALIVE_FILE',
+  /** Where the worker tells of its health and its metrics, such as `0.0.0.0:8080`. */
+  httpAddress: 'HTTP_ADDRESS',
   /** After how many seconds without progress a worker loses a shard to another one. */
   leaseSeconds: 'LEASE_SECONDS',
 } as const;
@@ -67,7 +67,7 @@ export const hostSettings = {
     'deadLetterQueueUrl',
     'snapshotBucket',
     'logLevel',
-    'aliveFile',
+    'httpAddress',
     'leaseSeconds',
   ],
 } as const satisfies Readonly<Record<string, readonly Setting[]>>;

@@ -34,13 +34,17 @@ describe('worker', () => {
     expect(readFileSync('worker/Dockerfile', 'utf8')).toMatch(/\nCMD \["node", /);
   });
 
-  test('it is stopped when its sign of life grows old', () => {
+  test('it is stopped when it says that it is stuck', () => {
     expect(container['HealthCheck']).toMatchObject({
-      Command: ['CMD', 'node', '-e', expect.stringContaining("statSync('/tmp/alive')")],
+      Command: ['CMD', 'node', '-e', expect.stringContaining("fetch('http://127.0.0.1:8080/health')")],
       Interval: 30,
       Retries: 3,
     });
-    expect(container['Environment']).toContainEqual({ Name: 'ALIVE_FILE', Value: '/tmp/alive' });
+  });
+
+  test('its health and metrics are served on a port of the container that nothing outside may reach', () => {
+    expect(container['PortMappings']).toEqual([{ ContainerPort: 8080, Protocol: 'tcp' }]);
+    expect(container['Environment']).toContainEqual({ Name: 'HTTP_ADDRESS', Value: '0.0.0.0:8080' });
   });
 
   test('tasks hand over to each other, so a deployment leaves no gap', () => {

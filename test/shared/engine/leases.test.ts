@@ -25,6 +25,12 @@ function bookOf(worker: string, leases: readonly Lease[], workers: readonly stri
 
 const ids = (leases: readonly Lease[]): readonly string[] => leases.map(({ shardId }) => shardId).sort();
 
+test('a worker should read its part of the shards, or none when there are fewer of them', () => {
+  expect(bookOf('a', [], ['a', 'b']).plan(roots(5)).quota).toBe(3);
+  expect(bookOf('b', [], ['a', 'b']).plan(roots(5)).quota).toBe(2);
+  expect(bookOf('b', heldBy('a', 0), ['a', 'b']).plan(roots(1)).quota).toBe(0);
+});
+
 describe('a worker takes', () => {
   test('everything when it is alone', () => {
     expect(ids(bookOf('a', [], ['a']).plan(roots(3)).take)).toEqual(['shard-0', 'shard-1', 'shard-2']);

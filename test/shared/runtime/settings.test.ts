@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
-import { findPipeline, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { findPipeline, readAddress, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
 import { type HostName, hostSettings, settingNames } from '#shared/schemas/settings.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
 
@@ -44,5 +44,16 @@ describe('selectPipeline', () => {
     expect(() => findPipeline([known], 'other')).toThrow(
       'PIPELINE_UNKNOWN: there is no pipeline "other"; pipelines/index.ts registers test.',
     );
+  });
+});
+
+describe('readAddress', () => {
+  test('gives the host and the port', () => {
+    expect(readAddress('HTTP_ADDRESS', '0.0.0.0:8080')).toEqual({ hostname: '0.0.0.0', port: 8080 });
+    expect(readAddress('HTTP_ADDRESS', '127.0.0.1:0')).toEqual({ hostname: '127.0.0.1', port: 0 });
+  });
+
+  test.each(['8080', ':8080', '0.0.0.0', '0.0.0.0:x', '0.0.0.0:65536'])('refuses %s', (text) => {
+    expect(() => readAddress('HTTP_ADDRESS', text)).toThrow(/^SETTING_INVALID: HTTP_ADDRESS is /);
   });
 });

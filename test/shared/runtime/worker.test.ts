@@ -3,6 +3,8 @@ import { compile } from '#shared/engine/compile.ts';
 import { tickBlocks } from '#shared/engine/exchange.ts';
 import { type AnyOutput, milliseconds, type PipelineOptions, session } from '#shared/pipeline/index.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
+import { createWorker } from '#shared/runtime/worker.ts';
+import { newLease } from '#shared/schemas/lease.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
 import { punctuation, rawRecord, World } from './world.ts';
@@ -137,4 +139,31 @@ test('a batch whose rows take longer to write than a lease lasts does not lose i
   await world.work();
   expect((await world.lines('visits')).length).toBe(300);
   expect(world.telemetry.lines.map(({ message }) => message)).not.toContain('A shard is given up.');
+});
+
+test('a worker is ready once it reads a shard, and no more when it leaves', async () => {
+  const world = worldOf({ slots: 2 });
+  world.exchange.split();
+  const { pipeline, clock, state, results, blobs, deadLetters, telemetry, leases } = world;
+  // Another worker holds both children, and is not heard of any more.
+  await leases.announce({ worker: 'other', beats: 1 });
+  await leases.write({ ...newLease('shard-0'), epoch: 1, finished: true }, undefined);
+  for (const shardId of ['shard-0-low', 'shard-0-high'])
+    await leases.write({ ...newLease(shardId), owner: 'other', epoch: 1 }, undefined);
+  const ready: boolean[] = [];
+  const worker = createWorker({
+    ...{ pipeline, clock, state, results, blobs, deadLetters, telemetry, leases },
+    worker: 'worker-1',
+    reader: world.exchange,
+    onAlive: () => {
+      ready.push(worker.isReady());
+      if (worker.isReady()) worker.stop().catch(() => undefined);
+    },
+  });
+  expect(worker.isReady()).toBe(false);
+  await worker.run();
+  expect(ready[0]).toBe(false);
+  expect(ready).toContain(true);
+  expect(worker.isReady()).toBe(false);
+  expect(telemetry.value('checkpoint_age_ms')).toBeGreaterThanOrEqual(0);
 });
