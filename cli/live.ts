@@ -8,6 +8,7 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { Chaos } from './chaos.ts';
 import type { Feed } from './feed.ts';
 import { createScreen } from './screen.ts';
+import { describeWorkers } from './worker-view.ts';
 
 export interface Live {
   readonly stop: () => void;
@@ -109,6 +110,7 @@ async function describe(
     ...table,
     describeCounts(it.feed.pushedCount(), perSecond, counts),
     ...progress.map(describeProgress),
+    ...(it.stack.worker === undefined ? [] : await describeWorkers(it.stack.worker)),
     describeWork(it.stack, counts),
   ];
   return { lines, hasRows: table.length > noRows };
