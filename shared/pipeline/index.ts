@@ -16,7 +16,7 @@ export type { JoinKind } from './join.ts';
 export { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from './pipeline.ts';
 export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
-export { dynamodb, type SinkSpec } from './sink.ts';
+export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';
 export {
   type JoinedStream,
   type JoinedTable,
