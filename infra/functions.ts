@@ -69,7 +69,7 @@ function createPreprocess(scope: Construct, it: Neighbours & { source: string; r
     timeout: Duration.minutes(2),
   });
   permit.pollStream(role, it.raw);
-  permit.putBlocks(role, it.streams.exchange);
+  permit.putRecords(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.sendDeadLetters(role, it.deadLetters);
   consume(handler, { stream: it.raw, batch: it.sizing.preprocess });
@@ -117,7 +117,7 @@ function createTick(scope: Construct, it: Neighbours): IFunction {
     memoryMiB: 512,
     timeout: Duration.seconds(50),
   });
-  permit.putBlocks(role, it.streams.exchange);
+  permit.putRecords(role, it.streams.exchange);
   // A tick carries its arrival time and nothing else, so an old one is worth nothing: the next one comes within the minute.
   const freshness = { retryAttempts: 0, maxEventAge: Duration.minutes(1) };
   handler.configureAsyncInvoke(freshness);

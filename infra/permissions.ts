@@ -27,7 +27,7 @@ export const permit = {
       'kinesis:ListShards',
       'kinesis:SubscribeToShard',
     ]),
-  putBlocks: (role: Role, exchange: IStream) => allow(role, exchange.streamArn, ['kinesis:PutRecords']),
+  putRecords: (role: Role, stream: IStream) => allow(role, stream.streamArn, ['kinesis:PutRecords']),
   /** Nothing is deleted from the state table but by TTL (rule 12); batches of writes are for late marks, which never change. */
   keepState: (role: Role, state: ITable) =>
     allow(role, state.tableArn, [
@@ -62,6 +62,8 @@ export const permit = {
     allow(role, bucket.bucketArn, ['s3:ListBucket']);
     allow(role, bucket.arnForObjects('*'), ['s3:DeleteObject', 's3:GetObject', 's3:PutObject']);
   },
+  /** Files are written over and never read, listed or removed. */
+  writeFiles: (role: Role, bucket: IBucket) => allow(role, bucket.arnForObjects('*'), ['s3:PutObject']),
 } as const;
 
 function allow(role: Role, resource: string, actions: readonly string[]): void {

@@ -19,6 +19,10 @@ export class PipelineStack extends Stack {
     new CfnOutput(this, 'DeadLetterQueueUrl', { value: deadLetters.queueUrl });
     new CfnOutput(this, 'ReadUrl', { value: functions.readUrl });
     if (worker !== undefined) new CfnOutput(this, 'SnapshotBucketName', { value: worker.snapshots.bucketName });
+    if (worker?.archive !== undefined) new CfnOutput(this, 'ArchiveBucketName', { value: worker.archive.bucketName });
+    for (const [view, stream] of streams.rows) {
+      this.#output(`RowStream${pascalCase(view)}`, { name: stream.streamName, arn: stream.streamArn });
+    }
   }
 
   #output(id: string, { name, arn }: { name: string; arn: string }): void {

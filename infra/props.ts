@@ -20,6 +20,8 @@ export interface StreamPipelineProps {
    * blocks are packed and compressed.
    */
   readonly exchangeShards?: number;
+  /** Shards of the stream of each view that goes to one, at most the plan's slots. Default: 1. */
+  readonly rowShards?: number;
   /** How long the streams keep records: how long an outage may last without loss. At least 72 hours, the default. */
   readonly retention?: Duration;
   /** How the raw streams are cut into batches. Default: 1,000 records or 1 s. */
@@ -58,6 +60,7 @@ export interface Sizing {
   readonly removalPolicy: RemovalPolicy;
   readonly rawShards: number;
   readonly exchangeShards: number;
+  readonly rowShards: number;
   readonly retention: Duration;
   readonly preprocess: Required<BatchProps>;
   readonly aggregate: Required<BatchProps>;
@@ -87,6 +90,8 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
   const wanted = Math.ceil((rawShards * sourcesOf(pipeline.plan).length) / rawShardsPerExchangeShard);
   const exchangeShards = props.exchangeShards ?? Math.min(wanted, pipeline.plan.slots);
   checkRange(pipeline.id, { name: 'exchangeShards', value: exchangeShards, min: 1, max: pipeline.plan.slots });
+  const rowShards = props.rowShards ?? 1;
+  checkRange(pipeline.id, { name: 'rowShards', value: rowShards, min: 1, max: pipeline.plan.slots });
   const retention = props.retention ?? Duration.hours(retentionHoursMin);
   checkRange(pipeline.id, {
     name: 'retention in hours',
@@ -109,6 +114,7 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
     removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     rawShards,
     exchangeShards,
+    rowShards,
     retention,
     preprocess: batchOf(pipeline.id, { name: 'preprocess', sizeDefault: 1_000, batch: props.preprocess }),
     aggregate: batchOf(pipeline.id, { name: 'aggregate', sizeDefault: 100, batch: props.aggregate }),

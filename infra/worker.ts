@@ -19,14 +19,14 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import type { Plan } from '#shared/pipeline/plan.ts';
-import { exchangeConsumer } from '#shared/schemas/settings.ts';
+import { type Plan, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { exchangeConsumer, type SinkNames } from '#shared/schemas/settings.ts';
+import { createArchive, createSnapshots, logicalIdOf } from './buckets.ts';
 import { codeFolder } from './bundle.ts';
 import { environmentOf, type SettingValues } from './environment.ts';
 import { createNetwork } from './network.ts';
 import { permit } from './permissions.ts';
 import type { Sizing } from './props.ts';
-import { createSnapshots, logicalIdOf } from './snapshots.ts';
 import type { Streams } from './streams.ts';
 import type { Tables } from './tables.ts';
 
@@ -34,6 +34,8 @@ export interface Worker {
   readonly cluster: Cluster;
   readonly service: FargateService;
   readonly snapshots: Bucket;
+  /** The views' files; only when a view has some. */
+  readonly archive: Bucket | undefined;
 }
 
 /** The same number as in worker/Dockerfile. */
@@ -57,9 +59,10 @@ interface Neighbours {
 export function createWorker(parent: Construct, it: Neighbours): Worker {
   const scope = new Construct(parent, 'Worker');
   const snapshots = createSnapshots(scope, it);
+  const archive = hasFiles(it.plan) ? createArchive(scope, it) : undefined;
   const network = createNetwork(scope, it);
   const consumer = it.sizing.worker.reading === 'fan-out' ? createConsumer(scope, it) : undefined;
-  const taskDefinition = createTask(scope, { ...it, snapshots, consumer });
+  const taskDefinition = createTask(scope, { ...it, snapshots, archive, consumer });
   const cluster = new Cluster(scope, 'Cluster', { vpc: network.vpc, containerInsightsV2: ContainerInsights.ENABLED });
   const service = new FargateService(scope, 'Service', {
     cluster,
@@ -77,7 +80,11 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
   service.node.addDependency(network.scope, taskDefinition.obtainExecutionRole());
   // A worker that finds no consumer registers one, and CloudFormation could not make its own any more.
   if (consumer !== undefined) service.node.addDependency(consumer);
-  return { cluster, service, snapshots };
+  return { cluster, service, snapshots, archive };
+}
+
+function hasFiles(plan: Plan): boolean {
+  return stepsOf(plan).some((step) => sinksOf(step).files !== undefined);
 }
 
 /** What the exchange is pushed to. Made by the stack rather than by the worker, so that it goes, and its bill, with fan-out or with the stack. */
@@ -87,6 +94,7 @@ function createConsumer(scope: Construct, { streams }: Neighbours): StreamConsum
 
 interface TaskNeighbours extends Neighbours {
   readonly snapshots: Bucket;
+  readonly archive: Bucket | undefined;
   readonly consumer: StreamConsumer | undefined;
 }
 
@@ -99,10 +107,15 @@ function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition
     taskRole: createTaskRole(scope, it),
   });
   const leaseSeconds = String(it.sizing.worker.leaseSeconds);
+  const sinks: SinkNames = {
+    ...(it.archive === undefined ? {} : { archiveBucket: it.archive.bucketName }),
+    streams: Object.fromEntries([...it.streams.rows].map(([view, stream]) => [view, stream.streamName])),
+  };
   const settings = {
     ...it.settings,
     exchangeReading: reading,
     snapshotBucket: it.snapshots.bucketName,
+    sinks: JSON.stringify(sinks),
     httpAddress: `0.0.0.0:${httpPort}`,
     leaseSeconds,
   };
@@ -156,10 +169,19 @@ function createTaskRole(scope: Construct, it: TaskNeighbours): Role {
   permit.writeRows(role, it.tables.results);
   permit.sendDeadLetters(role, it.deadLetters);
   permit.keepSnapshots(role, it.snapshots);
+  for (const stream of it.streams.rows.values()) permit.putRecords(role, stream);
   Validations.of(role).acknowledge({
     id: `AwsSolutions-IAM5[Resource::<${logicalIdOf(it.snapshots)}.Arn>/*]`,
     reason: 'The names of snapshots are made at run time, and the bucket holds nothing but snapshots.',
   });
+  if (it.archive !== undefined) {
+    permit.writeFiles(role, it.archive);
+    Validations.of(role).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::<${logicalIdOf(it.archive)}.Arn>/*]`,
+      reason:
+        "The names of files hold the days and positions of their rows, and the bucket holds nothing but the views' files.",
+    });
+  }
   return role;
 }
 

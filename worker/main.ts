@@ -9,13 +9,14 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
+import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
 import { createKinesisExchangeReader } from '#shared/adapters/kinesis/exchange-reader.ts';
 import { createRequestHandler, createStreamingRequestHandler } from '#shared/adapters/request-handler.ts';
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
 import { createPrometheusTelemetry } from '#shared/adapters/telemetry/prometheus.ts';
-import { readAddress, readCount, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { readAddress, readCount, readSettings, readSinks, selectPipeline } from '#shared/runtime/settings.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
 import { createStatus } from './status.ts';
 
@@ -30,6 +31,8 @@ const kinesis = new KinesisClient({
 });
 const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
 const sqs = new SQSClient({ requestHandler });
+const s3 = new S3Client({ requestHandler, forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined });
+const sinks = readSinks('SINKS', settings.SINKS);
 /** A worker that is alive shows it several times a lease period, which is at most this long. */
 const silenceMsMax = 60_000;
 let aliveMs = clock.now();
@@ -46,10 +49,16 @@ const worker = createWorker({
   leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   results: createDynamoDbResultStore({ client: dynamodb, table: settings.RESULTS_TABLE }),
-  blobs: createS3BlobStore({
-    client: new S3Client({ requestHandler, forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined }),
-    bucket: settings.SNAPSHOT_BUCKET,
-  }),
+  blobs: createS3BlobStore({ client: s3, bucket: settings.SNAPSHOT_BUCKET }),
+  ...(sinks.archiveBucket === undefined
+    ? {}
+    : { archive: createS3BlobStore({ client: s3, bucket: sinks.archiveBucket }) }),
+  rowStreams: new Map(
+    Object.entries(sinks.streams).map(([view, streamName]) => [
+      view,
+      createKinesisExchange({ client: kinesis, streamName, telemetry }),
+    ]),
+  ),
   deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
   clock,
   telemetry,

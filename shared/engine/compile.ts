@@ -12,6 +12,7 @@ import {
   type JoinSidePlan,
   routesOf,
   type SourcePlan,
+  sinksOf,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
@@ -75,6 +76,8 @@ interface CommonStep {
   readonly stage: Stage;
   /** The columns that a row keeps. */
   readonly columns: readonly string[];
+  /** Where its rows go. */
+  readonly sinks: ReturnType<typeof sinksOf>;
   /** Its watermark is the least of theirs, without those that have fallen silent. */
   readonly sources: readonly string[];
 }
@@ -200,7 +203,8 @@ function compileAggregate(
   );
   const totals = columns.flatMap((name, index) => (shared.includes(name) ? [index] : []));
   const stage = stageOf(plan.placement);
-  return { op: 'aggregate', plan, stage, columns, sources: [plan.source], aggregators, inputs, totals };
+  const sinks = sinksOf(plan);
+  return { op: 'aggregate', plan, stage, columns, sinks, sources: [plan.source], aggregators, inputs, totals };
 }
 
 function compileJoin(
@@ -225,6 +229,7 @@ function compileJoin(
     plan,
     stage: stageOf(plan.placement),
     columns: columnsOf(plan).kept,
+    sinks: sinksOf(plan),
     sources: [...new Set([plan.left.source, plan.right.source])],
     left: compileSide(plan.left, left),
     right: compileSide(plan.right, right),

@@ -1,17 +1,21 @@
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
+import type { RowBatch, RowFile } from '#shared/schemas/row-file.ts';
 import { type Accumulators, encodeTotal, resultsOf } from './accumulate.ts';
-import type { CompiledAggregate } from './compile.ts';
+import type { CompiledAggregate, CompiledStep } from './compile.ts';
 import type { WindowRange } from './window.ts';
 
 /** What a stage has decided to show. */
 export interface Emission {
   readonly rows: Row[];
   readonly totals: TotalPartial[];
+  /** Files that are full or whose time has come. */
+  readonly files: RowFile[];
+  readonly batches: RowBatch[];
 }
 
 export function createEmission(): Emission {
-  return { rows: [], totals: [] };
+  return { rows: [], totals: [], files: [], batches: [] };
 }
 
 /** Where and when an emission is made. */
@@ -42,7 +46,7 @@ export function emitRow(
     final: row.final,
     position: context.position,
     columns: resultsOf(step, row.accumulators),
-    expiresMs: context.clockMs + step.plan.sink.ttlMs,
+    expiresMs: expiryOf(step, context.clockMs),
   });
 }
 
@@ -61,8 +65,13 @@ export function emitTotal(
     final: total.final,
     position: context.position,
     columns: encodeTotal(step, total.accumulators),
-    expiresMs: context.clockMs + step.plan.sink.ttlMs,
+    expiresMs: expiryOf(step, context.clockMs),
   });
+}
+
+/** When a row may be removed from the table, where it goes to one. */
+export function expiryOf({ sinks }: CompiledStep, clockMs: number): number {
+  return clockMs + (sinks.table?.ttlMs ?? 0);
 }
 
 /** A row that fills is refreshed at a cadence on the slot's clock, which is the same in every attempt. */

@@ -1,7 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledJoin, JoinSide } from './compile.ts';
-import type { Emission, EmissionContext } from './emit.ts';
+import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import { MinHeap } from './heap.ts';
 import { type Operator, perEntry } from './operator.ts';
 import type { OutputOrigin } from './slot.ts';
@@ -225,7 +225,7 @@ export class IntervalJoin implements Operator {
         ...columnsOfSide(this.#step.left, left),
         ...columnsOfSide(this.#step.right, right),
       },
-      expiresMs: context.clockMs + plan.sink.ttlMs,
+      expiresMs: expiryOf(this.#step, context.clockMs),
     });
   }
 }

@@ -7,6 +7,7 @@ import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import { createEmission, type Emission } from './emit.ts';
 import { IntervalJoin } from './join.ts';
 import type { Operator } from './operator.ts';
+import { Outlet } from './outlet.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
 
@@ -16,6 +17,9 @@ export function createOperator(step: CompiledStep): Operator {
   const { window } = step.plan;
   return window.kind === 'session' ? new SessionAggregate(step, window) : new WindowedAggregate(step, window);
 }
+
+/** Behind a step's name, which has no such character: the rows that wait in its outlet. */
+const outletMark = '/outlet';
 
 /** Some of what a save holds: entries of the steps' operators and, in its first part, the log up to P. */
 export interface StatePart {
@@ -30,6 +34,7 @@ export class MemoryStage {
   reader: SlotReader;
   readonly #pipeline: CompiledPipeline;
   readonly #operators = new Map<CompiledStep, Operator>();
+  readonly #outlets = new Map<CompiledStep, Outlet>();
   #emission = createEmission();
   #saveCount = 0;
   #isSaving = false;
@@ -38,7 +43,11 @@ export class MemoryStage {
   constructor(pipeline: CompiledPipeline, slot: number) {
     this.#pipeline = pipeline;
     this.reader = new SlotReader(pipeline, 'window', slot, undefined);
-    for (const step of pipeline.steps) if (step.stage === 'window') this.#operators.set(step, createOperator(step));
+    for (const step of pipeline.steps) {
+      if (step.stage !== 'window') continue;
+      this.#operators.set(step, createOperator(step));
+      this.#outlets.set(step, new Outlet(step));
+    }
   }
 
   /** Applies one block: its outputs first, then what its watermark closes. False: it was applied before. */
@@ -62,8 +71,10 @@ export class MemoryStage {
     if (!applied) return false;
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };
     for (const [step, operator] of this.#operators) {
+      const first = this.#emission.rows.length;
       operator.advance(this.reader.log.watermarkOfStep(step), context, this.#emission);
       operator.refresh(context, this.#emission);
+      this.#outlets.get(step)?.take(this.#emission, first, context);
     }
     return true;
   }
@@ -97,6 +108,9 @@ export class MemoryStage {
     for (const [{ plan }, operator] of this.#operators) {
       for (const entry of kind === 'base' ? operator.save() : operator.saveChanges()) yield [plan.id, entry];
     }
+    for (const [{ plan }, outlet] of this.#outlets) {
+      for (const entry of outlet.save(kind)) yield [`${plan.id}${outletMark}`, entry];
+    }
   }
 
   /** `isStored`: what was saved can be restored from now on, so changes count from here. */
@@ -116,7 +130,13 @@ export class MemoryStage {
       steps: Object.fromEntries(
         [...this.#operators.keys()].map((step) => [
           step.plan.id,
-          { ...this.reader.countsOf(step), open: [], emittedMs: 0, pending: [] },
+          {
+            ...this.reader.countsOf(step),
+            open: [],
+            emittedMs: 0,
+            pending: [],
+            waiting: this.#outlets.get(step)?.waitingCount ?? 0,
+          },
         ]),
       ),
     };
@@ -125,7 +145,7 @@ export class MemoryStage {
   /** Takes a part of a base into an empty stage, or of a delta into what the saves before it made. */
   restore({ log, entries }: StatePart): void {
     if (log !== undefined) this.reader = new SlotReader(this.#pipeline, 'window', this.reader.slot, log);
-    for (const [id, entry] of entries) this.#operatorOf(id).restore(entry);
+    for (const [id, entry] of entries) this.#holderOf(id).restore(entry);
   }
 
   /** The restored state is whole, and stored as it is. */
@@ -133,13 +153,15 @@ export class MemoryStage {
     this.#markSaved();
   }
 
-  #operatorOf(id: string): Operator {
+  #holderOf(id: string): Operator | Outlet {
     for (const [step, operator] of this.#operators) if (step.plan.id === id) return operator;
+    for (const [step, outlet] of this.#outlets) if (`${step.plan.id}${outletMark}` === id) return outlet;
     throw new Error(`Bug in Millrace: state of plan ${this.#pipeline.planHash} is of its steps, and ${id} is none`);
   }
 
   #markSaved(): void {
     for (const operator of this.#operators.values()) operator.markSaved();
+    for (const outlet of this.#outlets.values()) outlet.markSaved();
   }
 
   #assertNotSaving(): void {

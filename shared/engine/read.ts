@@ -24,8 +24,11 @@ export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPar
 
 export type PrintableRow = Omit<Row, 'position' | 'expiresMs'>;
 
-/** The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. */
-export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals): PrintedRow {
+/**
+ * The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. Where the totals are not known,
+ * the columns that need them are left out.
+ */
+export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): PrintedRow {
   if (step.op === 'join') return printJoined(step, row);
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
@@ -37,7 +40,9 @@ export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals):
   };
   Object.assign(printed, decodeKey(row.key), row.columns);
   for (const column in step.plan.derived) {
-    printed[column] = evaluateDerived(step.plan.derived[column] as Derived<string>, { row: numbers, totals, windowMs });
+    const derived = step.plan.derived[column] as Derived<string>;
+    if (totals === undefined && derived.kind === 'share-of-total') continue;
+    printed[column] = evaluateDerived(derived, { row: numbers, totals: totals ?? {}, windowMs });
   }
   return printed as PrintedRow;
 }

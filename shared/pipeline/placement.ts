@@ -31,9 +31,14 @@ export function place(step: StepDefinition): PlacementDecision & { readonly refu
   return refusal === undefined ? decision : { ...decision, refusal };
 }
 
-function placeAutomatically({ window, emit }: AggregateDefinition): PlacementDecision {
+function placeAutomatically(step: AggregateDefinition): PlacementDecision {
+  const { window, emit } = step;
   if (window.kind === 'session') {
     return { placement: 'fargate', reason: 'sessions grow and merge, so all of a key is kept in one memory' };
+  }
+  const out = outOf(step);
+  if (out !== undefined) {
+    return { placement: 'fargate', reason: `its rows go into ${out}, each once, in the order of the slot's log` };
   }
   if (emit === 'on-close') {
     return { placement: 'fargate', reason: 'on-close fires once, when the window is complete' };
@@ -54,7 +59,10 @@ function placeAutomatically({ window, emit }: AggregateDefinition): PlacementDec
   return { placement: 'lambda', reason: 'small mergeable state, updated in DynamoDB as the window fills' };
 }
 
-function refuseLambda({ window }: AggregateDefinition): string | undefined {
+function refuseLambda(step: AggregateDefinition): string | undefined {
+  const { window } = step;
+  const out = outOf(step);
+  if (out !== undefined) return `its rows go into ${out}, which only the worker writes`;
   if (window.kind === 'session') {
     return 'sessions are judged against the sessions before them, which Lambda retries would see half changed';
   }
@@ -63,6 +71,11 @@ function refuseLambda({ window }: AggregateDefinition): string | undefined {
     return `a record would be in ${overlap} windows, each a state item of its own; at most ${overlapMaxOnLambdaByOverride} are allowed`;
   }
   return undefined;
+}
+
+function outOf({ sinks }: AggregateDefinition): string | undefined {
+  if (sinks.some(({ kind }) => kind === 's3')) return 'files';
+  return sinks.some(({ kind }) => kind === 'kinesis') ? 'a stream' : undefined;
 }
 
 /** In how many windows a record is at most. */

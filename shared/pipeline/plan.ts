@@ -2,7 +2,7 @@ import type { Json } from './aggregator.ts';
 import type { Derived } from './derive.ts';
 import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
 import type { Placement } from './placement.ts';
-import type { SinkSpec } from './sink.ts';
+import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
 import type { WindowSpec } from './window.ts';
 
 /**
@@ -61,7 +61,7 @@ export interface AggregatePlan {
     readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } };
   };
   readonly derived: { readonly [column: string]: Derived<string> };
-  readonly sink: SinkSpec;
+  readonly sinks: readonly SinkSpec[];
   readonly placement: Placement;
   readonly reason: string;
 }
@@ -74,7 +74,7 @@ export interface JoinPlan extends JoinInterval {
   readonly left: JoinSidePlan;
   readonly right: JoinSidePlan;
   readonly allowedLatenessMs: number;
-  readonly sink: SinkSpec;
+  readonly sinks: readonly SinkSpec[];
   readonly placement: Placement;
   readonly reason: string;
 }
@@ -102,6 +102,19 @@ export function stepsOf(plan: Plan, placement?: Placement): readonly StepPlan[] 
 /** The routes that feed a step, with their sources: one, or the left and the right side of a join. */
 export function inputsOf(step: StepPlan): readonly { readonly source: string; readonly input: string }[] {
   return step.op === 'join' ? [step.left, step.right] : [step];
+}
+
+/** Where the rows of a step go, by kind: at most one of each. */
+export function sinksOf({ sinks }: { readonly sinks: readonly SinkSpec[] }): {
+  readonly table: TableSink | undefined;
+  readonly files: FileSink | undefined;
+  readonly stream: StreamSink | undefined;
+} {
+  return {
+    table: sinks.find((sink) => sink.kind === 'dynamodb'),
+    files: sinks.find((sink) => sink.kind === 's3'),
+    stream: sinks.find((sink) => sink.kind === 'kinesis'),
+  };
 }
 
 /** The names of a row's columns beside its key: those that are kept, and those that are derived when it is read. */

@@ -47,7 +47,7 @@ export interface AggregateDefinition {
   readonly placement: Placement | undefined;
   readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
   readonly derived: Readonly<Record<string, Derived<string>>>;
-  readonly sink: SinkSpec;
+  readonly sinks: readonly SinkSpec[];
 }
 
 export interface JoinDefinition extends JoinInterval {
@@ -57,7 +57,7 @@ export interface JoinDefinition extends JoinInterval {
   readonly allowedLatenessMs: number;
   readonly left: JoinSideDefinition;
   readonly right: JoinSideDefinition;
-  readonly sink: SinkSpec;
+  readonly sinks: readonly SinkSpec[];
 }
 
 export interface JoinSideDefinition {
@@ -197,8 +197,8 @@ export interface JoinedStream<Left, Right, K extends KeyShape, Kind extends Join
 }
 
 export interface JoinedTable<Name extends string, K extends KeyShape, Row> {
-  /** Names where the rows go: one for each pair and, in an outer join, for each record that stayed alone. Each is final. */
-  to(sink: SinkSpec): Output<Name, K, Simplify<K & Row>>;
+  /** Names where the rows go, to one sink or several of different kinds: one for each pair and, in an outer join, for each record that stayed alone. Each is final. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
 }
 
 export interface WindowedStream<T, K extends KeyShape> {
@@ -214,8 +214,8 @@ export interface WindowedTable<Name extends string, K extends KeyShape, Row> {
   derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
     columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
   ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }>;
-  /** Names where the rows go. */
-  to(sink: SinkSpec): Output<Name, K, Simplify<K & WindowBounds & Row>>;
+  /** Names where the rows go: to one sink or several, of different kinds. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & WindowBounds & Row>>;
 }
 
 /** A finished branch of a pipeline. `__key` and `__row` exist in the types only. */
@@ -289,7 +289,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
       }),
     join: (right, { within: [lowerMs, upperMs], kind, allowedLateness }) => ({
       select: (name, columns) => ({
-        to: (sink) => ({
+        to: (...sinks) => ({
           name,
           step: {
             op: 'join',
@@ -300,7 +300,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
             allowedLatenessMs: allowedLateness,
             left: { key, columns: columns.left as unknown as Selectors<unknown> },
             right: { key: right.key, columns: columns.right as unknown as Selectors<unknown> },
-            sink,
+            sinks,
           },
         }),
       }),
@@ -309,7 +309,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
 }
 
 function windowedOf<T, K extends KeyShape>(
-  step: Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sink'>,
+  step: Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sinks'>,
 ): WindowedStream<T, K> {
   return {
     aggregate: (name, aggregates) =>
@@ -323,11 +323,11 @@ function windowedOf<T, K extends KeyShape>(
 }
 
 function tableOf<Name extends string, K extends KeyShape, Row>(
-  step: Omit<AggregateDefinition, 'sink'>,
+  step: Omit<AggregateDefinition, 'sinks'>,
 ): WindowedTable<Name, K, Row> {
   return {
     derive: (columns) =>
       tableOf({ ...step, derived: { ...step.derived, ...(columns as unknown as AggregateDefinition['derived']) } }),
-    to: (sink) => ({ name: step.name as Name, step: { ...step, sink } }),
+    to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }),
   };
 }

@@ -1,7 +1,9 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
+import { rowFileFormats } from '#shared/schemas/row-file.ts';
 import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
+import type { SinkSpec } from './sink.ts';
 import type { AggregateDefinition, JoinDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
 
@@ -16,6 +18,8 @@ export const overlapMax = 10_000;
  * seconds to windows of up to a day.
  */
 export const slicesMax = 100_000;
+/** Rows wait for their file in memory. */
+export const fileRowsMax = 1_000_000;
 const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const reserved: ReadonlySet<string> = new Set(reservedColumns);
@@ -53,9 +57,26 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
 export function checkStep(pipeline: string, step: StepDefinition): void {
   const where = `${pipeline}: step ${step.name}`;
   checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
-  checkDuration(where, 'ttl', step.sink.ttlMs, 1_000);
+  checkSinks(where, step.sinks);
   if (step.op === 'join') checkJoin(where, step);
   else checkAggregate(where, step);
+}
+
+function checkSinks(where: string, sinks: readonly SinkSpec[]): void {
+  for (const [index, sink] of sinks.entries()) {
+    if (sinks.findIndex(({ kind }) => kind === sink.kind) < index)
+      throw invalid(where, `has two sinks of kind ${sink.kind}; a view goes to one of a kind. Leave one out.`);
+    if (sink.kind === 'dynamodb') checkDuration(where, 'ttl', sink.ttlMs, 1_000);
+    if (sink.kind !== 's3') continue;
+    checkDuration(where, 'every', sink.everyMs, 1_000);
+    if (!(rowFileFormats as readonly string[]).includes(sink.format))
+      throw invalid(
+        where,
+        `writes files of format ${JSON.stringify(sink.format)}; known are ${rowFileFormats.join(', ')}.`,
+      );
+    if (!Number.isInteger(sink.rowsMax) || sink.rowsMax < 1 || sink.rowsMax > fileRowsMax)
+      throw invalid(where, `rowsMax is ${sink.rowsMax}; it must be a whole number up to ${fileRowsMax}.`);
+  }
 }
 
 function checkJoin(where: string, { lowerMs, upperMs, left, right }: JoinDefinition): void {

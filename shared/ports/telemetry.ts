@@ -22,6 +22,7 @@ export type MetricName =
   | 'leases'
   | 'fenced_writes_total'
   | 'retries_total'
+  | 'file_rows_total'
   | 'dead_letters_total';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

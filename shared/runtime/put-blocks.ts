@@ -16,11 +16,22 @@ export async function putBlocks(
   { exchange, clock, telemetry }: { readonly exchange: Exchange; readonly clock: Clock; readonly telemetry: Telemetry },
   blocks: readonly Block[],
 ): Promise<void> {
-  let entries: readonly ExchangeEntry[] = blocks.map((block) => ({
-    slot: block.slot,
-    explicitHashKey: slotHashKey(block.slot, block.slots).toString(),
-    bytes: encodeBlock(block),
-  }));
+  await putEntries(
+    { exchange, clock, telemetry },
+    blocks.map((block) => ({
+      slot: block.slot,
+      explicitHashKey: slotHashKey(block.slot, block.slots).toString(),
+      bytes: encodeBlock(block),
+    })),
+  );
+}
+
+/** Puts entries, and what was refused or not answered again, until every one is accepted. */
+export async function putEntries(
+  { exchange, clock, telemetry }: { readonly exchange: Exchange; readonly clock: Clock; readonly telemetry: Telemetry },
+  wanted: readonly ExchangeEntry[],
+): Promise<void> {
+  let entries = wanted;
   for (let tries = 1; entries.length > 0; tries += 1) {
     const refused = await exchange.put(entries);
     entries = refused.map((index) => entries[index] as ExchangeEntry);
@@ -29,7 +40,7 @@ export async function putBlocks(
     if (tries === putTriesMax) {
       throw new MillraceError(
         'EXCHANGE_UNAVAILABLE',
-        `the exchange refused ${entries.length} of ${blocks.length} blocks ${tries} times; the batch will be sent again. Add shards to the exchange stream if this goes on.`,
+        `the stream refused ${entries.length} of ${wanted.length} records ${tries} times; the batch will be sent again. Add shards to the stream if this goes on.`,
       );
     }
     await clock.sleep(Math.min(backoffMsMax, backoffMsMin * 2 ** (tries - 1)));

@@ -1,6 +1,12 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { type HostEnvironment, type HostName, hostSettings, settingNames } from '#shared/schemas/settings.ts';
+import {
+  type HostEnvironment,
+  type HostName,
+  hostSettings,
+  type SinkNames,
+  settingNames,
+} from '#shared/schemas/settings.ts';
 
 /** The settings of a host, read from its environment. Throws `SETTING_MISSING`, naming every one that is not set. */
 export function readSettings<Host extends HostName>(
@@ -23,6 +29,26 @@ export function readCount(name: string, text: string): number {
   const count = Number(text);
   if (Number.isSafeInteger(count) && count > 0) return count;
   throw new MillraceError('SETTING_INVALID', `${name} is ${JSON.stringify(text)}; it must be a whole number above 0.`);
+}
+
+/** The names that the setting of the sinks holds; `SETTING_INVALID` for anything else. */
+export function readSinks(name: string, text: string): SinkNames {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const { archiveBucket, streams } = (value ?? {}) as { readonly archiveBucket?: unknown; readonly streams?: unknown };
+  const isMap =
+    typeof streams === 'object' &&
+    streams !== null &&
+    Object.values(streams).every((stream) => typeof stream === 'string');
+  if (isMap && (archiveBucket === undefined || typeof archiveBucket === 'string')) return value as SinkNames;
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `${name} is ${JSON.stringify(text)}; it must be JSON such as {"archiveBucket": "a-bucket", "streams": {"a-view": "a-stream"}}.`,
+  );
 }
 
 /** The host and port that a setting holds, such as `127.0.0.1:8080`; port 0 is any free one. `SETTING_INVALID` for anything else. */

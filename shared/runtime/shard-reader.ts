@@ -4,13 +4,18 @@ import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
+import type { Exchange } from '#shared/ports/exchange.ts';
 import type { ExchangeBatch, ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
+import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
+import { putEntries } from './put-blocks.ts';
+import { encodeRowBatch } from './row-batch-codec.ts';
+import { encodeRowFile } from './row-file-codec.ts';
 import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
 
 export interface ShardReaderOptions {
@@ -23,6 +28,10 @@ export interface ShardReaderOptions {
   readonly state: StateStore;
   readonly results: ResultStore;
   readonly blobs: BlobStore;
+  /** Where the views' files go; needed by a pipeline that has a view with files. */
+  readonly archive?: BlobStore;
+  /** The views' streams; needed for each view that goes to one. */
+  readonly rowStreams?: ReadonlyMap<string, Exchange>;
   readonly deadLetters: DeadLetters;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -166,9 +175,41 @@ export class ShardReader {
     if (letters.length > 0)
       telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
     await this.#writeInSteps(marks, state.addLateMarks);
-    const { rows, totals } = stage.takeEmission();
+    const { rows, totals, files, batches } = stage.takeEmission();
     await this.#writeInSteps(rows, results.writeRows);
     await this.#writeInSteps(totals, results.writeTotals);
+    await this.#writeFiles(files);
+    await this.#writeBatches(batches);
+  }
+
+  /** Every attempt writes the same bytes under the same name. */
+  async #writeFiles(files: readonly RowFile[]): Promise<void> {
+    const { archive, pipeline, telemetry } = this.#options;
+    for (const file of files) {
+      if (this.#isAbandoned()) return;
+      const step = pipeline.steps.find(({ plan }) => plan.id === file.view);
+      assert(
+        step !== undefined && archive !== undefined,
+        `the view ${file.view} writes files, and there is a bucket for them`,
+      );
+      await archive.put(nameOfRowFile(file), encodeRowFile(step.plan, file));
+      telemetry.metric('file_rows_total', file.lines.length, { stage: 'window', view: file.view });
+      this.#progress += 1;
+    }
+  }
+
+  /** One after the other, so that the stream has them in the order of the slot's log. */
+  async #writeBatches(batches: readonly RowBatch[]): Promise<void> {
+    const { clock, pipeline, rowStreams, telemetry } = this.#options;
+    for (const batch of batches) {
+      const exchange = rowStreams?.get(batch.view);
+      assert(exchange !== undefined, `the view ${batch.view} goes to a stream, and there is one`);
+      for (const entry of encodeRowBatch(batch, pipeline.slots)) {
+        if (this.#isAbandoned()) return;
+        await putEntries({ exchange, clock, telemetry }, [entry]);
+        this.#progress += 1;
+      }
+    }
   }
 
   /** A batch may close so many windows that their rows take longer to write than a lease lasts: each part of them is progress. */

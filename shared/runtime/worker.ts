@@ -4,6 +4,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
+import type { Exchange } from '#shared/ports/exchange.ts';
 import type { ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import type { LeaseStore } from '#shared/ports/lease-store.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
@@ -24,6 +25,10 @@ export interface WorkerOptions {
   readonly leases: LeaseStore;
   readonly results: ResultStore;
   readonly blobs: BlobStore;
+  /** Where the views' files go; needed by a pipeline that has a view with files. */
+  readonly archive?: BlobStore;
+  /** The views' streams; needed for each view that goes to one. */
+  readonly rowStreams?: ReadonlyMap<string, Exchange>;
   readonly deadLetters: DeadLetters;
   readonly clock: Clock;
   readonly telemetry: Telemetry;

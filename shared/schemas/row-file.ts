@@ -34,3 +34,11 @@ export function nameOfRowFile(file: RowFile): string {
   const part = String(file.part).padStart(4, '0');
   return `${file.view}/date=${file.day}/${slot}-${file.position}-${part}.${endings[file.format]}`;
 }
+
+/** The final rows that one block gave to one view in one slot, as JSON, on their way into the view's stream. */
+export interface RowBatch {
+  readonly view: string;
+  readonly slot: number;
+  readonly position: LogPosition;
+  readonly lines: readonly string[];
+}

@@ -22,6 +22,8 @@ export const settingNames = {
   deadLetterQueueUrl: 'DEAD_LETTER_QUEUE_URL',
   /** Name of the bucket of the worker's snapshots. */
   snapshotBucket: 'SNAPSHOT_BUCKET',
+  /** Where the views' rows go besides the results table: `SinkNames` as JSON. */
+  sinks: 'SINKS',
   logLevel: 'LOG_LEVEL',
   /** Where the worker tells of its health and its metrics, such as `0.0.0.0:8080`. */
   httpAddress: 'HTTP_ADDRESS',
@@ -38,6 +40,14 @@ export type Reading = (typeof readings)[number];
 
 /** The worker's name as a consumer of the exchange stream that records are pushed to. */
 export const exchangeConsumer = 'worker';
+
+/** What a deployment has for the views that go to files or streams. */
+export interface SinkNames {
+  /** Name of the bucket of the files; only where a view has some. */
+  readonly archiveBucket?: string;
+  /** Names of streams by view. */
+  readonly streams: Readonly<Record<string, string>>;
+}
 
 export type Setting = keyof typeof settingNames;
 export type SettingName = (typeof settingNames)[Setting];
@@ -66,6 +76,7 @@ export const hostSettings = {
     'resultsTable',
     'deadLetterQueueUrl',
     'snapshotBucket',
+    'sinks',
     'logLevel',
     'httpAddress',
     'leaseSeconds',

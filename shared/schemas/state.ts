@@ -90,6 +90,8 @@ export interface StepProgress {
   readonly emittedMs: number;
   /** Cells touched since then: `pane/group`. */
   readonly pending: readonly string[];
+  /** Final rows that wait for their file. */
+  readonly waiting?: number;
 }
 
 /** The identity of a state item (rule 12): one key group of one pane of one step in one slot. */

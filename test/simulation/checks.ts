@@ -6,6 +6,7 @@ import { logOracle } from '#shared/testing/log-oracle.ts';
 import { type Evaluation, evaluate, type OracleRecord, oracle, type Verdict } from '#shared/testing/oracle.ts';
 import { logsOf } from './exchange-log.ts';
 import { nameOfRow } from './result-watch.ts';
+import { checkSinks } from './sink-checks.ts';
 import type { WorldEnd } from './world.ts';
 
 /** What is wrong at the end of a seed; empty when it is exact. */
@@ -63,6 +64,7 @@ async function findWrong(end: WorldEnd): Promise<readonly string[]> {
       wrong.push(`step ${step.id} counted ${steps[step.id]?.late ?? 0} late outputs, and the logs say ${lateIds.size}`);
   }
   checkLetters(end, evaluation, verdict, wrong);
+  await checkSinks(end, right.rows, wrong);
   return wrong;
 }
 

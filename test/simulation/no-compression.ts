@@ -9,3 +9,7 @@ export function zstdCompressSync(data: string | Uint8Array): Uint8Array {
 export function zstdDecompressSync(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes);
 }
+
+export function gzipSync(data: Uint8Array): Uint8Array {
+  return data;
+}

@@ -6,11 +6,13 @@ import {
   dynamodb,
   hours,
   type JoinKind,
+  kinesis,
   milliseconds,
   type Pipeline,
   pipeline,
   rate,
   ratio,
+  s3,
   seconds,
   session,
   shareOfTotal,
@@ -227,6 +229,25 @@ export const simPipelines: readonly SimPipeline[] = [
   ...define('worker', (withIdle) => {
     const keyed = byKey(records('a', withIdle));
     return { outputs: [onWorker('tumbling', keyed, 1), sessions('sessions', keyed, 0)], sources: ['a'] };
+  }),
+  ...define('sinks', (withIdle) => {
+    const keyed = byKey(records('a', withIdle));
+    const lateness = { allowedLateness: seconds(1) };
+    const files = s3({ format: 'ndjson', every: seconds(5), rowsMax: 3 });
+    return {
+      outputs: [
+        keyed
+          .window(tumbling(seconds(10)), { ...lateness, refresh: seconds(1) })
+          .aggregate('filed', columns)
+          .derive(shares)
+          .to(sink, files, kinesis()),
+        keyed
+          .window(session({ gap: seconds(4) }), lateness)
+          .aggregate('sessions', columns)
+          .to(sink, kinesis(), files),
+      ],
+      sources: ['a'],
+    };
   }),
   ...define('join', (withIdle) => {
     const source = records('a', withIdle);

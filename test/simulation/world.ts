@@ -3,7 +3,7 @@ import { createKinesis } from '#local/kinesis/model.ts';
 import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
-import { stepsOf } from '#shared/pipeline/plan.ts';
+import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';
@@ -19,6 +19,7 @@ import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
+import { Archive } from './archive.ts';
 import { Bucket } from './bucket.ts';
 import { DriverMapping } from './driver.ts';
 import { logsOf } from './exchange-log.ts';
@@ -59,6 +60,10 @@ export interface WorldEnd {
   readonly letters: readonly DeadLetter[];
   /** Rows that a reader was shown as final on the way. */
   readonly seenFinal: ReadonlyMap<string, string>;
+  /** The streams of the views that go to one. */
+  readonly rowStreams: ReadonlyMap<string, SimStream>;
+  /** The views' files, by name. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
   readonly state: StateStore;
   readonly results: ResultStore;
   readonly faults: ReadonlyMap<string, number>;
@@ -114,6 +119,10 @@ class World {
   readonly #letters: DeadLetter[] = [];
   readonly #seenFinal = new Map<string, string>();
   readonly #network: Network;
+  /** The streams of the views that go to one. */
+  readonly #rowStreams: ReadonlyMap<string, SimStream>;
+  readonly #rowNetworks: ReadonlyMap<string, Network>;
+  readonly #archive: Archive;
   readonly #live = new Set<Task>();
   /**
    * Rule 6 takes a lone record for poison when its process died `attemptsMax` times between two notes about it. Nothing can tell such a
@@ -161,11 +170,19 @@ class World {
         : new LooseStream(name, shardCount, createRandom(scenario.seed, name));
     this.#rawStreams = new Map(sim.sources.map((source) => [source, stream(source, scenario.rawShards)]));
     this.#exchange = stream(exchangeName, scenario.exchangeShards);
-    this.#network = new Network({
-      exchange: this.#exchange,
-      now: () => this.#scheduler.nowMs,
-      isFault: (kind) => this.#isFault(kind),
-    });
+    const network = (into: SimStream): Network =>
+      new Network({
+        exchange: into,
+        now: () => this.#scheduler.nowMs,
+        isFault: (kind) => this.#isFault(kind),
+      });
+    this.#network = network(this.#exchange);
+    const views = stepsOf(sim.pipeline.plan).filter((step) => sinksOf(step).stream !== undefined);
+    this.#rowStreams = new Map(
+      views.map(({ id }) => [id, new LooseStream(`rows-${id}`, 1, createRandom(scenario.seed, id))]),
+    );
+    this.#rowNetworks = new Map([...this.#rowStreams].map(([view, rows]) => [view, network(rows)]));
+    this.#archive = new Archive((complaint) => this.#complaints.push(complaint));
     this.#bucket = new Bucket({
       state: this.#state,
       random: createRandom(scenario.seed, 'bucket'),
@@ -198,6 +215,8 @@ class World {
       complaints: this.#complaints,
       rawStreams: this.#rawStreams,
       exchange: this.#exchange,
+      rowStreams: this.#rowStreams,
+      files: this.#archive.files,
       letters: this.#letters,
       seenFinal: this.#seenFinal,
       state: this.#state,
@@ -217,7 +236,8 @@ class World {
     for (const task of this.#live) {
       if (task.state === 'parked') choices.push({ weight: isOver ? 0.5 : 0.05, act: () => this.#wake(task) });
     }
-    if (this.#network.hasDelayed) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land() });
+    for (const network of this.#networks())
+      if (network.hasDelayed) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land(network) });
     choices.push(...this.#workerChoices());
     choices.push({ weight: isOver ? this.#scenario.polls / 10 : this.#scenario.polls, act: () => this.#poll() });
     // Only sleepers are left, and the worker always is one: time to see whether all is done.
@@ -227,7 +247,8 @@ class World {
 
   /** All records have gone as far as the exchange's readers on Lambda. */
   #isDrained(): boolean {
-    if (this.#nextAction < this.#scenario.actions.length || this.#network.hasDelayed) return false;
+    if (this.#nextAction < this.#scenario.actions.length) return false;
+    if (this.#networks().some((network) => network.hasDelayed)) return false;
     for (const task of this.#live) if (!this.#workers.has(task) || task.state === 'parked') return false;
     return this.#mappings.every((mapping) => mapping.isIdle);
   }
@@ -438,6 +459,8 @@ class World {
         state: storePort(this.#givenState, this.#callOf(host)),
         results: storePort(this.#givenResults, this.#callOf(host)),
         blobs: this.#bucket.port(this.#callOf(host), () => this.#scheduler.kill(host.task)),
+        archive: this.#archive.port(this.#callOf(host)),
+        rowStreams: new Map([...this.#rowNetworks].map(([view, network]) => [view, this.#streamPort(host, network)])),
         deadLetters: this.#lettersPort(host),
         clock: this.#skewed(this.#clockPort(host), skewMsMax, driftMax),
         telemetry,
@@ -540,8 +563,12 @@ class World {
     task.state = 'running';
   }
 
-  #land(): void {
-    const slot = this.#network.land(this.#chance);
+  #networks(): readonly Network[] {
+    return [this.#network, ...this.#rowNetworks.values()];
+  }
+
+  #land(network: Network): void {
+    const slot = network.land(this.#chance);
     this.#note(`a delayed block of slot ${slot} lands`);
   }
 
@@ -560,10 +587,14 @@ class World {
   }
 
   #exchangePort(host: { readonly task: Task }): Exchange {
-    return this.#breakExchange({
+    return this.#breakExchange(this.#streamPort(host, this.#network));
+  }
+
+  #streamPort(host: { readonly task: Task }, network: Network): Exchange {
+    return {
       put: (entries) =>
-        this.#call(host, `put ${entries.map((entry) => entry.slot).join(' ')}`, () => this.#network.put(entries)),
-    });
+        this.#call(host, `put ${entries.map((entry) => entry.slot).join(' ')}`, () => network.put(entries)),
+    };
   }
 
   #lettersPort(host: { readonly task: Task }): DeadLetters {

@@ -1,0 +1,84 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import type { Row } from '#shared/schemas/row.ts';
+import { toIso } from '#shared/schemas/time.ts';
+import type { CompiledStep } from './compile.ts';
+import type { Emission, EmissionContext } from './emit.ts';
+import { FileBuffer } from './file-buffer.ts';
+import { printRow } from './read.ts';
+
+/** Where the final rows of one step in one slot go besides the table: into files, into a stream, or both. */
+export class Outlet {
+  readonly #step: CompiledStep;
+  readonly #files: FileBuffer | undefined;
+
+  constructor(step: CompiledStep) {
+    this.#step = step;
+    const { files } = step.sinks;
+    this.#files = files === undefined ? undefined : new FileBuffer(step.plan.id, files);
+  }
+
+  /** Rows that wait for their file. */
+  get waitingCount(): number {
+    return this.#files?.rowCount ?? 0;
+  }
+
+  /** Takes what the step has emitted for one block, from row number `first` on. Rows that are not meant for the table leave the emission. */
+  take(emission: Emission, first: number, context: EmissionContext): void {
+    const { files, stream, table } = this.#step.sinks;
+    if (files !== undefined || stream !== undefined) this.#takeFinal(emission, first, context);
+    if (table === undefined) emission.rows.length = first;
+  }
+
+  *save(kind: 'base' | 'delta'): Iterable<Json> {
+    if (this.#files !== undefined) yield* kind === 'base' ? this.#files.save() : this.#files.saveChanges();
+  }
+
+  markSaved(): void {
+    this.#files?.markSaved();
+  }
+
+  restore(entry: Json): void {
+    this.#files?.restore(entry);
+  }
+
+  #takeFinal(emission: Emission, first: number, context: EmissionContext): void {
+    const rows = emission.rows.slice(first).filter(({ final }) => final);
+    // The order in which an operator walks through its keys is another one after a restore; which rows share a file must not be.
+    rows.sort(compareRows);
+    const lines = rows.map((row) => ({
+      day: toIso(row.windowStartMs).slice(0, dayCharacters),
+      json: this.#print(row),
+    }));
+    if (this.#files !== undefined) {
+      for (const line of lines) emission.files.push(...this.#files.add(line, context));
+      emission.files.push(...this.#files.advance(context));
+    }
+    if (this.#step.sinks.stream !== undefined && lines.length > 0) {
+      const { slot, position } = context;
+      emission.batches.push({ view: this.#step.plan.id, slot, position, lines: lines.map(({ json }) => json) });
+    }
+  }
+
+  /** As a reader of the table has it. The view is told by where the row lies, and what needs the other slots' totals is not known here. */
+  #print(row: Row): string {
+    const { view: _view, final: _final, ...printed } = printRow(this.#step, row, undefined);
+    return JSON.stringify(printed);
+  }
+}
+
+/** `2026-11-21` */
+const dayCharacters = 10;
+
+/** By window, key and id, which no two rows of a view share. */
+function compareRows(a: Row, b: Row): number {
+  return (
+    a.windowStartMs - b.windowStartMs ||
+    a.windowEndMs - b.windowEndMs ||
+    compareTexts(a.key, b.key) ||
+    compareTexts(a.id ?? '', b.id ?? '')
+  );
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
