@@ -5,6 +5,7 @@ import { pipelines } from '#pipelines/index.ts';
 import type { Counts } from '#shared/runtime/read.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import { listOf, wholeNumber } from './arguments.ts';
 import { type Chaos, createChaos } from './chaos.ts';
 import { countsLine, stepLines } from './counts.ts';
@@ -102,7 +103,7 @@ export const devCommand = defineCommand({
     writeStackFile(pipeline.id, stack);
     const reader = createStackReader(pipeline, stack);
     const chaos = createChaos(stack, seed);
-    const feed = createFeed({ stack, format: args.format, rate });
+    const feed = createFeed({ stack, rate });
     const quit = () => process.kill(process.pid, 'SIGINT');
     const live = startLive({ pipeline, stack, reader, feed, chaos, logPath: log.path, once, onQuit: quit });
     const stop = async (): Promise<void> => {
@@ -116,7 +117,7 @@ export const devCommand = defineCommand({
       if (generator !== undefined) await feed.generate(generator);
       else await feed.pushInputs(pipeline, inputs, { isEnd: once, faults, perform: chaos.perform });
       if (!once || interruption.isStopping()) return;
-      const counts = await waitUntilFinal({ pipeline, stack, reader, feed, folder: log.path });
+      const counts = await waitUntilFinal({ pipeline, stack, reader, feed, endMs: endOfStreamMs, folder: log.path });
       if (args.output !== undefined) writeRows(args.output, await finalRows(pipeline, reader));
       await stop();
       for (const line of summaryOf(stack, chaos, counts)) process.stderr.write(`${line}\n`);

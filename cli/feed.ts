@@ -7,11 +7,11 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createKinesisProducer, type Producer } from '#shared/adapters/kinesis/producer.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { type StepPlan, sourcesOf, stepsOf } from '#shared/pipeline/plan.ts';
-import { createBoundedRun } from '#shared/runtime/run.ts';
+import { sourcesOf } from '#shared/pipeline/plan.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { FaultKind } from './faults.ts';
 import type { Generator } from './generate.ts';
-import { type Input, readLineChunks, withFormat } from './input.ts';
+import { type Input, readLineChunks } from './input.ts';
 
 /** Pushes records into the raw streams through the Kinesis SDK, as any other producer would. */
 export interface Feed {
@@ -29,18 +29,12 @@ export interface Feed {
   ) => Promise<void>;
   readonly stop: () => void;
   readonly pushedCount: () => number;
-  /** Every window that ends at or before this is to become final. */
-  readonly endMs: () => number;
 }
 
 const generateEveryMs = 50;
 const encoder = new TextEncoder();
 
-export function createFeed(options: {
-  readonly stack: LocalStack;
-  readonly format: string | undefined;
-  readonly rate: number | undefined;
-}): Feed {
+export function createFeed(options: { readonly stack: LocalStack; readonly rate: number | undefined }): Feed {
   const { stack, rate } = options;
   const producers = new Map<string, Producer>();
   for (const [source, streamName] of stack.rawStreams) {
@@ -56,14 +50,12 @@ export function createFeed(options: {
   const producerOf = (source: string): Producer => producers.get(source) as Producer;
   let stopped = false;
   let pushed = 0;
-  let endMs = Number.NEGATIVE_INFINITY;
 
   return {
     stop: () => {
       stopped = true;
     },
     pushedCount: () => pushed,
-    endMs: () => endMs,
     generate: async ({ source, line }) => {
       const producer = producerOf(source);
       const startMs = performance.now();
@@ -79,11 +71,8 @@ export function createFeed(options: {
       }
     },
     pushInputs: async (pipeline, inputs, { isEnd, faults, perform }) => {
-      const decodable = withFormat(pipeline, options.format);
       const total = await countLines(inputs);
       const everyLines = Math.max(1, Math.floor(total / (faults.length + 1)));
-      // The event times are read as the pipeline reads them, to know when the last window ends.
-      const clock = createEventClock(decodable);
       const startMs = performance.now();
       let performed = 0;
       for (const { source, path } of inputs) {
@@ -96,7 +85,6 @@ export function createFeed(options: {
             if (line === '') continue;
             // The partition key tells where the record came from, and spreads the records over the shards.
             await producer.put({ data: encoder.encode(line), partitionKey: `${basename(path)}:${number}` });
-            clock.see(source, line);
             pushed += 1;
             if (performed < faults.length && pushed >= (performed + 1) * everyLines) {
               await producer.flush();
@@ -109,8 +97,7 @@ export function createFeed(options: {
         await producer.flush();
       }
       if (!isEnd) return;
-      endMs = clock.endMs();
-      for (const { id } of sourcesOf(pipeline.plan)) await producerOf(id).punctuate(endMs);
+      for (const { id } of sourcesOf(pipeline.plan)) await producerOf(id).punctuate(endOfStreamMs);
     },
   };
 }
@@ -140,26 +127,4 @@ async function countLines(inputs: readonly Input[]): Promise<number> {
     for await (const bytes of readLineChunks(path)) walkLines(bytes.toString('latin1'), () => (count += 1));
   }
   return count;
-}
-
-/** How long after its time at most a record waits for others. */
-function spanOf(step: StepPlan): number {
-  if (step.op === 'join') return Math.max(step.upperMs, -step.lowerMs) + 1;
-  return step.window.kind === 'session' ? step.window.gapMs : step.window.sizeMs;
-}
-
-/** The newest event time of the input, and from it when the last of its windows has closed. */
-function createEventClock(pipeline: Pipeline): {
-  readonly see: (source: string, line: string) => void;
-  readonly endMs: () => number;
-} {
-  const run = createBoundedRun(pipeline);
-  const spanMs = Math.max(...stepsOf(pipeline.plan).map((step) => step.allowedLatenessMs + spanOf(step)));
-  let newestMs = Number.NEGATIVE_INFINITY;
-  return {
-    see: (source, line) => {
-      newestMs = Math.max(newestMs, run.timeOf(source, line) ?? Number.NEGATIVE_INFINITY);
-    },
-    endMs: () => (Number.isFinite(newestMs) ? newestMs + spanMs + 1 : 0),
-  };
 }

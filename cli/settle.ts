@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { LocalStack } from '#local/stack.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { viewsOf } from '#shared/pipeline/plan.ts';
 import type { Counts, Reader } from '#shared/runtime/read.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -10,12 +11,14 @@ const pollMs = 200;
 /** Without any progress for so long, something is broken that waiting does not mend. */
 const stuckMs = 120_000;
 
-/** Waits until every record is told apart and every window is final. `SOURCE_UNAVAILABLE` when nothing moves any more. */
+/** Waits until every record is told apart, every window is final and every row that goes into a file is in one. `SOURCE_UNAVAILABLE` when nothing moves any more. */
 export async function waitUntilFinal(it: {
   readonly pipeline: Pipeline;
   readonly stack: LocalStack;
   readonly reader: Reader;
-  readonly feed: Pick<Feed, 'pushedCount' | 'endMs'>;
+  readonly feed: Pick<Feed, 'pushedCount'>;
+  /** The watermark at which every window that is to become final is. */
+  readonly endMs: number;
   readonly folder: string;
 }): Promise<Counts> {
   let last = '';
@@ -23,9 +26,13 @@ export async function waitUntilFinal(it: {
   for (;;) {
     const progress = await it.reader.progress();
     const counts = await it.reader.counts();
-    const { sent, counted, filtered, late, rejected } = counts;
+    const { sent, counted, filtered, late, rejected, waiting } = counts;
     const isThrough = sent >= it.feed.pushedCount() && sent === counted + filtered + late + rejected;
-    if (isThrough && progress.every(({ watermarkMs }) => watermarkMs !== null && watermarkMs >= it.feed.endMs()))
+    if (
+      isThrough &&
+      progress.every(({ watermarkMs }) => watermarkMs !== null && watermarkMs >= it.endMs) &&
+      waiting === 0
+    )
       return counts;
     const now = JSON.stringify([progress, counts]);
     if (now !== last) movedMs = performance.now();
@@ -40,10 +47,10 @@ export async function waitUntilFinal(it: {
   }
 }
 
-/** All rows of all views, sorted by view, window start and key. */
+/** All rows of all views in the table, sorted by view, window start and key. */
 export async function finalRows(pipeline: Pipeline, reader: Reader): Promise<readonly PrintedRow[]> {
   const rows: PrintedRow[] = [];
-  for (const view of Object.keys(pipeline.outputs).sort())
+  for (const view of viewsOf(pipeline.plan).toSorted())
     rows.push(...(await rowsBetween(reader, view, -62_135_596_800_000, 253_402_300_800_000)));
   return rows;
 }

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { wallClock } from '#shared/adapters/clock.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { assert } from '#shared/schemas/error.ts';
+import type { SinkNames } from '#shared/schemas/settings.ts';
 import { type Assembly, type AssemblyProps, assemble } from './assembly.ts';
 import { createCheckpointFile } from './checkpoint-file.ts';
 import { startDynamodb } from './dynamodb.ts';
@@ -67,6 +68,8 @@ export interface LocalStack {
   readonly stateTable: string;
   readonly resultsTable: string;
   readonly queueUrl: string;
+  /** Where the views' rows go besides the results table. */
+  readonly sinks: SinkNames;
   readonly kinesis: Kinesis;
   /** The dead letters, oldest first, without receiving them. */
   readonly deadLetters: () => readonly string[];
@@ -165,6 +168,7 @@ class StackBuilder {
       stateTable: settings('STATE_TABLE'),
       resultsTable: settings('RESULTS_TABLE'),
       queueUrl: settings('DEAD_LETTER_QUEUE_URL'),
+      sinks: sinksOf(resources),
       kinesis: kinesis.model,
       deadLetters: () => queues.peek(queue?.name ?? ''),
       functions: this.#functions,
@@ -254,20 +258,14 @@ class StackBuilder {
     const [task] = ofType(resources, 'AWS::ECS::TaskDefinition');
     const [service] = ofType(resources, 'AWS::ECS::Service');
     if (task === undefined || service === undefined) return undefined;
-    const [container] = task.properties['ContainerDefinitions'] as readonly {
-      readonly Environment: readonly { readonly Name: string; readonly Value: string }[];
-      readonly StopTimeout: number;
-    }[];
+    const container = containerOf(task);
     const codePath = code[task.logicalId];
-    assert(
-      container !== undefined && codePath !== undefined,
-      'the task definition has a container, and the assembly its bundle',
-    );
+    assert(codePath !== undefined, 'the assembly has the bundle of the task');
     return startWorkerService({
       tasks: Number(service.properties['DesiredCount']),
       codePath,
       environment: {
-        ...Object.fromEntries(container.Environment.map(({ Name, Value }) => [Name, Value])),
+        ...environmentOf(container),
         ...endpointVariables(endpoints),
         ...credentials,
         AWS_REGION: region,
@@ -328,6 +326,26 @@ function settingsOf(resources: readonly LocalResource[]): (name: string) => stri
     ...ofType(resources, 'AWS::Lambda::Function').map(variablesOf),
   );
   return (name) => all[name] ?? '';
+}
+
+interface Container {
+  readonly Environment: readonly { readonly Name: string; readonly Value: string }[];
+  readonly StopTimeout: number;
+}
+
+function containerOf(task: LocalResource): Container {
+  const [container] = task.properties['ContainerDefinitions'] as readonly Container[];
+  assert(container !== undefined, 'the task definition has a container');
+  return container;
+}
+
+function environmentOf({ Environment }: Container): Readonly<Record<string, string>> {
+  return Object.fromEntries(Environment.map(({ Name, Value }) => [Name, Value]));
+}
+
+function sinksOf(resources: readonly LocalResource[]): SinkNames {
+  const [task] = ofType(resources, 'AWS::ECS::TaskDefinition');
+  return task === undefined ? { streams: {} } : JSON.parse(environmentOf(containerOf(task))['SINKS'] ?? '{}');
 }
 
 function rawStreamsOf(resources: readonly LocalResource[]): ReadonlyMap<string, string> {

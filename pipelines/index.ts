@@ -1,7 +1,8 @@
+import { archive } from './archive.ts';
 import { bursts } from './bursts.ts';
 import { errors } from './errors.ts';
 import { flow } from './flow.ts';
 import { traffic } from './traffic.ts';
 
 /** The registry: every pipeline that hosts, the CDK app and the command line can find by its id. */
-export const pipelines = [traffic, flow, errors, bursts];
+export const pipelines = [traffic, flow, errors, archive, bursts];

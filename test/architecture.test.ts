@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/pipeline': ['shared/schemas', '@standard-schema/spec'],
   'shared/engine': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],
-  'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'node:'],
+  'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'hyparquet-writer', 'node:'],
   // One pool of connections for all clients of a process.
   'shared/adapters': ['shared/schemas', 'shared/ports', '@smithy/node-http-handler', 'node:'],
   'shared/adapters/dynamodb': ['shared/schemas', 'shared/ports', '@aws-sdk/client-dynamodb', 'node:'],

@@ -1,10 +1,11 @@
 import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { CompiledSource } from './compile.ts';
 
 /** Event times outside the years 1 to 9999 are refused: most often they are in another unit, and one would close every window. */
 export const eventTimeMsMin = -62_135_596_800_000;
-export const eventTimeMsMax = 253_402_300_799_999;
+export const eventTimeMsMax = endOfStreamMs;
 
 /** A record that cannot be counted, and why. */
 export interface Rejection {

@@ -1,6 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { FileSink } from '#shared/pipeline/sink.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { FileLine, RowFile } from '#shared/schemas/row-file.ts';
 import { perEntry } from './operator.ts';
 
@@ -13,7 +14,7 @@ export interface FileContext {
 
 /**
  * The final rows of one view in one slot, on their way into files. A file is closed when it is full or when its oldest row has waited
- * for `everyMs` on the slot's clock, never by anything outside of the slot's log, and what waits is part of the slot's snapshot. So every
+ * for `everyMs` on the slot's clock or nothing more will come, never by anything outside of the slot's log, and what waits is part of the slot's snapshot. So every
  * attempt closes the same files with the same rows, and a row is in exactly one of them.
  */
 export class FileBuffer {
@@ -50,10 +51,10 @@ export class FileBuffer {
     return isFull ? this.#close(context) : none;
   }
 
-  /** A block was applied: gives the files whose time has come. */
-  advance(context: FileContext): readonly RowFile[] {
-    const isDue = this.#lines.length > 0 && context.clockMs - this.#sinceMs >= this.#sink.everyMs;
-    return isDue ? this.#close(context) : none;
+  /** A block was applied: gives the files whose time has come, or all when the step's sources are over. */
+  advance(context: FileContext, watermarkMs: number): readonly RowFile[] {
+    const isDue = context.clockMs - this.#sinceMs >= this.#sink.everyMs || watermarkMs >= endOfStreamMs;
+    return isDue && this.#lines.length > 0 ? this.#close(context) : none;
   }
 
   *save(): Iterable<Json> {
@@ -97,7 +98,12 @@ export class FileBuffer {
     this.#closedAt = position;
     const part = this.#closedCount;
     this.#closedCount += 1;
-    const days = Map.groupBy(this.#lines, ({ day }) => day);
+    const days = new Map<string, string[]>();
+    for (const { day, json } of this.#lines) {
+      const lines = days.get(day);
+      if (lines === undefined) days.set(day, [json]);
+      else lines.push(json);
+    }
     this.#lines = [];
     this.#chars = 0;
     this.#emptied += 1;
@@ -109,7 +115,7 @@ export class FileBuffer {
       position,
       part,
       format,
-      lines: lines.map(({ json }) => json),
+      lines,
     }));
   }
 }

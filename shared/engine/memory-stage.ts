@@ -72,9 +72,10 @@ export class MemoryStage {
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };
     for (const [step, operator] of this.#operators) {
       const first = this.#emission.rows.length;
-      operator.advance(this.reader.log.watermarkOfStep(step), context, this.#emission);
+      const watermarkMs = this.reader.log.watermarkOfStep(step);
+      operator.advance(watermarkMs, context, this.#emission);
       operator.refresh(context, this.#emission);
-      this.#outlets.get(step)?.take(this.#emission, first, context);
+      this.#outlets.get(step)?.take(this.#emission, first, watermarkMs, context);
     }
     return true;
   }

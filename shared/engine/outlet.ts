@@ -22,10 +22,10 @@ export class Outlet {
     return this.#files?.rowCount ?? 0;
   }
 
-  /** Takes what the step has emitted for one block, from row number `first` on. Rows that are not meant for the table leave the emission. */
-  take(emission: Emission, first: number, context: EmissionContext): void {
+  /** Takes what the step has emitted for one block, from row number `first` on, with the step's watermark behind it. Rows that are not meant for the table leave the emission. */
+  take(emission: Emission, first: number, watermarkMs: number, context: EmissionContext): void {
     const { files, stream, table } = this.#step.sinks;
-    if (files !== undefined || stream !== undefined) this.#takeFinal(emission, first, context);
+    if (files !== undefined || stream !== undefined) this.#takeFinal(emission, first, watermarkMs, context);
     if (table === undefined) emission.rows.length = first;
   }
 
@@ -41,7 +41,7 @@ export class Outlet {
     this.#files?.restore(entry);
   }
 
-  #takeFinal(emission: Emission, first: number, context: EmissionContext): void {
+  #takeFinal(emission: Emission, first: number, watermarkMs: number, context: EmissionContext): void {
     const rows = emission.rows.slice(first).filter(({ final }) => final);
     // The order in which an operator walks through its keys is another one after a restore; which rows share a file must not be.
     rows.sort(compareRows);
@@ -51,7 +51,7 @@ export class Outlet {
     }));
     if (this.#files !== undefined) {
       for (const line of lines) emission.files.push(...this.#files.add(line, context));
-      emission.files.push(...this.#files.advance(context));
+      emission.files.push(...this.#files.advance(context, watermarkMs));
     }
     if (this.#step.sinks.stream !== undefined && lines.length > 0) {
       const { slot, position } = context;

@@ -117,6 +117,11 @@ export function sinksOf({ sinks }: { readonly sinks: readonly SinkSpec[] }): {
   };
 }
 
+/** The names of the views that can be queried: those whose rows go into the results table. */
+export function viewsOf(plan: Plan): readonly string[] {
+  return stepsOf(plan).flatMap((step) => (sinksOf(step).table === undefined ? [] : [step.id]));
+}
+
 /** The names of a row's columns beside its key: those that are kept, and those that are derived when it is read. */
 export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; readonly derived: readonly string[] } {
   return step.op === 'join'

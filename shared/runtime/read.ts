@@ -43,6 +43,8 @@ export interface Reader {
 /** Records by what became of them, and the numbers of each step. Consistent once the pipeline has caught up. */
 export interface Counts extends Readonly<Dispositions> {
   readonly duplicates: number;
+  /** Final rows that wait for their file. */
+  readonly waiting: number;
   readonly steps: Readonly<Record<string, { readonly counted: number; readonly late: number }>>;
 }
 
@@ -76,6 +78,13 @@ async function readRows(
   if (step === undefined) {
     const known = pipeline.steps.map((candidate) => candidate.plan.id).join(', ');
     throw new MillraceError('VIEW_UNKNOWN', `pipeline ${pipeline.id} has no view ${query.view}; it has ${known}.`);
+  }
+  if (step.sinks.table === undefined) {
+    const out = step.sinks.files === undefined ? 'its stream' : "the archive bucket's files";
+    throw new MillraceError(
+      'QUERY_INVALID',
+      `view ${query.view} is not in the results table, so it cannot be queried; its rows go into ${out}. Give it dynamodb({ ttl }) besides.`,
+    );
   }
   const columns = [...step.columns, ...columnsOf(step.plan).derived];
   if (query.by !== undefined && !columns.includes(query.by)) {
@@ -229,7 +238,7 @@ async function readProgress({ state }: ReaderOptions, pipeline: CompiledPipeline
 }
 
 async function readCounts({ state }: ReaderOptions, pipeline: CompiledPipeline): Promise<Counts> {
-  const counts = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0, duplicates: 0 };
+  const counts = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0, duplicates: 0, waiting: 0 };
   const steps: Record<string, { counted: number; late: number }> = {};
   for (const { counts: origin } of await state.listOrigins()) {
     counts.sent += origin.sent;
@@ -244,7 +253,8 @@ async function readCounts({ state }: ReaderOptions, pipeline: CompiledPipeline):
       counts.late += checkpoint.counts.late;
       counts.duplicates += checkpoint.counts.duplicates;
       shared += checkpoint.counts.shared;
-      for (const [step, { counted, late }] of Object.entries(checkpoint.steps)) {
+      for (const [step, { counted, late, waiting = 0 }] of Object.entries(checkpoint.steps)) {
+        counts.waiting += waiting;
         const sum = steps[step] ?? { counted: 0, late: 0 };
         steps[step] = { counted: sum.counted + counted, late: sum.late + late };
       }

@@ -1,5 +1,4 @@
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
-import { decodeLine } from '#shared/engine/decode.ts';
 import type { Emission } from '#shared/engine/emit.ts';
 import { compareTexts, mergeTotals, type PrintableRow, printRow, type Totals } from '#shared/engine/read.ts';
 import { DirectRun, type Dispositions, type Taken } from '#shared/engine/run.ts';
@@ -17,8 +16,6 @@ export interface BoundedRun {
    * when it is asked for.
    */
   readonly finish: (view?: string) => Iterable<PrintedRow>;
-  /** The event time of a line in milliseconds, without taking it; undefined when it has none. */
-  readonly timeOf: (source: string, line: string) => number | undefined;
   readonly counts: () => Readonly<Dispositions>;
   readonly stepCounts: () => Readonly<Record<string, { readonly counted: number; readonly late: number }>>;
 }
@@ -43,11 +40,6 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
       const taken = run.takeValue(source, value);
       if (run.emission.rows.length > 0) keepRows(run.emission);
       return taken;
-    },
-    timeOf: (name, line) => {
-      const source = compiled.sources.get(name);
-      const decoded = source === undefined ? undefined : decodeLine(source, line);
-      return decoded?.kind === 'decoded' ? decoded.timeMs : undefined;
     },
     counts: () => run.dispositions,
     stepCounts: () => Object.fromEntries(run.stepCounts),

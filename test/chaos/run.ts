@@ -84,7 +84,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       pipeline: bursts,
       stack,
       reader,
-      feed: { pushedCount: () => pushedCount, endMs: () => boundsOf(load, pushedCount).toMs },
+      feed: { pushedCount: () => pushedCount },
+      endMs: boundsOf(load, pushedCount).toMs,
       folder: log.path,
     });
     isFinal = true;

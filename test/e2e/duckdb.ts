@@ -16,3 +16,9 @@ export async function queryAccessLog(query: string): Promise<readonly Readonly<R
   );
   return reader.getRowObjectsJson() as readonly Readonly<Record<string, unknown>>[];
 }
+
+/** What DuckDB reads from files. */
+export async function queryFiles(query: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const connection = await (await DuckDBInstance.create()).connect();
+  return (await connection.runAndReadAll(query)).getRowObjectsJson() as readonly Readonly<Record<string, unknown>>[];
+}

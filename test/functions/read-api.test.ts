@@ -95,6 +95,7 @@ describe('the routes', () => {
       late: 0,
       rejected: 0,
       duplicates: 0,
+      waiting: 0,
       steps: {},
     });
   });

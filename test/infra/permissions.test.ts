@@ -3,7 +3,7 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import type { HostName } from '#shared/schemas/settings.ts';
-import { propertiesOf, templateOf, twoSources } from './synthesized.ts';
+import { everySink, propertiesOf, templateOf } from './synthesized.ts';
 
 interface Statement {
   readonly Effect: string;
@@ -12,7 +12,7 @@ interface Statement {
 }
 
 // With all that a host may need: by fan-out, the worker needs more.
-const template = templateOf(twoSources, { worker: { reading: 'fan-out' } });
+const template = templateOf(everySink, { worker: { reading: 'fan-out' } });
 
 /** What the roles of the template may do: every statement, by the role it belongs to. */
 function statementsOf(subject: Template): readonly (Statement & { readonly role: string })[] {
@@ -33,10 +33,11 @@ describe('permissions', () => {
     for (const { Action } of statementsOf(template)) expect([Action].flat().join()).not.toContain('*');
   });
 
-  test('no resource is a wildcard, but for the two that are acknowledged', () => {
+  test('no resource is a wildcard, but for the three that are acknowledged', () => {
     const wide = statementsOf(template).filter(({ Resource }) => JSON.stringify(Resource).includes('*'));
     expect(wide.map(({ Action }) => Action)).toEqual([
       ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
+      's3:PutObject',
       'ecr:GetAuthorizationToken',
     ]);
   });

@@ -1,6 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { describe, expect, test } from 'vitest';
-import { fargateOnly, lambdaOnly, propertiesOf, templateOf, twoSources } from './synthesized.ts';
+import { everySink, fargateOnly, lambdaOnly, propertiesOf, templateOf, twoSources } from './synthesized.ts';
 
 const streamType = 'AWS::Kinesis::Stream';
 
@@ -50,4 +50,11 @@ describe('streams', () => {
       template.allResources(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
     }
   });
+});
+
+test('a view that goes to a stream has one of its own, and the worker knows its name and that of the bucket of the files', () => {
+  const template = templateOf(everySink);
+  expect(Object.keys(template.findResources(streamType))).toHaveLength(4);
+  const sinks = JSON.stringify(propertiesOf(template, 'AWS::ECS::TaskDefinition'));
+  expect(sinks).toMatch(/SINKS.*archiveBucket.*PipelineWorkerArchive.*streams.*visits.*PipelineRowsvisits/);
 });

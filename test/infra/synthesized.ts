@@ -9,8 +9,10 @@ import {
   count,
   days,
   dynamodb,
+  kinesis,
   minutes,
   pipeline,
+  s3,
   seconds,
   session,
   stream,
@@ -33,15 +35,21 @@ const perMinute = source('clicks')
 
 const visits = source('page-views')
   .window(session({ gap: minutes(30) }), { allowedLateness: seconds(0), emit: 'on-close' })
-  .aggregate('visits', { pages: count() })
-  .to(dynamodb({ ttl: days(1) }));
+  .aggregate('visits', { pages: count() });
+const keptVisits = visits.to(dynamodb({ ttl: days(1) }));
 
 /** A plan with steps on Lambda only. */
 export const lambdaOnly = pipeline('lambda-only', [perMinute]);
 /** A plan with steps on Fargate only. */
-export const fargateOnly = pipeline('fargate-only', [visits]);
+export const fargateOnly = pipeline('fargate-only', [keptVisits]);
 /** A plan with two sources, and steps on both. */
-export const twoSources = pipeline('two-sources', [perMinute, visits], { slots: 4 });
+export const twoSources = pipeline('two-sources', [perMinute, keptVisits], { slots: 4 });
+/** A plan with every sink. */
+export const everySink = pipeline(
+  'every-sink',
+  [perMinute, visits.to(dynamodb({ ttl: days(1) }), s3({ format: 'parquet' }), kinesis())],
+  { slots: 4 },
+);
 
 /** The template of a pipeline, without bundles. */
 export function templateOf(subject: Pipeline, props: Omit<StreamPipelineProps, 'pipeline'> = {}): Template {

@@ -233,7 +233,7 @@ export const simPipelines: readonly SimPipeline[] = [
   ...define('sinks', (withIdle) => {
     const keyed = byKey(records('a', withIdle));
     const lateness = { allowedLateness: seconds(1) };
-    const files = s3({ format: 'ndjson', every: seconds(5), rowsMax: 3 });
+    const files = s3({ format: 'ndjson', every: seconds(5), rowsMax: 2 });
     return {
       outputs: [
         keyed

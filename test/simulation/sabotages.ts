@@ -34,6 +34,8 @@ const slot = 'shared/engine/slot.ts';
 const watermark = 'shared/engine/watermark.ts';
 const cells = 'shared/engine/cells.ts';
 const join = 'shared/engine/join.ts';
+const outlet = 'shared/engine/outlet.ts';
+const fileBuffer = 'shared/engine/file-buffer.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
@@ -615,6 +617,49 @@ export const sabotages = {
       },
     ],
     bias: { pipelines: ['join', 'join-sources'], faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'rows-in-one-order': {
+    rule: 'sinks: the rows of a block go into files in an order that no restore changes',
+    mutations: [{ file: outlet, find: 'rows.sort(compareRows);', replace: '' }],
+    bias: { pipelines: ['sinks'], faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'files-by-the-log': {
+    rule: 'sinks: what waits for its file, and since when, is in the snapshot',
+    mutations: [{ file: fileBuffer, find: 'this.#sinceMs = sinceMs;', replace: '' }],
+    bias: { pipelines: ['sinks'], faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'waiting-rows-in-the-delta': {
+    rule: 'sinks: a delta holds the rows that have come since the save before',
+    mutations: [
+      {
+        file: fileBuffer,
+        find: 'else if (saved.count < this.#lines.length) yield* this.#saveFrom(saved.count);',
+        replace: '',
+      },
+    ],
+    bias: { pipelines: ['sinks'], faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'files-before-the-snapshot': {
+    rule: 'sinks: a snapshot is written after the files of the rows that it does not hold any more',
+    mutations: [
+      {
+        file: shardReader,
+        find: 'await this.#writeFiles(files);',
+        replace: 'void this.#writeFiles(files).catch(() => undefined);',
+      },
+    ],
+    bias: { pipelines: ['sinks'], faults: harsh },
+  },
+  'one-record-in-flight': {
+    rule: 'sinks: a record goes into the stream of a view when the one before it was accepted',
+    mutations: [
+      {
+        file: shardReader,
+        find: 'await putEntries({ exchange, clock, telemetry }, [entry]);',
+        replace: 'void putEntries({ exchange, clock, telemetry }, [entry]).catch(() => undefined);',
+      },
+    ],
+    bias: { pipelines: ['sinks'], faults: { ...harsh, 'put-refused': 0.2, 'put-delayed': 0.1 } },
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 

@@ -32,9 +32,9 @@ describe('a file is closed', () => {
     const buffer = new FileBuffer('hits', sink);
     buffer.add(line(1), at(5));
     buffer.add(line(2), at(9));
-    expect(buffer.advance(at(14))).toEqual([]);
-    expect(buffer.advance(at(15)).map(({ lines }) => lines.length)).toEqual([2]);
-    expect(buffer.advance(at(40))).toEqual([]);
+    expect(buffer.advance(at(14), 0)).toEqual([]);
+    expect(buffer.advance(at(15), 0).map(({ lines }) => lines.length)).toEqual([2]);
+    expect(buffer.advance(at(40), 0)).toEqual([]);
   });
 
   test('for each day on its own', () => {
@@ -88,7 +88,7 @@ function run(steps: readonly Step[]): ReadonlyMap<string, string> {
     const made: RowFile[] = [];
     for (let row = 0; row < (steps[block - 1] as Step).rows; row += 1)
       made.push(...buffer.add(line(block * 10 + row, `2026-11-2${row % 2}`), context));
-    made.push(...buffer.advance(context));
+    made.push(...buffer.advance(context, 0));
     for (const file of made) keep(files, file);
   };
   for (const [index, { save }] of steps.entries()) {
@@ -126,6 +126,6 @@ function copy(entries: Iterable<Json>): Json[] {
 test('the position of a file is that of the block that closed it', () => {
   const buffer = new FileBuffer('hits', sink);
   buffer.add(line(1), at(1));
-  const [file] = buffer.advance(at(30));
+  const [file] = buffer.advance(at(30), 0);
   expect(file?.position).toBe('00000001.00230' as LogPosition);
 });

@@ -64,7 +64,7 @@ describe('the plan of a join', () => {
         left: { source: 'lefts', input: 'lefts/key', columns: ['amount'] },
         right: { source: 'rights', input: 'rights/key', columns: ['at'] },
         allowedLatenessMs: 0,
-        sink: { kind: 'dynamodb', ttlMs: 3_600_000 },
+        sinks: [{ kind: 'dynamodb', ttlMs: 3_600_000 }],
         placement: 'fargate',
         reason: 'both sides of a key wait in one memory until no partner can come any more',
       },

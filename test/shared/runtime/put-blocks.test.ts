@@ -55,7 +55,7 @@ describe('putBlocks', () => {
     await expect(putBlocks(ports(exchange), blocks)).rejects.toMatchObject({
       code: 'EXCHANGE_UNAVAILABLE',
       retry: true,
-      message: expect.stringContaining('refused 2 of 4 blocks 12 times'),
+      message: expect.stringContaining('refused 2 of 4 records 12 times'),
     });
   });
 

@@ -265,6 +265,7 @@ describe('the counts', () => {
       counted: 12,
       late: 2,
       duplicates: 8,
+      waiting: 0,
       steps: { lambda: { counted: 12, late: 2 } },
     });
   });
