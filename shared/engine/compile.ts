@@ -18,6 +18,7 @@ import {
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
+import { filePartition } from '#shared/schemas/row-file.ts';
 import type { Stage } from '#shared/schemas/state.ts';
 
 /** A pipeline made ready to run: the plan's nodes joined with their callbacks, once, before the first record. */
@@ -132,6 +133,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
       const route = routeOf(input);
       route.steps.push(compiled);
       for (const column of [...kept, ...derived]) route.taken.add(column);
+      if (compiled.sinks.files !== undefined) route.taken.add(filePartition);
       if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
     }
     return compiled;

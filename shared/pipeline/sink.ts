@@ -47,7 +47,8 @@ export function s3(options: {
 
 /**
  * Final rows as records of a Kinesis stream of the view's own. Kinesis may keep a record twice, so each says where it stands:
- * `{"slot", "position", "index"}`, rising within a slot. A reader that passes over what is not above the last it saw of the slot has each once.
+ * `"position": {"slot", "log", "index"}`, of which `log` (as text) and then `index` rise within a slot. A reader that passes over what is not
+ * above the last it saw of the slot has each once.
  */
 export function kinesis(): StreamSink {
   return { kind: 'kinesis' };

@@ -1,9 +1,8 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
-import { rowFileFormats } from '#shared/schemas/row-file.ts';
+import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
-import type { SinkSpec } from './sink.ts';
 import type { AggregateDefinition, JoinDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
 
@@ -57,17 +56,23 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
 export function checkStep(pipeline: string, step: StepDefinition): void {
   const where = `${pipeline}: step ${step.name}`;
   checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
-  checkSinks(where, step.sinks);
+  checkSinks(where, step);
   if (step.op === 'join') checkJoin(where, step);
   else checkAggregate(where, step);
 }
 
-function checkSinks(where: string, sinks: readonly SinkSpec[]): void {
+function checkSinks(where: string, step: StepDefinition): void {
+  const { sinks } = step;
   for (const [index, sink] of sinks.entries()) {
     if (sinks.findIndex(({ kind }) => kind === sink.kind) < index)
       throw invalid(where, `has two sinks of kind ${sink.kind}; a view goes to one of a kind. Leave one out.`);
     if (sink.kind === 'dynamodb') checkDuration(where, 'ttl', sink.ttlMs, 1_000);
     if (sink.kind !== 's3') continue;
+    if (columnsOfStep(step).includes(filePartition))
+      throw invalid(
+        where,
+        `has a column ${filePartition}, which is the name of the partition of its files. Rename it.`,
+      );
     checkDuration(where, 'every', sink.everyMs, 1_000);
     if (!(rowFileFormats as readonly string[]).includes(sink.format))
       throw invalid(
@@ -77,6 +82,12 @@ function checkSinks(where: string, sinks: readonly SinkSpec[]): void {
     if (!Number.isInteger(sink.rowsMax) || sink.rowsMax < 1 || sink.rowsMax > fileRowsMax)
       throw invalid(where, `rowsMax is ${sink.rowsMax}; it must be a whole number up to ${fileRowsMax}.`);
   }
+}
+
+function columnsOfStep(step: StepDefinition): readonly string[] {
+  return step.op === 'join'
+    ? [...Object.keys(step.left.columns), ...Object.keys(step.right.columns)]
+    : [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
 }
 
 function checkJoin(where: string, { lowerMs, upperMs, left, right }: JoinDefinition): void {

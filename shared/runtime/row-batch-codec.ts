@@ -21,7 +21,8 @@ export function* encodeRowBatch({ slot, position, lines }: RowBatch, slots: numb
     return { slot, explicitHashKey, bytes };
   };
   for (const [index, line] of lines.entries()) {
-    const text = `${line.slice(0, -1)},"slot":${slot},"position":${JSON.stringify(position)},"index":${index}}`;
+    // `position` is a name that no column may have.
+    const text = `${line.slice(0, -1)},"position":${JSON.stringify({ slot, log: position, index })}}`;
     if (texts.length > 0 && chars + text.length > recordCharsMax) yield close();
     texts.push(text);
     chars += text.length;

@@ -23,6 +23,9 @@ export interface RowFile {
 export const rowFileFormats = ['ndjson', 'parquet'] as const;
 export type RowFileFormat = (typeof rowFileFormats)[number];
 
+/** The name of the partition, which a reader takes for a column: none of the rows' own may have it. */
+export const filePartition = 'date';
+
 const endings: Readonly<Record<RowFileFormat, string>> = { ndjson: 'ndjson.gz', parquet: 'parquet' };
 
 /**
@@ -32,7 +35,7 @@ const endings: Readonly<Record<RowFileFormat, string>> = { ndjson: 'ndjson.gz', 
 export function nameOfRowFile(file: RowFile): string {
   const slot = String(file.slot).padStart(4, '0');
   const part = String(file.part).padStart(4, '0');
-  return `${file.view}/date=${file.day}/${slot}-${file.position}-${part}.${endings[file.format]}`;
+  return `${file.view}/${filePartition}=${file.day}/${slot}-${file.position}-${part}.${endings[file.format]}`;
 }
 
 /** The final rows that one block gave to one view in one slot, as JSON, on their way into the view's stream. */

@@ -120,10 +120,11 @@ async function rowsOfStream(stack: LocalStack, view: string): Promise<readonly R
           .toString()
           .trimEnd()
           .split('\n')) {
-          const row = JSON.parse(line) as Readonly<Record<string, unknown>>;
-          const place = `${row['position']} ${String(row['index']).padStart(9, '0')}`;
-          if (place <= (last.get(row['slot']) ?? '')) continue;
-          last.set(row['slot'], place);
+          const row = JSON.parse(line) as { readonly position: { readonly [part: string]: unknown } };
+          const { slot, log, index } = row.position;
+          const place = `${log} ${String(index).padStart(9, '0')}`;
+          if (place <= (last.get(slot) ?? '')) continue;
+          last.set(slot, place);
           rows.push(row);
         }
       }

@@ -60,8 +60,10 @@ function rowsOfStream(end: WorldEnd, view: string): readonly string[] {
     let last = '';
     for (const { record } of log) {
       for (const line of Buffer.from(record.bytes).toString().trimEnd().split('\n')) {
-        const { slot: _slot, position, index, ...row } = JSON.parse(line) as Readonly<Record<string, unknown>>;
-        const place = `${position} ${String(index).padStart(9, '0')}`;
+        const { position, ...row } = JSON.parse(line) as {
+          readonly position: { readonly log: string; readonly index: number };
+        };
+        const place = `${position.log} ${String(position.index).padStart(9, '0')}`;
         if (place <= last) continue;
         last = place;
         rows.push(JSON.stringify(row));
