@@ -14,7 +14,10 @@ export function countsLine({ sent, counted, filtered, late, rejected }: CountsSh
 
 /** Each step's own numbers, a line each. */
 export function stepLines(
-  steps: Readonly<Record<string, { readonly counted: number; readonly late: number }>>,
+  steps: Readonly<Record<string, { readonly counted: number; readonly late: number; readonly threw?: number }>>,
 ): readonly string[] {
-  return Object.entries(steps).map(([step, { counted, late }]) => `${step}: counted=${counted} late=${late}`);
+  return Object.entries(steps).map(
+    ([step, { counted, late, threw }]) =>
+      `${step}: counted=${counted} late=${late}${threw === undefined ? '' : ` threw=${threw}`}`,
+  );
 }

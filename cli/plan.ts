@@ -3,9 +3,11 @@ import {
   type AggregatePlan,
   columnsOf,
   inputsOf,
+  isStep,
   type JoinPlan,
   type Plan,
   type PlanNode,
+  type ProcessPlan,
   type StepPlan,
   sourcesOf,
   stepsOf,
@@ -69,7 +71,28 @@ function describePlan(plan: Plan, planHash: string): readonly string[] {
 }
 
 function describeStep(step: StepPlan): string {
-  return step.op === 'join' ? describeJoin(step) : describeWindow(step);
+  switch (step.op) {
+    case 'aggregate':
+      return describeWindow(step);
+    case 'join':
+      return describeJoin(step);
+    case 'process':
+      return describeProcess(step);
+  }
+}
+
+function describeProcess({ does, inputs, ttlMs }: ProcessPlan): string {
+  const [first, second] = inputs.map(({ input }) => input);
+  const kept =
+    ttlMs === undefined ? 'kept until they are deleted' : `dropped ${duration(ttlMs)} after a key's last record`;
+  switch (does.kind) {
+    case 'process':
+      return `function with state of each key of ${first}, dropped ${duration(ttlMs ?? 0)} after the key's last record`;
+    case 'dedupe':
+      return `first record of each key of ${first}, others within ${duration(does.withinMs)} dropped`;
+    case 'table-join':
+      return `${does.join} join of ${second} with the table ${first}, versions ${kept}`;
+  }
 }
 
 function describeJoin({ kind, left, right, lowerMs, upperMs }: JoinPlan): string {
@@ -89,6 +112,7 @@ function describeWindow({ window }: AggregatePlan): string {
 
 function describeEmit(step: StepPlan): string {
   if (step.op === 'join') return 'rows as pairs are found';
+  if (step.op === 'process') return 'rows in the order of event time, behind the watermark';
   return step.emit === 'on-close' ? 'rows when windows close' : `rows refreshed every ${duration(step.refreshMs)}`;
 }
 
@@ -111,9 +135,8 @@ function drawPlan(plan: Plan): readonly string[] {
     lines.push(`  ${ids.get(node.id)}${shapeOf(node)}`);
     if (node.op === 'source') continue;
     // What follows a key has crossed the exchange.
-    const isStep = node.op === 'aggregate' || node.op === 'join';
-    for (const { input } of isStep ? inputsOf(node) : [node])
-      lines.push(`  ${ids.get(input)} ${isStep ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
+    for (const { input } of isStep(node) ? inputsOf(node) : [node])
+      lines.push(`  ${ids.get(input)} ${isStep(node) ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
   }
   return lines;
 }
@@ -126,6 +149,8 @@ function shapeOf(node: PlanNode): string {
       return `["${node.id}<br/>${describeWindow(node)}<br/>${node.placement}"]`;
     case 'join':
       return `["${node.id}<br/>${node.kind} join<br/>${node.placement}"]`;
+    case 'process':
+      return `["${node.id}<br/>${node.does.kind}<br/>${node.placement}"]`;
     default:
       return `(["${node.op}"])`;
   }

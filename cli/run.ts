@@ -1,9 +1,11 @@
 import { defineCommand } from 'citty';
+import type { CallbackFailure } from '#shared/engine/emit.ts';
 import type { Taken } from '#shared/engine/run.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { decodeKey } from '#shared/schemas/key.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
 import { type Input, parseInputs, readLineChunks, withFormat } from './input.ts';
@@ -53,12 +55,14 @@ export const runCommand = defineCommand({
     const letters = createLetters(args['dead-letters']);
     for (const input of inputs) {
       await readInput(input, (line, number) => {
-        const taken = run.takeLine(input.source, line);
+        const taken = run.takeLine(input.source, line, { origin: input.path, line: number });
         if (taken !== undefined && (taken.rejection !== undefined || taken.lateSteps.length > 0))
           letters.add(input, line, number, taken);
+        for (const failure of run.takeFailures()) letters.fail(failure);
       });
     }
     writeRows(args.output, run.finish(args.view));
+    for (const failure of run.takeFailures()) letters.fail(failure);
     letters.close();
     for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
       process.stderr.write(`${line}\n`);
@@ -92,23 +96,32 @@ function countLines(bytes: Buffer): number {
 /** Takes the records that were not counted: all of them go to a file as NDJSON when one is named, the first ones are shown. */
 function createLetters(path: string | undefined): {
   readonly add: (input: Input, line: string, number: number, taken: Taken) => void;
+  readonly fail: (failure: CallbackFailure) => void;
   readonly close: () => void;
   readonly shown: readonly string[];
 } {
   const output = path === undefined ? undefined : openOutput(path);
   const shown: string[] = [];
   let count = 0;
+  const show = (line: string): void => {
+    count += 1;
+    if (count <= rejectionsShownMax) shown.push(line);
+    else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');
+  };
   return {
     close: () => output?.close(),
     shown,
+    fail: ({ step, source, origin, sequence, key, timeMs, message }) => {
+      show(`${origin}:${sequence}: threw: ${step.plan.id}: ${message}`);
+      const letter = { reason: 'threw', message, source, origin, sequence, steps: [step.plan.id], eventTimeMs: timeMs };
+      output?.write(JSON.stringify({ ...letter, key: decodeKey(key) }));
+    },
     add: (input, line, number, taken) => {
       const { rejection, lateSteps } = taken;
       const reason = rejection?.reason ?? 'late';
       const message =
         rejection?.message ?? `its windows, or the time to join it, had closed in ${lateSteps.join(', ')}`;
-      count += 1;
-      if (count <= rejectionsShownMax) shown.push(`${input.path}:${number}: ${reason}: ${message}`);
-      else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');
+      show(`${input.path}:${number}: ${reason}: ${message}`);
       output?.write(
         JSON.stringify({
           reason,

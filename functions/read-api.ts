@@ -1,6 +1,6 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { columnsOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { columnsOf, type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
 import type { Reader, ViewQuery } from '#shared/runtime/read.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import { encodeKey, parseKeyColumn } from '#shared/schemas/key.ts';
@@ -40,13 +40,22 @@ export function createReadApi(pipeline: Pipeline, reader: Reader): Hono {
 function describeViews(pipeline: Pipeline): unknown {
   return stepsOf(pipeline.plan).map((step) => ({
     view: step.id,
-    ...(step.op === 'join'
-      ? { join: { kind: step.kind, lowerMs: step.lowerMs, upperMs: step.upperMs } }
-      : { window: step.window }),
+    ...describeKind(step),
     placement: step.placement,
     columns: columnsOf(step).kept,
     derived: columnsOf(step).derived,
   }));
+}
+
+function describeKind(step: StepPlan): object {
+  switch (step.op) {
+    case 'aggregate':
+      return { window: step.window };
+    case 'join':
+      return { join: { kind: step.kind, lowerMs: step.lowerMs, upperMs: step.upperMs } };
+    case 'process':
+      return { process: { ...step.does, ...(step.ttlMs === undefined ? {} : { ttlMs: step.ttlMs }) } };
+  }
 }
 
 const noParameters: MiddlewareHandler = async ({ req }, next) => {

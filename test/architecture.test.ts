@@ -331,7 +331,7 @@ const rules: readonly Rule[] = [
       isIn(file, pure)
         ? [
             ...codeOf(file).matchAll(
-              /\bDate\.(?:now|parse|UTC)\b|\bnew Date\b|\bMath\.random\b|\bperformance\b|\bcrypto\b|(?<![.\w])process\b(?!\s*:)|\bset(?:Timeout|Interval|Immediate)\b/g,
+              /\bDate\.(?:now|parse|UTC)\b|\bnew Date\b|\bMath\.random\b|\bperformance\b|\bcrypto\b|(?<![.\w])process\b(?!\s*:|<)|\bset(?:Timeout|Interval|Immediate)\b/g,
             ),
           ].map(([word]) => word)
         : [],

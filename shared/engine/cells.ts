@@ -47,7 +47,7 @@ export class CellStage {
     this.#pipeline = pipeline;
     this.reader = new SlotReader(pipeline, 'aggregate', slot, checkpoint);
     for (const step of pipeline.steps) {
-      if (step.stage !== 'aggregate' || step.op === 'join') continue;
+      if (step.stage !== 'aggregate' || step.op !== 'aggregate') continue;
       const saved = checkpoint?.steps[step.plan.id];
       this.#steps.set(step.plan.id, {
         step,

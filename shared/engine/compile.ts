@@ -8,13 +8,17 @@ import {
   type AggregatePlan,
   columnsOf,
   inputsOf,
+  isStep,
   type JoinPlan,
   type JoinSidePlan,
+  type ProcessPlan,
   routesOf,
   type SourcePlan,
+  type StepPlan,
   sinksOf,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
+import type { ProcessCallbacks } from '#shared/pipeline/process.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
@@ -71,7 +75,7 @@ export interface RouteColumn {
   readonly label: string;
 }
 
-export type CompiledStep = CompiledAggregate | CompiledJoin;
+export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess;
 
 interface CommonStep {
   readonly stage: Stage;
@@ -100,6 +104,17 @@ export interface CompiledJoin extends CommonStep {
   readonly right: JoinSide;
 }
 
+export interface CompiledProcess extends CommonStep {
+  readonly op: 'process';
+  readonly plan: ProcessPlan;
+  readonly inputs: readonly ProcessInput[];
+  readonly callbacks: ProcessCallbacks;
+}
+
+export interface ProcessInput extends JoinSide {
+  readonly source: string;
+}
+
 export interface JoinSide {
   /** The route's id. */
   readonly route: string;
@@ -123,11 +138,18 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
     assert(route !== undefined, `route ${id} is in plan ${plan.id}`);
     return route;
   };
+  const compileStep = (step: StepPlan): CompiledStep => {
+    switch (step.op) {
+      case 'aggregate':
+        return compileAggregate(step, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input));
+      case 'join':
+        return compileJoin(step, bindingOf(step.id, 'join'), routeOf);
+      case 'process':
+        return compileProcess(step, bindingOf(step.id, 'process'), routeOf);
+    }
+  };
   const steps = stepsOf(plan).map((step): CompiledStep => {
-    const compiled =
-      step.op === 'join'
-        ? compileJoin(step, bindingOf(step.id, 'join'), routeOf)
-        : compileAggregate(step, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input));
+    const compiled = compileStep(step);
     const { kept, derived } = columnsOf(step);
     for (const { input } of inputsOf(step)) {
       const route = routeOf(input);
@@ -143,7 +165,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
   const sources = new Map<string, CompiledSource>();
   const nodes = new Map<string, TransformNode>();
   for (const node of plan.nodes) {
-    if (node.op === 'aggregate' || node.op === 'join') continue;
+    if (isStep(node)) continue;
     const route = node.op === 'key' ? routes.get(node.id) : undefined;
     const binding = bindingOf(node.id, node.op);
     const compiled: TransformNode = { binding, id: node.id, next: [], ...(route === undefined ? {} : { route }) };
@@ -215,17 +237,8 @@ function compileJoin(
   routeOf: (id: string) => RouteDraft,
 ): CompiledJoin {
   const columnCount = plan.left.columns.length + plan.right.columns.length;
-  const compileSide = ({ input, columns }: JoinSidePlan, selectors: Selectors<unknown>): JoinSide => ({
-    route: input,
-    columns,
-    inputs: Object.entries(selectors).map(([column, select]) =>
-      addColumn(routeOf(input), {
-        select,
-        refuse: (value) => refuseJoined(value, columnCount),
-        label: `${plan.id}.${column}`,
-      }),
-    ),
-  });
+  const compileSide = (side: JoinSidePlan, selectors: Selectors<unknown>): JoinSide =>
+    addSide(routeOf(side.input), side, selectors, { step: plan.id, columnCount });
   return {
     op: 'join',
     plan,
@@ -235,6 +248,43 @@ function compileJoin(
     sources: [...new Set([plan.left.source, plan.right.source])],
     left: compileSide(plan.left, left),
     right: compileSide(plan.right, right),
+  };
+}
+
+function compileProcess(
+  plan: ProcessPlan,
+  { selectors, callbacks }: Extract<Binding, { op: 'process' }>,
+  routeOf: (id: string) => RouteDraft,
+): CompiledProcess {
+  const columnCount = plan.inputs.reduce((sum, { columns }) => sum + columns.length, 0);
+  return {
+    op: 'process',
+    plan,
+    stage: stageOf(plan.placement),
+    columns: columnsOf(plan).kept,
+    sinks: sinksOf(plan),
+    sources: [...new Set(plan.inputs.map(({ source }) => source))],
+    inputs: plan.inputs.map((side, at) => ({
+      source: side.source,
+      ...addSide(routeOf(side.input), side, selectors[at] as Selectors<unknown>, { step: plan.id, columnCount }),
+    })),
+    callbacks,
+  };
+}
+
+/** Adds what a step selects from one of its inputs to the route. `columnCount` columns share the room of a row. */
+function addSide(
+  route: RouteDraft,
+  { input, columns }: JoinSidePlan,
+  selectors: Selectors<unknown>,
+  { step, columnCount }: { readonly step: string; readonly columnCount: number },
+): JoinSide {
+  return {
+    route: input,
+    columns,
+    inputs: Object.entries(selectors).map(([column, select]) =>
+      addColumn(route, { select, refuse: (value) => refuseJoined(value, columnCount), label: `${step}.${column}` }),
+    ),
   };
 }
 

@@ -2,7 +2,7 @@ import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { RowBatch, RowFile } from '#shared/schemas/row-file.ts';
 import { type Accumulators, encodeTotal, resultsOf } from './accumulate.ts';
-import type { CompiledAggregate, CompiledStep } from './compile.ts';
+import type { CompiledAggregate, CompiledProcess, CompiledStep } from './compile.ts';
 import type { WindowRange } from './window.ts';
 
 /** What a stage has decided to show. */
@@ -12,10 +12,25 @@ export interface Emission {
   /** Files that are full or whose time has come. */
   readonly files: RowFile[];
   readonly batches: RowBatch[];
+  readonly failures: CallbackFailure[];
+}
+
+/** A callback of a process step that threw, in the stage that keeps its state. */
+export interface CallbackFailure {
+  readonly step: CompiledProcess;
+  /** The position of the record, or of the one that led to the timer. */
+  readonly source: string;
+  readonly origin: string;
+  readonly sequence: string;
+  readonly sub: number;
+  readonly key: string;
+  readonly timeMs: number;
+  readonly isTimer: boolean;
+  readonly message: string;
 }
 
 export function createEmission(): Emission {
-  return { rows: [], totals: [], files: [], batches: [] };
+  return { rows: [], totals: [], files: [], batches: [], failures: [] };
 }
 
 /** Where and when an emission is made. */

@@ -8,12 +8,14 @@ import { createEmission, type Emission } from './emit.ts';
 import { IntervalJoin } from './join.ts';
 import type { Operator } from './operator.ts';
 import { Outlet } from './outlet.ts';
+import { KeyedProcess } from './process.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
 
 /** The operator of a step, empty. */
 export function createOperator(step: CompiledStep): Operator {
   if (step.op === 'join') return new IntervalJoin(step);
+  if (step.op === 'process') return new KeyedProcess(step);
   const { window } = step.plan;
   return window.kind === 'session' ? new SessionAggregate(step, window) : new WindowedAggregate(step, window);
 }
@@ -77,6 +79,7 @@ export class MemoryStage {
       operator.refresh(context, this.#emission);
       this.#outlets.get(step)?.take(this.#emission, first, watermarkMs, context);
     }
+    for (const failure of this.#emission.failures.splice(0)) this.reader.fail(failure);
     return true;
   }
 

@@ -29,7 +29,7 @@ export type PrintableRow = Omit<Row, 'position' | 'expiresMs'>;
  * the columns that need them are left out.
  */
 export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): PrintedRow {
-  if (step.op === 'join') return printJoined(step, row);
+  if (step.op !== 'aggregate') return printWithoutWindow(step, row);
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
   const printed: Record<string, unknown> = {
@@ -54,7 +54,10 @@ export function compareTexts(a: PrintedRow, b: PrintedRow): number {
   return textA < textB ? -1 : textA === textB ? 0 : 1;
 }
 
-function printJoined({ columns }: CompiledStep, { view, final, key, columns: values }: PrintableRow): PrintedRow {
+function printWithoutWindow(
+  { columns }: CompiledStep,
+  { view, final, key, columns: values }: PrintableRow,
+): PrintedRow {
   const printed: Record<string, unknown> = { view, final, ...decodeKey(key) };
   for (const column of columns) printed[column] = values[column];
   return printed as PrintedRow;

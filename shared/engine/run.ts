@@ -1,7 +1,7 @@
 import { logStart } from '#shared/schemas/position.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
-import { createEmission, type Emission } from './emit.ts';
+import { type CallbackFailure, createEmission, type Emission } from './emit.ts';
 import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
 import { Preprocessor } from './preprocess.ts';
@@ -13,6 +13,13 @@ export interface Dispositions {
   filtered: number;
   late: number;
   rejected: number;
+}
+
+/** `threw`: how often a callback threw for what is among the counted. */
+export interface StepCounts {
+  readonly counted: number;
+  readonly late: number;
+  readonly threw?: number;
 }
 
 /** What became of one record: the steps that found it late, or why it was rejected. */
@@ -28,7 +35,9 @@ export interface Taken {
  */
 export class DirectRun {
   readonly dispositions: Dispositions = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0 };
-  readonly stepCounts = new Map<string, { counted: number; late: number }>();
+  readonly stepCounts = new Map<string, StepCounts>();
+  /** What threw behind the exchange; whoever reads them clears them. */
+  readonly failures: CallbackFailure[] = [];
   readonly #sources = new Map<string, SourceRun>();
   /** The steps behind each route, by the route's index. */
   readonly #stepsOfRoute: (readonly StepRun[])[] = [];
@@ -50,7 +59,7 @@ export class DirectRun {
     for (const step of pipeline.steps) {
       const sources = step.sources.map((name) => this.#source(name));
       const counts = { counted: 0, late: 0 };
-      const run = {
+      const run: StepRun = {
         id: step.plan.id,
         operator: createOperator(step),
         counts,
@@ -65,11 +74,11 @@ export class DirectRun {
       this.#stepsOfRoute[index] = steps.map((step) => runs.get(step) as StepRun);
   }
 
-  /** Takes one line of a source; undefined for a line that holds no record. */
-  takeLine(source: string, line: string): Taken | undefined {
+  /** Takes one line of a source; undefined for a line that holds no record. `at` says where it stands, for what fails later. */
+  takeLine(source: string, line: string, at?: LinePosition): Taken | undefined {
     const run = this.#source(source);
     const decoded = run.preprocessor.takeLine(line);
-    return decoded === undefined ? undefined : this.#take(run, decoded);
+    return decoded === undefined ? undefined : this.#take(run, decoded, at);
   }
 
   /** Takes one value of a source, decoded already. */
@@ -88,7 +97,7 @@ export class DirectRun {
     return this.#emission;
   }
 
-  #take(run: SourceRun, decoded: DecodedRecord | Rejection): Taken {
+  #take(run: SourceRun, decoded: DecodedRecord | Rejection, at?: LinePosition): Taken {
     this.dispositions.sent += 1;
     if (decoded.kind === 'rejected') {
       this.dispositions.rejected += 1;
@@ -99,7 +108,8 @@ export class DirectRun {
     let lateSteps = none;
     let lateCount = 0;
     const from = this.#from;
-    from.sequence = this.dispositions.sent;
+    from.origin = at?.origin ?? '';
+    from.sequence = at?.line ?? this.dispositions.sent;
     for (let index = 0; index < preprocessor.outputCount; index += 1) {
       const output = preprocessor.outputs[index] as (typeof preprocessor.outputs)[number];
       const steps = this.#stepsOfRoute[output.route.index] as readonly StepRun[];
@@ -132,6 +142,10 @@ export class DirectRun {
       const step = run.steps[at] as StepRun;
       step.watermarkMs = leastWatermark(step.sources);
       step.operator.advance(step.watermarkMs, context, this.#emission);
+      for (const failure of this.#emission.failures.splice(0)) {
+        step.counts.threw = (step.counts.threw ?? 0) + 1;
+        this.failures.push(failure);
+      }
     }
   }
 
@@ -140,6 +154,12 @@ export class DirectRun {
     if (source === undefined) throw new Error(`Bug in Millrace: no source ${name} in the plan`);
     return source;
   }
+}
+
+/** Which line of which file, from 1. */
+export interface LinePosition {
+  readonly origin: string;
+  readonly line: number;
 }
 
 interface SourceRun {
@@ -152,7 +172,7 @@ interface SourceRun {
 interface StepRun {
   readonly id: string;
   readonly operator: Operator;
-  readonly counts: { counted: number; late: number };
+  readonly counts: { -readonly [Name in keyof StepCounts]: StepCounts[Name] };
   readonly sources: readonly SourceRun[];
   /** The least of its sources'. */
   watermarkMs: number;

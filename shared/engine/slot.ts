@@ -10,6 +10,7 @@ import {
 } from '#shared/schemas/position.ts';
 import type { Checkpoint, LateMark, SlotCounts, Stage, StepProgress } from '#shared/schemas/state.ts';
 import type { CompiledPipeline, CompiledRoute, CompiledStep } from './compile.ts';
+import type { CallbackFailure } from './emit.ts';
 import { SlotLog } from './watermark.ts';
 
 /** A block with its place in the slot's log. */
@@ -54,7 +55,7 @@ export class SlotReader {
   readonly lateMarks: LateMark[] = [];
   readonly #pipeline: CompiledPipeline;
   readonly #counts: { -readonly [Name in keyof SlotCounts]: SlotCounts[Name] };
-  readonly #stepCounts = new Map<string, { counted: number; late: number }>();
+  readonly #stepCounts = new Map<string, { counted: number; late: number; threw?: number }>();
   readonly #output: NewOutput = {
     key: '',
     keyId: 0,
@@ -79,8 +80,8 @@ export class SlotReader {
     this.#counts = { ...(checkpoint?.counts ?? { counted: 0, late: 0, shared: 0, duplicates: 0 }) };
     for (const step of pipeline.steps) {
       if (step.stage !== stage) continue;
-      const { counted = 0, late = 0 } = checkpoint?.steps[step.plan.id] ?? {};
-      this.#stepCounts.set(step.plan.id, { counted, late });
+      const { counted = 0, late = 0, threw } = checkpoint?.steps[step.plan.id] ?? {};
+      this.#stepCounts.set(step.plan.id, { counted, late, ...(threw === undefined ? {} : { threw }) });
     }
   }
 
@@ -88,7 +89,7 @@ export class SlotReader {
     return this.#counts;
   }
 
-  countsOf(step: CompiledStep): Pick<StepProgress, 'counted' | 'late'> {
+  countsOf(step: CompiledStep): Pick<StepProgress, 'counted' | 'late' | 'threw'> {
     return this.#stepCounts.get(step.plan.id) ?? { counted: 0, late: 0 };
   }
 
@@ -100,6 +101,25 @@ export class SlotReader {
     for (const outputs of block.routes) this.#applyRoute(block, outputs, mark, position, add);
     this.log.close(block, position);
     return true;
+  }
+
+  /** Counts what threw behind the exchange, and writes its letter. Its record is counted: it was taken, and in its order. */
+  fail({ step, source, origin, sequence, sub, key, timeMs, isTimer, message }: CallbackFailure): void {
+    const counts = this.#stepCounts.get(step.plan.id);
+    if (counts !== undefined) counts.threw = (counts.threw ?? 0) + 1;
+    this.letters.push({
+      id: `${source}/${origin}/${sequence}/${sub}/threw/${step.plan.id}${isTimer ? `/${timeMs}` : ''}`,
+      pipeline: this.#pipeline.id,
+      reason: 'threw',
+      message: `${step.plan.id}: ${message}${isTimer ? `, by a timer at ${timeMs} ms that this record led to` : ''}`,
+      source,
+      origin,
+      sequence,
+      sub,
+      steps: [step.plan.id],
+      eventTimeMs: timeMs,
+      key: decodeKey(key),
+    });
   }
 
   #applyRoute(

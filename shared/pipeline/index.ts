@@ -16,6 +16,8 @@ export type { JoinKind } from './join.ts';
 export { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from './pipeline.ts';
 export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
+export type { ProcessContext, RowColumns, TableJoinKind } from './process.ts';
+export type { ProcessedTable, TableJoinedStream } from './processed.ts';
 export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';
 export {
   type JoinedStream,

@@ -6,6 +6,7 @@ import type { Selectors } from './join.ts';
 import { type PlacementDecision, place } from './placement.ts';
 import type { JoinSidePlan, Plan, PlanNode } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
+import type { ProcessCallbacks } from './process.ts';
 import type {
   AggregateDefinition,
   JoinDefinition,
@@ -13,6 +14,7 @@ import type {
   KeyNode,
   KeyShape,
   Output,
+  ProcessDefinition,
   StepDefinition,
   StreamNode,
 } from './stream.ts';
@@ -31,7 +33,13 @@ export type Binding =
   | { readonly op: 'flatMap'; readonly call: (record: unknown) => readonly unknown[] }
   | { readonly op: 'key'; readonly call: (record: unknown) => KeyShape }
   | { readonly op: 'aggregate'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> }
-  | { readonly op: 'join'; readonly left: Selectors<unknown>; readonly right: Selectors<unknown> };
+  | { readonly op: 'join'; readonly left: Selectors<unknown>; readonly right: Selectors<unknown> }
+  | {
+      readonly op: 'process';
+      /** By input. */
+      readonly selectors: readonly Selectors<unknown>[];
+      readonly callbacks: ProcessCallbacks;
+    };
 
 // biome-ignore lint/suspicious/noExplicitAny: an output's key and row types are carried for the reader's sake only.
 export type AnyOutput = Output<string, any, any>;
@@ -130,6 +138,7 @@ class Graph {
       );
     }
     if (step.op === 'join') this.#addJoin(step, decision);
+    else if (step.op === 'process') this.#addProcess(step, decision);
     else this.#addAggregate(step, decision);
   }
 
@@ -156,11 +165,7 @@ class Graph {
   }
 
   #addJoin(step: JoinDefinition, { placement, reason }: PlacementDecision): void {
-    const left = this.#addSide(step.left);
-    // Joined with itself, a stream crosses the exchange once a side.
-    const right = this.#addSide(
-      step.right.key === step.left.key ? { ...step.right, key: { ...step.right.key } } : step.right,
-    );
+    const [left, right] = this.#addSides([step.left, step.right]) as [JoinSidePlan, JoinSidePlan];
     this.#add(
       {
         op: 'join',
@@ -179,8 +184,31 @@ class Graph {
     );
   }
 
-  #addSide({ key, columns }: JoinSideDefinition): JoinSidePlan {
-    return { source: sourceOf(key.input).name, input: this.#addKey(key), columns: Object.keys(columns) };
+  #addProcess(step: ProcessDefinition, { placement, reason }: PlacementDecision): void {
+    this.#add(
+      {
+        op: 'process',
+        id: step.name,
+        does: step.does,
+        inputs: this.#addSides(step.inputs),
+        row: step.row,
+        ...(step.ttlMs === undefined ? {} : { ttlMs: step.ttlMs }),
+        allowedLatenessMs: step.allowedLatenessMs,
+        sinks: step.sinks,
+        placement,
+        reason,
+      },
+      { op: 'process', selectors: step.inputs.map(({ columns }) => columns), callbacks: step.callbacks },
+    );
+  }
+
+  /** Joined with itself, a stream crosses the exchange once a side. */
+  #addSides(sides: readonly JoinSideDefinition[]): readonly JoinSidePlan[] {
+    return sides.map(({ key, columns }, at) => {
+      const isTwice = sides.findIndex((side) => side.key === key) < at;
+      const input = this.#addKey(isTwice ? { ...key } : key);
+      return { source: sourceOf(key.input).name, input, columns: Object.keys(columns) };
+    });
   }
 
   aggregatesOf(step: string): Readonly<Record<string, AnyAggregator<unknown>>> {
@@ -239,7 +267,14 @@ class Graph {
 }
 
 function keysOf(step: StepDefinition): readonly KeyNode[] {
-  return step.op === 'join' ? [step.left.key, step.right.key] : [step.key];
+  switch (step.op) {
+    case 'aggregate':
+      return [step.key];
+    case 'join':
+      return [step.left.key, step.right.key];
+    case 'process':
+      return step.inputs.map(({ key }) => key);
+  }
 }
 
 function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> {

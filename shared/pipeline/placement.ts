@@ -24,6 +24,12 @@ export function place(step: StepDefinition): PlacementDecision & { readonly refu
       reason: 'both sides of a key wait in one memory until no partner can come any more',
     };
   }
+  if (step.op === 'process') {
+    return {
+      placement: 'fargate',
+      reason: 'records of a key wait in memory until they can be taken in the order of their event times',
+    };
+  }
   const automatic = placeAutomatically(step);
   if (step.placement === undefined || step.placement === automatic.placement) return automatic;
   const decision = { placement: step.placement, reason: `set by the pipeline (automatic: ${automatic.placement})` };

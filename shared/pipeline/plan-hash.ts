@@ -14,7 +14,7 @@ export function hashPlan(
 ): string {
   const selected = new Map<string, AnyAggregator<unknown>[]>();
   const nodes = plan.nodes.map((node) => {
-    if (node.op === 'join') {
+    if (node.op === 'join' || node.op === 'process') {
       const { reason: _, ...step } = node;
       return step;
     }

@@ -2,6 +2,7 @@ import type { Json } from './aggregator.ts';
 import type { Derived } from './derive.ts';
 import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
 import type { Placement } from './placement.ts';
+import { type ProcessKind, processTimeColumn, type RowColumns } from './process.ts';
 import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
 import type { WindowSpec } from './window.ts';
 
@@ -45,7 +46,7 @@ export interface RoutePlan {
 }
 
 /** A stateful step: one view. */
-export type StepPlan = AggregatePlan | JoinPlan;
+export type StepPlan = AggregatePlan | JoinPlan | ProcessPlan;
 
 export interface AggregatePlan {
   readonly op: 'aggregate';
@@ -79,6 +80,24 @@ export interface JoinPlan extends JoinInterval {
   readonly reason: string;
 }
 
+/** A keyed process function, or what is built of one: the removal of duplicates, the join with a table. */
+export interface ProcessPlan {
+  readonly op: 'process';
+  /** The step's name, which is the view's. */
+  readonly id: string;
+  readonly does: ProcessKind;
+  /** Of records of one key and time, those of the first are taken first. */
+  readonly inputs: readonly JoinSidePlan[];
+  /** The columns of the rows that are emitted. */
+  readonly row: RowColumns;
+  /** After so long without a record a key's state is dropped; without it, never. */
+  readonly ttlMs?: number;
+  readonly allowedLatenessMs: number;
+  readonly sinks: readonly SinkSpec[];
+  readonly placement: Placement;
+  readonly reason: string;
+}
+
 export interface JoinSidePlan {
   readonly source: string;
   readonly input: string;
@@ -94,14 +113,25 @@ export function routesOf(plan: Plan): readonly RoutePlan[] {
   return plan.nodes.filter((node) => node.op === 'key');
 }
 
+export function isStep(node: PlanNode): node is StepPlan {
+  return node.op === 'aggregate' || node.op === 'join' || node.op === 'process';
+}
+
 export function stepsOf(plan: Plan, placement?: Placement): readonly StepPlan[] {
-  const steps = plan.nodes.filter((node) => node.op === 'aggregate' || node.op === 'join');
+  const steps = plan.nodes.filter(isStep);
   return placement === undefined ? steps : steps.filter((step) => step.placement === placement);
 }
 
-/** The routes that feed a step, with their sources: one, or the left and the right side of a join. */
+/** The routes that feed a step, with their sources: one, or both sides of a join. */
 export function inputsOf(step: StepPlan): readonly { readonly source: string; readonly input: string }[] {
-  return step.op === 'join' ? [step.left, step.right] : [step];
+  switch (step.op) {
+    case 'aggregate':
+      return [step];
+    case 'join':
+      return [step.left, step.right];
+    case 'process':
+      return step.inputs;
+  }
 }
 
 /** Where the rows of a step go, by kind: at most one of each. */
@@ -124,7 +154,12 @@ export function viewsOf(plan: Plan): readonly string[] {
 
 /** The names of a row's columns beside its key: those that are kept, and those that are derived when it is read. */
 export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; readonly derived: readonly string[] } {
-  return step.op === 'join'
-    ? { kept: [...joinTimeColumns, ...step.left.columns, ...step.right.columns], derived: [] }
-    : { kept: Object.keys(step.aggregates), derived: Object.keys(step.derived) };
+  switch (step.op) {
+    case 'aggregate':
+      return { kept: Object.keys(step.aggregates), derived: Object.keys(step.derived) };
+    case 'join':
+      return { kept: [...joinTimeColumns, ...step.left.columns, ...step.right.columns], derived: [] };
+    case 'process':
+      return { kept: [processTimeColumn, ...Object.keys(step.row)], derived: [] };
+  }
 }

@@ -7,6 +7,24 @@ import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import type { JoinInterval, JoinKind, JoinTimeColumn, Selectors } from './join.ts';
 import type { Placement } from './placement.ts';
+import type {
+  EmittedRow,
+  ProcessCallbacks,
+  ProcessKind,
+  ProcessOptions,
+  RowColumns,
+  SelectedRow,
+  TableJoinKind,
+} from './process.ts';
+import {
+  type DedupeOptions,
+  dedupedOf,
+  type ProcessedTable,
+  processedOf,
+  type TableJoinedStream,
+  type TableJoinOptions,
+  tableJoinOf,
+} from './processed.ts';
 import type { SinkSpec } from './sink.ts';
 import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from './window.ts';
 
@@ -34,7 +52,7 @@ export interface KeyNode {
 }
 
 /** A stateful step as it was defined. Its name is the identity of its state. */
-export type StepDefinition = AggregateDefinition | JoinDefinition;
+export type StepDefinition = AggregateDefinition | JoinDefinition | ProcessDefinition;
 
 export interface AggregateDefinition {
   readonly op: 'aggregate';
@@ -65,20 +83,35 @@ export interface JoinSideDefinition {
   readonly columns: Selectors<unknown>;
 }
 
+export interface ProcessDefinition {
+  readonly op: 'process';
+  readonly name: string;
+  readonly does: ProcessKind;
+  /** Of records of one key and time, those of the first are taken first. */
+  readonly inputs: readonly JoinSideDefinition[];
+  readonly row: RowColumns;
+  /** One that two sides of a join have. */
+  readonly duplicateColumn?: string | undefined;
+  readonly callbacks: ProcessCallbacks;
+  readonly ttlMs: number | undefined;
+  readonly allowedLatenessMs: number;
+  readonly sinks: readonly SinkSpec[];
+}
+
 export type KeyValue = string | number | boolean;
 export type KeyShape = Readonly<Record<string, KeyValue>>;
-type Simplify<T> = { [P in keyof T]: T[P] } & {};
+export type Simplify<T> = { [P in keyof T]: T[P] } & {};
 // biome-ignore lint/suspicious/noExplicitAny: only the result's type is read off the aggregator.
 type ResultOf<A> = A extends { readonly result: (accumulator: any) => infer Out } ? Out : never;
 type ResultRow<A> = { readonly [Column in keyof A]: ResultOf<A[Column]> };
 type NumericColumn<Row> = { [C in keyof Row]: Row[C] extends number ? C : never }[keyof Row] & string;
 
 /** The names in `T` that the compiler knows; a dictionary has others, which are looked at when the pipeline is made and runs. */
-type NamesOf<T> = T extends unknown
+export type NamesOf<T> = T extends unknown
   ? keyof { [Name in keyof T as string extends Name ? never : Name]: T[Name] }
   : never;
 /** `T`, unless it has one of the names `Taken`: a row has one column of a name. */
-type Without<T, Taken> = T & {
+export type Without<T, Taken> = T & {
   readonly [Name in NamesOf<T> & Taken]: 'this name is taken by another column of the row';
 };
 
@@ -94,10 +127,7 @@ type WidenedKey<K> = { readonly [Column in keyof K]: Widened<K[Column]> };
 type SameKey<K, Other> = [WidenedKey<K>, WidenedKey<Other>] extends [WidenedKey<Other>, WidenedKey<K>]
   ? unknown
   : 'the key columns of both sides of a join have the same names and types';
-type SelectedRow<S> = {
-  readonly [Column in keyof S]: S[Column] extends (record: never) => infer Value ? Value : never;
-};
-type OrNull<Row> = { readonly [Column in keyof Row]: Row[Column] | null };
+export type OrNull<Row> = { readonly [Column in keyof Row]: Row[Column] | null };
 /** The columns of one side, which are null in the rows of the other side's unmatched records. */
 type SideRow<Time extends JoinTimeColumn, S, MayBeMissing> = MayBeMissing extends true
   ? OrNull<{ readonly [T in Time]: Date } & SelectedRow<S>>
@@ -178,6 +208,27 @@ export interface KeyedStream<T, K extends KeyShape> {
     right: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
     options: JoinOptions<Kind>,
   ): JoinedStream<T, Right, K, Kind>;
+  /**
+   * Joins each record with the version of the table that is valid at its event time: the last one of its key at or before it. The table
+   * is the stream of its changes.
+   */
+  joinTable<Right, RightKey extends KeyShape, const Kind extends TableJoinKind = 'inner'>(
+    table: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
+    options: TableJoinOptions<Right, Kind>,
+  ): TableJoinedStream<T, Right, K, Kind>;
+  /** Lets the first record of each key pass, in event time, and drops those that follow within `within` of the last that passed. */
+  dedupe<const Name extends string, const C extends Selectors<T>>(
+    name: Name,
+    options: DedupeOptions<Without<C, ReservedColumn | 'time' | NamesOf<K>>>,
+  ): ProcessedTable<Name, K, SelectedRow<C>>;
+  /**
+   * Calls a function for each record of a key in the order of event time, with state and timers of the key. `name` is the view's name and
+   * the identity of the state.
+   */
+  process<const Name extends string, C extends Selectors<T>, S, const R extends RowColumns>(
+    name: Name,
+    options: ProcessOptions<T, K, C, S, Without<R, ReservedColumn | 'time' | NamesOf<K>>>,
+  ): ProcessedTable<Name, K, EmittedRow<R>>;
 }
 
 export interface JoinedStream<Left, Right, K extends KeyShape, Kind extends JoinKind> {
@@ -305,6 +356,9 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
         }),
       }),
     }),
+    joinTable: (table, options) => tableJoinOf(table.key, key, options),
+    dedupe: (name, options) => dedupedOf(name, key, options),
+    process: (name, options) => processedOf(name, key, options),
   };
 }
 

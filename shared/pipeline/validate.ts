@@ -3,7 +3,8 @@ import { reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
-import type { AggregateDefinition, JoinDefinition, SourceNode, StepDefinition } from './stream.ts';
+import { processTimeColumn } from './process.ts';
+import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
@@ -58,6 +59,7 @@ export function checkStep(pipeline: string, step: StepDefinition): void {
   checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
   checkSinks(where, step);
   if (step.op === 'join') checkJoin(where, step);
+  else if (step.op === 'process') checkProcess(where, step);
   else checkAggregate(where, step);
 }
 
@@ -85,9 +87,30 @@ function checkSinks(where: string, step: StepDefinition): void {
 }
 
 function columnsOfStep(step: StepDefinition): readonly string[] {
-  return step.op === 'join'
-    ? [...Object.keys(step.left.columns), ...Object.keys(step.right.columns)]
-    : [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
+  switch (step.op) {
+    case 'aggregate':
+      return [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
+    case 'join':
+      return [...Object.keys(step.left.columns), ...Object.keys(step.right.columns)];
+    case 'process':
+      return Object.keys(step.row);
+  }
+}
+
+function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: ProcessDefinition): void {
+  if (does.kind === 'dedupe') checkDuration(where, 'within', does.withinMs, 0);
+  if (ttlMs !== undefined) checkDuration(where, does.kind === 'dedupe' ? 'within' : 'ttl of the state', ttlMs, 0);
+  for (const column of Object.keys(row)) {
+    checkColumn(where, column);
+    if (column === processTimeColumn || column === duplicateColumn)
+      throw invalid(where, `column ${column} is there twice; rename one.`);
+  }
+  const wrong = Object.entries(row).find(([, type]) => !/^(string|number|boolean|json)\??$/.test(type));
+  if (wrong !== undefined)
+    throw invalid(
+      where,
+      `column ${wrong[0]} is of type ${JSON.stringify(wrong[1])}; use string, number, boolean or json, with ? where it may be null.`,
+    );
 }
 
 function checkJoin(where: string, { lowerMs, upperMs, left, right }: JoinDefinition): void {

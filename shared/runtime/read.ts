@@ -1,6 +1,6 @@
 import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { compareTexts, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
-import type { Dispositions } from '#shared/engine/run.ts';
+import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
 import { isClosed } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { columnsOf } from '#shared/pipeline/plan.ts';
@@ -45,7 +45,7 @@ export interface Counts extends Readonly<Dispositions> {
   readonly duplicates: number;
   /** Final rows that wait for their file. */
   readonly waiting: number;
-  readonly steps: Readonly<Record<string, { readonly counted: number; readonly late: number }>>;
+  readonly steps: Readonly<Record<string, StepCounts>>;
 }
 
 export interface Progress {
@@ -94,9 +94,9 @@ async function readRows(
     );
   }
   const printed =
-    step.op === 'join'
-      ? printJoined(step, await findRows(options.results, query))
-      : await readWindows(options, pipeline, step, query);
+    step.op === 'aggregate'
+      ? await readWindows(options, pipeline, step, query)
+      : printWithoutWindow(step, await findRows(options.results, query));
   return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (step.columns[0] as string));
 }
 
@@ -126,7 +126,7 @@ async function readWindows(
 }
 
 /** The store orders rows of one key and the same times by positions, which no two hosts share; their texts are the same everywhere. */
-function printJoined(step: CompiledStep, rows: readonly Row[]): readonly PrintedRow[] {
+function printWithoutWindow(step: CompiledStep, rows: readonly Row[]): readonly PrintedRow[] {
   const isTie = (a: Row, b: Row): boolean =>
     a.windowStartMs === b.windowStartMs && a.windowEndMs === b.windowEndMs && a.key === b.key;
   return rows
@@ -239,7 +239,7 @@ async function readProgress({ state }: ReaderOptions, pipeline: CompiledPipeline
 
 async function readCounts({ state }: ReaderOptions, pipeline: CompiledPipeline): Promise<Counts> {
   const counts = { sent: 0, counted: 0, filtered: 0, late: 0, rejected: 0, duplicates: 0, waiting: 0 };
-  const steps: Record<string, { counted: number; late: number }> = {};
+  const steps: Record<string, StepCounts> = {};
   for (const { counts: origin } of await state.listOrigins()) {
     counts.sent += origin.sent;
     counts.filtered += origin.filtered;
@@ -253,10 +253,15 @@ async function readCounts({ state }: ReaderOptions, pipeline: CompiledPipeline):
       counts.late += checkpoint.counts.late;
       counts.duplicates += checkpoint.counts.duplicates;
       shared += checkpoint.counts.shared;
-      for (const [step, { counted, late, waiting = 0 }] of Object.entries(checkpoint.steps)) {
+      for (const [step, { counted, late, waiting = 0, threw = 0 }] of Object.entries(checkpoint.steps)) {
         counts.waiting += waiting;
         const sum = steps[step] ?? { counted: 0, late: 0 };
-        steps[step] = { counted: sum.counted + counted, late: sum.late + late };
+        const thrown = (sum.threw ?? 0) + threw;
+        steps[step] = {
+          counted: sum.counted + counted,
+          late: sum.late + late,
+          ...(thrown === 0 ? {} : { threw: thrown }),
+        };
       }
     }
   }

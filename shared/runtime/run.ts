@@ -1,14 +1,17 @@
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
-import type { Emission } from '#shared/engine/emit.ts';
+import type { CallbackFailure, Emission } from '#shared/engine/emit.ts';
 import { compareTexts, mergeTotals, type PrintableRow, printRow, type Totals } from '#shared/engine/read.ts';
-import { DirectRun, type Dispositions, type Taken } from '#shared/engine/run.ts';
+import { DirectRun, type Dispositions, type LinePosition, type StepCounts, type Taken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 
 /** A pipeline over bounded input, in one process and without servers. */
 export interface BoundedRun {
-  /** Takes one line of a source. Gives what became of it; undefined for a line that holds no record. */
-  readonly takeLine: (source: string, line: string) => Taken | undefined;
+  /**
+   * Takes one line of a source. Gives what became of it; undefined for a line that holds no record. `at` says where it stands, for what
+   * fails later.
+   */
+  readonly takeLine: (source: string, line: string, at?: LinePosition) => Taken | undefined;
   /** Takes one value of a source, decoded already. */
   readonly takeValue: (source: string, value: unknown) => Taken;
   /**
@@ -17,7 +20,9 @@ export interface BoundedRun {
    */
   readonly finish: (view?: string) => Iterable<PrintedRow>;
   readonly counts: () => Readonly<Dispositions>;
-  readonly stepCounts: () => Readonly<Record<string, { readonly counted: number; readonly late: number }>>;
+  readonly stepCounts: () => Readonly<Record<string, StepCounts>>;
+  /** What the callbacks of process steps threw since the last call. */
+  readonly takeFailures: () => readonly CallbackFailure[];
 }
 
 export function createBoundedRun(pipeline: Pipeline): BoundedRun {
@@ -31,8 +36,8 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
     totals.length = 0;
   };
   return {
-    takeLine: (source, line) => {
-      const taken = run.takeLine(source, line);
+    takeLine: (source, line, at) => {
+      const taken = run.takeLine(source, line, at);
       if (run.emission.rows.length > 0) keepRows(run.emission);
       return taken;
     },
@@ -43,6 +48,7 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
     },
     counts: () => run.dispositions,
     stepCounts: () => Object.fromEntries(run.stepCounts),
+    takeFailures: () => run.failures.splice(0),
     finish: (view) => {
       run.finish();
       keepRows(run.emission);
@@ -82,7 +88,7 @@ class FinalRows {
   }
 
   addTotal(partial: TotalPartial): void {
-    if (this.#step.op === 'join') return;
+    if (this.#step.op !== 'aggregate') return;
     this.#totals.set(partial.windowStartMs, mergeTotals(this.#step, [partial]));
   }
 
@@ -102,7 +108,7 @@ class FinalRows {
     const keyA = this.#keys[a] as string;
     const keyB = this.#keys[b] as string;
     if (keyA !== keyB) return keyA < keyB ? -1 : 1;
-    // Only sessions that begin together, and joined rows, get here, and only joined rows may have the same end.
+    // Only sessions that begin together, and rows without a window, get here, and only the latter may have the same end.
     const endsLater = (this.#endMs[a] as number) - (this.#endMs[b] as number);
     return endsLater !== 0 ? endsLater : compareTexts(this.#printAt(a), this.#printAt(b));
   }

@@ -172,8 +172,10 @@ export class ShardReader {
     const letters = stage.reader.letters.splice(0);
     const marks = stage.reader.lateMarks.splice(0);
     await this.#writeInSteps(letters, deadLetters.send);
-    if (letters.length > 0)
-      telemetry.metric('late_records_total', letters.length, { stage: 'window', slot: String(stage.reader.slot) });
+    const labels = { stage: 'window', slot: String(stage.reader.slot) };
+    const lateCount = letters.filter(({ reason }) => reason === 'late').length;
+    if (lateCount > 0) telemetry.metric('late_records_total', lateCount, labels);
+    if (letters.length > lateCount) telemetry.metric('rejected_records_total', letters.length - lateCount, labels);
     await this.#writeInSteps(marks, state.addLateMarks);
     const { rows, totals, files, batches } = stage.takeEmission();
     await this.#writeInSteps(rows, results.writeRows);

@@ -3,7 +3,7 @@
  *
  * - `undecodable`: the bytes are not of the source's format.
  * - `invalid`: the record does not fit the schema, or its event time or a value is not usable.
- * - `threw`: a callback of the pipeline threw.
+ * - `threw`: a callback of the pipeline threw. With a key, it was one of a process step: the record was counted, and has changed nothing.
  * - `too-large`: one output of the record does not fit into an exchange block.
  * - `late`: every window that the record belongs to, in the named steps, was closed before it came; in a join, what it may join might
  *   have been forgotten.
@@ -31,7 +31,7 @@ export interface DeadLetter {
   readonly eventTimeMs?: number;
   /** Base64 of the raw bytes, cut at `deadLetterPayloadBytesMax`. */
   readonly payload?: string;
-  /** What is known of a late record: its key columns. */
+  /** What is known of a record that is behind the exchange: its key columns. */
   readonly key?: Readonly<Record<string, string | number | boolean>>;
 }
 

@@ -84,6 +84,8 @@ export interface SlotCounts {
 export interface StepProgress {
   readonly counted: number;
   readonly late: number;
+  /** How often a callback threw in the stage itself; what it was called for is among the counted. */
+  readonly threw?: number;
   /** Starts of panes that hold something and are not closed, ascending. */
   readonly open: readonly number[];
   /** When rows were last emitted, on the slot's clock. */

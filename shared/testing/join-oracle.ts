@@ -1,6 +1,6 @@
 import type { Selectors } from '#shared/pipeline/join.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import type { JoinPlan } from '#shared/pipeline/plan.ts';
+import type { JoinPlan, ProcessPlan } from '#shared/pipeline/plan.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { Evaluation, OracleOutput } from './oracle.ts';
@@ -56,7 +56,8 @@ function selectedOf(
   return columns;
 }
 
-function compareTuples(a: readonly (string | number)[], b: readonly (string | number)[]): number {
+/** Orders by the first difference. */
+export function compareTuples(a: readonly (string | number)[], b: readonly (string | number)[]): number {
   const at = a.findIndex((value, index) => value !== b[index]);
   return at === -1 ? 0 : (a[at] as string) < (b[at] as string) ? -1 : 1;
 }
@@ -69,9 +70,11 @@ export function isJson(value: unknown): boolean {
   return ['string', 'boolean'].includes(typeof value) || value === null || Number.isFinite(value);
 }
 
-/** What one side of a join selects from its records. */
-export function selectorsOf(pipeline: Pipeline, step: JoinPlan, input: string): Selectors<unknown> {
+/** What a step selects from the records of one of its inputs. */
+export function selectorsOf(pipeline: Pipeline, step: JoinPlan | ProcessPlan, input: string): Selectors<unknown> {
   const binding = pipeline.bindings.get(step.id);
-  if (binding?.op !== 'join') throw new Error(`the pipeline has no join ${step.id}`);
+  if (step.op === 'process' && binding?.op === 'process')
+    return binding.selectors[step.inputs.findIndex((one) => one.input === input)] ?? {};
+  if (step.op !== 'join' || binding?.op !== 'join') throw new Error(`the pipeline has no join ${step.id}`);
   return input === step.left.input ? binding.left : binding.right;
 }

@@ -3,6 +3,7 @@ import {
   type AggregatePlan,
   inputsOf,
   type JoinPlan,
+  type ProcessPlan,
   type SourcePlan,
   type StepPlan,
   sourcesOf,
@@ -193,16 +194,16 @@ interface Judge {
 }
 
 function judgeOf(step: StepPlan): Judge {
-  if (step.op === 'join') return new JoinJudge(step);
+  if (step.op === 'join' || step.op === 'process') return new RecordJudge(step);
   return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);
 }
 
 /** Whether a record is late depends on the watermark alone, and what is not late meets all that is not late. */
-class JoinJudge implements Judge {
-  readonly step: JoinPlan;
+class RecordJudge implements Judge {
+  readonly step: JoinPlan | ProcessPlan;
   watermarkMs = Number.NEGATIVE_INFINITY;
 
-  constructor(step: JoinPlan) {
+  constructor(step: JoinPlan | ProcessPlan) {
     this.step = step;
   }
 

@@ -4,15 +4,16 @@ import {
   type AggregatePlan,
   columnsOf,
   inputsOf,
+  isStep,
   type PlanNode,
   type StepPlan,
-  sourcesOf,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { decodeKey, encodeKey } from '#shared/schemas/key.ts';
 import { type PrintedRow, reservedColumns } from '#shared/schemas/row.ts';
 import { isJson, joinedRowsOf, selectorsOf } from './join-oracle.ts';
+import { processedRowsOf } from './process-oracle.ts';
 
 /** A raw record as a producer sent it. */
 export interface OracleRecord {
@@ -63,7 +64,7 @@ export interface OracleCell {
 export interface Verdict {
   /** By step, the ids of the outputs that it found late in all their windows. */
   readonly late: ReadonlyMap<string, ReadonlySet<string>>;
-  /** By step, the cells that the log gave; a join has none. */
+  /** By step, the cells that the log gave; what has no windows has none. */
   readonly cells: ReadonlyMap<string, readonly OracleCell[]>;
 }
 
@@ -76,9 +77,11 @@ export interface OracleNumbers {
 }
 
 export interface OracleResult {
-  /** Final rows by view, window start and key; joined rows by their earlier time, key, later time and text. */
+  /** Final rows by view, window start and key; rows without a window by their earlier time, key, later time and text. */
   readonly rows: readonly PrintedRow[];
   readonly numbers: OracleNumbers;
+  /** By process step, the calls that threw: the output's id and, for a timer that it led to, ` at ` and its time. */
+  readonly threw: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -87,12 +90,19 @@ export interface OracleResult {
  */
 export function oracle(pipeline: Pipeline, records: readonly OracleRecord[], verdict?: Verdict): OracleResult {
   const evaluation = evaluate(pipeline, records);
+  const threw = new Map<string, readonly string[]>();
   const rows = stepsOf(pipeline.plan).flatMap((step) => {
-    if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, verdict?.late.get(step.id) ?? new Set());
+    const late = verdict?.late.get(step.id) ?? new Set<string>();
+    if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
+    if (step.op === 'process') {
+      const processed = processedRowsOf(pipeline, step, evaluation, late);
+      threw.set(step.id, processed.threw);
+      return processed.rows;
+    }
     const cells = verdict === undefined ? cellsOf(step, evaluation) : (verdict.cells.get(step.id) ?? []);
     return rowsOf(pipeline, step, cells, evaluation);
   });
-  return { rows, numbers: numbersOf(pipeline, evaluation, verdict) };
+  return { rows, numbers: numbersOf(pipeline, evaluation, verdict), threw };
 }
 
 /** Decodes, validates, filters, maps and keys every record through the pipeline's own callbacks. */
@@ -176,7 +186,7 @@ function takeLine(
 /** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
 function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
   const children = pipeline.plan.nodes.filter(
-    (child) => child.op !== 'source' && child.op !== 'aggregate' && child.op !== 'join' && child.input === node,
+    (child) => child.op !== 'source' && !isStep(child) && child.input === node,
   );
   // Part by part through all branches, so a flatMap's second output stands behind everything of its first.
   return children.every((child) => {
@@ -219,7 +229,7 @@ function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string |
 
 function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown): boolean {
   return stepsBehind(pipeline, route).every((step) =>
-    step.op === 'join'
+    step.op !== 'aggregate'
       ? Object.values(selectorsOf(pipeline, step, route.id)).every((select) => isJson(select(value)))
       : Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined),
   );
@@ -383,9 +393,4 @@ function readUtf8(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The names of the sources that an oracle's records may have. */
-export function sourceNames(pipeline: Pipeline): readonly string[] {
-  return sourcesOf(pipeline.plan).map((source) => source.id);
 }

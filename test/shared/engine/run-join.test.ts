@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type AnyOutput, type JoinKind, milliseconds, type Pipeline } from '#shared/pipeline/index.ts';
 import { inputsOf, stepsOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
-import { evaluate, type OracleRecord, oracle, type Verdict } from '#shared/testing/oracle.ts';
+import { evaluate, type OracleRecord, type OracleResult, oracle, type Verdict } from '#shared/testing/oracle.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 import { pipelineOf, type Reading, readings, sink } from '../readings.ts';
 
@@ -97,7 +97,10 @@ function verdictOf(pipeline: Pipeline, all: readonly OracleRecord[], { outOfOrde
   return { late: new Map(late), cells: new Map() };
 }
 
-const texts = ({ rows, numbers }: ReturnType<typeof oracle>) => [...rows.map((row) => JSON.stringify(row)), numbers];
+const texts = ({ rows, numbers }: Pick<OracleResult, 'rows' | 'numbers'>) => [
+  ...rows.map((row) => JSON.stringify(row)),
+  numbers,
+];
 
 describe('any join over any records', () => {
   test('gives the oracle’s rows, in its order, and its numbers when nothing is late', {

@@ -104,7 +104,7 @@ function verdictOf(pipeline: Pipeline, records: readonly OracleRecord[], outOfOr
   const late = new Map(stepsOf(pipeline.plan).map((step) => [step.id, new Set<string>()]));
   const cells = new Map<string, readonly OracleCell[]>();
   for (const step of stepsOf(pipeline.plan)) {
-    if (step.op === 'join') continue;
+    if (step.op !== 'aggregate') continue;
     let open: readonly OracleCell[] = [];
     const closed: OracleCell[] = [];
     let watermark = Number.NEGATIVE_INFINITY;

@@ -1,0 +1,298 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import { canonicalJson } from '#shared/pipeline/plan-hash.ts';
+import { processTimeColumn } from '#shared/pipeline/process.ts';
+import { toIso } from '#shared/schemas/time.ts';
+import type { CompiledProcess, ProcessInput } from './compile.ts';
+import { type CallbackFailure, type Emission, type EmissionContext, expiryOf } from './emit.ts';
+import { MinHeap } from './heap.ts';
+import { ChangedKeys, type Operator, perEntry } from './operator.ts';
+import { type KeptOfKey, ProcessTurn, type Timer } from './process-turn.ts';
+import type { OutputOrigin } from './slot.ts';
+import { isClosed } from './window.ts';
+
+/** A record that waits for its turn. */
+interface Waiting {
+  readonly timeMs: number;
+  /** Which of the step's inputs it came by. */
+  readonly input: number;
+  /** Its position, by which a dead letter finds it. */
+  readonly at: string;
+  readonly values: readonly unknown[];
+}
+
+interface KeyEntry extends KeptOfKey {
+  /** In the order of event time. */
+  waiting: Waiting[];
+  /** For when the heap has the key. */
+  scheduledMs: number;
+}
+
+/**
+ * A function over the records of each key, with state and timers, in memory.
+ *
+ * The order of a slot's log is not that of event time, and differs from run to run. So records wait until the watermark, less the allowed
+ * lateness, has passed them, and then are taken in the order of their event times; at one time by input, then by what they hold. What
+ * the function does is therefore a function of the set of records that are not late.
+ *
+ *     lateness 5:   a record at 20 is late from 26 on, which is when those at 20 are taken, then the timers at 20
+ */
+export class KeyedProcess implements Operator {
+  readonly #step: CompiledProcess;
+  readonly #keys = new Map<string, KeyEntry>();
+  /** When something is to be done for a key. One that has moved since is known by its key's `scheduledMs`. */
+  readonly #byDue = new MinHeap<{ readonly dueMs: number; readonly key: string }>((a, b) => a.dueMs - b.dueMs);
+  readonly #turn: ProcessTurn;
+  readonly #changed = new ChangedKeys();
+
+  constructor(step: CompiledProcess) {
+    this.#step = step;
+    this.#turn = new ProcessTurn(step);
+  }
+
+  get keyCount(): number {
+    return this.#keys.size;
+  }
+
+  get openCount(): number {
+    let count = 0;
+    for (const { waiting, timers } of this.#keys.values()) count += waiting.length + timers.length;
+    return count;
+  }
+
+  add(
+    key: string,
+    _keyId: number,
+    timeMs: number,
+    values: readonly unknown[],
+    watermarkMs: number,
+    _clockMs: number,
+    { route, origin, sequence, sub }: Readonly<OutputOrigin>,
+  ): boolean {
+    const { plan, inputs } = this.#step;
+    if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
+    const input = inputs.findIndex((one) => one.route === route);
+    const selected = (inputs[input] as ProcessInput).inputs.map((place) => values[place]);
+    const entry = this.#entryOf(key);
+    insert(entry.waiting, { timeMs, input, at: `${origin}/${sequence}/${sub}`, values: selected });
+    this.#changed.add(key);
+    this.#schedule(key, entry);
+    return true;
+  }
+
+  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    for (;;) {
+      const next = this.#byDue.peek();
+      if (next === undefined || !this.#isPassed(next.dueMs, watermarkMs)) return;
+      this.#byDue.pop();
+      const entry = this.#keys.get(next.key);
+      if (entry === undefined || entry.scheduledMs !== next.dueMs) continue;
+      entry.scheduledMs = Number.POSITIVE_INFINITY;
+      this.#proceed(next.key, entry, watermarkMs, context, emission);
+    }
+  }
+
+  refresh(): void {
+    // Every row is final when it is made.
+  }
+
+  *save(): Iterable<Json> {
+    yield* this.#saveKeys(this.#keys.keys());
+  }
+
+  *saveChanges(): Iterable<Json> {
+    yield* this.#saveKeys(this.#changed);
+  }
+
+  markSaved(): void {
+    this.#changed.markSaved();
+  }
+
+  restore(saved: Json): void {
+    for (const [key, kept] of saved as unknown as readonly SavedKey[]) {
+      this.#keys.delete(key);
+      if (kept === null) continue;
+      const [lastMs, state, timers, waiting] = kept;
+      const entry = {
+        lastMs: lastMs ?? Number.NEGATIVE_INFINITY,
+        state: state ?? undefined,
+        timers: timers.map(([timeMs, input, at]) => ({ timeMs, input, at })),
+        waiting: waiting.map(([timeMs, input, at, values]) => ({ timeMs, input, at, values })),
+        scheduledMs: Number.POSITIVE_INFINITY,
+      };
+      this.#keys.set(key, entry);
+      this.#schedule(key, entry);
+    }
+  }
+
+  /** Does all that is due for a key, time by time. */
+  #proceed(key: string, entry: KeyEntry, watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    for (;;) {
+      const timeMs = this.#dueOf(entry);
+      if (!this.#isPassed(timeMs, watermarkMs)) break;
+      this.#changed.add(key);
+      this.#take(key, entry, timeMs, context, emission);
+      // The time to live is event time: the slot's clock would drop the state of a key whose records come late in one run only.
+      if (this.#expiryOf(entry) <= timeMs) {
+        entry.state = undefined;
+        entry.timers = [];
+      }
+    }
+    if (entry.waiting.length === 0 && entry.timers.length === 0 && entry.state === undefined) this.#keys.delete(key);
+    else this.#schedule(key, entry);
+  }
+
+  /** Takes the records of one time, then its timer. */
+  #take(key: string, entry: KeyEntry, timeMs: number, context: EmissionContext, emission: Emission): void {
+    const rows = emission.rows;
+    const firstRow = rows.length;
+    const turn = this.#turn;
+    const run = (taken: Waiting | Timer, isTimer: boolean): void => {
+      const failure = isTimer
+        ? turn.fire(key, entry, taken as Timer)
+        : turn.take(key, entry, timeMs, (taken as Waiting).input, (taken as Waiting).values, taken.at);
+      if (failure !== undefined) {
+        const { source } = this.#step.inputs[taken.input] as ProcessInput;
+        emission.failures.push({
+          step: this.#step,
+          source,
+          ...positionOf(taken.at),
+          key,
+          timeMs,
+          isTimer,
+          message: failure,
+        });
+      }
+      for (const row of turn.rows) {
+        rows.push({
+          view: this.#step.plan.id,
+          key,
+          windowStartMs: timeMs,
+          windowEndMs: timeMs,
+          // All of a key and time is done at once, so its rows are told apart by their number.
+          id: idOf(rows.length - firstRow),
+          final: true,
+          position: context.position,
+          columns: { [processTimeColumn]: toIso(timeMs), ...row },
+          expiresMs: expiryOf(this.#step, context.clockMs),
+        });
+      }
+    };
+    for (const record of inOrder(takeUntil(entry.waiting, timeMs))) run(record, false);
+    if (entry.timers[0]?.timeMs === timeMs) {
+      const [timer, ...others] = entry.timers;
+      entry.timers = others;
+      run(timer as Timer, true);
+    }
+  }
+
+  #isPassed(timeMs: number, watermarkMs: number): boolean {
+    return timeMs < Number.POSITIVE_INFINITY && isClosed(timeMs + 1, this.#step.plan.allowedLatenessMs, watermarkMs);
+  }
+
+  /** When something is to be done next. */
+  #dueOf(entry: KeyEntry): number {
+    return Math.min(
+      entry.waiting[0]?.timeMs ?? Number.POSITIVE_INFINITY,
+      entry.timers[0]?.timeMs ?? Number.POSITIVE_INFINITY,
+      this.#expiryOf(entry),
+    );
+  }
+
+  #expiryOf({ state, timers, lastMs }: KeptOfKey): number {
+    return state === undefined && timers.length === 0
+      ? Number.POSITIVE_INFINITY
+      : lastMs + (this.#step.plan.ttlMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  #schedule(key: string, entry: KeyEntry): void {
+    const dueMs = this.#dueOf(entry);
+    if (dueMs >= entry.scheduledMs) return;
+    entry.scheduledMs = dueMs;
+    this.#byDue.push({ dueMs, key });
+  }
+
+  #entryOf(key: string): KeyEntry {
+    let entry = this.#keys.get(key);
+    if (entry === undefined) {
+      entry = {
+        lastMs: Number.NEGATIVE_INFINITY,
+        state: undefined,
+        timers: [],
+        waiting: [],
+        scheduledMs: Number.POSITIVE_INFINITY,
+      };
+      this.#keys.set(key, entry);
+    }
+    return entry;
+  }
+
+  *#saveKeys(keys: Iterable<string>): Iterable<Json> {
+    for (const some of perEntry(keys)) yield some.map((key) => [key, this.#saveKey(key)]) as unknown as Json;
+  }
+
+  #saveKey(key: string): SavedKey[1] {
+    const entry = this.#keys.get(key);
+    if (entry === undefined) return null;
+    return [
+      Number.isFinite(entry.lastMs) ? entry.lastMs : null,
+      entry.state ?? null,
+      entry.timers.map(({ timeMs, input, at }) => [timeMs, input, at]),
+      entry.waiting.map(({ timeMs, input, at, values }) => [timeMs, input, at, values]),
+    ];
+  }
+}
+
+/** Of `origin/sequence/sub`; a file's name may have slashes too. */
+function positionOf(at: string): Pick<CallbackFailure, 'origin' | 'sequence' | 'sub'> {
+  const parts = at.split('/');
+  const [sequence = '', sub] = parts.splice(-2);
+  return { origin: parts.join('/'), sequence, sub: Number(sub) };
+}
+
+/** Behind those of its time. Most records are newer than all before them. */
+function insert(waiting: Waiting[], record: Waiting): void {
+  let place = waiting.length;
+  while (place > 0 && (waiting[place - 1] as Waiting).timeMs > record.timeMs) place -= 1;
+  waiting.splice(place, 0, record);
+}
+
+/** Removes the records at or before `timeMs`, which are all of one time, and gives them. */
+function takeUntil(waiting: Waiting[], timeMs: number): Waiting[] {
+  let count = 0;
+  while (count < waiting.length && (waiting[count] as Waiting).timeMs <= timeMs) count += 1;
+  return waiting.splice(0, count);
+}
+
+/** The order of records of one time: by input, then by what they hold. Equal ones by position, which only a dead letter shows. */
+function inOrder(records: Waiting[]): readonly Waiting[] {
+  if (records.length < 2) return records;
+  return records
+    .map((record) => ({ record, text: canonicalJson(record.values as readonly Json[]) }))
+    .sort(
+      (a, b) =>
+        a.record.input - b.record.input || compareTexts(a.text, b.text) || compareTexts(a.record.at, b.record.at),
+    )
+    .map(({ record }) => record);
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a === b ? 0 : 1;
+}
+
+/** Sorts as text. */
+function idOf(number: number): string {
+  return String(number).padStart(6, '0');
+}
+
+/** All of a key; null when there is nothing any more. */
+type SavedKey = readonly [
+  key: string,
+  kept:
+    | readonly [
+        lastMs: number | null,
+        state: string | null,
+        timers: readonly (readonly [timeMs: number, input: number, at: string])[],
+        waiting: readonly (readonly [timeMs: number, input: number, at: string, values: readonly unknown[]])[],
+      ]
+    | null,
+];

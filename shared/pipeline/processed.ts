@@ -1,0 +1,141 @@
+import type { ReservedColumn } from '#shared/schemas/row.ts';
+import type { Duration } from './duration.ts';
+import type { Selectors } from './join.ts';
+import {
+  dedupeCallbacks,
+  type ProcessOptions,
+  processCallbacks,
+  type RowColumns,
+  type SelectedRow,
+  type TableJoinKind,
+  tableJoinCallbacks,
+  tableSelectors,
+  tableTimeColumn,
+} from './process.ts';
+import type { SinkSpec } from './sink.ts';
+import type { KeyNode, KeyShape, NamesOf, OrNull, Output, ProcessDefinition, Simplify, Without } from './stream.ts';
+
+export interface DedupeOptions<C> {
+  /** The columns of the row, from the record that passed. */
+  readonly columns: C;
+  /** How long after a record that passed, inclusive, others of its key are dropped. */
+  readonly within: Duration;
+  /** How long, behind the watermark, an earlier record of the key is waited for. */
+  readonly allowedLateness: Duration;
+}
+
+export interface TableJoinOptions<Right, Kind extends TableJoinKind> {
+  /** Default `inner`. */
+  readonly kind?: Kind;
+  /** Which records of the table delete their key; all others are its new versions. */
+  readonly deletes?: (record: Right) => boolean;
+  /** A version is dropped when no record of its key came for so long, on either side. Without it, it is kept until it is deleted. */
+  readonly ttl?: Duration;
+  /** How long records and versions are waited for behind the watermark, which is the lower one of both sources'. */
+  readonly allowedLateness: Duration;
+}
+
+export interface TableJoinedStream<Left, Right, K extends KeyShape, Kind extends TableJoinKind> {
+  /** Selects the row's columns from the record and from the version. `name` is the view's name and the identity of its state. */
+  select<const Name extends string, const A extends Selectors<Left>, const B extends Selectors<Right>>(
+    name: Name,
+    columns: {
+      readonly left: Without<A, ReservedColumn | 'time' | 'tableTime' | NamesOf<K>>;
+      readonly right: Without<B, ReservedColumn | 'time' | 'tableTime' | NamesOf<K> | NamesOf<A>>;
+    },
+  ): ProcessedTable<
+    Name,
+    K,
+    SelectedRow<A> &
+      (Kind extends 'left'
+        ? OrNull<{ readonly tableTime: Date } & SelectedRow<B>>
+        : { readonly tableTime: Date } & SelectedRow<B>)
+  >;
+}
+
+export interface ProcessedTable<Name extends string, K extends KeyShape, Row> {
+  /** Names where the rows go, to one sink or several of different kinds. Each is final, and has the event time at which it was emitted. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & { readonly time: Date } & Row>>;
+}
+
+/** The step of a function over the records of a key. */
+export function processedOf<Name extends string, K extends KeyShape, Row>(
+  name: Name,
+  key: KeyNode,
+  options: AnyProcessOptions,
+): ProcessedTable<Name, K, Row> {
+  return tableOf({
+    name,
+    does: { kind: 'process' },
+    inputs: [{ key, columns: options.columns as Selectors<unknown> }],
+    row: options.emits as RowColumns,
+    callbacks: processCallbacks({ ...options, columns: options.columns as Selectors<unknown> }),
+    ttlMs: options.ttl,
+    allowedLatenessMs: options.allowedLateness,
+  });
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the types were checked where the options were written.
+type AnyProcessOptions = ProcessOptions<any, any, any, any, any>;
+
+/** The step that drops duplicates. */
+export function dedupedOf<Name extends string, K extends KeyShape, Row>(
+  name: Name,
+  key: KeyNode,
+  { columns, within, allowedLateness }: DedupeOptions<unknown>,
+): ProcessedTable<Name, K, Row> {
+  const names = Object.keys(columns as object);
+  return tableOf({
+    name,
+    does: { kind: 'dedupe', withinMs: within },
+    inputs: [{ key, columns: columns as Selectors<unknown> }],
+    row: asSelected(names),
+    callbacks: dedupeCallbacks(names, within),
+    // When the state is gone, whatever comes is further than `within` from what passed.
+    ttlMs: within,
+    allowedLatenessMs: allowedLateness,
+  });
+}
+
+/** The step that joins a stream with a table, of which `tableKey` is the key. */
+export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJoinKind>(
+  tableKey: KeyNode,
+  key: KeyNode,
+  options: TableJoinOptions<Right, Kind>,
+): TableJoinedStream<Left, Right, K, Kind> {
+  const kind = options.kind ?? 'inner';
+  return {
+    select: (name, columns) => {
+      const left = columns.left as unknown as Selectors<unknown>;
+      const right = columns.right as unknown as Selectors<unknown>;
+      const names = { left: Object.keys(left), right: Object.keys(right) };
+      const row = [tableTimeColumn, ...names.left, ...names.right];
+      return tableOf({
+        name,
+        does: { kind: 'table-join', join: kind },
+        inputs: [
+          { key: tableKey, columns: tableSelectors(right, options.deletes as Deletes | undefined) },
+          { key, columns: left },
+        ],
+        row: asSelected(row),
+        duplicateColumn: row.find((column, at) => row.indexOf(column) !== at),
+        callbacks: tableJoinCallbacks({ kind, ...names }),
+        ttlMs: options.ttl,
+        allowedLatenessMs: options.allowedLateness,
+      });
+    },
+  };
+}
+
+type Deletes = (record: unknown) => boolean;
+
+/** Selected values go into the row as they are: what JSON cannot hold was refused when they were selected. */
+function asSelected(columns: readonly string[]): RowColumns {
+  return Object.fromEntries(columns.map((column) => [column, 'json']));
+}
+
+function tableOf<Name extends string, K extends KeyShape, Row>(
+  step: Omit<ProcessDefinition, 'op' | 'sinks'>,
+): ProcessedTable<Name, K, Row> {
+  return { to: (...sinks) => ({ name: step.name as Name, step: { op: 'process', ...step, sinks } }) };
+}
