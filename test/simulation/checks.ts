@@ -3,7 +3,14 @@ import { decodeBlock } from '#shared/runtime/block-codec.ts';
 import { createReader } from '#shared/runtime/read.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { logOracle } from '#shared/testing/log-oracle.ts';
-import { type Evaluation, evaluate, type OracleRecord, oracle, type Verdict } from '#shared/testing/oracle.ts';
+import {
+  type Evaluation,
+  evaluate,
+  type OracleRecord,
+  type OracleResult,
+  oracle,
+  type Verdict,
+} from '#shared/testing/oracle.ts';
 import { logsOf } from './exchange-log.ts';
 import { nameOfRow } from './result-watch.ts';
 import { checkSinks } from './sink-checks.ts';
@@ -63,7 +70,11 @@ async function findWrong(end: WorldEnd): Promise<readonly string[]> {
     if ((steps[step.id]?.late ?? 0) !== lateIds.size)
       wrong.push(`step ${step.id} counted ${steps[step.id]?.late ?? 0} late outputs, and the logs say ${lateIds.size}`);
   }
-  checkLetters(end, evaluation, verdict, wrong);
+  for (const { id } of stepsOf(pipeline.plan)) {
+    const [found, threw] = [steps[id]?.threw ?? 0, right.threw.get(id)?.length ?? 0];
+    if (found !== threw) wrong.push(`callbacks of step ${id} threw ${found} times, and should have ${threw} times`);
+  }
+  checkLetters(end, evaluation, verdict, right.threw, wrong);
   await checkSinks(end, right.rows, wrong);
   return wrong;
 }
@@ -78,12 +89,22 @@ function compareRows(right: readonly string[], found: readonly string[], wrong: 
 }
 
 /** Every record that was late or rejected is in the dead letters, with its reason and position, and nothing else is. */
-function checkLetters(end: WorldEnd, evaluation: Evaluation, verdict: Verdict, wrong: string[]): void {
+function checkLetters(
+  end: WorldEnd,
+  evaluation: Evaluation,
+  verdict: Verdict,
+  threw: OracleResult['threw'],
+  wrong: string[],
+): void {
   const right = new Set(evaluation.rejections.map(({ id, reason }) => `${id} ${reason}`));
   for (const [step, ids] of verdict.late) for (const id of ids) right.add(`${id} late in ${step}`);
+  for (const [step, ids] of threw) for (const id of ids) right.add(`${id} threw in ${step}`);
   const found = new Set(
-    end.letters.flatMap(({ source, origin, sequence, sub, reason, steps }) => {
+    end.letters.flatMap(({ id, source, origin, sequence, sub, reason, steps, key, eventTimeMs }) => {
       const position = `${source}/${origin}/${sequence}/${sub}`;
+      // Behind the exchange a key is known.
+      if (reason === 'threw' && key !== undefined)
+        return [`${position}${id.endsWith(`/${eventTimeMs}`) ? ` at ${eventTimeMs}` : ''} threw in ${steps?.[0]}`];
       return reason === 'late' ? (steps ?? []).map((step) => `${position} late in ${step}`) : [`${position} ${reason}`];
     }),
   );

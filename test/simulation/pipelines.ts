@@ -19,6 +19,7 @@ import {
   sliding,
   stream,
   sum,
+  type TableJoinKind,
   tumbling,
 } from '#shared/pipeline/index.ts';
 
@@ -181,6 +182,61 @@ const joined = (
     })
     .to(sink);
 
+/** Remembers the last records, so that the order of any two of them shows, and does a bit of everything, as the amount says. */
+const processed = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
+  keyed
+    .process(name, {
+      columns: { id: (record) => record.id, amount: (record) => record.amount, tags: (record) => record.tags },
+      emits: { what: 'string', ids: 'string' },
+      state: (): readonly number[] => [],
+      onEvent: ({ id, amount }, { state, timeMs, emit, setTimer, deleteTimer }) => {
+        const seen = [...state.get(), id].slice(-6);
+        state.set(seen);
+        emit({ what: 'record', ids: seen.join(',') });
+        const nextMs = (Math.floor(timeMs / 10_000) + 1) * 10_000;
+        if (amount % 6 === 0) setTimer(timeMs + 4_000);
+        if (amount % 10 === 4) setTimer(nextMs);
+        if (amount % 22 === 10) deleteTimer(nextMs);
+        if (amount % 26 === 8) state.clear();
+        if (amount % 14 === 6) throw new Error(`record ${id} breaks the function`);
+      },
+      onTimer: (timeMs, { state, emit, setTimer }) => {
+        const seen = state.get();
+        emit({ what: `timer at ${timeMs}`, ids: seen.join(',') });
+        setTimer(timeMs + 5_000);
+        if (seen.length > 3) throw new Error('a timer breaks the function');
+      },
+      ttl: seconds(12),
+      allowedLateness: seconds(lateness),
+    })
+    .to(sink);
+const deduped = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
+  keyed
+    .dedupe(name, {
+      columns: { id: (record) => record.id },
+      within: seconds(6),
+      allowedLateness: seconds(lateness),
+    })
+    .to(sink);
+const withTable = (
+  name: string,
+  records: Keyed,
+  table: Keyed,
+  options: { readonly kind: TableJoinKind; readonly ttlS?: number; readonly lateness: number },
+): AnyOutput =>
+  records
+    .joinTable(table, {
+      kind: options.kind,
+      deletes: (record) => record.amount % 10 === 4,
+      allowedLateness: seconds(options.lateness),
+      ...(options.ttlS === undefined ? {} : { ttl: seconds(options.ttlS) }),
+    })
+    .select(name, {
+      left: { id: (record) => record.id },
+      right: { version: (record) => record.id, tags: (record) => record.tags },
+    })
+    .to(sink);
+
 function define(
   id: string,
   build: (withIdle: boolean) => { readonly outputs: readonly AnyOutput[]; readonly sources: readonly string[] },
@@ -271,6 +327,25 @@ export const simPipelines: readonly SimPipeline[] = [
         joined('full', left, right, { kind: 'full', fromS: -4, toS: 8, lateness: 2 }),
         joined('inner', right, left, { kind: 'inner', fromS: 0, toS: 0, lateness: 0 }),
         joined('left', left, right, { kind: 'left', fromS: 0, toS: 10, lateness: 0 }),
+      ],
+      sources: ['a', 'b'],
+    };
+  }),
+  ...define('process', (withIdle) => {
+    const keyed = byKey(records('a', withIdle));
+    return {
+      outputs: [processed('process', keyed, 1), deduped('dedupe', keyed, 0), onLambda('tumbling', keyed, 0)],
+      sources: ['a'],
+    };
+  }),
+  ...define('table', (withIdle) => {
+    const left = byKey(records('a', withIdle));
+    const table = byKey(records('b', withIdle));
+    return {
+      outputs: [
+        withTable('inner', left, table, { kind: 'inner', lateness: 2 }),
+        withTable('left', left, table, { kind: 'left', ttlS: 8, lateness: 0 }),
+        withTable('with-itself', left, left, { kind: 'left', lateness: 0 }),
       ],
       sources: ['a', 'b'],
     };

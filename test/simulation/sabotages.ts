@@ -36,6 +36,8 @@ const cells = 'shared/engine/cells.ts';
 const join = 'shared/engine/join.ts';
 const outlet = 'shared/engine/outlet.ts';
 const fileBuffer = 'shared/engine/file-buffer.ts';
+const process = 'shared/engine/process.ts';
+const processTurn = 'shared/engine/process-turn.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
@@ -51,6 +53,7 @@ const rivals = {
   faults: { zombie: 0.05, 'worker-joins': 0.2 },
 };
 const onLambda = { pipelines: ['lambda', 'both'] };
+const processing = { pipelines: ['process', 'table'] };
 
 /** Every rule that has a number, by a name of its own. The product has no switches: what is broken here is broken here alone. */
 export const sabotages = {
@@ -660,6 +663,83 @@ export const sabotages = {
       },
     ],
     bias: { pipelines: ['sinks'], faults: { ...harsh, 'put-refused': 0.2, 'put-delayed': 0.1 } },
+  },
+  'order-of-event-time': {
+    rule: 'process: records of a key are taken in the order of their event times',
+    mutations: [
+      {
+        file: process,
+        find: 'while (place > 0 && (waiting[place - 1] as Waiting).timeMs > record.timeMs) place -= 1;',
+        replace: '',
+      },
+    ],
+    bias: processing,
+  },
+  'order-at-one-time': {
+    rule: 'process: records of one time are taken by what they hold, not as they came',
+    mutations: [{ file: process, find: 'compareTexts(a.text, b.text) ||', replace: '' }],
+    bias: processing,
+  },
+  'version-before-record': {
+    rule: 'process: a version of a table is valid at its own time',
+    mutations: [
+      {
+        file: process,
+        find: 'a.record.input - b.record.input ||',
+        replace: 'b.record.input - a.record.input ||',
+      },
+    ],
+    bias: processing,
+  },
+  'late-behind-the-frontier': {
+    rule: 'process: what comes after records of its time may have been taken is late',
+    mutations: [
+      {
+        file: process,
+        find: 'if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;',
+        replace: 'if (isClosed(timeMs + 5_000, plan.allowedLatenessMs, watermarkMs)) return false;',
+      },
+    ],
+    bias: { ...processing, late: true },
+  },
+  'waits-for-lateness': {
+    rule: 'process: nothing is taken while a record before it would not be late',
+    mutations: [
+      {
+        file: process,
+        find: 'isClosed(timeMs + 1, this.#step.plan.allowedLatenessMs, watermarkMs);',
+        replace: 'isClosed(timeMs + 1, 0, watermarkMs);',
+      },
+    ],
+    bias: { ...processing, late: true },
+  },
+  'ttl-in-event-time': {
+    rule: 'process: a state lives in event time, not by the clock',
+    mutations: [
+      {
+        file: process,
+        find: 'this.#take(key, entry, timeMs, context, emission);',
+        replace: 'this.#take(key, entry, timeMs, context, emission); entry.lastMs = context.clockMs;',
+      },
+    ],
+    bias: processing,
+  },
+  'nothing-of-what-threw': {
+    rule: 'process: a callback that throws has changed nothing',
+    mutations: [{ file: processTurn, find: 'kept.state = state;', replace: '' }],
+    bias: processing,
+  },
+  'timers-in-the-snapshot': {
+    rule: 'process: a snapshot has the timers',
+    mutations: [
+      { file: process, find: 'entry.timers.map(({ timeMs, input, at }) => [timeMs, input, at]),', replace: '[],' },
+    ],
+    bias: { ...processing, faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'turns-in-the-delta': {
+    rule: 'process: a delta has the keys that had their turn since the save before, also without a new record',
+    mutations: [{ file: process, find: 'this.#changed.add(key); this.#take(', replace: 'this.#take(' }],
+    bias: { ...processing, faults: { ...harsh, 'worker-joins': 0.1 } },
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 
