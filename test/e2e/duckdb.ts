@@ -5,7 +5,7 @@ import { accessLog } from './command.ts';
 export async function queryAccessLog(query: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const connection = await (await DuckDBInstance.create()).connect();
   const reader = await connection.runAndReadAll(
-    `WITH lines AS (
+    `WITH RECURSIVE lines AS (
        SELECT regexp_extract(line, '^(\\S+) \\S+ \\S+ \\[([^\\]]+)\\] "((?:[^"\\\\]|\\\\.)*)" (\\d+) (\\d+|-) "(?:[^"\\\\]|\\\\.)*" "(?:[^"\\\\]|\\\\.)*"$', ['ip', 'at', 'request', 'status', 'bytes']) AS f
        FROM read_csv('${accessLog}', columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false)
      ), log AS (
