@@ -99,7 +99,7 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
 
 function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: ProcessDefinition): void {
   if (does.kind === 'dedupe') checkDuration(where, 'within', does.withinMs, 0);
-  if (ttlMs !== undefined) checkDuration(where, does.kind === 'dedupe' ? 'within' : 'ttl of the state', ttlMs, 0);
+  else if (ttlMs !== undefined) checkDuration(where, 'ttl of the state', ttlMs, 1);
   for (const column of Object.keys(row)) {
     checkColumn(where, column);
     if (column === processTimeColumn || column === duplicateColumn)
