@@ -171,6 +171,6 @@ function encodeState(state: Json): string {
 function refusePromise(returned: unknown): void {
   if (typeof returned !== 'object' || returned === null || !('then' in returned)) return;
   // Nobody waits for its rejection.
-  Promise.resolve(returned).then(undefined, () => {});
+  if (typeof returned.then === 'function') returned.then(undefined, () => {});
   throw new Error('it returned a promise; callbacks are synchronous');
 }

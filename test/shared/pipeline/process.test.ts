@@ -82,7 +82,7 @@ describe('the plan', () => {
       row: { total: 'number', last: 'json?' },
       ttlMs: 1_000,
       allowedLatenessMs: 5,
-      sink: { kind: 'dynamodb', ttlMs: 3_600_000 },
+      sinks: [{ kind: 'dynamodb', ttlMs: 3_600_000 }],
       placement: 'fargate',
       reason: 'records of a key wait in memory until they can be taken in the order of their event times',
     });
