@@ -1,7 +1,7 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { LocalStack } from '#local/stack.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { type AggregatePlan, stepsOf } from '#shared/pipeline/plan.ts';
+import { type AggregatePlan, stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
 import type { Counts, Progress, Reader } from '#shared/runtime/read.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
@@ -19,6 +19,8 @@ const refreshMs = 1_000;
 const refreshMsPlain = 5_000;
 const rowsShown = 10;
 const barWidth = 24;
+const viewsShown = 3;
+const rowsOfViewShown = 3;
 /** The lines that say that there are no rows. */
 const noRows = 2;
 
@@ -109,7 +111,10 @@ async function describe(
   const step = stepsOf(it.pipeline.plan)
     .filter((candidate) => candidate.op === 'aggregate')
     .find(({ derived }) => Object.values(derived).some(({ kind }) => kind === 'share-of-total'));
-  const table = step === undefined ? [] : await describeShares(it.stack.readUrl, step);
+  const table =
+    step === undefined
+      ? await describeNewest(it.stack.readUrl, viewsOf(it.pipeline.plan))
+      : await describeShares(it.stack.readUrl, step);
   const lines = [
     ...table,
     describeCounts(it.feed.pushedCount(), perSecond, counts),
@@ -150,6 +155,26 @@ async function describeShares(readUrl: string, step: AggregatePlan): Promise<rea
     ...lines,
     '',
   ];
+}
+
+/** The newest rows of the first views, for a pipeline without shares. */
+async function describeNewest(readUrl: string, views: readonly string[]): Promise<readonly string[]> {
+  if (views.length === 0) return [];
+  const lines: string[] = [];
+  for (const view of views.slice(0, viewsShown)) {
+    const response = await fetch(`${readUrl}/views/${view}`);
+    if (!response.ok) throw new Error(`the read API answered ${response.status}`);
+    const rows = (await response.json()) as readonly PrintedRow[];
+    if (rows.length === 0) continue;
+    lines.push(`${view}, newest`, ...rows.slice(0, rowsOfViewShown).map(describeRow), '');
+  }
+  return lines.length === 0 ? [`${views.slice(0, viewsShown).join(', ')}: no rows yet`, ''] : lines;
+}
+
+function describeRow({ view: _view, final: _final, ...columns }: PrintedRow): string {
+  return `  ${Object.entries(columns)
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('   ')}`;
 }
 
 function describeCounts(
