@@ -1,6 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { canonicalJson } from '#shared/pipeline/plan-hash.ts';
 import { processTimeColumn } from '#shared/pipeline/process.ts';
+import { assert } from '#shared/schemas/error.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledProcess, ProcessInput } from './compile.ts';
 import { type CallbackFailure, type Emission, type EmissionContext, expiryOf } from './emit.ts';
@@ -23,8 +24,8 @@ interface Waiting {
 interface KeyEntry extends KeptOfKey {
   /** In the order of event time. */
   waiting: Waiting[];
-  /** For when the heap has the key. */
-  scheduledMs: number;
+  /** For when the heap has the key, the least last. One that comes too early is looked at and put back, so there are never many. */
+  scheduled: number[];
 }
 
 /**
@@ -39,7 +40,7 @@ interface KeyEntry extends KeptOfKey {
 export class KeyedProcess implements Operator {
   readonly #step: CompiledProcess;
   readonly #keys = new Map<string, KeyEntry>();
-  /** When something is to be done for a key. One that has moved since is known by its key's `scheduledMs`. */
+  /** When a key is to be looked at: each of these times is in the key's `scheduled`, and the key stays until they are over. */
   readonly #byDue = new MinHeap<{ readonly dueMs: number; readonly key: string }>((a, b) => a.dueMs - b.dueMs);
   readonly #turn: ProcessTurn;
   readonly #changed = new ChangedKeys();
@@ -50,7 +51,9 @@ export class KeyedProcess implements Operator {
   }
 
   get keyCount(): number {
-    return this.#keys.size;
+    let count = 0;
+    for (const entry of this.#keys.values()) if (!isEmpty(entry)) count += 1;
+    return count;
   }
 
   get openCount(): number {
@@ -85,8 +88,7 @@ export class KeyedProcess implements Operator {
       if (next === undefined || !this.#isPassed(next.dueMs, watermarkMs)) return;
       this.#byDue.pop();
       const entry = this.#keys.get(next.key);
-      if (entry === undefined || entry.scheduledMs !== next.dueMs) continue;
-      entry.scheduledMs = Number.POSITIVE_INFINITY;
+      assert(entry?.scheduled.pop() === next.dueMs, `key ${next.key} is scheduled for ${next.dueMs}`);
       this.#proceed(next.key, entry, watermarkMs, context, emission);
     }
   }
@@ -96,7 +98,7 @@ export class KeyedProcess implements Operator {
   }
 
   *save(): Iterable<Json> {
-    yield* this.#saveKeys(this.#keys.keys());
+    yield* this.#saveKeys(this.#keysWithState());
   }
 
   *saveChanges(): Iterable<Json> {
@@ -109,18 +111,14 @@ export class KeyedProcess implements Operator {
 
   restore(saved: Json): void {
     for (const [key, kept] of saved as unknown as readonly SavedKey[]) {
-      this.#keys.delete(key);
-      if (kept === null) continue;
-      const [lastMs, state, timers, waiting] = kept;
-      const entry = {
-        lastMs: lastMs ?? Number.NEGATIVE_INFINITY,
-        state: state ?? undefined,
-        timers: timers.map(([timeMs, input, at]) => ({ timeMs, input, at })),
-        waiting: waiting.map(([timeMs, input, at, values]) => ({ timeMs, input, at, values })),
-        scheduledMs: Number.POSITIVE_INFINITY,
-      };
-      this.#keys.set(key, entry);
+      const [lastMs, state, timers, waiting] = kept ?? [null, null, [], []];
+      const entry = this.#entryOf(key);
+      entry.lastMs = lastMs ?? Number.NEGATIVE_INFINITY;
+      entry.state = state ?? undefined;
+      entry.timers = timers.map(([timeMs, input, at]) => ({ timeMs, input, at }));
+      entry.waiting = waiting.map(([timeMs, input, at, values]) => ({ timeMs, input, at, values }));
       this.#schedule(key, entry);
+      if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.delete(key);
     }
   }
 
@@ -137,8 +135,8 @@ export class KeyedProcess implements Operator {
         entry.timers = [];
       }
     }
-    if (entry.waiting.length === 0 && entry.timers.length === 0 && entry.state === undefined) this.#keys.delete(key);
-    else this.#schedule(key, entry);
+    this.#schedule(key, entry);
+    if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.delete(key);
   }
 
   /** Takes the records of one time, then its timer. */
@@ -206,8 +204,8 @@ export class KeyedProcess implements Operator {
 
   #schedule(key: string, entry: KeyEntry): void {
     const dueMs = this.#dueOf(entry);
-    if (dueMs >= entry.scheduledMs) return;
-    entry.scheduledMs = dueMs;
+    if (dueMs >= (entry.scheduled.at(-1) ?? Number.POSITIVE_INFINITY)) return;
+    entry.scheduled.push(dueMs);
     this.#byDue.push({ dueMs, key });
   }
 
@@ -219,11 +217,15 @@ export class KeyedProcess implements Operator {
         state: undefined,
         timers: [],
         waiting: [],
-        scheduledMs: Number.POSITIVE_INFINITY,
+        scheduled: [],
       };
       this.#keys.set(key, entry);
     }
     return entry;
+  }
+
+  *#keysWithState(): Iterable<string> {
+    for (const [key, entry] of this.#keys) if (!isEmpty(entry)) yield key;
   }
 
   *#saveKeys(keys: Iterable<string>): Iterable<Json> {
@@ -232,7 +234,7 @@ export class KeyedProcess implements Operator {
 
   #saveKey(key: string): SavedKey[1] {
     const entry = this.#keys.get(key);
-    if (entry === undefined) return null;
+    if (entry === undefined || isEmpty(entry)) return null;
     return [
       Number.isFinite(entry.lastMs) ? entry.lastMs : null,
       entry.state ?? null,
@@ -240,6 +242,11 @@ export class KeyedProcess implements Operator {
       entry.waiting.map(({ timeMs, input, at, values }) => [timeMs, input, at, values]),
     ];
   }
+}
+
+/** Nothing is kept of it. */
+function isEmpty({ waiting, timers, state }: KeyEntry): boolean {
+  return waiting.length === 0 && timers.length === 0 && state === undefined;
 }
 
 /** Of `origin/sequence/sub`; a file's name may have slashes too. */

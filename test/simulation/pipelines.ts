@@ -217,7 +217,7 @@ const deduped = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
       within: seconds(6),
       allowedLateness: seconds(lateness),
     })
-    .to(sink);
+    .to(sink, s3({ format: 'ndjson', every: seconds(5), rowsMax: 2 }), kinesis());
 const withTable = (
   name: string,
   records: Keyed,
