@@ -1,15 +1,15 @@
 import type { KeyColumns } from './key.ts';
 import type { LogPosition } from './position.ts';
 
-/** A row of a view: one key in one window, or a pair of records that were joined. */
+/** A row of a view: one key in one window, a pair of records that were joined, or what a process function emitted. */
 export interface Row {
   readonly view: string;
   /** Canonical key. */
   readonly key: string;
-  /** A joined row has no window: these are the earlier and the later of its records' event times. */
+  /** Without a window: the earlier and the later event time of the records that were joined, or twice the time of what was emitted. */
   readonly windowStartMs: number;
   readonly windowEndMs: number;
-  /** Tells joined rows of one key and the same times apart, and is the same in every attempt. At most 600 characters. */
+  /** A row without a window has one. It tells those of one key and the same times apart, and is the same in every attempt. At most 600 characters. */
   readonly id?: string;
   readonly final: boolean;
   /** The position of the state that the row was made from. */
@@ -56,7 +56,7 @@ export const reservedColumns = [
 
 export type ReservedColumn = (typeof reservedColumns)[number];
 
-/** A row as it is printed and served, with its derived columns. A joined row has no window. */
+/** A row as it is printed and served, with its derived columns. A row with an `id` has no window. */
 export type PrintedRow = {
   readonly view: string;
   readonly windowStart?: string;

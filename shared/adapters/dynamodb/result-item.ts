@@ -13,7 +13,7 @@ import { sortableDay, sortableTime } from './sortable-time.ts';
 //   what   pk                  sk                         attributes
 //   row    by-ip#ip=1.2.3.4    <start>/<end>              view, ip, windowStart, windowEnd, final, requests, bytes, ...,
 //                                                         position, ttl, window, windowKey
-//   joined by-ip#ip=1.2.3.4    <start>/<end>#<id>         as a row, without windowStart and windowEnd: it has no window
+//   joined by-ip#ip=1.2.3.4    <start>/<end>#<id>         as a row, without windowStart and windowEnd: it has no window; emitted ones too
 //   total  by-ip#total#<ISO>   00007 (the slot)           view, slot, windowStart, windowEnd, final, columns, position, ttl
 //   day    by-ip#days          2015-05-17                 ttl
 //
