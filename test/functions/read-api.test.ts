@@ -87,6 +87,35 @@ describe('the routes', () => {
     ]);
   });
 
+  test('/views describes views that have no windows', async () => {
+    const keyed = readings().keyBy((reading) => ({ key: reading.key }));
+    const options = { within: [seconds(0), seconds(1)], allowedLateness: seconds(0) } as const;
+    const pipeline = pipelineOf([
+      keyed
+        .dedupe('firsts', { columns: { amount: (one) => one.amount }, within: seconds(3), allowedLateness: seconds(0) })
+        .to(sink),
+      keyed.join(keyed, options).select('pairs', { left: {}, right: {} }).to(sink),
+    ]);
+    const stores = { state: createMemoryStateStore(), results: createMemoryResultStore() };
+    const response = await createReadApi(pipeline, createReader({ pipeline, ...stores })).request('/views');
+    expect(await response.json()).toEqual([
+      {
+        view: 'firsts',
+        process: { kind: 'dedupe', withinMs: 3_000, ttlMs: 3_000 },
+        placement: 'fargate',
+        columns: ['time', 'amount'],
+        derived: [],
+      },
+      {
+        view: 'pairs',
+        join: { kind: 'inner', lowerMs: 0, upperMs: 1_000 },
+        placement: 'fargate',
+        columns: ['leftTime', 'rightTime'],
+        derived: [],
+      },
+    ]);
+  });
+
   test('/counts answers zeros while nothing was counted', async () => {
     expect((await get('/counts')).body).toEqual({
       sent: 0,
