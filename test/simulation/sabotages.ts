@@ -729,6 +729,11 @@ export const sabotages = {
     mutations: [{ file: processTurn, find: 'kept.state = state;', replace: '' }],
     bias: processing,
   },
+  'emitted-rows-have-numbers': {
+    rule: 'process: a row has its number among those of its key and time in its name',
+    mutations: [{ file: process, find: 'id: idOf(rows.length - firstRow),', replace: 'id: idOf(0),' }],
+    bias: processing,
+  },
   'timers-in-the-snapshot': {
     rule: 'process: a snapshot has the timers',
     mutations: [
