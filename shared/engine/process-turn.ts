@@ -14,11 +14,17 @@ export interface KeptOfKey {
   timers: readonly Timer[];
 }
 
+/** A call that is due: of a timer or, with values, of a record that waits for its turn. */
 export interface Timer {
   readonly timeMs: number;
-  /** The record that led to it, and which of the step's inputs that came by. */
+  /** Which of the step's inputs the record, or the one that led to the timer, came by. */
   readonly input: number;
+  /** That record's position, by which a dead letter finds it: `origin/sequence/sub`. */
   readonly at: string;
+}
+
+export interface Waiting extends Timer {
+  readonly values: readonly unknown[];
 }
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
@@ -34,10 +40,9 @@ export class ProcessTurn {
   #kept: KeptOfKey | undefined;
   #keyText = '';
   #key: KeyColumns | undefined;
-  #timeMs = 0;
+  /** What it is called for. */
+  #by: Timer = { timeMs: 0, input: 0, at: '' };
   #isTimer = false;
-  #input = 0;
-  #at = '';
 
   constructor(step: CompiledProcess) {
     this.#step = step;
@@ -45,40 +50,26 @@ export class ProcessTurn {
   }
 
   /** Takes a record. Gives why it failed; then nothing has changed. */
-  take(
-    key: string,
-    kept: KeptOfKey,
-    timeMs: number,
-    input: number,
-    values: readonly unknown[],
-    at: string,
-  ): string | undefined {
-    return this.#call(key, kept, { timeMs, input, at, isTimer: false }, () =>
-      this.#step.callbacks.onEvent(input, values, this.#context),
+  take(key: string, kept: KeptOfKey, record: Waiting): string | undefined {
+    return this.#call(key, kept, record, false, () =>
+      this.#step.callbacks.onEvent(record.input, record.values, this.#context),
     );
   }
 
   /** Fires a timer, which is off already. Gives why it failed; then nothing else has changed. */
   fire(key: string, kept: KeptOfKey, timer: Timer): string | undefined {
-    return this.#call(key, kept, { ...timer, isTimer: true }, () => this.#step.callbacks.onTimer?.(this.#context));
+    return this.#call(key, kept, timer, true, () => this.#step.callbacks.onTimer?.(this.#context));
   }
 
-  #call(
-    key: string,
-    kept: KeptOfKey,
-    { timeMs, input, at, isTimer }: Timer & { readonly isTimer: boolean },
-    callback: () => unknown,
-  ): string | undefined {
+  #call(key: string, kept: KeptOfKey, by: Timer, isTimer: boolean, callback: () => unknown): string | undefined {
     const { lastMs, state, timers } = kept;
     if (key !== this.#keyText) this.#key = undefined;
     this.#keyText = key;
     this.#kept = kept;
-    this.#timeMs = timeMs;
-    this.#input = input;
-    this.#at = at;
+    this.#by = by;
     this.#isTimer = isTimer;
     this.#emitted = [];
-    if (!isTimer) kept.lastMs = timeMs;
+    if (!isTimer) kept.lastMs = by.timeMs;
     try {
       refusePromise(callback());
       this.rows = this.#emitted;
@@ -99,16 +90,17 @@ export class ProcessTurn {
     return {
       get key() {
         self.#now();
-        self.#key ??= decodeKey(self.#keyText);
+        self.#key ??= Object.freeze(decodeKey(self.#keyText));
         return self.#key;
       },
       get timeMs() {
-        return self.#timeMs;
+        return self.#by.timeMs;
       },
       state: {
         get: () => {
           const { state } = self.#now();
-          return state === undefined ? self.#step.callbacks.initial() : (JSON.parse(state) as Json);
+          // A copy of the first one too: it may be the same object for every key.
+          return JSON.parse(state ?? encodeState(self.#step.callbacks.initial())) as Json;
         },
         set: (state) => {
           self.#now().state = encodeState(state);
@@ -141,9 +133,9 @@ export class ProcessTurn {
     const kept = this.#now();
     const { callbacks, plan } = this.#step;
     if (callbacks.onTimer === undefined) throw new Error('a timer was set, and there is no onTimer');
-    if (!Number.isSafeInteger(timeMs) || timeMs <= this.#timeMs)
+    if (!Number.isSafeInteger(timeMs) || timeMs <= this.#by.timeMs)
       throw new Error(
-        `a timer was set for ${timeMs} ms; it must be a whole number after the event time, ${this.#timeMs}`,
+        `a timer was set for ${timeMs} ms; it must be a whole number after the event time, ${this.#by.timeMs}`,
       );
     const expiryMs = kept.lastMs + (plan.ttlMs ?? Number.POSITIVE_INFINITY);
     // One that a timer sets ends with the state: so what goes on from timer to timer comes to an end when the records do.
@@ -154,7 +146,7 @@ export class ProcessTurn {
     const others = kept.timers.filter((timer) => timer.timeMs !== timeMs);
     if (others.length >= timersMax) throw new Error(`the key has ${timersMax} timers; no more are allowed`);
     const place = others.findIndex((timer) => timer.timeMs > timeMs);
-    const timer = { timeMs, input: this.#input, at: this.#at };
+    const timer = { timeMs, input: this.#by.input, at: this.#by.at };
     kept.timers = others.toSpliced(place === -1 ? others.length : place, 0, timer);
   }
 }

@@ -7,18 +7,17 @@ import type { CompiledProcess, ProcessInput } from './compile.ts';
 import { type CallbackFailure, type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import { MinHeap } from './heap.ts';
 import { ChangedKeys, type Operator, perEntry } from './operator.ts';
-import { type KeptOfKey, ProcessTurn, type Timer } from './process-turn.ts';
+import { type KeptOfKey, ProcessTurn, type Timer, type Waiting } from './process-turn.ts';
 import type { OutputOrigin } from './slot.ts';
 import { isClosed } from './window.ts';
 
-/** A record that waits for its turn. */
-interface Waiting {
+/** One key at one time. */
+interface Moment {
+  readonly key: string;
   readonly timeMs: number;
-  /** Which of the step's inputs it came by. */
-  readonly input: number;
-  /** Its position, by which a dead letter finds it. */
-  readonly at: string;
-  readonly values: readonly unknown[];
+  readonly context: EmissionContext;
+  /** Where its rows begin among those of the emission. */
+  readonly firstRow: number;
 }
 
 interface KeyEntry extends KeptOfKey {
@@ -141,45 +140,38 @@ export class KeyedProcess implements Operator {
 
   /** Takes the records of one time, then its timer. */
   #take(key: string, entry: KeyEntry, timeMs: number, context: EmissionContext, emission: Emission): void {
-    const rows = emission.rows;
-    const firstRow = rows.length;
-    const turn = this.#turn;
-    const run = (taken: Waiting | Timer, isTimer: boolean): void => {
-      const failure = isTimer
-        ? turn.fire(key, entry, taken as Timer)
-        : turn.take(key, entry, timeMs, (taken as Waiting).input, (taken as Waiting).values, taken.at);
-      if (failure !== undefined) {
-        const { source } = this.#step.inputs[taken.input] as ProcessInput;
-        emission.failures.push({
-          step: this.#step,
-          source,
-          ...positionOf(taken.at),
-          key,
-          timeMs,
-          isTimer,
-          message: failure,
-        });
-      }
-      for (const row of turn.rows) {
-        rows.push({
-          view: this.#step.plan.id,
-          key,
-          windowStartMs: timeMs,
-          windowEndMs: timeMs,
-          // All of a key and time is done at once, so its rows are told apart by their number.
-          id: idOf(rows.length - firstRow),
-          final: true,
-          position: context.position,
-          columns: { [processTimeColumn]: toIso(timeMs), ...row },
-          expiresMs: expiryOf(this.#step, context.clockMs),
-        });
-      }
-    };
-    for (const record of inOrder(takeUntil(entry.waiting, timeMs))) run(record, false);
-    if (entry.timers[0]?.timeMs === timeMs) {
-      const [timer, ...others] = entry.timers;
-      entry.timers = others;
-      run(timer as Timer, true);
+    const moment = { key, timeMs, context, firstRow: emission.rows.length };
+    for (const record of inOrder(takeUntil(entry.waiting, timeMs)))
+      this.#show(moment, record, this.#turn.take(key, entry, record), emission);
+    const [timer, ...others] = entry.timers;
+    if (timer?.timeMs !== timeMs) return;
+    entry.timers = others;
+    this.#show(moment, timer, this.#turn.fire(key, entry, timer), emission);
+  }
+
+  /** Shows what a turn has led to: its rows, or why there are none. */
+  #show(moment: Moment, taken: Waiting | Timer, failure: string | undefined, emission: Emission): void {
+    const { key, timeMs, context, firstRow } = moment;
+    const { plan, inputs } = this.#step;
+    if (failure !== undefined) {
+      const { source } = inputs[taken.input] as ProcessInput;
+      const isTimer = !('values' in taken);
+      const from = { step: this.#step, source, ...positionOf(taken.at) };
+      emission.failures.push({ ...from, key, timeMs, isTimer, message: failure });
+    }
+    for (const row of this.#turn.rows) {
+      emission.rows.push({
+        view: plan.id,
+        key,
+        windowStartMs: timeMs,
+        windowEndMs: timeMs,
+        // All of a key and time is done at once, so its rows are told apart by their number.
+        id: idOf(emission.rows.length - firstRow),
+        final: true,
+        position: context.position,
+        columns: { [processTimeColumn]: toIso(timeMs), ...row },
+        expiresMs: expiryOf(this.#step, context.clockMs),
+      });
     }
   }
 

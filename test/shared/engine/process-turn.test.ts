@@ -39,6 +39,21 @@ describe('a state', () => {
     expect(made.advance(end)).toEqual(['k 1: []', 'k 2: [2]', 'k 3: []']);
   });
 
+  test('is of its key alone, also when all begin with the same object', () => {
+    const first: State = [];
+    const made = new TestProcess({
+      first,
+      onEvent: (amount, { state, emit }) => {
+        const kept = state.get() as number[];
+        kept.push(amount);
+        emit({ what: kept.join(' ') });
+      },
+    });
+    made.add(1, 1, 'a');
+    made.add(2, 2, 'b');
+    expect([made.advance(end), first]).toEqual([['a 1: 1', 'b 2: 2'], []]);
+  });
+
   test.each<readonly [string, unknown, RegExp]>([
     ['nothing', undefined, /nothing that JSON can hold/],
     ['too much', 'x'.repeat(stateCharactersMax), new RegExp(`has ${stateCharactersMax + 2} characters`)],

@@ -21,6 +21,8 @@ export interface Functions {
 }
 export interface Shape extends Functions {
   readonly lateness?: number;
+  /** The state of a key that has none. */
+  readonly first?: State;
 }
 
 /** Without a function of its own, a step remembers the amounts and shows them. */
@@ -31,13 +33,13 @@ export const remember: Functions = {
   },
 };
 
-function stepOf({ lateness = 0, ttl = 100, onEvent, onTimer }: Shape): CompiledProcess {
+function stepOf({ lateness = 0, ttl = 100, first = [], onEvent, onTimer }: Shape): CompiledProcess {
   const output = readings()
     .keyBy((reading) => ({ key: reading.key }))
     .process('step', {
       columns: { amount: (reading) => reading.amount },
       emits: { what: 'string' },
-      state: (): State => [],
+      state: (): State => first,
       onEvent: ({ amount }, context) => onEvent?.(amount, context),
       ...(onTimer === undefined ? {} : { onTimer }),
       ttl: milliseconds(ttl),
