@@ -731,7 +731,7 @@ export const sabotages = {
   },
   'emitted-rows-have-numbers': {
     rule: 'process: a row has its number among those of its key and time in its name',
-    mutations: [{ file: process, find: 'id: idOf(rows.length - firstRow),', replace: 'id: idOf(0),' }],
+    mutations: [{ file: process, find: 'id: idOf(emission.rows.length - firstRow),', replace: 'id: idOf(0),' }],
     bias: processing,
   },
   'timers-in-the-snapshot': {
