@@ -12,33 +12,40 @@ export function encodeRowFile(step: StepPlan, file: RowFile): Uint8Array {
 
 /**
  * Columns have the type that the plan tells, so that all files of a view have one schema: times are TIMESTAMP (milliseconds, UTC), counts
- * INT64, other numbers DOUBLE. Where only the values tell, a text is STRING, a truth value BOOLEAN and anything deeper JSON.
+ * INT64, other numbers DOUBLE. Where only the values tell, a text is STRING, a truth value BOOLEAN, and anything deeper, or of several
+ * types in one file, JSON.
  */
 function encodeParquet(step: StepPlan, { lines }: RowFile): Uint8Array {
-  const rows = lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
-  const names = new Set(rows.flatMap((row) => Object.keys(row)));
+  const rows = lines.map((line) => new Map<string, unknown>(Object.entries(JSON.parse(line) as object)));
+  const names = new Set(rows.flatMap((row) => [...row.keys()]));
   const columnData = [...names].map((name): ColumnSource => {
-    const values = rows.map((row) => row[name] ?? null);
-    const type = typeOf(step, name, values);
+    const values = rows.map((row) => row.get(name) ?? null);
+    const present = values.filter((value) => value !== null);
+    const type = plannedType(step, name, present) ?? typeOfValues(present);
     return { name, type, nullable: true, data: values.map((value) => (value === null ? null : physical(type, value))) };
   });
   return new Uint8Array(parquetWriteBuffer({ columnData, createdBy: 'millrace' }));
 }
 
-const timeColumns: ReadonlySet<string> = new Set(['windowStart', 'windowEnd', ...joinTimeColumns]);
-/** Aggregators that give whole numbers. */
+const windowColumns: ReadonlySet<string> = new Set(['windowStart', 'windowEnd']);
+const joinTimes: ReadonlySet<string> = new Set(joinTimeColumns);
+/** Built-in aggregators that give whole numbers, and those that give numbers. */
 const wholeKinds: ReadonlySet<string> = new Set(['count', 'count-distinct']);
+const numberKinds: ReadonlySet<string> = new Set(['sum', 'min', 'max', 'mean', 'quantile']);
 
-function typeOf(step: StepPlan, name: string, values: readonly unknown[]): BasicType {
-  if (timeColumns.has(name)) return 'TIMESTAMP';
-  if (step.op === 'aggregate') {
-    const kind = step.aggregates[name]?.kind;
-    if (kind !== undefined && wholeKinds.has(kind)) return 'INT64';
-    if (name in step.derived) return 'DOUBLE';
-  }
-  const types = new Set(values.filter((value) => value !== null).map((value) => typeof value));
-  const [type] = types;
-  if (types.size > 1) return 'JSON';
+/** Undefined where the plan does not tell, or an aggregator of the user's own has the kind of a built-in one and gives something else. */
+function plannedType(step: StepPlan, name: string, values: readonly unknown[]): BasicType | undefined {
+  if (step.op === 'join') return joinTimes.has(name) ? 'TIMESTAMP' : undefined;
+  if (windowColumns.has(name)) return 'TIMESTAMP';
+  const kind = Object.hasOwn(step.aggregates, name) ? step.aggregates[name]?.kind : undefined;
+  if (kind !== undefined && wholeKinds.has(kind) && values.every(Number.isSafeInteger)) return 'INT64';
+  const isNumber = (kind !== undefined && numberKinds.has(kind)) || Object.hasOwn(step.derived, name);
+  return isNumber && values.every((value) => typeof value === 'number') ? 'DOUBLE' : undefined;
+}
+
+function typeOfValues(values: readonly unknown[]): BasicType {
+  const [type, ...others] = new Set(values.map((value) => typeof value));
+  if (others.length > 0) return 'JSON';
   switch (type) {
     case 'number':
       return 'DOUBLE';

@@ -1,0 +1,142 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { describe, expect, test } from 'vitest';
+import type { Aggregator } from '#shared/pipeline/aggregator.ts';
+import { count, max, mean, minutes, pipeline, ratio, s3, seconds, tumbling } from '#shared/pipeline/index.ts';
+import { type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
+import { encodeRowFile } from '#shared/runtime/row-file-codec.ts';
+import { logStart } from '#shared/schemas/position.ts';
+import type { RowFileFormat } from '#shared/schemas/row-file.ts';
+import { type Reading, readings } from '../readings.ts';
+
+/** An aggregator of a user who gave it the kind of a built-in one. */
+const halves: Aggregator<Reading, number, number, number> = { ...count<Reading>(), result: (records) => records / 2 };
+
+const aggregated = stepOf(
+  readings()
+    .keyBy(({ key }) => ({ key }))
+    .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+    .aggregate('step', { leftTime: max((reading) => reading.amount), requests: count(), mean: mean(amountOf), halves })
+    .derive({ rate: ratio('leftTime', 'requests') })
+    .to(s3({ format: 'parquet' })),
+);
+
+const keyed = readings().keyBy(({ key }) => ({ key }));
+const joined = stepOf(
+  keyed
+    .join(keyed, { within: [seconds(0), seconds(1)], allowedLateness: seconds(0) })
+    .select('step', { left: { requests: amountOf }, right: { tags: (reading) => reading.tags ?? null } })
+    .to(s3({ format: 'parquet' })),
+);
+
+const hour = { windowStart: '1969-12-31T23:00:00.000Z', windowEnd: '2026-11-21T00:00:00.000Z' };
+
+describe('DuckDB reads a Parquet file', () => {
+  test('with the types of the plan, whatever the values are', async () => {
+    const row = { ...hour, key: 'a', leftTime: 5, requests: 2, mean: null, halves: 0.5, rate: null };
+    expect(await typesIn(aggregated, [row])).toEqual({
+      windowStart: 'TIMESTAMP',
+      windowEnd: 'TIMESTAMP',
+      key: 'VARCHAR',
+      leftTime: 'DOUBLE',
+      requests: 'BIGINT',
+      mean: 'DOUBLE',
+      halves: 'DOUBLE',
+      rate: 'DOUBLE',
+    });
+    expect(await rowsIn(aggregated, [row])).toEqual([
+      { ...row, windowStart: '1969-12-31 23:00:00', windowEnd: '2026-11-21 00:00:00', requests: '2' },
+    ]);
+  });
+
+  test('of joined rows: times where there are some, and the rest by their values', async () => {
+    const rows = [
+      { key: true, leftTime: '2026-11-21T00:00:00.001Z', rightTime: null, requests: 1e300, tags: ['a'] },
+      { key: false, leftTime: null, rightTime: '2026-11-21T00:00:00.002Z', requests: -0.5, tags: null },
+    ];
+    expect(await typesIn(joined, rows)).toEqual({
+      key: 'BOOLEAN',
+      leftTime: 'TIMESTAMP',
+      rightTime: 'TIMESTAMP',
+      requests: 'DOUBLE',
+      tags: 'JSON',
+    });
+    expect(await rowsIn(joined, rows)).toMatchObject([
+      { requests: 1e300, rightTime: null, tags: '["a"]' },
+      { requests: -0.5, leftTime: null, tags: null },
+    ]);
+  });
+
+  test('with key columns of any name and text', async () => {
+    const rows = [
+      { ...hour, constructor: 'a', toString: 'ä😀\u0000"', leftTime: 'soon', requests: 1 },
+      { ...hour, toString: '', leftTime: '', requests: 2 },
+    ];
+    const step = { ...aggregated, aggregates: { requests: { kind: 'count', config: {} } }, derived: {} };
+    expect(await rowsIn(step, rows)).toMatchObject([
+      { constructor: 'a', toString: 'ä😀\u0000"', leftTime: 'soon' },
+      { constructor: null, toString: '', leftTime: '' },
+    ]);
+  });
+
+  test('with values of several types as JSON', async () => {
+    const rows = [1, '1', true, { a: [null] }].map((requests) => ({ key: 'a', requests }));
+    const values = (await rowsIn(joined, rows)).map(({ requests }) => JSON.parse(String(requests)) as unknown);
+    expect(values).toEqual([1, '1', true, { a: [null] }]);
+  });
+});
+
+test.each(['parquet', 'ndjson'] as const)('the same rows give the same bytes of %s', (format) => {
+  const rows = [{ ...hour, key: 'a', requests: 1 }];
+  expect(bytesOf(aggregated, format, rows)).toEqual(bytesOf(aggregated, format, rows));
+});
+
+test('NDJSON is a line for each row, as it was printed', () => {
+  const rows = [
+    { key: 'line\nbreak\ud800', n: 5e-324 },
+    { key: '\u2028', n: null },
+  ];
+  const lines = gunzipSync(bytesOf(aggregated, 'ndjson', rows))
+    .toString()
+    .split('\n');
+  expect(lines.pop()).toBe('');
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(rows);
+});
+
+function amountOf(reading: Reading): number {
+  return reading.amount;
+}
+
+function stepOf(output: Parameters<typeof pipeline>[1][number]): StepPlan {
+  return stepsOf(pipeline('test', [output]).plan)[0] as StepPlan;
+}
+
+function bytesOf(step: StepPlan, format: RowFileFormat, rows: readonly object[]): Uint8Array {
+  const lines = rows.map((row) => JSON.stringify(row));
+  return encodeRowFile(step, { view: 'step', day: '2026-11-21', slot: 0, position: logStart, part: 0, format, lines });
+}
+
+type Printed = Readonly<Record<string, unknown>>;
+
+async function rowsIn(step: StepPlan, rows: readonly object[]): Promise<readonly Printed[]> {
+  return query(step, rows, (file) => `SELECT * FROM read_parquet('${file}')`);
+}
+
+async function typesIn(step: StepPlan, rows: readonly object[]): Promise<Printed> {
+  const columns = await query(step, rows, (file) => `DESCRIBE SELECT * FROM read_parquet('${file}')`);
+  return Object.fromEntries(columns.map((column) => [String(column['column_name']), column['column_type']]));
+}
+
+async function query(
+  step: StepPlan,
+  rows: readonly object[],
+  sql: (file: string) => string,
+): Promise<readonly Printed[]> {
+  const file = join(mkdtempSync(join(tmpdir(), 'rows-')), 'rows.parquet');
+  writeFileSync(file, bytesOf(step, 'parquet', rows));
+  const connection = await (await DuckDBInstance.create()).connect();
+  return (await connection.runAndReadAll(sql(file))).getRowObjectsJson() as readonly Printed[];
+}
