@@ -154,7 +154,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
     for (const { input } of inputsOf(step)) {
       const route = routeOf(input);
       route.steps.push(compiled);
-      for (const column of [...kept, ...derived]) route.taken.add(column);
+      for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
       if (compiled.sinks.files !== undefined) route.taken.add(filePartition);
       if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
     }
@@ -204,7 +204,7 @@ interface RouteDraft extends CompiledRoute {
 }
 
 function draftRoute(id: string, index: number, source: string, call: (record: unknown) => KeyShape): RouteDraft {
-  const taken = new Set<string>(reservedColumns);
+  const taken = new Set(reservedColumns.map((column) => column.toLowerCase()));
   return { id, index, source, call, taken, columns: [], steps: [], stages: [], inputs: new Map() };
 }
 

@@ -1,5 +1,6 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+import { isNamedBefore } from '#shared/schemas/row.ts';
 
 /** A key that was met, with where its state is. */
 export interface KeyEntry {
@@ -38,7 +39,7 @@ export class KeyDictionary {
   readonly #byValue = new Map<string, KeyEntry>();
   #valueColumn: string | undefined;
 
-  /** `taken` are the names that no column of a key may have. */
+  /** `taken` are the names, in lower case, that no column of a key may have in any case. */
   constructor(slots: number, taken: ReadonlySet<string>) {
     this.#slots = slots;
     this.#taken = taken;
@@ -66,7 +67,8 @@ export class KeyDictionary {
     const text = encodeKey(columns);
     const known = this.#byText.get(text);
     if (known !== undefined) return known;
-    const taken = Object.keys(columns).find((name) => this.#taken.has(name));
+    const names = Object.keys(columns);
+    const taken = names.find((name) => this.#taken.has(name.toLowerCase())) ?? names.find(isNamedBefore);
     if (taken !== undefined)
       throw new Error(`key column ${taken} has the name of another column of its rows; rename one of them`);
     if (this.#byText.size >= dictionaryKeysMax) this.#byText.clear();

@@ -1,5 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
-import { reservedColumns } from '#shared/schemas/row.ts';
+import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
@@ -22,7 +22,7 @@ export const slicesMax = 100_000;
 export const fileRowsMax = 1_000_000;
 const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-const reserved: ReadonlySet<string> = new Set(reservedColumns);
+const reserved: ReadonlySet<string> = new Set(reservedColumns.map((column) => column.toLowerCase()));
 
 export function checkNames(pipeline: string, steps: readonly string[], streams: ReadonlySet<string>): void {
   if (!nameForm.test(pipeline)) throw invalid(`pipeline ${JSON.stringify(pipeline)}`, nameAdvice);
@@ -70,11 +70,9 @@ function checkSinks(where: string, step: StepDefinition): void {
       throw invalid(where, `has two sinks of kind ${sink.kind}; a view goes to one of a kind. Leave one out.`);
     if (sink.kind === 'dynamodb') checkDuration(where, 'ttl', sink.ttlMs, 1_000);
     if (sink.kind !== 's3') continue;
-    if (columnsOfStep(step).includes(filePartition))
-      throw invalid(
-        where,
-        `has a column ${filePartition}, which is the name of the partition of its files. Rename it.`,
-      );
+    const partition = columnsOfStep(step).find((column) => column.toLowerCase() === filePartition);
+    if (partition !== undefined)
+      throw invalid(where, `has a column ${partition}, which is the name of the partition of its files. Rename it.`);
     checkDuration(where, 'every', sink.everyMs, 1_000);
     if (!(rowFileFormats as readonly string[]).includes(sink.format))
       throw invalid(
@@ -118,7 +116,7 @@ function checkJoin(where: string, { lowerMs, upperMs, left, right }: JoinDefinit
   checkDuration(where, 'the end of within', upperMs, lowerMs);
   const columns = [...joinTimeColumns, ...Object.keys(left.columns), ...Object.keys(right.columns)];
   for (const column of columns) checkColumn(where, column);
-  const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
+  const duplicate = columns.find(isNamedBefore);
   if (duplicate !== undefined)
     throw invalid(where, `column ${duplicate} is there twice; the columns of both sides stand in one row. Rename one.`);
 }
@@ -167,8 +165,9 @@ function checkColumns(where: string, step: AggregateDefinition): void {
   if (Object.keys(step.aggregates).length === 0)
     throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
   for (const column of columns) checkColumn(where, column);
-  const duplicate = columns.find((column, index) => columns.indexOf(column) !== index);
-  if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is both aggregated and derived.`);
+  const duplicate = columns.find(isNamedBefore);
+  if (duplicate !== undefined)
+    throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
   for (const [column, derived] of Object.entries(step.derived)) {
     const missing = derived.columns.find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
@@ -177,6 +176,12 @@ function checkColumns(where: string, step: AggregateDefinition): void {
       throw invalid(
         where,
         `derived column ${column}: sessions of different keys have different bounds, so there is no total to share.`,
+      );
+    }
+    if (derived.kind === 'share-of-total' && !step.sinks.some(({ kind }) => kind === 'dynamodb')) {
+      throw invalid(
+        where,
+        `derived column ${column} needs the total over all keys, which is known when the table is read, and its rows go to none. Add dynamodb(), or leave the column out.`,
       );
     }
   }
@@ -188,7 +193,8 @@ function checkColumn(where: string, column: string): void {
       where,
       `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`,
     );
-  if (reserved.has(column)) throw invalid(where, `column ${column} is a name that every row has already.`);
+  if (reserved.has(column.toLowerCase()))
+    throw invalid(where, `column ${column} is a name that every row has already.`);
 }
 
 function checkDuration(where: string, what: string, ms: number, min: number): void {

@@ -54,6 +54,14 @@ export const reservedColumns = [
   'window',
 ] as const;
 
+/**
+ * For `find`: an earlier name is the same but for the case, which no two columns of a row may be. Like most that speak SQL, DuckDB does not
+ * see the case: of a file's own `Date` and the partition `date` it shows one, and says nothing.
+ */
+export function isNamedBefore(name: string, index: number, names: readonly string[]): boolean {
+  return names.findIndex((other) => other.toLowerCase() === name.toLowerCase()) < index;
+}
+
 export type ReservedColumn = (typeof reservedColumns)[number];
 
 /** A row as it is printed and served, with its derived columns. A row with an `id` has no window. */

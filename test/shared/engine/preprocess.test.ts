@@ -206,7 +206,7 @@ describe('a record is taken whole or not at all', () => {
     });
   });
 
-  test.each(['view', 'windowStart', 'windowEnd', 'final', 'requests', 'busiest', 'rate'])(
+  test.each(['view', 'windowStart', 'windowEnd', 'final', 'requests', 'busiest', 'rate', 'Rate', 'TAG'])(
     'when the key has a column %s, which its rows have already',
     (column) => {
       // A dictionary's names are known when it is there; the types refuse the others.

@@ -1,5 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { count, dynamodb, hours, kinesis, minutes, pipeline, s3, seconds, tumbling } from '#shared/pipeline/index.ts';
+import {
+  count,
+  dynamodb,
+  hours,
+  kinesis,
+  minutes,
+  pipeline,
+  s3,
+  seconds,
+  shareOfTotal,
+  tumbling,
+} from '#shared/pipeline/index.ts';
 import { place } from '#shared/pipeline/placement.ts';
 import { sinksOf, stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
@@ -46,8 +57,21 @@ describe('refused is', () => {
       /format "xml"; known are ndjson, parquet/,
     ],
     ['a column with the name of the partition', [s3({ format: 'ndjson' })], 'date', /a column date/],
+    ['one that is the same but for the case', [s3({ format: 'ndjson' })], 'Date', /a column Date/],
   ])('%s', (_, sinks, column, message) => {
     expect(() => pipeline('test', [outputOf(sinks, column === undefined ? {} : { column })])).toThrow(message);
+  });
+
+  test('a share of a total that nobody knows', () => {
+    const shared = (...sinks: readonly [SinkSpec, ...SinkSpec[]]) =>
+      readings()
+        .keyBy((reading) => ({ key: reading.key }))
+        .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+        .aggregate('step', { readings: count() })
+        .derive({ share: shareOfTotal('readings') })
+        .to(...sinks);
+    expect(() => pipeline('test', [shared(kinesis())])).toThrow('share needs the total over all keys');
+    expect(() => pipeline('test', [shared(kinesis(), table)])).not.toThrow();
   });
 
   test('to place a step with files on Lambda', () => {

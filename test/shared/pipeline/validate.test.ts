@@ -256,7 +256,21 @@ describe('a step', () => {
       { derived: { a: rate('requests'), b: rate('a') } },
       'derived column b needs a, which is not aggregated.',
     ],
-    ['a column twice', { derived: { requests: rate('requests') } }, 'column requests is both aggregated and derived.'],
+    [
+      'a column twice',
+      { derived: { requests: rate('requests') } },
+      'column requests has the name of another column; the case does not count. Rename one.',
+    ],
+    [
+      'two columns that differ by their case',
+      { derived: { Requests: rate('requests') } },
+      'column Requests has the name of another column; the case does not count. Rename one.',
+    ],
+    [
+      'a column that every row has, in capitals',
+      { aggregates: { FINAL: count() } },
+      'column FINAL is a name that every row has already.',
+    ],
     [
       'a share of sessions',
       { window: session({ gap: ms(1) }), derived: { share: shareOfTotal('requests') } },
