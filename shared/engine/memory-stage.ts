@@ -38,6 +38,7 @@ export class MemoryStage {
   readonly #operators = new Map<CompiledStep, Operator>();
   readonly #outlets = new Map<CompiledStep, Outlet>();
   #emission = createEmission();
+  #emittedCount = 0;
   #saveCount = 0;
   #isSaving = false;
 
@@ -77,6 +78,7 @@ export class MemoryStage {
       const watermarkMs = this.reader.log.watermarkOfStep(step);
       operator.advance(watermarkMs, context, this.#emission);
       operator.refresh(context, this.#emission);
+      this.#emittedCount += this.#emission.rows.length - first;
       this.#outlets.get(step)?.take(this.#emission, first, watermarkMs, context);
     }
     for (const failure of this.#emission.failures.splice(0)) this.reader.fail(failure);
@@ -93,7 +95,13 @@ export class MemoryStage {
   takeEmission(): Emission {
     const emission = this.#emission;
     this.#emission = createEmission();
+    this.#emittedCount = 0;
     return emission;
+  }
+
+  /** Rows that were emitted since then, wherever they go. */
+  get emittedCount(): number {
+    return this.#emittedCount;
   }
 
   /**

@@ -54,8 +54,8 @@ export class Outlet {
       emission.files.push(...this.#files.advance(context, watermarkMs));
     }
     if (this.#step.sinks.stream !== undefined && lines.length > 0) {
-      const { slot, position } = context;
-      emission.batches.push({ view: this.#step.plan.id, slot, position, lines: lines.map(({ json }) => json) });
+      const { position } = context;
+      emission.batches.push({ view: this.#step.plan.id, position, lines: lines.map(({ json }) => json) });
     }
   }
 

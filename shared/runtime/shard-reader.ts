@@ -14,7 +14,7 @@ import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequence
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
 import { putEntries } from './put-blocks.ts';
-import { encodeRowBatch } from './row-batch-codec.ts';
+import { encodeRowBatches } from './row-batch-codec.ts';
 import { encodeRowFile } from './row-file-codec.ts';
 import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
 
@@ -52,6 +52,9 @@ export type ReaderEnd = 'ended' | 'stopped' | 'abandoned';
 const idleMs = 250;
 /** What a slow store still takes within a second or two. */
 const itemsPerStep = 100;
+
+/** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
+const emittedMax = 10_000;
 
 /** A slot in memory, and what of it is stored. */
 interface OwnedSlot {
@@ -152,11 +155,11 @@ export class ShardReader {
     const { generation, shard } = this.#options;
     for (const record of batch.records) {
       const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
-      this.#slotOf(block, record.sequence).stage.apply({
-        block,
-        position: logPosition(generation, record.sequence),
-        arrivalMs: record.arrivalMs,
-      });
+      const { stage } = this.#slotOf(block, record.sequence);
+      stage.apply({ block, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs });
+      if (stage.emittedCount < emittedMax) continue;
+      await this.#write(stage);
+      if (this.#isAbandoned()) return;
     }
     for (const { stage } of this.#slots.values()) {
       if (this.#isAbandoned()) return;
@@ -181,7 +184,7 @@ export class ShardReader {
     await this.#writeInSteps(rows, results.writeRows);
     await this.#writeInSteps(totals, results.writeTotals);
     await this.#writeFiles(files);
-    await this.#writeBatches(batches);
+    await this.#writeBatches(stage.reader.slot, batches);
   }
 
   /** Every attempt writes the same bytes under the same name. */
@@ -200,13 +203,14 @@ export class ShardReader {
     }
   }
 
-  /** One after the other, so that the stream has them in the order of the slot's log. */
-  async #writeBatches(batches: readonly RowBatch[]): Promise<void> {
+  /** A view's records one after the other, so that its stream has them in the order of the slot's log. */
+  async #writeBatches(slot: number, batches: readonly RowBatch[]): Promise<void> {
     const { clock, pipeline, rowStreams, telemetry } = this.#options;
-    for (const batch of batches) {
-      const exchange = rowStreams?.get(batch.view);
-      assert(exchange !== undefined, `the view ${batch.view} goes to a stream, and there is one`);
-      for (const entry of encodeRowBatch(batch, pipeline.slots)) {
+    for (const view of new Set(batches.map((batch) => batch.view))) {
+      const exchange = rowStreams?.get(view);
+      assert(exchange !== undefined, `the view ${view} goes to a stream, and there is one`);
+      const ofView = batches.filter((batch) => batch.view === view);
+      for (const entry of encodeRowBatches(ofView, { slot, slots: pipeline.slots })) {
         if (this.#isAbandoned()) return;
         await putEntries({ exchange, clock, telemetry }, [entry]);
         this.#progress += 1;

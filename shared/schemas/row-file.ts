@@ -41,7 +41,6 @@ export function nameOfRowFile(file: RowFile): string {
 /** The final rows that one block gave to one view in one slot, as JSON, on their way into the view's stream. */
 export interface RowBatch {
   readonly view: string;
-  readonly slot: number;
   readonly position: LogPosition;
   readonly lines: readonly string[];
 }
