@@ -1,4 +1,4 @@
-import { stepsOf } from '#shared/pipeline/plan.ts';
+import { stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
 import { decodeBlock } from '#shared/runtime/block-codec.ts';
 import { createReader } from '#shared/runtime/read.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
@@ -37,13 +37,13 @@ async function findWrong(end: WorldEnd): Promise<readonly string[]> {
 
   const rows = (
     await Promise.all(
-      stepsOf(pipeline.plan).map((step) =>
-        reader.rows({ view: step.id, fromMs: Number.MIN_SAFE_INTEGER, toMs: Number.MAX_SAFE_INTEGER }),
+      viewsOf(pipeline.plan).map((view) =>
+        reader.rows({ view, fromMs: Number.MIN_SAFE_INTEGER, toMs: Number.MAX_SAFE_INTEGER }),
       ),
     )
   ).flat();
   compareRows(
-    right.rows.map((row) => JSON.stringify(row)),
+    right.rows.filter(({ view }) => viewsOf(pipeline.plan).includes(view)).map((row) => JSON.stringify(row)),
     rows.map((row) => JSON.stringify(row)),
     wrong,
   );

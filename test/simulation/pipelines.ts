@@ -22,6 +22,7 @@ import {
   type TableJoinKind,
   tumbling,
 } from '#shared/pipeline/index.ts';
+import type { SinkSpec } from '#shared/pipeline/sink.ts';
 
 /** The records of the simulation. */
 export interface SimValue {
@@ -169,6 +170,7 @@ const joined = (
   left: Keyed,
   right: Keyed,
   options: { readonly kind: JoinKind; readonly fromS: number; readonly toS: number; readonly lateness: number },
+  sinks: readonly [SinkSpec, ...SinkSpec[]] = [sink],
 ): AnyOutput =>
   left
     .join(right, {
@@ -180,7 +182,7 @@ const joined = (
       left: { leftId: (record) => record.id, amount: (record) => record.amount },
       right: { rightId: (record) => record.id, tags: (record) => record.tags },
     })
-    .to(sink);
+    .to(...sinks);
 
 /** Remembers the last records, so that the order of any two of them shows, and does a bit of everything, as the amount says. */
 const processed = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
@@ -301,6 +303,7 @@ export const simPipelines: readonly SimPipeline[] = [
           .window(session({ gap: seconds(4) }), lateness)
           .aggregate('sessions', columns)
           .to(sink, kinesis(), files),
+        joined('paired', keyed, keyed, { kind: 'left', fromS: 1, toS: 6, lateness: 0 }, [kinesis(), files]),
       ],
       sources: ['a'],
     };

@@ -38,6 +38,7 @@ const outlet = 'shared/engine/outlet.ts';
 const fileBuffer = 'shared/engine/file-buffer.ts';
 const process = 'shared/engine/process.ts';
 const processTurn = 'shared/engine/process-turn.ts';
+const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
@@ -652,6 +653,28 @@ export const sabotages = {
       },
     ],
     bias: { pipelines: ['sinks'], faults: harsh },
+  },
+  'final-rows-only': {
+    rule: 'sinks: only final rows leave a slot',
+    mutations: [{ file: outlet, find: '.filter(({ final }) => final)', replace: '' }],
+    bias: { pipelines: ['sinks'] },
+  },
+  'files-counted-on': {
+    rule: 'sinks: the files that one block closes have names that differ',
+    mutations: [{ file: fileBuffer, find: 'this.#closedCount += 1;', replace: '' }],
+    bias: { pipelines: ['sinks'] },
+  },
+  'one-place-of-a-slot': {
+    rule: 'sinks: all records of a slot have one place in the hash space of the stream',
+    mutations: [
+      {
+        file: rowBatchCodec,
+        find: 'const explicitHashKey = slotHashKey(slot, slots).toString();',
+        replace:
+          'const explicitHashKey = ((slotHashKey(slot, slots) + BigInt(batches.length % 2) * 2n ** 127n) % 2n ** 128n).toString();',
+      },
+    ],
+    bias: { pipelines: ['sinks'], rowReshards: 3 },
   },
   'one-record-in-flight': {
     rule: 'sinks: a record goes into the stream of a view when the one before it was accepted',

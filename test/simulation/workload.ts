@@ -1,3 +1,4 @@
+import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
 import { outOfOrdernessMs, type SimPipeline, type SimValue, simPipelines } from './pipelines.ts';
 import { createRandom, type Random } from './random.ts';
@@ -77,6 +78,8 @@ export interface Bias {
   /** At least so many reshards of each stream. */
   readonly rawReshards?: number;
   readonly exchangeReshards?: number;
+  /** Of the views' streams. */
+  readonly rowReshards?: number;
   readonly outputsPerChunkMax?: number;
   readonly workers?: number;
   readonly driftMax?: number;
@@ -87,6 +90,13 @@ export interface Bias {
 
 /** The exchange's name among the streams; the raw ones have their source's. */
 export const exchangeName = 'exchange';
+
+/** The names of the views' streams. */
+export function rowStreamsOf({ pipeline }: SimPipeline): readonly (readonly [view: string, stream: string])[] {
+  const views = stepsOf(pipeline.plan).filter((step) => sinksOf(step).stream !== undefined);
+  return views.map(({ id }) => [id, `rows-${id}`]);
+}
+
 export const startMs = Date.UTC(2026, 0, 1);
 
 export function createScenario(seed: number, bias: Bias = {}): Scenario {
@@ -169,6 +179,10 @@ function createActions(random: Random, sim: SimPipeline, mayBeLate: boolean, bia
   const insert = (action: Action): void => void actions.splice(random.below(actions.length + 1), 0, action);
   for (let count = 0; count < rawReshards; count += 1) insert(createReshard(random, random.pick(sim.sources)));
   for (let count = 0; count < exchangeReshards; count += 1) insert(createReshard(random, exchangeName));
+  const rowStreams = rowStreamsOf(sim).map(([, stream]) => stream);
+  if (rowStreams.length === 0) return actions;
+  const rowReshards = Math.max(bias.rowReshards ?? 0, random.pick([0, 1, 3]));
+  for (let count = 0; count < rowReshards; count += 1) insert(createReshard(random, random.pick(rowStreams)));
   return actions;
 }
 

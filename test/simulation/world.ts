@@ -3,7 +3,7 @@ import { createKinesis } from '#local/kinesis/model.ts';
 import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
-import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';
@@ -31,7 +31,7 @@ import { createRandom, type Random } from './random.ts';
 import { nameOfRow, ResultWatch } from './result-watch.ts';
 import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
 import { LooseStream, ModelStream, type SimRecord, type SimShard, type SimStream } from './stream.ts';
-import { type Action, exchangeName, type FaultKind, type Scenario, startMs } from './workload.ts';
+import { type Action, exchangeName, type FaultKind, rowStreamsOf, type Scenario, startMs } from './workload.ts';
 
 /** How the outside world breaks a rule, for the tests that show what the rule is for. */
 export interface Flaws {
@@ -177,10 +177,7 @@ class World {
         isFault: (kind) => this.#isFault(kind),
       });
     this.#network = network(this.#exchange);
-    const views = stepsOf(sim.pipeline.plan).filter((step) => sinksOf(step).stream !== undefined);
-    this.#rowStreams = new Map(
-      views.map(({ id }) => [id, new LooseStream(`rows-${id}`, 1, createRandom(scenario.seed, id))]),
-    );
+    this.#rowStreams = new Map(rowStreamsOf(sim).map(([view, name]) => [view, stream(name, 1)]));
     this.#rowNetworks = new Map([...this.#rowStreams].map(([view, rows]) => [view, network(rows)]));
     this.#archive = new Archive((complaint) => this.#complaints.push(complaint));
     this.#bucket = new Bucket({
@@ -335,10 +332,11 @@ class World {
         return;
       }
       case 'reshard': {
-        const stream =
-          action.stream === exchangeName ? this.#exchange : (this.#rawStreams.get(action.stream) as SimStream);
+        const streams = [this.#exchange, ...this.#rowStreams.values(), ...this.#rawStreams.values()];
+        const stream = streams.find(({ name }) => name === action.stream) as SimStream;
         const shard = stream.openShards[action.shard % stream.openShards.length] as SimShard;
-        this.#count(`${action.op}-${action.stream === exchangeName ? 'exchange' : 'raw'}`);
+        const kind = stream === this.#exchange ? 'exchange' : this.#rawStreams.has(stream.name) ? 'raw' : 'rows';
+        this.#count(`${action.op}-${kind}`);
         stream[action.op](shard);
         return;
       }
@@ -512,7 +510,7 @@ class World {
       state: storePort(this.#givenState, this.#callOf(host)),
       results: storePort(this.#givenResults, this.#callOf(host)),
     });
-    const view = this.#chance.pick(Object.keys(pipeline.outputs));
+    const view = this.#chance.pick(viewsOf(pipeline.plan));
     reader.rows({ view, fromMs: 0, toMs: farFutureMs }).then(
       (rows) => {
         this.#finish(host.task);
