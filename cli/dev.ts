@@ -18,6 +18,7 @@ import { startLive } from './live.ts';
 import { createLogFile } from './log-file.ts';
 import { writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
+import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
 import { writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
@@ -119,7 +120,10 @@ export const devCommand = defineCommand({
       if (!once || interruption.isStopping()) return;
       const counts = await waitUntilFinal({ pipeline, stack, reader, feed, endMs: endOfStreamMs, folder: log.path });
       if (args.output !== undefined) writeRows(args.output, await finalRows(pipeline, reader));
+      const filesFolder = join(folder, 'files');
+      const fileCount = await saveRowFiles(stack, filesFolder);
       await stop();
+      if (fileCount > 0) process.stderr.write(`files: ${fileCount} in ${filesFolder}\n`);
       for (const line of summaryOf(stack, chaos, counts)) process.stderr.write(`${line}\n`);
       process.exit(0);
     };

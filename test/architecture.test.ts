@@ -114,6 +114,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'citty',
     '@aws-sdk/client-dynamodb',
     '@aws-sdk/client-kinesis',
+    '@aws-sdk/client-s3',
     'node:',
     // Lazily, and in one file: see `millrace simulate`.
     'test:simulation/main.ts',

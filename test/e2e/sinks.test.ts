@@ -1,12 +1,12 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, ListShardsCommand } from '@aws-sdk/client-kinesis';
-import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createChaos } from '#cli/chaos.ts';
 import { parseFaults } from '#cli/faults.ts';
 import { createFeed } from '#cli/feed.ts';
 import { portsOf } from '#cli/ports.ts';
+import { saveRowFiles } from '#cli/row-files.ts';
 import { waitUntilFinal } from '#cli/settle.ts';
 import { createStackReader } from '#cli/stack-reader.ts';
 import { localClient } from '#local/client.ts';
@@ -40,7 +40,7 @@ describe.skipIf(!hasInput)(
       await feed.pushInputs(archive, inputs, { isEnd: true, faults: parseFaults(faults), perform: chaos.perform });
       const reader = createStackReader(archive, stack);
       await waitUntilFinal({ pipeline: archive, stack, reader, feed, endMs: endOfStreamMs, folder });
-      await saveFiles(stack, join(folder, 'archive'));
+      await saveRowFiles(stack, join(folder, 'archive'));
     }, 170_000);
     afterAll(() => stack.stop());
 
@@ -88,18 +88,6 @@ function sorted(rows: readonly Readonly<Record<string, unknown>>[]): readonly st
       JSON.stringify([section, Number(status), Number(hour), Number(requests), Number(bytes)]),
     )
     .sort();
-}
-
-async function saveFiles(stack: LocalStack, folder: string): Promise<void> {
-  const client = new S3Client({ ...localClient(stack.endpoints.s3), forcePathStyle: true });
-  const Bucket = stack.sinks.archiveBucket;
-  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
-  for (const { Key } of Contents) {
-    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
-    const path = join(folder, String(Key));
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, (await Body?.transformToByteArray()) ?? '');
-  }
 }
 
 /** As the sink's documentation tells a reader to do it. */
