@@ -98,11 +98,10 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
 function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: ProcessDefinition): void {
   if (does.kind === 'dedupe') checkDuration(where, 'within', does.withinMs, 0);
   else if (ttlMs !== undefined) checkDuration(where, 'ttl of the state', ttlMs, 1);
-  for (const column of Object.keys(row)) {
-    checkColumn(where, column);
-    if (column === processTimeColumn || column === duplicateColumn)
-      throw invalid(where, `column ${column} is there twice; rename one.`);
-  }
+  const added = duplicateColumn === undefined ? [processTimeColumn] : [processTimeColumn, duplicateColumn];
+  for (const column of Object.keys(row)) checkColumn(where, column);
+  const duplicate = [...added, ...Object.keys(row)].find(isNamedBefore);
+  if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is there twice; rename one.`);
   const wrong = Object.entries(row).find(([, type]) => !/^(string|number|boolean|json)\??$/.test(type));
   if (wrong !== undefined)
     throw invalid(

@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer';
 import { gzipSync } from 'node:zlib';
 import { type BasicType, type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
 import { joinTimeColumns } from '#shared/pipeline/join.ts';
-import type { StepPlan } from '#shared/pipeline/plan.ts';
+import type { AggregatePlan, StepPlan } from '#shared/pipeline/plan.ts';
+import { processTimeColumn, tableTimeColumn } from '#shared/pipeline/process.ts';
 import type { RowFile } from '#shared/schemas/row-file.ts';
 
 /** The bytes of a file of rows. The same rows give the same bytes. */
@@ -11,7 +12,7 @@ export function encodeRowFile(step: StepPlan, file: RowFile): Uint8Array {
 }
 
 /**
- * Columns have the type that the plan tells, so that all files of a view have one schema: times are TIMESTAMP (milliseconds, UTC), counts
+ * Columns have the type that the plan tells, so that all files of a view have one schema: the times of windows and records are TIMESTAMP (milliseconds, UTC), counts
  * INT64, other numbers DOUBLE. Where only the values tell, a text is STRING, a truth value BOOLEAN, and anything deeper, or of several
  * types in one file, JSON.
  */
@@ -33,10 +34,31 @@ const joinTimes: ReadonlySet<string> = new Set(joinTimeColumns);
 const wholeKinds: ReadonlySet<string> = new Set(['count', 'count-distinct']);
 const numberKinds: ReadonlySet<string> = new Set(['sum', 'min', 'max', 'mean', 'quantile']);
 
-/** Undefined where the plan does not tell, or an aggregator of the user's own has the kind of a built-in one and gives something else. */
+const typeOfDeclared: Readonly<Record<string, BasicType>> = {
+  string: 'STRING',
+  number: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  json: 'JSON',
+};
+
+/** Undefined where the plan does not tell. */
 function plannedType(step: StepPlan, name: string, values: readonly unknown[]): BasicType | undefined {
-  if (step.op === 'join') return joinTimes.has(name) ? 'TIMESTAMP' : undefined;
-  if (windowColumns.has(name)) return 'TIMESTAMP';
+  switch (step.op) {
+    case 'aggregate':
+      return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType(step, name, values);
+    case 'join':
+      return joinTimes.has(name) ? 'TIMESTAMP' : undefined;
+    case 'process':
+      if (name === processTimeColumn) return 'TIMESTAMP';
+      if (step.does.kind === 'table-join' && name === tableTimeColumn) return 'TIMESTAMP';
+      // The other kinds show what the user selects, of which no type was declared.
+      if (step.does.kind !== 'process') return undefined;
+      return Object.hasOwn(step.row, name) ? typeOfDeclared[step.row[name]?.replace('?', '') ?? ''] : undefined;
+  }
+}
+
+/** Undefined also where an aggregator of the user's own has the kind of a built-in one and gives something else. */
+function aggregatedType(step: AggregatePlan, name: string, values: readonly unknown[]): BasicType | undefined {
   const kind = Object.hasOwn(step.aggregates, name) ? step.aggregates[name]?.kind : undefined;
   if (kind !== undefined && wholeKinds.has(kind) && values.every(Number.isSafeInteger)) return 'INT64';
   const isNumber = (kind !== undefined && numberKinds.has(kind)) || Object.hasOwn(step.derived, name);

@@ -32,6 +32,19 @@ const joined = stepOf(
     .to(s3({ format: 'parquet' })),
 );
 
+const processed = stepOf(
+  keyed
+    .process('step', {
+      emits: { note: 'string?', level: 'number?', isOpen: 'boolean', more: 'json' },
+      columns: {},
+      state: () => null,
+      onEvent: () => {},
+      ttl: minutes(1),
+      allowedLateness: seconds(0),
+    })
+    .to(s3({ format: 'parquet' })),
+);
+
 const hour = { windowStart: '1969-12-31T23:00:00.000Z', windowEnd: '2026-11-21T00:00:00.000Z' };
 
 describe('DuckDB reads a Parquet file', () => {
@@ -68,6 +81,19 @@ describe('DuckDB reads a Parquet file', () => {
       { requests: 1e300, rightTime: null, tags: '["a"]' },
       { requests: -0.5, leftTime: null, tags: null },
     ]);
+  });
+
+  test('of processed rows: with the types that they were declared with', async () => {
+    const row = { key: 'a', time: '2026-11-21T00:00:00.001Z', note: null, level: null, isOpen: true, more: 'text' };
+    expect(await typesIn(processed, [row])).toEqual({
+      key: 'VARCHAR',
+      time: 'TIMESTAMP',
+      note: 'VARCHAR',
+      level: 'DOUBLE',
+      isOpen: 'BOOLEAN',
+      more: 'JSON',
+    });
+    expect(await rowsIn(processed, [row])).toEqual([{ ...row, time: '2026-11-21 00:00:00.001', more: '"text"' }]);
   });
 
   test('with key columns of any name and text', async () => {
