@@ -9,8 +9,8 @@ export interface StreamPipelineProps {
   /** A pipeline of the registry: the hosts find it there again by its id. */
   readonly pipeline: Pipeline;
   /**
-   * What becomes of streams, tables, snapshots, dead letters and logs when the stack is deleted. Tables are protected from
-   * deletion unless it is DESTROY; a snapshot bucket must then be emptied by hand first. Default: RETAIN.
+   * What becomes of streams, tables, snapshots, files, dead letters and logs when the stack is deleted. Tables are protected from
+   * deletion unless it is DESTROY; buckets must then be emptied by hand first. Default: RETAIN.
    */
   readonly removalPolicy?: RemovalPolicy;
   /** Shards of each raw stream: each takes 1 MB/s and 1,000 records/s. Default: 2. */

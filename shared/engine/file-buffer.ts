@@ -120,7 +120,7 @@ export class FileBuffer {
   }
 }
 
-/** Rows that wait in memory, in characters of JSON: with all 16 slots of a pipeline in one process some 128 MB at most. */
+/** Rows that wait in memory, in characters of JSON: 16 slots in one process and one view make some 128 MB at most, twice that in other scripts than Latin. */
 const charsMax = 8_000_000;
 
 const none: readonly RowFile[] = [];

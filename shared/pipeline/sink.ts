@@ -33,8 +33,10 @@ export function dynamodb(options: { readonly ttl: Duration }): TableSink {
 
 /**
  * Final rows in files of the pipeline's archive bucket, each row in exactly one: `<view>/date=<day of the window's start>/....parquet`, or
- * NDJSON, compressed with gzip. A file is written when it holds `rowsMax` rows (default 100,000) or when its oldest row has waited for
- * `every` (default 5 minutes). Files are never removed.
+ * NDJSON, compressed with gzip. A file is written when it holds `rowsMax` rows (default 100,000) or 8 MB of JSON, or when its oldest row
+ * has waited for `every` (default 5 minutes). Files are never removed.
+ *
+ * Rows that wait are in the worker's memory, up to 8 MB for each view and slot.
  */
 export function s3(options: {
   readonly format: RowFileFormat;
@@ -48,7 +50,7 @@ export function s3(options: {
 /**
  * Final rows as records of a Kinesis stream of the view's own. Kinesis may keep a record twice, so each says where it stands:
  * `"position": {"slot", "log", "index"}`, of which `log` (as text) and then `index` rise within a slot. A reader that passes over what is not
- * above the last it saw of the slot has each once.
+ * above the last it saw of the slot, and reads a shard before its children, has each once.
  */
 export function kinesis(): StreamSink {
   return { kind: 'kinesis' };
