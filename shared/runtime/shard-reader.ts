@@ -40,6 +40,8 @@ export interface ShardReaderOptions {
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** How often at most the state is written. A crash repeats the work since the last time. */
   readonly checkpointEveryMs: number;
+  /** When the state was written last, where the reader before this one failed: one that fails again and again must not look well. */
+  readonly savedMs?: number | undefined;
 }
 
 /**
@@ -75,7 +77,7 @@ export class ShardReader {
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
-    this.#savedMs = options.clock.now();
+    this.#savedMs = options.savedMs ?? options.clock.now();
   }
 
   /** Rises with every step that was taken, also with one that found nothing new: what stands still is stuck. */
@@ -109,7 +111,7 @@ export class ShardReader {
   async #read(): Promise<ReaderEnd> {
     const { clock, shard, generation, telemetry, checkpointEveryMs } = this.#options;
     await this.#restore();
-    this.#savedMs = clock.now();
+    this.#savedMs = this.#options.savedMs ?? clock.now();
     while (this.#request === 'go-on') {
       if (this.#isAtEnd()) return 'ended';
       const batch = await this.#options.reader.read(shard.shardId, this.#cursor);

@@ -224,7 +224,7 @@ class WorkerRun {
     if (reading.end === 'failed') {
       // The lease stays: whoever goes on from the snapshots may well be this worker.
       this.#readings.delete(shardId);
-      await this.#read(shardId, lease);
+      await this.#read(shardId, lease, reading.reader.savedMs);
       return;
     }
     if (reading.end !== undefined) {
@@ -272,7 +272,7 @@ class WorkerRun {
     return true;
   }
 
-  async #read(shardId: string, { epoch }: Lease): Promise<void> {
+  async #read(shardId: string, { epoch }: Lease, savedMs?: number): Promise<void> {
     const { clock, telemetry, checkpointEveryMs = checkpointEveryMsDefault } = this.#options;
     const shard = this.#shards.find((listed) => listed.shardId === shardId);
     if (shard === undefined) return;
@@ -285,6 +285,7 @@ class WorkerRun {
       generation: await this.#generationOf(shardId),
       generationOf: this.#generationOf,
       checkpointEveryMs,
+      savedMs,
     });
     const reading: Reading = { reader, epoch, renewedProgress: 0, renewedMs: clock.now(), end: undefined };
     this.#readings.set(shardId, reading);

@@ -1,9 +1,11 @@
+import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { compile } from '#shared/engine/compile.ts';
 import { tickBlocks } from '#shared/engine/exchange.ts';
-import { type AnyOutput, milliseconds, type PipelineOptions, session } from '#shared/pipeline/index.ts';
+import { type AnyOutput, milliseconds, type PipelineOptions, s3, session } from '#shared/pipeline/index.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 import { newLease } from '#shared/schemas/lease.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
@@ -139,6 +141,46 @@ test('a batch whose rows take longer to write than a lease lasts does not lose i
   await world.work();
   expect((await world.lines('visits')).length).toBe(300);
   expect(world.telemetry.lines.map(({ message }) => message)).not.toContain('A shard is given up.');
+});
+
+test('a bucket that takes no files for two minutes holds up the shard, which shows, and loses nothing', async () => {
+  const world = new World(
+    pipelineOf(
+      [
+        readings()
+          .keyBy(({ key }) => ({ key }))
+          .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
+          .aggregate('visits', columns)
+          .to(s3({ format: 'ndjson', rowsMax: 1 })),
+      ],
+      { slots: 1 },
+    ),
+    ['a'],
+  );
+  await send(world, 1, reading(1), reading(2));
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(2, 1_000)] });
+  const healsMs = world.clock.now() + 120_000;
+  const { put } = world.archive;
+  let agesMax = 0;
+  Object.assign(world.archive, {
+    put: async (name: string, bytes: Uint8Array) => {
+      agesMax = Math.max(agesMax, world.telemetry.value('checkpoint_age_ms') ?? 0);
+      if (world.clock.now() < healsMs) throw new MillraceError('BLOB_UNAVAILABLE', 'NoSuchBucket');
+      await put(name, bytes);
+    },
+  });
+  await world.work();
+  expect(agesMax).toBeGreaterThan(100_000);
+  expect(world.telemetry.lines).toContainEqual(
+    expect.objectContaining({
+      message: 'The reader of a shard has stopped.',
+      fields: expect.objectContaining({ error: 'BLOB_UNAVAILABLE: NoSuchBucket' }),
+    }),
+  );
+  const [name, ...others] = await world.archive.list('');
+  expect(others).toEqual([]);
+  const text = gunzipSync((await world.archive.get(name as string)) as Uint8Array).toString();
+  expect(JSON.parse(text)).toMatchObject({ key: 'k', amounts: '1 2' });
 });
 
 test('a worker is ready once it reads a shard, and no more when it leaves', async () => {

@@ -115,6 +115,7 @@ export class World {
   readonly leases = createMemoryLeaseStore();
   readonly results = createMemoryResultStore();
   readonly blobs = createMemoryBlobStore();
+  readonly archive = createMemoryBlobStore();
   readonly deadLetters = createMemoryDeadLetters();
   readonly telemetry = createMemoryTelemetry();
   readonly #rawShards: readonly string[];
@@ -165,6 +166,7 @@ export class World {
       leases: this.leases,
       reader: { shards: this.exchange.shards, read },
       blobs: this.blobs,
+      archive: this.archive,
       onAlive: () => {
         quietRounds += 1;
         if (quietRounds > quietRoundsMax) worker.stop().catch(() => undefined);
