@@ -17,7 +17,7 @@ export async function putBlocks(
   blocks: readonly Block[],
 ): Promise<void> {
   await putEntries(
-    { exchange, clock, telemetry },
+    { name: 'the exchange', exchange, clock, telemetry },
     blocks.map((block) => ({
       slot: block.slot,
       explicitHashKey: slotHashKey(block.slot, block.slots).toString(),
@@ -28,7 +28,18 @@ export async function putBlocks(
 
 /** Puts entries, and what was refused or not answered again, until every one is accepted. */
 export async function putEntries(
-  { exchange, clock, telemetry }: { readonly exchange: Exchange; readonly clock: Clock; readonly telemetry: Telemetry },
+  {
+    name,
+    exchange,
+    clock,
+    telemetry,
+  }: {
+    /** Of the stream, for a message. */
+    readonly name: string;
+    readonly exchange: Exchange;
+    readonly clock: Clock;
+    readonly telemetry: Telemetry;
+  },
   wanted: readonly ExchangeEntry[],
 ): Promise<void> {
   let entries = wanted;
@@ -40,7 +51,7 @@ export async function putEntries(
     if (tries === putTriesMax) {
       throw new MillraceError(
         'EXCHANGE_UNAVAILABLE',
-        `the stream refused ${entries.length} of ${wanted.length} records ${tries} times; the batch will be sent again. Add shards to the stream if this goes on.`,
+        `${name} refused ${entries.length} of ${wanted.length} records ${tries} times; the batch will be sent again. Add shards to it if this goes on.`,
       );
     }
     await clock.sleep(Math.min(backoffMsMax, backoffMsMin * 2 ** (tries - 1)));

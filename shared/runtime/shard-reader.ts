@@ -211,10 +211,11 @@ export class ShardReader {
     for (const view of new Set(batches.map((batch) => batch.view))) {
       const exchange = rowStreams?.get(view);
       assert(exchange !== undefined, `the view ${view} goes to a stream, and there is one`);
+      const into = { name: `the stream of ${view}`, exchange, clock, telemetry };
       const ofView = batches.filter((batch) => batch.view === view);
       for (const entry of encodeRowBatches(ofView, { slot, slots: pipeline.slots })) {
         if (this.#isAbandoned()) return;
-        await putEntries({ exchange, clock, telemetry }, [entry]);
+        await putEntries(into, [entry]);
         this.#progress += 1;
       }
     }

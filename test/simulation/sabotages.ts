@@ -681,8 +681,8 @@ export const sabotages = {
     mutations: [
       {
         file: shardReader,
-        find: 'await putEntries({ exchange, clock, telemetry }, [entry]);',
-        replace: 'void putEntries({ exchange, clock, telemetry }, [entry]).catch(() => undefined);',
+        find: 'await putEntries(into, [entry]);',
+        replace: 'void putEntries(into, [entry]).catch(() => undefined);',
       },
     ],
     bias: { pipelines: ['sinks'], faults: { ...harsh, 'put-refused': 0.2, 'put-delayed': 0.1 } },

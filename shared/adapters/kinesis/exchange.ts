@@ -36,7 +36,7 @@ export function createKinesisExchange(options: {
       return indexesOf(entries).filter((index) => results[index]?.SequenceNumber === undefined);
     } catch (error) {
       if (isLasting(error)) throw unavailable('EXCHANGE_UNAVAILABLE', `PutRecords to ${streamName}`, error);
-      telemetry.log('warn', 'A put into the exchange got no answer; its blocks are put again.', {
+      telemetry.log('warn', 'A put into a stream got no answer; its records are put again.', {
         stream: streamName,
         entries: entries.length,
         error: `${nameOf(error)}: ${error instanceof Error ? error.message : error}`,
