@@ -1,5 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { assert } from '#shared/schemas/error.ts';
+import { identityOf, nameOfLoss } from '#shared/pipeline/contract.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import { type CellId, type Checkpoint, type StepProgress, type StoredCell, totalGroup } from '#shared/schemas/state.ts';
@@ -48,9 +49,10 @@ export class CellStage {
     this.reader = new SlotReader(pipeline, 'aggregate', slot, checkpoint);
     for (const step of pipeline.steps) {
       if (step.stage !== 'aggregate' || step.op !== 'aggregate') continue;
-      const saved = checkpoint?.steps[step.plan.id];
+      const saved = this.reader.progressOf(step.plan.id);
       this.#steps.set(step.plan.id, {
         step,
+        since: this.reader.sinceOf(step.plan.id),
         open: new Set(saved?.open),
         emittedMs: saved?.emittedMs ?? 0,
         pending: new Set(saved?.pending),
@@ -209,8 +211,10 @@ export class CellStage {
 
   #checkpoint(): Checkpoint {
     const steps: Record<string, StepProgress> = {};
-    for (const [name, { step, open, emittedMs, pending }] of this.#steps) {
+    for (const [name, { step, since, open, emittedMs, pending }] of this.#steps) {
       steps[name] = {
+        contract: step.contract,
+        ...(since === logStart ? {} : { since }),
         ...this.reader.countsOf(step),
         open: [...open].sort((a, b) => a - b),
         emittedMs,
@@ -221,6 +225,7 @@ export class CellStage {
       version: 1,
       plan: this.#pipeline.planHash,
       slots: this.#pipeline.slots,
+      groups: this.#pipeline.groups,
       ...this.reader.log.save(),
       counts: { ...this.reader.counts },
       steps,
@@ -232,17 +237,17 @@ export class CellStage {
   }
 
   #decode(stored: StoredCell): Cell {
-    const { step } = this.#stepWork(stored.id.step);
-    const entries = JSON.parse(stored.body) as readonly (readonly [key: string, touchedMs: number, encoded: Json])[];
+    const { step, since } = this.#stepWork(stored.id.step);
+    const { made, keys } = decodeCell(stored.body);
+    // The state of an earlier step of this name, whose loss was named, is not there; it is written over.
+    if (stored.position <= since || this.#isLost(step, made))
+      return { ...this.#create(stored.id), read: stored.position };
     return {
       id: stored.id,
       position: stored.position,
       read: stored.position,
       keys: new Map(
-        entries.map(([key, touchedMs, encoded]) => [
-          key,
-          { touchedMs, accumulators: decodeAccumulators(step, encoded) },
-        ]),
+        keys.map(([key, touchedMs, encoded]) => [key, { touchedMs, accumulators: decodeAccumulators(step, encoded) }]),
       ),
       changed: false,
     };
@@ -256,10 +261,21 @@ export class CellStage {
       encodeAccumulators(step, accumulators),
     ]);
     return {
-      cell: { id: cell.id, position: cell.position, body: JSON.stringify(entries) },
+      cell: { id: cell.id, position: cell.position, body: JSON.stringify([identityOf(step.contract), ...entries]) },
       read: cell.read,
       expiresMs: this.reader.log.clockMs + cellKeptMs,
     };
+  }
+
+  /** A host of the plan from before may write its cell when the plan has changed, until it meets a checkpoint of the new one. */
+  #isLost(step: CompiledAggregate, made: string | undefined): boolean {
+    if (made === undefined || made === identityOf(step.contract)) return false;
+    const { id } = step.plan;
+    if ([...this.#pipeline.dropped].some((loss) => loss.startsWith(nameOfLoss(id, made)))) return true;
+    throw new MillraceError(
+      'STATE_WOULD_BE_LOST',
+      `a state item of step ${id}, slot ${this.reader.slot}, was made by another plan of pipeline ${this.#pipeline.id}, in which the step's state has another form. If this host is the older one, end it; if not, allow the loss by its name: --drop-state ${id}.`,
+    );
   }
 
   #stepWork(step: CompiledAggregate | string): StepWork {
@@ -283,8 +299,22 @@ export class CellStage {
 /** Longer than a stream may keep its records (365 days): while a record can come back, its cell is still there (rule 12). */
 export const cellKeptMs = 400 * 86_400_000;
 
+/** A cell's keys, with the identity of the contract by which they were made; none before there were contracts. */
+export function decodeCell(body: string): {
+  readonly made: string | undefined;
+  readonly keys: readonly SavedCellKey[];
+} {
+  const [first, ...others] = JSON.parse(body) as readonly [string | SavedCellKey, ...SavedCellKey[]];
+  if (typeof first === 'string') return { made: first, keys: others };
+  return { made: undefined, keys: first === undefined ? [] : [first, ...others] };
+}
+
+export type SavedCellKey = readonly [key: string, touchedMs: number, encoded: Json];
+
 interface StepWork {
   readonly step: CompiledAggregate;
+  /** Cells at or below this are of an earlier step of its name. */
+  readonly since: LogPosition;
   readonly open: Set<number>;
   emittedMs: number;
   readonly pending: Set<string>;

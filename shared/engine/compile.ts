@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import { contractOfStep, stateToken } from '#shared/pipeline/contract.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import { refuseJoined, type Selectors } from '#shared/pipeline/join.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -20,6 +21,7 @@ import {
 } from '#shared/pipeline/plan.ts';
 import type { ProcessCallbacks } from '#shared/pipeline/process.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
+import type { RouteReader } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition } from '#shared/schemas/row-file.ts';
@@ -34,6 +36,8 @@ export interface CompiledPipeline {
   readonly sources: ReadonlyMap<string, CompiledSource>;
   readonly routes: ReadonlyMap<string, CompiledRoute>;
   readonly steps: readonly CompiledStep[];
+  /** Names of the losses of state that were allowed. */
+  readonly dropped: ReadonlySet<string>;
 }
 
 export interface CompiledSource {
@@ -66,6 +70,8 @@ export interface CompiledRoute {
   readonly steps: readonly CompiledStep[];
   /** The stages that have a step behind this route; the first is the home of the records' counts. */
   readonly stages: readonly Stage[];
+  /** For whom the columns are, as blocks say it. */
+  readonly readers: readonly RouteReader[];
 }
 
 export interface RouteColumn {
@@ -78,6 +84,8 @@ export interface RouteColumn {
 export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess;
 
 interface CommonStep {
+  /** The token of its contract: what its state means. */
+  readonly contract: string;
   readonly stage: Stage;
   /** The columns that a row keeps. */
   readonly columns: readonly string[];
@@ -138,22 +146,23 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
     assert(route !== undefined, `route ${id} is in plan ${plan.id}`);
     return route;
   };
-  const compileStep = (step: StepPlan): CompiledStep => {
+  const compileStep = (step: StepPlan, contract: string): CompiledStep => {
     switch (step.op) {
       case 'aggregate':
-        return compileAggregate(step, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input));
+        return compileAggregate(step, contract, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input));
       case 'join':
-        return compileJoin(step, bindingOf(step.id, 'join'), routeOf);
+        return compileJoin(step, contract, bindingOf(step.id, 'join'), routeOf);
       case 'process':
-        return compileProcess(step, bindingOf(step.id, 'process'), routeOf);
+        return compileProcess(step, contract, bindingOf(step.id, 'process'), routeOf);
     }
   };
   const steps = stepsOf(plan).map((step): CompiledStep => {
-    const compiled = compileStep(step);
+    const compiled = compileStep(step, stateToken(contractOfStep(plan, step)));
     const { kept, derived } = columnsOf(step);
-    for (const { input } of inputsOf(step)) {
+    for (const [index, { input }] of inputsOf(step).entries()) {
       const route = routeOf(input);
       route.steps.push(compiled);
+      route.readers.push(readerOf(compiled, index));
       for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
       if (compiled.sinks.files !== undefined) route.taken.add(filePartition);
       if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
@@ -186,7 +195,32 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
       input.next.push(compiled);
     }
   }
-  return { id: plan.id, planHash: pipeline.planHash, slots: plan.slots, groups: plan.groups, sources, routes, steps };
+  return {
+    id: plan.id,
+    planHash: pipeline.planHash,
+    slots: plan.slots,
+    groups: plan.groups,
+    sources,
+    routes,
+    steps,
+    dropped: new Set(pipeline.dropped),
+  };
+}
+
+function readerOf(step: CompiledStep, input: number): RouteReader {
+  const { plan, contract, stage } = step;
+  return { step: plan.id, contract, stage, input, columns: columnsOfInput(step, input) };
+}
+
+function columnsOfInput(step: CompiledStep, input: number): readonly number[] {
+  switch (step.op) {
+    case 'aggregate':
+      return step.inputs;
+    case 'join':
+      return (input === 0 ? step.left : step.right).inputs;
+    case 'process':
+      return step.inputs[input]?.inputs ?? [];
+  }
 }
 
 export function stageOf(placement: Placement): Stage {
@@ -199,17 +233,19 @@ interface RouteDraft extends CompiledRoute {
   readonly columns: RouteColumn[];
   readonly steps: CompiledStep[];
   readonly stages: Stage[];
+  readonly readers: RouteReader[];
   /** Where each aggregator's value is: one that several steps use selects once for all of them. */
   readonly inputs: Map<AnyAggregator<unknown>, number>;
 }
 
 function draftRoute(id: string, index: number, source: string, call: (record: unknown) => KeyShape): RouteDraft {
   const taken = new Set(reservedColumns.map((column) => column.toLowerCase()));
-  return { id, index, source, call, taken, columns: [], steps: [], stages: [], inputs: new Map() };
+  return { id, index, source, call, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
 }
 
 function compileAggregate(
   plan: AggregatePlan,
+  contract: string,
   aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
   route: RouteDraft,
 ): CompiledAggregate {
@@ -228,11 +264,23 @@ function compileAggregate(
   const totals = columns.flatMap((name, index) => (shared.includes(name) ? [index] : []));
   const stage = stageOf(plan.placement);
   const sinks = sinksOf(plan);
-  return { op: 'aggregate', plan, stage, columns, sinks, sources: [plan.source], aggregators, inputs, totals };
+  return {
+    op: 'aggregate',
+    plan,
+    contract,
+    stage,
+    columns,
+    sinks,
+    sources: [plan.source],
+    aggregators,
+    inputs,
+    totals,
+  };
 }
 
 function compileJoin(
   plan: JoinPlan,
+  contract: string,
   { left, right }: Extract<Binding, { op: 'join' }>,
   routeOf: (id: string) => RouteDraft,
 ): CompiledJoin {
@@ -242,6 +290,7 @@ function compileJoin(
   return {
     op: 'join',
     plan,
+    contract,
     stage: stageOf(plan.placement),
     columns: columnsOf(plan).kept,
     sinks: sinksOf(plan),
@@ -253,12 +302,14 @@ function compileJoin(
 
 function compileProcess(
   plan: ProcessPlan,
+  contract: string,
   { selectors, callbacks }: Extract<Binding, { op: 'process' }>,
   routeOf: (id: string) => RouteDraft,
 ): CompiledProcess {
   const columnCount = plan.inputs.reduce((sum, { columns }) => sum + columns.length, 0);
   return {
     op: 'process',
+    contract,
     plan,
     stage: stageOf(plan.placement),
     columns: columnsOf(plan).kept,

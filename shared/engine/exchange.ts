@@ -1,6 +1,13 @@
-import { type Block, type BlockOrigin, blockBytesMax, type Roster, type RouteOutputs } from '#shared/schemas/block.ts';
+import {
+  type Block,
+  type BlockOrigin,
+  blockBytesMax,
+  type Roster,
+  type RouteOutputs,
+  type RouteReader,
+} from '#shared/schemas/block.ts';
 import { outputsPerRecordMax, type RecordPosition, subMax } from '#shared/schemas/position.ts';
-import type { CompiledPipeline } from './compile.ts';
+import type { CompiledPipeline, CompiledRoute } from './compile.ts';
 import type { StagedOutput } from './preprocess.ts';
 
 /** The ranges of positions that a chunk may cover. Limits of tests are small, so that chunks are cut in the middle of a record. */
@@ -200,7 +207,7 @@ class SlotDraft {
   add(at: RecordPosition, output: StagedOutput, timeMs: number, shares: number, bytes: number): void {
     let draft = this.#routes.get(output.route.id);
     if (draft === undefined) {
-      draft = new RouteDraft(output.route.id, output.route.columns.length);
+      draft = new RouteDraft(output.route);
       this.#routes.set(output.route.id, draft);
     }
     draft.add(at, output, timeMs, shares);
@@ -214,6 +221,7 @@ class SlotDraft {
 
 class RouteDraft implements RouteOutputs {
   readonly route: string;
+  readonly readers: readonly RouteReader[];
   readonly sequences: string[] = [];
   readonly sequence: number[] = [];
   readonly sub: number[] = [];
@@ -224,9 +232,10 @@ class RouteDraft implements RouteOutputs {
   readonly columns: unknown[][];
   readonly #keyIndexes = new Map<string, number>();
 
-  constructor(route: string, columnCount: number) {
-    this.route = route;
-    this.columns = Array.from({ length: columnCount }, () => []);
+  constructor({ id, readers, columns }: CompiledRoute) {
+    this.route = id;
+    this.readers = readers;
+    this.columns = columns.map(() => []);
   }
 
   add([sequence, sub]: RecordPosition, output: StagedOutput, timeMs: number, shares: number): void {

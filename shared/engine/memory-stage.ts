@@ -23,6 +23,11 @@ export function createOperator(step: CompiledStep): Operator {
 /** Behind a step's name, which has no such character: the rows that wait in its outlet. */
 const outletMark = '/outlet';
 
+/** The step that an entry is of, or of its outlet. */
+export function stepOf(id: string): string {
+  return id.endsWith(outletMark) ? id.slice(0, -outletMark.length) : id;
+}
+
 /** Some of what a save holds: entries of the steps' operators and, in its first part, the log up to P. */
 export interface StatePart {
   readonly log?: Checkpoint;
@@ -143,6 +148,7 @@ export class MemoryStage {
         [...this.#operators.keys()].map((step) => [
           step.plan.id,
           {
+            contract: step.contract,
             ...this.reader.countsOf(step),
             open: [],
             emittedMs: 0,
@@ -157,7 +163,10 @@ export class MemoryStage {
   /** Takes a part of a base into an empty stage, or of a delta into what the saves before it made. */
   restore({ log, entries }: StatePart): void {
     if (log !== undefined) this.reader = new SlotReader(this.#pipeline, 'window', this.reader.slot, log);
-    for (const [id, entry] of entries) this.#holderOf(id).restore(entry);
+    for (const [id, entry] of entries) {
+      // What is not of a step that goes on was named as a loss.
+      if (this.reader.progressOf(stepOf(id)) !== undefined) this.#holderOf(id).restore(entry);
+    }
   }
 
   /** The restored state is whole, and stored as it is. */

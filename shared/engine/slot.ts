@@ -1,15 +1,16 @@
 import type { Block, RouteOutputs } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import {
   compareRecordPositions,
   type LogPosition,
+  logStart,
   outputsPerRecordMax,
   type RecordPosition,
 } from '#shared/schemas/position.ts';
 import type { Checkpoint, LateMark, SlotCounts, Stage, StepProgress } from '#shared/schemas/state.ts';
-import type { CompiledPipeline, CompiledRoute, CompiledStep } from './compile.ts';
+import { admitCheckpoint, checkSlots, type Delivery, deliveryOf } from './admit.ts';
+import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { CallbackFailure } from './emit.ts';
 import { SlotLog } from './watermark.ts';
 
@@ -53,7 +54,14 @@ export class SlotReader {
   /** Late records of the blocks applied so far; the runtime sends and clears them. */
   readonly letters: DeadLetter[] = [];
   readonly lateMarks: LateMark[] = [];
+  /** What is stored belonged in part to steps that are gone, and whose loss was named. */
+  readonly hasLost: boolean;
   readonly #pipeline: CompiledPipeline;
+  readonly #checkpoint: Checkpoint | undefined;
+  /** The steps that the checkpoint's state is of. */
+  readonly #goOn: ReadonlySet<string>;
+  /** By plan and route. */
+  readonly #deliveries = new Map<string, Delivery>();
   readonly #counts: { -readonly [Name in keyof SlotCounts]: SlotCounts[Name] };
   readonly #stepCounts = new Map<string, { counted: number; late: number; threw?: number }>();
   readonly #output: NewOutput = {
@@ -75,12 +83,17 @@ export class SlotReader {
     this.#pipeline = pipeline;
     this.stage = stage;
     this.slot = slot;
-    if (checkpoint !== undefined) checkIdentity(pipeline, checkpoint, `the checkpoint of slot ${slot}, stage ${stage}`);
+    this.#checkpoint = checkpoint;
+    this.#goOn =
+      checkpoint === undefined
+        ? new Set()
+        : admitCheckpoint(pipeline, stage, checkpoint, `the checkpoint of slot ${slot}, stage ${stage},`);
+    this.hasLost = Object.keys(checkpoint?.steps ?? {}).some((id) => !this.#goOn.has(id));
     this.log = new SlotLog(pipeline, checkpoint);
     this.#counts = { ...(checkpoint?.counts ?? { counted: 0, late: 0, shared: 0, duplicates: 0 }) };
     for (const step of pipeline.steps) {
       if (step.stage !== stage) continue;
-      const { counted = 0, late = 0, threw } = checkpoint?.steps[step.plan.id] ?? {};
+      const { counted = 0, late = 0, threw } = this.progressOf(step.plan.id) ?? {};
       this.#stepCounts.set(step.plan.id, { counted, late, ...(threw === undefined ? {} : { threw }) });
     }
   }
@@ -89,13 +102,24 @@ export class SlotReader {
     return this.#counts;
   }
 
+  /** What the checkpoint knows of a step; undefined for one that begins here. */
+  progressOf(step: string): StepProgress | undefined {
+    return this.#goOn.has(step) ? this.#checkpoint?.steps[step] : undefined;
+  }
+
+  /** The slot's P when the step began here. */
+  sinceOf(step: string): LogPosition {
+    const progress = this.progressOf(step);
+    return progress === undefined ? (this.#checkpoint?.position ?? logStart) : (progress.since ?? logStart);
+  }
+
   countsOf(step: CompiledStep): Pick<StepProgress, 'counted' | 'late' | 'threw'> {
     return this.#stepCounts.get(step.plan.id) ?? { counted: 0, late: 0 };
   }
 
   /** Applies a block by rule 8; one at or below P was applied before and is passed over (rule 11). */
   apply({ block, position, arrivalMs }: PlacedBlock, add: AddToStep): boolean {
-    checkIdentity(this.#pipeline, block, `a block of slot ${this.slot} at ${position}`);
+    checkSlots(this.#pipeline, block, `a block of slot ${this.slot} at ${position}`);
     if (position <= this.log.position) return false;
     const mark = this.log.open(block, arrivalMs);
     for (const outputs of block.routes) this.#applyRoute(block, outputs, mark, position, add);
@@ -129,13 +153,12 @@ export class SlotReader {
     position: LogPosition,
     add: AddToStep,
   ): void {
-    const route = this.#pipeline.routes.get(outputs.route);
-    if (route === undefined || block.origin === undefined || !route.stages.includes(this.stage)) return;
+    const delivery = this.#deliveryOf(block, outputs, position);
+    if (delivery.targets.length === 0 || block.origin === undefined) return;
     const output = this.#output;
     // Rule 8: judged against W as it was before this block.
-    const watermarks = route.steps.map((step) => this.log.watermarkOfStep(step));
+    const watermarks = delivery.targets.map(({ step }) => this.log.watermarkOfStep(step));
     output.position = position;
-    output.route = route.id;
     output.origin = block.origin.shard;
     output.values.length = outputs.columns.length;
     for (let index = 0; index < outputs.sub.length; index += 1) {
@@ -155,17 +178,34 @@ export class SlotReader {
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
         output.values[column] = outputs.columns[column]?.[index];
-      const lateSteps = this.#offer(route, watermarks, output, add);
-      this.#count(route, block.origin.source, block.origin.shard, at, outputs.shares[index] as number, lateSteps);
+      const lateSteps = this.#offer(delivery, watermarks, { outputs, index }, add);
+      this.#count(delivery, block.origin.source, block.origin.shard, at, outputs.shares[index] as number, lateSteps);
     }
   }
 
+  #deliveryOf(block: Block, outputs: RouteOutputs, position: LogPosition): Delivery {
+    const name = `${block.plan} ${outputs.route}`;
+    const known = this.#deliveries.get(name);
+    if (known !== undefined) return known;
+    const what = `a block of slot ${this.slot} at ${position}`;
+    const delivery = deliveryOf(this.#pipeline, this.stage, block, outputs, what);
+    this.#deliveries.set(name, delivery);
+    return delivery;
+  }
+
   /** Offers the output to each step; gives the names of those that found it late. */
-  #offer(route: CompiledRoute, watermarks: readonly number[], output: NewOutput, add: AddToStep): readonly string[] {
+  #offer(
+    { targets }: Delivery,
+    watermarks: readonly number[],
+    from: { readonly outputs: RouteOutputs; readonly index: number },
+    add: AddToStep,
+  ): readonly string[] {
+    const output = this.#output;
     let late: string[] = none;
-    for (let index = 0; index < route.steps.length; index += 1) {
-      const step = route.steps[index] as CompiledStep;
-      if (step.stage !== this.stage) continue;
+    for (let index = 0; index < targets.length; index += 1) {
+      const { step, route, columns } = targets[index] as Delivery['targets'][number];
+      output.route = route;
+      if (columns !== undefined) output.values = columns.map((column) => from.outputs.columns[column]?.[from.index]);
       output.watermarkMs = watermarks[index] as number;
       const counts = this.#stepCounts.get(step.plan.id);
       if (counts === undefined) continue;
@@ -187,22 +227,21 @@ export class SlotReader {
    * record is late when it has as many marks as shares.
    */
   #count(
-    route: CompiledRoute,
+    { targets, isHome }: Delivery,
     source: string,
     origin: string,
     at: RecordPosition,
     shares: number,
     lateSteps: readonly string[],
   ): void {
-    const wanting = route.steps.filter((step) => step.stage === this.stage).length;
-    const isLate = lateSteps.length === wanting;
+    const isLate = lateSteps.length === targets.length;
     if (lateSteps.length > 0) this.letters.push(this.#letter(source, origin, at, lateSteps));
     if (shares === 1) {
       if (isLate) this.#counts.late += 1;
       else this.#counts.counted += 1;
       return;
     }
-    if (at[1] % outputsPerRecordMax === 0 && route.stages[0] === this.stage) this.#counts.shared += 1;
+    if (at[1] % outputsPerRecordMax === 0 && isHome) this.#counts.shared += 1;
     if (isLate) this.lateMarks.push({ source, origin, position: at, stage: this.stage, shares });
   }
 
@@ -225,23 +264,3 @@ export class SlotReader {
 }
 
 const none: string[] = [];
-
-/** Rule 6 and the limits of EXACTNESS: state and blocks of another plan or number of slots are refused. */
-function checkIdentity(
-  pipeline: CompiledPipeline,
-  made: { readonly plan: string; readonly slots: number },
-  what: string,
-): void {
-  if (made.slots !== pipeline.slots) {
-    throw new MillraceError(
-      'SLOTS_MISMATCH',
-      `${what} was made with ${made.slots} slots, and pipeline ${pipeline.id} has ${pipeline.slots}. Set slots back to ${made.slots}, or drain the pipeline and deploy it with new state.`,
-    );
-  }
-  if (made.plan !== pipeline.planHash) {
-    throw new MillraceError(
-      'PLAN_MISMATCH',
-      `${what} was made by plan ${made.plan.slice(0, 8)}, and this host runs plan ${pipeline.planHash.slice(0, 8)} of pipeline ${pipeline.id}. Drain the exchange before deploying a changed plan, or start with new state.`,
-    );
-  }
-}

@@ -1,13 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { assert } from '#shared/schemas/error.ts';
-import type { Checkpoint } from '#shared/schemas/state.ts';
+import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
 import type { StateEntry, StatePart } from './memory-stage.ts';
-
-/**
- * The version of what operators save. Whoever changes an operator's entries raises it and adds to `migrations` how a part of the version
- * before becomes one of this, with a test that reads a stored part of that version.
- */
-export const stateVersion = 2;
 
 /** By version, how a part of it becomes one of the next. `checkpoint` is the one that refers to it. */
 const migrations: Readonly<Record<number, (part: unknown, checkpoint: Checkpoint) => unknown>> = {

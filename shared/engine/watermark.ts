@@ -53,8 +53,9 @@ export class SlotLog {
   /** Rule 8, before the outputs: the clock and the roster. Gives the mark that outputs must be above to be new. */
   open(block: Block, arrivalMs: number): RecordPosition | null {
     this.clockMs = Math.max(this.clockMs, arrivalMs);
-    if (block.origin === undefined) return null;
-    const source = this.#source(block.origin.source);
+    const source = block.origin && this.#sources.get(block.origin.source);
+    // A source of an earlier plan, which this one does not read.
+    if (block.origin === undefined || source === undefined) return null;
     for (const [shard, parents] of Object.entries(block.origin.roster)) {
       if (!source.roster.has(shard)) source.roster.set(shard, { parents, sinceMs: this.clockMs });
     }
@@ -63,7 +64,7 @@ export class SlotLog {
 
   /** Rule 8, after the outputs: the origin's mark and watermark, then W of every source, since the clock may have made one idle. */
   close(block: Block, position: LogPosition): void {
-    if (block.origin !== undefined) this.#cover(block.origin);
+    if (block.origin !== undefined && this.#sources.has(block.origin.source)) this.#cover(block.origin);
     for (const source of this.#sources.values()) {
       source.watermarkMs = Math.max(source.watermarkMs, minimumOverLive(source, this.clockMs));
     }

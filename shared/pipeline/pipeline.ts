@@ -54,6 +54,8 @@ export interface Pipeline<Outputs extends Readonly<Record<string, AnyOutput>> = 
   /** Hex. Changes with anything in the plan; hosts compare it with the one they were deployed with. */
   readonly planHash: string;
   readonly bindings: ReadonlyMap<string, Binding>;
+  /** Names of the losses of state that this deployment allows; see `nameOfLoss`. */
+  readonly dropped?: readonly string[];
   readonly outputs: Outputs;
 }
 

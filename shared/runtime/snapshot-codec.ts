@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { StateEntry, StatePart } from '#shared/engine/memory-stage.ts';
-import { migrate, stateVersion } from '#shared/engine/state-versions.ts';
+import { migrate } from '#shared/engine/state-versions.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import type { Checkpoint } from '#shared/schemas/state.ts';
+import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
 
 /** What a save is: all of the state, or what has changed since the save before. */
 export type SaveKind = 'base' | 'delta';

@@ -1,12 +1,17 @@
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
-import { stateVersion } from '#shared/engine/state-versions.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
-import type { Checkpoint, SnapshotChain, SnapshotManifest, SnapshotPiece } from '#shared/schemas/state.ts';
+import {
+  type Checkpoint,
+  type SnapshotChain,
+  type SnapshotManifest,
+  type SnapshotPiece,
+  stateVersion,
+} from '#shared/schemas/state.ts';
 import { partCharsMaxDefault, refuseNewer } from './snapshot-codec.ts';
 import { isWholeState, objectsAtOnce, objectsOf, piecesOf, putPiece, restoreChain } from './snapshot-pieces.ts';
 
@@ -67,6 +72,8 @@ export interface StoredSnapshot {
   readonly position: LogPosition;
   /** Undefined in version 1. */
   readonly revision: string | undefined;
+  /** Of the plan that wrote it: a chain is of one plan. */
+  readonly plan: string;
   /** Its chain makes up the state that was restored or saved. */
   readonly manifest: SnapshotManifest;
 }
@@ -114,18 +121,25 @@ export async function saveSlot(
   const { owner, snapshotLimits } = options;
   const limits = { ...limitsDefault, ...snapshotLimits };
   const before = stored?.manifest;
-  const kind = before === undefined || isFull(before.chain, limits) ? 'base' : 'delta';
+  // A delta of another plan would leave in the base what belongs to steps that are gone, for a later step of such a name to find.
+  const isFirstOfPlan = stored?.plan !== options.pipeline.planHash;
+  const kind = before === undefined || isFirstOfPlan || isFull(before.chain, limits) ? 'base' : 'delta';
   const epoch = before?.owner === owner ? before.epoch : (before?.epoch ?? 0) + 1;
   const revision = `${String(epoch).padStart(epochDigits, '0')}.${owner}.${stage.beginSave()}`;
   let isStored = false;
   try {
     const name = `${folderOf(options, stage)}${revision}.${kind}`;
     const piece = await putPiece(options, stage, { name, kind, partCharsMax: limits.partCharsMax });
-    const manifest: SnapshotManifest = { version: stateVersion, epoch, owner, ...chainsWith(piece, kind, before) };
+    const manifest: SnapshotManifest = {
+      version: stateVersion,
+      epoch,
+      owner,
+      ...chainsWith(piece, kind, isFirstOfPlan && stage.reader.hasLost ? undefined : before),
+    };
     await swapPointer(options, stage, stored?.revision, { revision, manifest });
     isStored = true;
     if (kind === 'base') await removeLeftovers(options, stage, manifest, before);
-    return { snapshot: { position, revision, manifest }, bytes: piece.bytes };
+    return { snapshot: { position, revision, plan: options.pipeline.planHash, manifest }, bytes: piece.bytes };
   } finally {
     stage.endSave(isStored);
   }
@@ -138,7 +152,7 @@ async function restoreFrom(
   checkpoint: Checkpoint,
 ): Promise<RestoredSlot | undefined> {
   const { pipeline, state, telemetry } = options;
-  const { position, revision } = checkpoint;
+  const { position, revision, plan } = checkpoint;
   const messages: string[] = [];
   const unreadable = new Set<string>();
   for (const manifest of statesOf(manifestOf(checkpoint))) {
@@ -150,7 +164,7 @@ async function restoreFrom(
         const fields = { slot, unreadable: messages, position: stage.reader.log.position, storedPosition: position };
         telemetry.log('warn', goesBack, fields);
       }
-      return { stage, snapshot: { position, revision, manifest } };
+      return { stage, snapshot: { position, revision, plan, manifest } };
     }
     // An object of a pointer is there as long as the pointer is (law 2), so only now it is really missing.
     if ((await state.readCheckpoint('window', slot))?.revision !== revision) return undefined;
@@ -267,5 +281,5 @@ function epochOf(name: string): number {
 }
 
 function folderOf({ pipeline }: SnapshotOptions, { reader }: MemoryStage): string {
-  return `${pipeline.id}/${pipeline.planHash.slice(0, 8)}/slot-${reader.slot}/`;
+  return `${pipeline.id}/slot-${reader.slot}/`;
 }

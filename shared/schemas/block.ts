@@ -1,4 +1,5 @@
 import type { RecordPosition } from './position.ts';
+import type { Stage } from './state.ts';
 
 /**
  * What crosses the exchange: all outputs of one origin for one slot in the range of positions (from, to], packed by column
@@ -7,7 +8,7 @@ import type { RecordPosition } from './position.ts';
 export interface Block {
   readonly version: 1;
   readonly pipeline: string;
-  /** The hash of the plan that made it; a consumer with another plan stops (rule 6). */
+  /** The hash of the plan that made it. A consumer with another plan reads what is for steps that it has too (rule 6). */
   readonly plan: string;
   readonly slots: number;
   readonly slot: number;
@@ -31,9 +32,23 @@ export interface BlockOrigin {
 /** Shard id to the ids of its parents. */
 export type Roster = Readonly<Record<string, readonly string[]>>;
 
+/** A step that reads a route. */
+export interface RouteReader {
+  readonly step: string;
+  /** The token of the step's contract. */
+  readonly contract: string;
+  readonly stage: Stage;
+  /** Which of the step's inputs the route is: a join has two. */
+  readonly input: number;
+  /** For each value that the step reads of the route, in its own order, the number of the column. */
+  readonly columns: readonly number[];
+}
+
 /** The outputs of one route, in the order of their positions; element i of each array is of output i. */
 export interface RouteOutputs {
   readonly route: string;
+  /** For whom the columns are, so that a consumer of another plan can tell; none in blocks from before there were contracts. */
+  readonly readers?: readonly RouteReader[];
   /** Raw sequence numbers, each once, rising. */
   readonly sequences: readonly string[];
   /** Index into `sequences`. */

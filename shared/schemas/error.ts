@@ -2,6 +2,7 @@
 const codes = {
   PLAN_MISMATCH: { retry: false },
   SLOTS_MISMATCH: { retry: false },
+  STATE_WOULD_BE_LOST: { retry: false },
   PIPELINE_INVALID: { retry: false },
   PIPELINE_UNKNOWN: { retry: false },
   PLACEMENT_REFUSED: { retry: false },
@@ -17,6 +18,9 @@ const codes = {
   BLOCK_UNREADABLE: { retry: false },
   STATE_ITEM_TOO_LARGE: { retry: false },
   STATE_UNREADABLE: { retry: false },
+  SAVEPOINT_REFUSED: { retry: false },
+  SAVEPOINT_UNREADABLE: { retry: false },
+  RESTORE_UNDER_WAY: { retry: true },
   SNAPSHOT_FENCED: { retry: false },
   BLOB_CORRUPT: { retry: false },
   STORE_CONFLICT: { retry: true },

@@ -7,6 +7,8 @@ export const settingNames = {
   pipeline: 'PIPELINE',
   /** The plan's hash at synth; a host whose bundle holds another plan stops with `PLAN_MISMATCH`. */
   planHash: 'PLAN_HASH',
+  /** Names of the losses of state that are allowed, with commas between; `none`. */
+  droppedState: 'DROPPED_STATE',
   /** The source that a preprocess function reads. */
   source: 'SOURCE',
   /** Name of the raw stream of `source`. */
@@ -52,11 +54,20 @@ export interface SinkNames {
 export type Setting = keyof typeof settingNames;
 export type SettingName = (typeof settingNames)[Setting];
 
+/** How `droppedState` says that no loss is allowed: an empty setting is one that was forgotten. */
+export const noLosses = 'none';
+
+/** The value of `droppedState`. */
+export function lossesSetting(losses: readonly string[]): string {
+  return losses.length === 0 ? noLosses : losses.join(',');
+}
+
 /** Which settings each host is given. A function of one is never started with less. */
 export const hostSettings = {
   preprocess: [
     'pipeline',
     'planHash',
+    'droppedState',
     'source',
     'rawStream',
     'exchangeStream',
@@ -64,12 +75,22 @@ export const hostSettings = {
     'deadLetterQueueUrl',
     'logLevel',
   ],
-  aggregate: ['pipeline', 'planHash', 'exchangeStream', 'stateTable', 'resultsTable', 'deadLetterQueueUrl', 'logLevel'],
+  aggregate: [
+    'pipeline',
+    'planHash',
+    'droppedState',
+    'exchangeStream',
+    'stateTable',
+    'resultsTable',
+    'deadLetterQueueUrl',
+    'logLevel',
+  ],
   read: ['pipeline', 'planHash', 'stateTable', 'resultsTable', 'logLevel'],
   tick: ['pipeline', 'planHash', 'exchangeStream', 'logLevel'],
   worker: [
     'pipeline',
     'planHash',
+    'droppedState',
     'exchangeStream',
     'exchangeReading',
     'stateTable',

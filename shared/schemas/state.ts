@@ -1,5 +1,17 @@
 import type { LogPosition, RecordPosition } from './position.ts';
 
+/**
+ * The version of what operators save. Whoever changes an operator's entries raises it and adds to the migrations of
+ * `shared/engine/state-versions.ts` how a part of the version before becomes one of this, with a test that reads a stored part of that version.
+ */
+export const stateVersion = 2;
+
+/** What the state was made under last: the plan's hash, and its contract as JSON. */
+export interface RecordedContract {
+  readonly plan: string;
+  readonly body: string;
+}
+
 /** The stages that keep state, each with its own checkpoint per slot. */
 export type Stage = 'aggregate' | 'window';
 
@@ -17,6 +29,8 @@ export interface Checkpoint {
   readonly joins?: Readonly<Record<string, number | null>>;
   readonly counts: SlotCounts;
   readonly steps: Readonly<Record<string, StepProgress>>;
+  /** Into how many key groups cells are cut. */
+  readonly groups?: number;
   /** Names this write of a window checkpoint: no other has or will have the same. */
   readonly revision?: string;
   /** Where the state of the window stage at `position` is. A text is the one blob of version 1. */
@@ -82,6 +96,10 @@ export interface SlotCounts {
 }
 
 export interface StepProgress {
+  /** The token of the step's contract, which says what the state means; none in what was written before there were contracts. */
+  readonly contract?: string;
+  /** The slot's P when the step began here: what is stored of it up to there is of an earlier one of its name. */
+  readonly since?: LogPosition;
   readonly counted: number;
   readonly late: number;
   /** How often a callback threw in the stage itself; what it was called for is among the counted. */

@@ -341,10 +341,10 @@ describe('a record with several shares', () => {
 describe('what is not of this plan', () => {
   const pipeline = compiled('lambda');
 
-  test('a block of another plan stops the slot', () => {
-    const block = placed({ ...pipeline, planHash: 'ffffffffffffffff' }, { at: 1 });
+  test('a block of another plan that does not say for whom it is stops the slot', () => {
+    const block = placed({ ...pipeline, planHash: 'ffffffffffffffff' }, { at: 1, outputs: [{ record: 1, at: 1 }] });
     expect(() => new SlotReader(pipeline, 'aggregate', 0, undefined).apply(block, () => true)).toThrow(
-      /^PLAN_MISMATCH: a block of slot 0 at 00000001\.0011 was made by plan ffffffff/,
+      /^PLAN_MISMATCH: a block of slot 0 at 00000001\.0011 was made by plan ffffffff, which/,
     );
   });
 
@@ -355,7 +355,7 @@ describe('what is not of this plan', () => {
     );
   });
 
-  test('a checkpoint of another plan stops the slot', () => {
+  test('a checkpoint of another plan that does not say what its state means stops the slot', () => {
     const { reader } = read([{ at: 1 }], { pipeline });
     const saved = {
       version: 1,
@@ -366,7 +366,7 @@ describe('what is not of this plan', () => {
       steps: {},
     } as Checkpoint;
     expect(() => new SlotReader(pipeline, 'aggregate', 0, saved)).toThrow(
-      /^PLAN_MISMATCH: the checkpoint of slot 0, stage aggregate was made by plan ffff/,
+      /^PLAN_MISMATCH: the checkpoint of slot 0, stage aggregate, was made by plan ffff/,
     );
   });
 

@@ -4,10 +4,9 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MemoryStage, type StateEntry } from '#shared/engine/memory-stage.ts';
-import { stateVersion } from '#shared/engine/state-versions.ts';
 import { decodePart, encodeParts } from '#shared/runtime/snapshot-codec.ts';
 import { restoreSlot, saveSlot } from '#shared/runtime/snapshots.ts';
-import type { Checkpoint } from '#shared/schemas/state.ts';
+import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
 import { placed } from '../engine/blocks.ts';
 import { pipeline, stores } from './stages.ts';
 

@@ -156,7 +156,7 @@ test('what a successor has put, but not referred to yet, is left alone', async (
 
 test('names that are not ours are left alone', async () => {
   const options = stores();
-  const folder = `test/${pipeline.planHash.slice(0, 8)}/slot-0/`;
+  const folder = 'test/slot-0/';
   for (const name of ['note.txt', '00000001.0015', '1.a.1.base/000000'])
     await options.blobs.put(folder + name, new Uint8Array());
   await saveEach(options, 10);
@@ -231,11 +231,39 @@ test('a snapshot that its owner replaces while it is read is read again', async 
   expect(options.telemetry.lines).toEqual([]);
 });
 
-test('a snapshot of another plan stops the worker', async () => {
+test('a snapshot of a step whose contract is another stops the worker', async () => {
   const options = stores();
   await saveSlot(options, stageAt(1), undefined);
-  const other = { ...pipeline, planHash: 'ffffffffffff' };
-  await expect(restoreSlot({ ...options, pipeline: other }, 0)).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
+  await expect(restoreSlot({ ...options, pipeline: otherPlan({ contract: 'ffffffff.0.' }) }, 0)).rejects.toMatchObject({
+    code: 'STATE_WOULD_BE_LOST',
+  });
+});
+
+test('a snapshot of another plan with the same contracts goes on, in a base of its own', async () => {
+  const options = stores();
+  await saveSlot(options, stageAt(1), undefined);
+  const next = { ...options, pipeline: otherPlan({}) };
+  const { stage, snapshot } = await restoreSlot(next, 0);
+  expect([stage.reader.log.position, stage.keyCount]).toEqual([logPosition(1, '1'), stageAt(1).keyCount]);
+  stage.apply(placed(next.pipeline, { at: 2 }));
+  const saved = await saveSlot(next, stage, snapshot);
+  expect(saved.snapshot.manifest.chain.deltas).toEqual([]);
+  expect(saved.snapshot.manifest.previous).toEqual(snapshot?.manifest.chain);
+});
+
+test('after a named loss nothing goes back to what was lost', async () => {
+  const options = stores();
+  await saveSlot(options, stageAt(1), undefined);
+  const lost = otherPlan({ contract: 'ffffffff.0.' });
+  const next = {
+    ...options,
+    pipeline: { ...lost, dropped: new Set(pipeline.steps.map(({ plan, contract }) => `${plan.id}@${contract}`)) },
+  };
+  const { stage, snapshot } = await restoreSlot(next, 0);
+  expect([stage.reader.log.position, stage.keyCount]).toEqual([logPosition(1, '1'), 0]);
+  stage.apply(placed(next.pipeline, { at: 2 }));
+  const saved = await saveSlot(next, stage, snapshot);
+  expect(saved.snapshot.manifest.previous).toBeUndefined();
 });
 
 test('a checkpoint of a later version stops the worker', async () => {
@@ -266,3 +294,8 @@ test('a snapshot tells the sessions of one key apart', async () => {
   const rows = restored.takeEmission().rows.filter((row) => row.view === 'visits');
   expect(rows.map((row) => row.windowStartMs)).toEqual([1, 50]);
 });
+
+/** The same steps by another plan, each changed by `change`. */
+function otherPlan(change: { readonly contract?: string }): typeof pipeline {
+  return { ...pipeline, planHash: 'ffffffffffff', steps: pipeline.steps.map((step) => ({ ...step, ...change })) };
+}
