@@ -1,5 +1,13 @@
 import type { LogPosition } from '#shared/schemas/position.ts';
-import type { CellId, Checkpoint, LateMark, OriginCounts, Stage, StoredCell } from '#shared/schemas/state.ts';
+import type {
+  CellId,
+  Checkpoint,
+  LateMark,
+  OriginCounts,
+  RecordedContract,
+  Stage,
+  StoredCell,
+} from '#shared/schemas/state.ts';
 
 /** A write either happened, or found that somebody else had written first. */
 export type WriteOutcome = 'written' | 'conflict';
@@ -54,6 +62,13 @@ export interface StateStore {
   /** Idempotent: a mark is the same whenever it is made. */
   readonly addLateMarks: (marks: readonly LateMark[]) => Promise<void>;
   readonly listLateMarks: () => Promise<readonly LateMark[]>;
+
+  readonly readContract: () => Promise<RecordedContract | undefined>;
+  /** Writes on condition that the stored contract is still the one that was read; undefined: there was none. */
+  readonly writeContract: (request: {
+    readonly contract: RecordedContract;
+    readonly read: RecordedContract | undefined;
+  }) => Promise<WriteOutcome>;
 
   /** Generations of exchange shards by shard id (rule 7). */
   readonly readGenerations: () => Promise<ReadonlyMap<string, number>>;

@@ -12,6 +12,7 @@ import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { logPosition, logStart } from '#shared/schemas/position.ts';
 import type { StoredCell } from '#shared/schemas/state.ts';
+import { createAdmission } from './admission.ts';
 import { decodeBlock } from './block-codec.ts';
 import { createGenerations } from './generations.ts';
 
@@ -38,8 +39,10 @@ const slotTriesMax = 8;
 export function createAggregate(options: AggregateOptions): Aggregate {
   const pipeline = compile(options.pipeline);
   const generationOf = createGenerations(options.directory, options.state);
+  const admit = createAdmission(options.pipeline, options.state);
   return {
     process: async ({ shardId, records }) => {
+      await admit();
       const startMs = options.clock.now();
       const generation = await generationOf(shardId);
       const bySlot = new Map<number, PlacedBlock[]>();

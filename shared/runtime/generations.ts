@@ -2,6 +2,9 @@ import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
+/** Stands in the list of generations for the shards from before a savepoint was restored. */
+export const restoredShard = 'savepoint';
+
 /**
  * Rule 7: the generation of an exchange shard is one more than the highest of its parents', recorded when first seen, since the
  * parents leave the stream's list with their retention.
@@ -25,7 +28,7 @@ export function createGenerations(directory: ShardDirectory, state: StateStore):
       if (recorded !== undefined) return recorded;
       // A parent that is neither listed nor recorded has expired before anybody read it.
       const above = (parents.get(shard) ?? []).filter((parent) => parents.has(parent) || known.has(parent));
-      const generation = 1 + Math.max(0, ...above.map(generationOf));
+      const generation = 1 + Math.max(known.get(restoredShard) ?? 0, ...above.map(generationOf));
       known.set(shard, generation);
       return generation;
     };

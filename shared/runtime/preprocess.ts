@@ -17,6 +17,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { compareSequences } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { OriginCounts } from '#shared/schemas/state.ts';
+import { createAdmission } from './admission.ts';
 import { deaggregate, userRecordsMax } from './deaggregate.ts';
 import { putBlocks } from './put-blocks.ts';
 
@@ -68,8 +69,10 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
     );
   }
   const roster = createRoster(options.directory);
+  const admit = createAdmission(options.pipeline, options.state);
   return {
     process: async (batch) => {
+      await admit();
       const attempt = new Attempt(options, pipeline, source, batch.shardId, await roster(batch.shardId));
       return attempt.run(batch.records);
     },

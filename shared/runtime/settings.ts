@@ -4,6 +4,7 @@ import {
   type HostEnvironment,
   type HostName,
   hostSettings,
+  noLosses,
   type SinkNames,
   settingNames,
 } from '#shared/schemas/settings.ts';
@@ -66,7 +67,11 @@ const portMax = 65_535;
 /** Picks the pipeline that a host was deployed for, and stops with `PLAN_MISMATCH` when the bundle holds another plan of it. */
 export function selectPipeline(
   registry: readonly Pipeline[],
-  { PIPELINE, PLAN_HASH }: { readonly PIPELINE: string; readonly PLAN_HASH: string },
+  {
+    PIPELINE,
+    PLAN_HASH,
+    DROPPED_STATE = noLosses,
+  }: { readonly PIPELINE: string; readonly PLAN_HASH: string; readonly DROPPED_STATE?: string },
 ): Pipeline {
   const pipeline = findPipeline(registry, PIPELINE);
   if (pipeline.planHash !== PLAN_HASH) {
@@ -75,7 +80,7 @@ export function selectPipeline(
       `the bundle holds plan ${pipeline.planHash.slice(0, 8)} of pipeline ${PIPELINE}, and the stack was deployed with plan ${PLAN_HASH.slice(0, 8)}. Redeploy the stack, so that all hosts have one plan.`,
     );
   }
-  return pipeline;
+  return DROPPED_STATE === noLosses ? pipeline : { ...pipeline, dropped: DROPPED_STATE.split(',') };
 }
 
 /** The pipeline with this id; `PIPELINE_UNKNOWN` lists those there are. */

@@ -12,6 +12,7 @@ import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { Lease } from '#shared/schemas/lease.ts';
+import { createAdmission } from './admission.ts';
 import { createGenerations } from './generations.ts';
 import { type ReaderEnd, ShardReader } from './shard-reader.ts';
 import type { SnapshotLimits } from './snapshots.ts';
@@ -98,6 +99,7 @@ class WorkerRun {
   readonly #readings = new Map<string, Reading>();
   /** Given up, and still in the middle of a call. */
   readonly #hanging = new Map<Reading, number>();
+  readonly #admit: () => Promise<void>;
   readonly #generationOf: (shardId: string) => Promise<number>;
   #shards: readonly ExchangeShard[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
@@ -115,6 +117,7 @@ class WorkerRun {
     this.#pipeline = pipeline;
     this.#periodMs = options.leasePeriodMs ?? leasePeriodMsDefault;
     this.#book = new LeaseBook(options.worker, this.#periodMs);
+    this.#admit = createAdmission(options.pipeline, options.state);
     this.#generationOf = createGenerations({ list: () => options.reader.shards() }, options.state);
   }
 
@@ -169,6 +172,7 @@ class WorkerRun {
   }
 
   async #round(): Promise<void> {
+    if (this.#beats === 0) await this.#admit();
     const { clock, leases, worker, telemetry } = this.#options;
     this.#beats += 1;
     // Who leaves says so first: while it still hands over, the others see that there will be more for them.

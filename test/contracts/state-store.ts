@@ -366,6 +366,22 @@ export function stateStoreContract(name: string, open: () => Promise<StateStore>
       expect(await store.listLateMarks()).toEqual([]);
     });
 
+    test('a contract takes the place of the one that was read, and of no other', async () => {
+      const store = await open();
+      const [one, two] = [
+        { plan: 'a', body: '{"slots":1}' },
+        { plan: 'b', body: '{"slots":2}' },
+      ];
+      expect(await store.readContract()).toBeUndefined();
+      expect(await store.writeContract({ contract: two, read: one })).toBe('conflict');
+      expect(await store.writeContract({ contract: one, read: undefined })).toBe('written');
+      expect(await store.writeContract({ contract: two, read: undefined })).toBe('conflict');
+      expect(await store.writeContract({ contract: two, read: { ...one, body: '{}' } })).toBe('conflict');
+      expect(await store.readContract()).toEqual(one);
+      expect(await store.writeContract({ contract: two, read: one })).toBe('written');
+      expect(await store.readContract()).toEqual(two);
+    });
+
     test('a generation that is recorded stays', async () => {
       const store = await open();
       await store.recordGeneration('shardId-000000000001', 3);

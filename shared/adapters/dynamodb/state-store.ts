@@ -8,6 +8,7 @@ import {
   cellBytesMax,
   type LateMark,
   type OriginCounts,
+  type RecordedContract,
   type Stage,
   type StoredCell,
 } from '#shared/schemas/state.ts';
@@ -25,6 +26,7 @@ import { sortableTime } from './sortable-time.ts';
 //   origin      traffic#origins                  <source>#<shard>           source, shard, counts
 //   late mark   traffic#late                     <stage>#<source>#<origin>#<sequence>#<sub>
 //                                                                           stage, source, origin, sequence, sub, shares
+//   contract    traffic#contract                 contract                   plan, contract
 //   generation  traffic#generations              <shard>                    generation
 //
 // A pane start is a sortable ISO time and a group has ten digits: the cells of a pane are neighbours, its total first. A `body`
@@ -140,6 +142,13 @@ export function createDynamoDbStateStore(options: BatchOptions & { readonly pipe
     },
     listLateMarks: async () => (await list(lateMarks)).map(markOf),
 
+    readContract: async () => {
+      const item = await get(keyOfContract(pipeline));
+      return item && { plan: textOf(item, 'plan'), body: textOf(item, 'contract') };
+    },
+    writeContract: ({ contract, read }) =>
+      putIf(contractIsUnchanged(read), { ...keyOfContract(pipeline), ...attributesOf(contract) }),
+
     readGenerations: async () =>
       new Map((await list(generations)).map((item) => [textOf(item, 'sk'), numberOf(item, 'generation')])),
     recordGeneration: async (shardId, generation) => {
@@ -174,6 +183,9 @@ const revisionIsUnchanged = (read: string | undefined, position: LogPosition): C
 const countsAreUnchanged = (read: OriginCounts | undefined): Condition =>
   read === undefined ? itemDoesNotExist : comparison('#counts = :counts', { counts: { S: encodeCounts(read) } });
 
+const contractIsUnchanged = (read: RecordedContract | undefined): Condition =>
+  read === undefined ? itemDoesNotExist : comparison('#plan = :plan AND #contract = :contract', attributesOf(read));
+
 /** `#name` and `:name` of an expression: an attribute and the value that it is compared with. */
 function comparison(expression: string, values: Item): Condition {
   const entries = Object.entries(values);
@@ -186,6 +198,14 @@ function comparison(expression: string, values: Item): Condition {
 
 function keyOfCheckpoint(pipeline: string, stage: Stage, slot: number): Item {
   return { pk: { S: `${pipeline}#checkpoint#${stage}#${slot}` }, sk: { S: 'checkpoint' } };
+}
+
+function keyOfContract(pipeline: string): Item {
+  return { pk: { S: `${pipeline}#contract` }, sk: { S: 'contract' } };
+}
+
+function attributesOf({ plan, body }: RecordedContract): Item {
+  return { plan: { S: plan }, contract: { S: body } };
 }
 
 function partitionOfCells(pipeline: string, { step, slot }: Pick<CellId, 'step' | 'slot'>): string {

@@ -8,6 +8,7 @@ import {
   cellBytesMax,
   type LateMark,
   type OriginCounts,
+  type RecordedContract,
   type Stage,
   type StoredCell,
 } from '#shared/schemas/state.ts';
@@ -19,6 +20,7 @@ export interface StateDump {
   readonly origins: readonly { readonly source: string; readonly shard: string; readonly counts: OriginCounts }[];
   readonly lateMarks: readonly LateMark[];
   readonly generations: readonly (readonly [shardId: string, generation: number])[];
+  readonly contract?: RecordedContract;
 }
 
 export type MemoryStateStore = StateStore & { readonly dump: () => StateDump };
@@ -36,6 +38,7 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
   const lateMarks = new Map<string, LateMark>();
   const generations = new Map<string, number>(from?.generations);
 
+  let contract = from?.contract;
   for (const { stage, slot, checkpoint } of from?.checkpoints ?? []) {
     checkpoints.set(`${stage}#${slot}`, storedCheckpoint(stage, slot, checkpoint));
   }
@@ -97,6 +100,13 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
     },
     listLateMarks: async () => [...lateMarks.values()],
 
+    readContract: async () => contract,
+    writeContract: async (request) => {
+      if (contract?.plan !== request.read?.plan || contract?.body !== request.read?.body) return 'conflict';
+      contract = Object.freeze({ plan: request.contract.plan, body: request.contract.body });
+      return 'written';
+    },
+
     readGenerations: async () => new Map(generations),
     recordGeneration: async (shardId, generation) => {
       if (!generations.has(shardId)) generations.set(shardId, generation);
@@ -112,6 +122,7 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
       origins: listOrigins(),
       lateMarks: [...lateMarks.values()],
       generations: [...generations],
+      ...(contract && { contract }),
     }),
   };
 }
