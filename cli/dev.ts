@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { dropState, type LocalStack, startStack } from '#local/stack.ts';
 import { pipelines } from '#pipelines/index.ts';
+import { readContractFile, settleContract, writeContractFile } from '#shared/runtime/contract-file.ts';
 import type { Counts } from '#shared/runtime/read.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -60,6 +61,11 @@ export const devCommand = defineCommand({
       description: 'Faults during the input, such as kill-lambda=15,kill-worker=5,split-raw=2,merge-exchange=1',
     },
     fresh: { type: 'boolean', description: 'Drop what an earlier run has kept' },
+    'drop-state': {
+      type: 'string',
+      valueHint: 'STEP',
+      description: 'Lose the state of a step that was changed or removed, which is refused otherwise',
+    },
     seed: {
       type: 'string',
       default: '1',
@@ -98,9 +104,22 @@ export const devCommand = defineCommand({
 
     const folder = join('.millrace', once ? `${pipeline.id}-once` : pipeline.id);
     if (once || args.fresh === true) dropState(folder);
+    const contractPath = join(folder, 'contract.json');
+    const settled = settleContract(pipeline, readContractFile(contractPath), {
+      dropState: listOf(rawArgs, 'drop-state'),
+    });
+    for (const { kind, what, advice } of settled.differences)
+      process.stderr.write(`millrace: since the last start ${what} (${kind}). ${advice}\n`);
     const log = createLogFile(join(folder, 'log'));
     process.stderr.write(`millrace: starting ${pipeline.id} from its template …\n`);
-    const stack = await startStack({ pipeline, folder, ...stackOptions, onLine: log.write, onError: fail });
+    const stack = await startStack({
+      pipeline: settled.pipeline,
+      folder,
+      ...stackOptions,
+      onLine: log.write,
+      onError: fail,
+    });
+    writeContractFile(contractPath, settled.file);
     writeStackFile(pipeline.id, stack);
     const reader = createStackReader(pipeline, stack);
     const chaos = createChaos(stack, seed);

@@ -8,6 +8,8 @@ const commands = {
   push: () => import('./push.ts').then((module) => module.pushCommand),
   query: () => import('./query.ts').then((module) => module.queryCommand),
   plan: () => import('./plan.ts').then((module) => module.planCommand),
+  savepoint: () => import('./savepoint.ts').then((module) => module.savepointCommand),
+  diff: () => import('./diff.ts').then((module) => module.diffCommand),
   simulate: () => import('./simulate.ts').then((module) => module.simulateCommand),
 };
 

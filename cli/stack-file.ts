@@ -8,16 +8,21 @@ export interface StackFile {
   readonly endpoints: LocalStack['endpoints'];
   readonly readUrl: string;
   readonly rawStreams: Readonly<Record<string, string>>;
+  readonly stateTable: string;
+  readonly resultsTable: string;
+  readonly snapshotBucket: string | undefined;
 }
 
 function pathOf(pipeline: string): string {
   return join('.millrace', `${pipeline}.json`);
 }
 
-export function writeStackFile(pipeline: string, { endpoints, readUrl, rawStreams }: LocalStack): void {
+export function writeStackFile(pipeline: string, stack: LocalStack): void {
+  const { endpoints, readUrl, stateTable, resultsTable, snapshotBucket } = stack;
   const path = pathOf(pipeline);
   mkdirSync(dirname(path), { recursive: true });
-  const file: StackFile = { endpoints, readUrl, rawStreams: Object.fromEntries(rawStreams) };
+  const rawStreams = Object.fromEntries(stack.rawStreams);
+  const file: StackFile = { endpoints, readUrl, rawStreams, stateTable, resultsTable, snapshotBucket };
   writeFileSync(path, `${JSON.stringify(file, null, 2)}\n`);
 }
 

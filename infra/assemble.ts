@@ -5,11 +5,11 @@ import { findPipeline } from '#shared/runtime/settings.ts';
 import type { StreamPipelineProps } from './props.ts';
 import { synthesize } from './synth.ts';
 
-// `node infra/assemble.ts PIPELINE OUTDIR [PROPS]` makes a pipeline's assembly, bundles included, for the embedded AWS, and writes
+// `node infra/assemble.ts PIPELINE OUTDIR [PROPS [DROPPED]]` makes a pipeline's assembly, bundles included, for the embedded AWS, and writes
 // OUTDIR/stack.json. A process of its own: the CDK is large, and is not needed any more once the template is there.
-const [id = '', outdir = '', props = '{}'] = process.argv.slice(2);
+const [id = '', outdir = '', props = '{}', dropped = '[]'] = process.argv.slice(2);
 const { stackName, template, codeDirectories } = synthesize({
-  pipeline: findPipeline(pipelines, id),
+  pipeline: { ...findPipeline(pipelines, id), dropped: JSON.parse(dropped) as readonly string[] },
   outdir,
   bundle: true,
   props: JSON.parse(props) as Omit<StreamPipelineProps, 'pipeline'>,

@@ -1,4 +1,5 @@
 import { type App, CfnOutput, Stack } from 'aws-cdk-lib';
+import { contractOf } from '#shared/pipeline/contract.ts';
 import type { StreamPipelineProps } from './props.ts';
 import { StreamPipeline } from './stream-pipeline.ts';
 
@@ -9,6 +10,8 @@ export class PipelineStack extends Stack {
   constructor(app: App, props: StreamPipelineProps) {
     super(app, stackNameOf(props.pipeline.id), { description: `Millrace pipeline ${props.pipeline.id}` });
     this.pipeline = new StreamPipeline(this, 'Pipeline', props);
+    // What was deployed can be told from the template alone.
+    this.addMetadata('Millrace', { contract: contractOf(props.pipeline.plan), dropped: props.pipeline.dropped ?? [] });
     const { streams, tables, deadLetters, functions, worker } = this.pipeline;
     for (const [source, stream] of streams.raw) {
       this.#output(`RawStream${pascalCase(source)}`, { name: stream.streamName, arn: stream.streamArn });

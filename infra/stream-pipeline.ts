@@ -2,6 +2,7 @@ import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { stepsOf } from '#shared/pipeline/plan.ts';
+import { lossesSetting } from '#shared/schemas/settings.ts';
 import { createAlarms } from './alarms.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { createFunctions, type Functions } from './functions.ts';
@@ -34,6 +35,7 @@ export class StreamPipeline extends Construct {
     const settings = {
       pipeline: plan.id,
       planHash,
+      droppedState: lossesSetting(props.pipeline.dropped ?? []),
       exchangeStream: this.streams.exchange.streamName,
       stateTable: this.tables.state.tableName,
       resultsTable: this.tables.results.tableName,

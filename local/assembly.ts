@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { isDiskFull } from './folder.ts';
 import type { TemplateResource } from './template.ts';
@@ -25,8 +26,13 @@ export interface AssemblyProps {
 }
 
 /** Synthesizes a pipeline of the registry, bundles included, in a process of its own. */
-export async function assemble(pipeline: string, outdir: string, props: AssemblyProps): Promise<Assembly> {
-  const child = spawn(process.execPath, [join(root, 'infra', 'assemble.ts'), pipeline, outdir, JSON.stringify(props)], {
+export async function assemble(
+  { id: pipeline, dropped = [] }: Pick<Pipeline, 'id' | 'dropped'>,
+  outdir: string,
+  props: AssemblyProps,
+): Promise<Assembly> {
+  const script = join(root, 'infra', 'assemble.ts');
+  const child = spawn(process.execPath, [script, pipeline, outdir, JSON.stringify(props), JSON.stringify(dropped)], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe'],
   });

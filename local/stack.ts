@@ -45,6 +45,8 @@ export interface StackOptions {
   readonly throttle?: boolean;
   /** What is not given has the construct's default. */
   readonly props?: AssemblyProps;
+  /** Only what keeps something is started: no record is read, and nothing runs by itself. */
+  readonly isIdle?: boolean;
   /** Each line that a function or the worker prints. */
   readonly onLine: (source: string, line: string) => void;
   /** A service failed by no caller's fault, such as on a full disk: callers would try again for ever. */
@@ -67,6 +69,8 @@ export interface LocalStack {
   readonly exchangeStream: string;
   readonly stateTable: string;
   readonly resultsTable: string;
+  /** Undefined without a worker. */
+  readonly snapshotBucket: string | undefined;
   readonly queueUrl: string;
   /** Where the views' rows go besides the results table. */
   readonly sinks: SinkNames;
@@ -124,10 +128,10 @@ class StackBuilder {
   }
 
   async start(): Promise<LocalStack> {
-    const { pipeline, ports, props = {}, throttle = true } = this.#options;
+    const { pipeline, ports, props = {}, throttle = true, isIdle = false } = this.#options;
     const folder = this.#owned.path;
     const onError = this.#options.onError ?? ((error: unknown) => console.error(error));
-    const assembly = await assemble(pipeline.id, join(folder, 'cdk.out'), props);
+    const assembly = await assemble(pipeline, join(folder, 'cdk.out'), props);
     const kinesis = await this.#serve(
       startKinesis({ folder: join(folder, 'kinesis'), port: ports.kinesis, throttle, onError }),
     );
@@ -146,9 +150,10 @@ class StackBuilder {
     for (const bucket of ofType(resources, 'AWS::S3::Bucket')) objects.createBucket(bucket.name);
     for (const resource of ofType(resources, 'AWS::Lambda::Function'))
       this.#createFunction(resource, assembly.codeDirectories, endpoints);
-    for (const mapping of ofType(resources, 'AWS::Lambda::EventSourceMapping'))
+    const running = isIdle ? [] : resources;
+    for (const mapping of ofType(running, 'AWS::Lambda::EventSourceMapping'))
       this.#startMapping(mapping, kinesis.model, folder);
-    const schedules = ofType(resources, 'AWS::Events::Rule').map((rule) =>
+    const schedules = ofType(running, 'AWS::Events::Rule').map((rule) =>
       startSchedule(rule.properties, (arn) => this.#functionOf(arn)),
     );
     const [url] = ofType(resources, 'AWS::Lambda::Url');
@@ -156,7 +161,7 @@ class StackBuilder {
     const read = await this.#serve(
       createFunctionUrl(this.#functionOf(String(url.properties['TargetFunctionArn'])), ports.read),
     );
-    const worker = this.#startWorker(resources, assembly.codeDirectories, endpoints, folder);
+    const worker = this.#startWorker(running, assembly.codeDirectories, endpoints, folder);
     const settings = settingsOf(resources);
     const [queue] = ofType(resources, 'AWS::SQS::Queue');
     return {
@@ -167,6 +172,7 @@ class StackBuilder {
       exchangeStream: settings('EXCHANGE_STREAM'),
       stateTable: settings('STATE_TABLE'),
       resultsTable: settings('RESULTS_TABLE'),
+      snapshotBucket: snapshotBucketOf(resources),
       queueUrl: settings('DEAD_LETTER_QUEUE_URL'),
       sinks: sinksOf(resources),
       kinesis: kinesis.model,
@@ -326,6 +332,11 @@ function settingsOf(resources: readonly LocalResource[]): (name: string) => stri
     ...ofType(resources, 'AWS::Lambda::Function').map(variablesOf),
   );
   return (name) => all[name] ?? '';
+}
+
+function snapshotBucketOf(resources: readonly LocalResource[]): string | undefined {
+  const [task] = ofType(resources, 'AWS::ECS::TaskDefinition');
+  return task === undefined ? undefined : environmentOf(containerOf(task))['SNAPSHOT_BUCKET'];
 }
 
 interface Container {

@@ -19,6 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'hyparquet-writer', 'node:'],
   // One pool of connections for all clients of a process.
   'shared/adapters': ['shared/schemas', 'shared/ports', '@smithy/node-http-handler', 'node:'],
+  'shared/adapters/files': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/dynamodb': ['shared/schemas', 'shared/ports', '@aws-sdk/client-dynamodb', 'node:'],
   'shared/adapters/kinesis': ['shared/schemas', 'shared/ports', '@aws-sdk/client-kinesis'],
   'shared/adapters/memory': ['shared/schemas', 'shared/ports', 'node:'],
@@ -129,6 +130,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'node:',
     // The assembly finds a pipeline by the same rule as the hosts.
     'shared/runtime:settings.ts',
+    'shared/runtime:contract-file.ts',
   ],
   bench: [
     'shared/schemas',
@@ -297,12 +299,15 @@ const rules: readonly Rule[] = [
     planted: { path: 'cli/simulate.ts', text: "import { main } from '#test/simulation/main.ts';" },
   },
   {
-    claim: 'infra takes from the runtime only the settings, and only to assemble',
+    claim: 'infra takes from the runtime only how a pipeline is found and its contract kept, and only in its programs',
     wrongWith: (file) =>
       isIn(file, ['infra'])
         ? importsOf(file)
             .map(({ specifier }) => specifier)
-            .filter((specifier) => specifier.startsWith('#shared/runtime/') && file.path !== 'infra/assemble.ts')
+            .filter(
+              (specifier) =>
+                specifier.startsWith('#shared/runtime/') && !['infra/assemble.ts', 'infra/app.ts'].includes(file.path),
+            )
         : [],
     planted: { path: 'infra/x.ts', text: "import { readSettings } from '#shared/runtime/settings.ts';" },
   },

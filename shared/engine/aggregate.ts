@@ -290,7 +290,7 @@ export class WindowedAggregate implements Operator {
 }
 
 /** What is not of one slice alone. A `type`, since an interface is no JSON. */
-type SavedWindows = {
+export type SavedWindows = {
   readonly emittedMs: number;
   /** Starts of the windows that became open, and of those that are no longer. */
   readonly opened: readonly number[];
@@ -300,7 +300,7 @@ type SavedWindows = {
 };
 
 /** Some keys of a slice. The total is null when there is none, or when an entry before has it. */
-type SavedSlice = readonly [
+export type SavedSlice = readonly [
   startMs: number,
   touchedMs: number,
   total: readonly Json[] | null,

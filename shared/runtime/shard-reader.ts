@@ -240,14 +240,17 @@ export class ShardReader {
     const { reader, pipeline, generation } = this.#options;
     const { position } = stage.reader.log;
     const hashKey = slotHashKey(stage.reader.slot, pipeline.slots);
-    const ancestors: { readonly shardId: string; readonly generation: number }[] = [];
+    const ancestors: (ExchangeShard & { readonly generation: number })[] = [];
     for (const shard of await reader.shards()) {
       if (!owns(shard, hashKey)) continue;
       const its = await this.#options.generationOf(shard.shardId);
       if (its >= generationOf(position) && its < generation) ancestors.push({ ...shard, generation: its });
     }
     ancestors.sort((a, b) => a.generation - b.generation);
-    if (ancestors[0]?.generation !== generationOf(position)) {
+    // A savepoint's state stands at the end of the shards that its deployment had: what follows is a root of this exchange.
+    const [oldest = this.#options.shard] = ancestors;
+    const isRestored = position === logEnd(generationOf(position)) && oldest.parents.length === 0;
+    if (ancestors[0]?.generation !== generationOf(position) && !isRestored) {
       throw new MillraceError(
         'STATE_UNREADABLE',
         `slot ${stage.reader.slot} of pipeline ${pipeline.id} had to go back to ${position}, and the exchange does not hold that shard any more. Restore the snapshot's objects that the warning before names, from the versions that the bucket keeps.`,

@@ -1,0 +1,187 @@
+import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import type { StateEntry } from '#shared/engine/memory-stage.ts';
+import { marksOf } from '#shared/engine/reslot.ts';
+import { contractOf } from '#shared/pipeline/contract.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { BlobStore } from '#shared/ports/blob-store.ts';
+import type { Clock } from '#shared/ports/clock.ts';
+import type { RawStreams } from '#shared/ports/raw-streams.ts';
+import type { StateStore } from '#shared/ports/state-store.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { subMax } from '#shared/schemas/position.ts';
+import type { SavedSlot, SavepointManifest } from '#shared/schemas/savepoint.ts';
+import type { Checkpoint, Stage, StoredCell } from '#shared/schemas/state.ts';
+import { putContents, putManifest } from './savepoint.ts';
+import { restoreSlot } from './snapshots.ts';
+
+export interface SavepointSource {
+  readonly pipeline: Pipeline;
+  readonly state: StateStore;
+  /** The snapshots of the window stage; undefined where it has no step. */
+  readonly blobs: BlobStore | undefined;
+  readonly rawStreams: RawStreams;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/** How often a slot is looked at again that was written to meanwhile. */
+const triesMax = 50;
+const pauseMs = 200;
+
+/**
+ * Copies the state of a pipeline, which goes on working. Each slot is copied at a position of its own: what its log has after that, the raw
+ * streams have too. Nothing is a savepoint before its manifest is there, which is written last.
+ *
+ * With `drainMsMax` it waits so long at most until every raw record was read; without, it takes the state as it is. Rejects with
+ * `SAVEPOINT_REFUSED` when the state is of another plan, when a slot was written to all the time, or when it did not come to that.
+ */
+export async function createSavepoint(
+  from: SavepointSource,
+  to: BlobStore,
+  { id, drainMsMax }: { readonly id: string; readonly drainMsMax?: number | undefined },
+): Promise<SavepointManifest> {
+  const pipeline = compile(from.pipeline);
+  await checkPlan(from);
+  if (drainMsMax !== undefined) await waitUntilDrained(from, pipeline, drainMsMax);
+  const slots: SavedSlot[] = [];
+  const logs: Checkpoint[] = [];
+  for (const stage of stagesOf(pipeline)) {
+    for (let slot = 0; slot < pipeline.slots; slot += 1) {
+      const contents = stage === 'window' ? await copyWindows(from, pipeline, slot) : await copyCells(from, slot);
+      if (contents === undefined) continue;
+      logs.push(contents.log);
+      const piece = await putContents(to, `${id}/${stage}-${slot}`, contents);
+      slots.push({ stage, slot, position: contents.log.position, piece });
+    }
+  }
+  const isWhole = slots.length === stagesOf(pipeline).length * pipeline.slots || slots.length === 0;
+  const isAligned = isWhole && new Set(logs.map(marksOf)).size <= 1;
+  const isDrained = isAligned && (await isAtEnd(from, pipeline, logs[0]));
+  if (drainMsMax !== undefined && !isDrained)
+    throw notDrained(from.pipeline.id, 'was not at the end of its raw streams');
+  const manifest: SavepointManifest = {
+    version: 1,
+    id,
+    pipeline: from.pipeline.id,
+    created: new Date(from.clock.now()).toISOString(),
+    plan: from.pipeline.planHash,
+    contract: JSON.stringify(contractOf(from.pipeline.plan)),
+    generation: Math.max(0, ...(await from.state.readGenerations()).values()),
+    isAligned,
+    isDrained,
+    sources: await Promise.all(
+      [...pipeline.sources.keys()].map(async (source) => ({
+        source,
+        stream: await from.rawStreams.identityOf(source),
+      })),
+    ),
+    slots,
+    origins: await from.state.listOrigins(),
+    lateMarks: await from.state.listLateMarks(),
+  };
+  await putManifest(to, manifest);
+  return manifest;
+}
+
+/**
+ * Waits until all raw records were read and stand in the state of every slot. It does not stop the producers; while they go on it never
+ * comes to that, and rejects with `SAVEPOINT_REFUSED` after `waitMsMax`.
+ */
+async function waitUntilDrained(from: SavepointSource, pipeline: CompiledPipeline, waitMsMax: number): Promise<void> {
+  const endMs = from.clock.now() + waitMsMax;
+  for (;;) {
+    const logs = await Promise.all(
+      stagesOf(pipeline).flatMap((stage) =>
+        Array.from({ length: pipeline.slots }, (_, slot) => from.state.readCheckpoint(stage, slot)),
+      ),
+    );
+    const isAligned = new Set(logs.map((log) => (log === undefined ? '' : marksOf(log)))).size === 1;
+    if (isAligned && (await isAtEnd(from, pipeline, logs[0]))) return;
+    if (from.clock.now() >= endMs)
+      throw notDrained(from.pipeline.id, `did not come to the end of its raw streams in ${waitMsMax / 1_000} s`);
+    await from.clock.sleep(pauseMs);
+  }
+}
+
+function notDrained(pipeline: string, what: string): MillraceError {
+  return new MillraceError(
+    'SAVEPOINT_REFUSED',
+    `pipeline ${pipeline} ${what}. Pause the producers, and wait until it has caught up.`,
+  );
+}
+
+/** State of another plan would be written down under the wrong contract. */
+async function checkPlan({ pipeline, state }: SavepointSource): Promise<void> {
+  const recorded = await state.readContract();
+  if (recorded?.plan === pipeline.planHash) return;
+  throw new MillraceError(
+    'SAVEPOINT_REFUSED',
+    recorded === undefined
+      ? `pipeline ${pipeline.id} has no state there yet.`
+      : `the state is of plan ${recorded.plan.slice(0, 8)}, and this is plan ${pipeline.planHash.slice(0, 8)} of pipeline ${pipeline.id}. Take the savepoint with the version that is deployed.`,
+  );
+}
+
+async function copyWindows({ state, blobs, telemetry }: SavepointSource, pipeline: CompiledPipeline, slot: number) {
+  if (blobs === undefined) return undefined;
+  const { stage, snapshot } = await restoreSlot({ pipeline, state, blobs, telemetry, owner: 'savepoint' }, slot);
+  return snapshot === undefined ? undefined : { log: stage.checkpoint(), entries: stage.entries('base') };
+}
+
+/**
+ * The checkpoint and its cells, from one moment: the checkpoint, the cells, and the checkpoint again, which must be unchanged. A cell above
+ * it was written by an attempt that has not come to its end, and holds what the log would give again.
+ */
+async function copyCells({ state, clock, pipeline }: SavepointSource, slot: number) {
+  for (let tries = 1; tries <= triesMax; tries += 1) {
+    const log = await state.readCheckpoint('aggregate', slot);
+    const cells = log === undefined ? [] : await readCells(state, slot, log);
+    const after = await state.readCheckpoint('aggregate', slot);
+    if (after?.position === log?.position && cells.every(({ position }) => position <= (log?.position ?? ''))) {
+      if (log === undefined) return undefined;
+      return { log, entries: cells.map(entryOfCell) };
+    }
+    await clock.sleep(pauseMs);
+  }
+  throw new MillraceError(
+    'SAVEPOINT_REFUSED',
+    `slot ${slot} of the aggregate stage of pipeline ${pipeline.id} was written to ${triesMax} times while it was copied, or its last batch has not come to its end. Try again, or pause the producers.`,
+  );
+}
+
+async function readCells(state: StateStore, slot: number, log: Checkpoint): Promise<readonly StoredCell[]> {
+  const panes = Object.entries(log.steps).flatMap(([step, { open, since = '' }]) =>
+    open.map(async (paneMs) =>
+      (await state.listCells({ step, slot, paneMs })).filter(({ position }) => position > since),
+    ),
+  );
+  return (await Promise.all(panes)).flat();
+}
+
+function entryOfCell({ id, body }: StoredCell): StateEntry {
+  return [id.step, [id.paneMs, id.group, body]];
+}
+
+/** Whether every shard that is not left behind was read to its end. */
+async function isAtEnd(
+  { rawStreams }: SavepointSource,
+  pipeline: CompiledPipeline,
+  log: Checkpoint | undefined,
+): Promise<boolean> {
+  for (const source of pipeline.sources.keys()) {
+    const origins = log?.sources[source]?.origins ?? {};
+    for (const shard of await rawStreams.shards(source)) {
+      const origin = origins[shard];
+      if (origin?.retired === true) continue;
+      // In the middle of a record there is more to come of it.
+      if (origin?.mark && origin.mark[1] !== subMax) return false;
+      if (!(await rawStreams.isAtEnd(source, shard, origin?.mark?.[0]))) return false;
+    }
+  }
+  return true;
+}
+
+function stagesOf(pipeline: CompiledPipeline): readonly Stage[] {
+  return (['aggregate', 'window'] as const).filter((stage) => pipeline.steps.some((step) => step.stage === stage));
+}
