@@ -40,6 +40,16 @@ export class Bucket {
     };
   }
 
+  /** Without faults and laws, for who has the bucket for itself. */
+  plain(): BlobStore {
+    return {
+      put: async (key, bytes) => void this.#blobs.set(key, bytes),
+      get: async (key) => this.#blobs.get(key),
+      remove: async (key) => void this.#blobs.delete(key),
+      list: async (prefix) => [...this.#blobs.keys()].filter((key) => key.startsWith(prefix)).sort(),
+    };
+  }
+
   /** What the checkpoint of a slot refers to is there, apart from what the bucket has lost itself. */
   async check(slot: number): Promise<void> {
     for (const key of objectsOf(await this.#manifestOf(slot)))

@@ -7,13 +7,17 @@ export interface PlacedRecord {
   readonly position: string;
 }
 
-/** By slot, the records of its log in the order of rule 7. A block's partition key is its slot. */
-export function logsOf(exchange: SimStream, slots: number): ReadonlyMap<number, readonly PlacedRecord[]> {
+/** By slot, the records of its log in the order of rule 7, in generations above those from before a savepoint. A block's partition key is its slot. */
+export function logsOf(
+  exchange: SimStream,
+  slots: number,
+  generationBefore = 0,
+): ReadonlyMap<number, readonly PlacedRecord[]> {
   const generations = new Map<string, number>();
   const logs = new Map<number, PlacedRecord[]>();
   for (let slot = 0; slot < slots; slot += 1) logs.set(slot, []);
   for (const shard of exchange.shards) {
-    const generation = 1 + Math.max(0, ...shard.parents.map((parent) => generations.get(parent) ?? 0));
+    const generation = 1 + Math.max(generationBefore, ...shard.parents.map((parent) => generations.get(parent) ?? 0));
     generations.set(shard.shardId, generation);
     for (const record of shard.records) {
       logs.get(Number(record.partitionKey))?.push({ record, position: logPosition(generation, record.sequence) });

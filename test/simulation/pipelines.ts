@@ -1,5 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Aggregator } from '#shared/pipeline/aggregator.ts';
+import { contractOf, stateToken } from '#shared/pipeline/contract.ts';
+import { diffContracts, lossesOf } from '#shared/pipeline/contract-diff.ts';
 import {
   type AnyOutput,
   count,
@@ -41,6 +43,8 @@ export const idleAfterMs = 60_000;
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
   readonly pipeline: Pipeline;
+  /** The plan that runs until a deploy puts `pipeline` in its place. */
+  readonly earlier?: Pipeline;
   readonly sources: readonly string[];
   readonly hasIdle: boolean;
 }
@@ -118,10 +122,10 @@ function byKey(source: ReturnType<typeof records>) {
   });
 }
 
-function byTag(source: ReturnType<typeof records>) {
+function byTag(source: ReturnType<typeof records>, mayThrow = true) {
   return source
     .flatMap((record) => {
-      trip(record, 'flatMap');
+      if (mayThrow) trip(record, 'flatMap');
       return record.tags.map((tag, index) => ({ ...record, id: record.id * 10 + index, key: tag }));
     })
     .keyBy((record) => ({ tag: record.key, odd: record.amount % 2 === 1 }));
@@ -253,6 +257,25 @@ function define(
   );
 }
 
+/** A plan that is deployed over another one, whose steps that are gone were named as losses. */
+function defineDeploy(
+  id: string,
+  build: () => {
+    readonly before: readonly AnyOutput[];
+    readonly after: readonly AnyOutput[];
+    readonly sources: readonly string[];
+  },
+): readonly SimPipeline[] {
+  return [1, 2, 4].map((slots) => {
+    const { before, after, sources } = build();
+    const options = { slots, expectedKeys: slots * 32 };
+    const earlier = pipeline(id, before, options);
+    const later = pipeline(id, after, options);
+    const dropped = lossesOf(diffContracts(contractOf(earlier.plan), contractOf(later.plan)));
+    return { pipeline: { ...later, dropped }, earlier, sources, hasIdle: false };
+  });
+}
+
 /** Made once: a pipeline is immutable, so all seeds share it. */
 export const simPipelines: readonly SimPipeline[] = [
   ...define('lambda', (withIdle) => ({
@@ -353,4 +376,43 @@ export const simPipelines: readonly SimPipeline[] = [
       sources: ['a', 'b'],
     };
   }),
+  // New steps stand before the old ones, on their route and on others: columns and outputs have other numbers after the deploy.
+  ...defineDeploy('grows', () => {
+    const source = records('a', false);
+    const keyed = byKey(source);
+    const stays = [onLambda('on-lambda', keyed, 0), onWorker('on-worker', keyed, 0), sessions('sessions', keyed, 0)];
+    return {
+      before: stays,
+      after: [
+        // What the plan before has counted the oracle must not reject for what is new.
+        tagged('tags', byTag(source, false), 'lambda'),
+        onWorker('more-on-worker', keyed, 0),
+        onLambda('more-on-lambda', keyed, 1),
+        joined('pairs', keyed, keyed, { kind: 'left', fromS: 0, toS: 5, lateness: 0 }),
+        ...stays.toReversed(),
+      ],
+      sources: ['a'],
+    };
+  }),
+  ...defineDeploy('shrinks', () => {
+    const source = records('a', false);
+    const keyed = byKey(source);
+    const stays = [onLambda('on-lambda', keyed, 0), onWorker('on-worker', keyed, 0)];
+    return {
+      before: [onLambda('changes', keyed, 0), sessions('goes', keyed, 0), ...stays],
+      after: [...stays, hopping('changes', keyed)],
+      sources: ['a'],
+    };
+  }),
 ];
+
+/** The views whose steps ran from the first record on, and so must have all of them, whatever was deployed meanwhile. */
+export function stepsOfWholeLife({
+  pipeline,
+  earlier = pipeline,
+}: Pick<SimPipeline, 'pipeline' | 'earlier'>): ReadonlySet<string> {
+  const tokens = new Map(contractOf(earlier.plan).steps.map((step) => [step.id, stateToken(step)]));
+  return new Set(
+    contractOf(pipeline.plan).steps.flatMap((step) => (tokens.get(step.id) === stateToken(step) ? step.id : [])),
+  );
+}

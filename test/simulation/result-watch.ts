@@ -14,12 +14,14 @@ const rowsOfStartMax = 100;
 /** Looks at every stored row after every write: none goes backwards, none changes once it is final. */
 export class ResultWatch {
   readonly #store: ResultStore;
+  readonly #views: ReadonlySet<string>;
   readonly #complain: (complaint: string) => void;
   readonly #seen = new Map<string, Seen>();
 
-  /** `store` is what is looked at; what the hosts write to may be broken. */
-  constructor(store: ResultStore, complain: (complaint: string) => void) {
+  /** `store` is what is looked at; what the hosts write to may be broken. Rows of views that are not in `views` may be lost. */
+  constructor(store: ResultStore, views: ReadonlySet<string>, complain: (complaint: string) => void) {
     this.#store = store;
+    this.#views = views;
     this.#complain = complain;
   }
 
@@ -29,6 +31,7 @@ export class ResultWatch {
       writeRows: async (rows) => {
         const outcome = await given.writeRows(rows);
         for (const { view, key, windowStartMs } of rows) {
+          if (!this.#views.has(view)) continue;
           const window = { fromMs: windowStartMs, toMs: windowStartMs + 1, rowsMax: rowsOfStartMax };
           for (const row of await this.#store.rowsOfKey({ view, key, ...window }))
             this.#look(`row ${view} ${key} ${windowStartMs} to ${row.windowEndMs} ${row.id ?? ''}`, row);
@@ -38,6 +41,7 @@ export class ResultWatch {
       writeTotals: async (totals) => {
         const outcome = await given.writeTotals(totals);
         for (const { view, slot, windowStartMs } of totals) {
+          if (!this.#views.has(view)) continue;
           const total = (await this.#store.readTotals(view, windowStartMs)).find((partial) => partial.slot === slot);
           if (total !== undefined) this.#look(`total ${view} slot ${slot} ${windowStartMs}`, total);
         }

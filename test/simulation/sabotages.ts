@@ -31,6 +31,10 @@ const snapshots = 'shared/runtime/snapshots.ts';
 const snapshotCodec = 'shared/runtime/snapshot-codec.ts';
 const exchange = 'shared/engine/exchange.ts';
 const slot = 'shared/engine/slot.ts';
+const reslot = 'shared/engine/reslot.ts';
+const savepointCreate = 'shared/runtime/savepoint-create.ts';
+const savepointRestore = 'shared/runtime/savepoint-restore.ts';
+const admit = 'shared/engine/admit.ts';
 const watermark = 'shared/engine/watermark.ts';
 const cells = 'shared/engine/cells.ts';
 const join = 'shared/engine/join.ts';
@@ -53,6 +57,8 @@ const rivals = {
   driftMax: 100,
   faults: { zombie: 0.05, 'worker-joins': 0.2 },
 };
+/** Deployments that go on from a savepoint. */
+const moving = { moves: 1, late: false, idle: false };
 const onLambda = { pipelines: ['lambda', 'both'] };
 const processing = { pipelines: ['process', 'table'] };
 
@@ -192,7 +198,7 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/runtime/generations.ts',
-        find: '1 + Math.max(0, ...above.map(generationOf))',
+        find: '1 + Math.max(known.get(restoredShard) ?? 0, ...above.map(generationOf))',
         replace: '1 + 0 * above.length',
       },
     ],
@@ -768,6 +774,72 @@ export const sabotages = {
     rule: 'process: a delta has the keys that had their turn since the save before, also without a new record',
     mutations: [{ file: process, find: 'this.#changed.add(key); this.#take(', replace: 'this.#take(' }],
     bias: { ...processing, faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'columns-of-the-block': {
+    rule: '6: a block of another plan is read by what it says of its columns',
+    mutations: [
+      {
+        file: admit,
+        find: 'if (made.plan === pipeline.planHash) return ownDelivery(pipeline, stage, outputs.route);',
+        replace: 'return ownDelivery(pipeline, stage, outputs.route);',
+      },
+    ],
+    bias: { pipelines: ['grows', 'shrinks'] },
+  },
+  'state-of-the-same-contract': {
+    rule: '6: a step goes on with state of its own contract',
+    mutations: [
+      { file: admit, find: 'if (reason === undefined) goOn.add(id);', replace: 'if (false) goOn.add(id);' },
+      {
+        file: admit,
+        find: 'else if (!pipeline.dropped.has(nameOfLoss(id, contract))) throw',
+        replace: 'else if (false) throw',
+      },
+    ],
+    bias: { pipelines: ['grows', 'shrinks'] },
+  },
+  'restored-above-all-that-was': {
+    rule: 'savepoint: what is restored stands above all that the deployment before has written',
+    mutations: [{ file: savepointRestore, find: 'return generation + generationsBehindMax;', replace: 'return 0;' }],
+    bias: moving,
+  },
+  'cells-of-one-moment': {
+    rule: 'savepoint: a checkpoint and its cells are of one moment',
+    mutations: [
+      {
+        file: savepointCreate,
+        find: "if (after?.position === log?.position && cells.every(({ position }) => position <= (log?.position ?? ''))) {",
+        replace: 'if (after !== undefined || true) {',
+      },
+    ],
+    bias: { ...moving, pipelines: ['lambda', 'both'], faults: harsh },
+  },
+  'keys-of-the-slot': {
+    rule: 'savepoint: a cell goes to the slot of its key',
+    mutations: [{ file: reslot, find: 'if (slotOf(key, pipeline.slots) !== slot) continue;', replace: '' }],
+    bias: { ...moving, pipelines: ['lambda', 'both'] },
+  },
+  'totals-made-anew': {
+    rule: 'savepoint: the totals of slots that became others are those of their keys',
+    mutations: [
+      {
+        file: reslot,
+        find: 'for (const [, , encoded] of own) mergeTotal(this.#step, slice.total, decodeAccumulators(this.#step, encoded));',
+        replace: '',
+      },
+    ],
+    bias: { ...moving, pipelines: ['both', 'worker', 'windows'] },
+  },
+  'counts-once': {
+    rule: 'savepoint: what was counted belongs to one of the slots that a slot becomes',
+    mutations: [
+      {
+        file: reslot,
+        find: 'isFirst ? parents.reduce((all, log) => all + of(log), 0) : 0;',
+        replace: 'parents.reduce((all, log) => all + of(log), 0);',
+      },
+    ],
+    bias: moving,
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 

@@ -1,5 +1,6 @@
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
+import { type Move, moveOf } from './move.ts';
 import { outOfOrdernessMs, type SimPipeline, type SimValue, simPipelines } from './pipelines.ts';
 import { createRandom, type Random } from './random.ts';
 
@@ -15,6 +16,8 @@ export type Action =
   | { readonly kind: 'promise'; readonly source: string; readonly shard: number; readonly watermarkMs: number }
   | { readonly kind: 'reshard'; readonly stream: string; readonly op: 'split' | 'merge'; readonly shard: number }
   | { readonly kind: 'tick' }
+  | { readonly kind: 'deploy' }
+  | { readonly kind: 'savepoint' }
   | { readonly kind: 'wait'; readonly ms: number };
 
 export const faultKinds = [
@@ -66,6 +69,7 @@ export interface Scenario {
   readonly rates: Readonly<Partial<Record<FaultKind, number>>>;
   readonly faultsMax: number;
   readonly actions: readonly Action[];
+  readonly move?: Move;
 }
 
 /** Leads the generator to where a rule matters. */
@@ -86,6 +90,8 @@ export interface Bias {
   readonly onModel?: boolean;
   /** How often readers look. */
   readonly polls?: number;
+  /** How likely a savepoint is, where there may be one. */
+  readonly moves?: number;
 }
 
 /** The exchange's name among the streams; the raw ones have their source's. */
@@ -100,6 +106,16 @@ export function rowStreamsOf({ pipeline }: SimPipeline): readonly (readonly [vie
 export const startMs = Date.UTC(2026, 0, 1);
 
 export function createScenario(seed: number, bias: Bias = {}): Scenario {
+  const scenario = createStill(seed, bias);
+  const move = moveOf(scenario, bias.moves ?? 0.15);
+  if (move === undefined) return scenario;
+  const at = createRandom(seed, 'savepoint').below(scenario.actions.length + 1);
+  const actions = [...scenario.actions.slice(0, at), { kind: 'savepoint' } as const, ...scenario.actions.slice(at)];
+  return { ...scenario, actions, move };
+}
+
+/** The scenario without a savepoint. */
+function createStill(seed: number, bias: Bias): Scenario {
   const random = createRandom(seed, 'workload');
   const candidates = simPipelines.filter(
     ({ pipeline, hasIdle }) =>
@@ -111,7 +127,8 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
   // Idle shards make lateness a matter of timing, so they are the rarer half.
   if (sim.hasIdle && bias.idle === undefined && random.chance(0.5))
     sim = random.pick(candidates.filter((one) => !one.hasIdle));
-  const mayBeLate = bias.late ?? (sim.hasIdle || random.chance(0.3));
+  // What is late depends on when a step began, so a deploy is checked where nothing is.
+  const mayBeLate = sim.earlier === undefined && (bias.late ?? (sim.hasIdle || random.chance(0.3)));
   const harsh = random.pick([0, 0.01, 0.03, 0.08]);
   const rates: Partial<Record<FaultKind, number>> = {};
   for (const kind of faultKinds) if (random.chance(0.6)) rates[kind] = harsh * random.pick([0.3, 1, 2]);
@@ -125,8 +142,9 @@ export function createScenario(seed: number, bias: Bias = {}): Scenario {
     onModel: bias.onModel ?? random.chance(0.2),
     rawShards: random.between(1, 3),
     exchangeShards: random.between(1, Math.min(3, sim.pipeline.plan.slots + 1)),
-    outputsPerChunkMax: bias.outputsPerChunkMax ?? random.pick([1, 2, 3, 5, 50]),
-    blockBytesMax: random.pick([1_000_000, 1_000_000, 700]),
+    // A plan that changes in the middle of a record stops until the one before has put the rest of it.
+    outputsPerChunkMax: sim.earlier === undefined ? (bias.outputsPerChunkMax ?? random.pick([1, 2, 3, 5, 50])) : 50,
+    blockBytesMax: sim.earlier === undefined ? random.pick([1_000_000, 1_000_000, 700]) : 1_000_000,
     batchRecordsMax: random.pick([1, 3, 8, 20]),
     stepMsMax,
     checkpointEveryMs: random.pick([1, 300, 3_000]),
@@ -179,6 +197,7 @@ function createActions(random: Random, sim: SimPipeline, mayBeLate: boolean, bia
   const insert = (action: Action): void => void actions.splice(random.below(actions.length + 1), 0, action);
   for (let count = 0; count < rawReshards; count += 1) insert(createReshard(random, random.pick(sim.sources)));
   for (let count = 0; count < exchangeReshards; count += 1) insert(createReshard(random, exchangeName));
+  if (sim.earlier !== undefined) insert({ kind: 'deploy' });
   const rowStreams = rowStreamsOf(sim).map(([, stream]) => stream);
   if (rowStreams.length === 0) return actions;
   const rowReshards = Math.max(bias.rowReshards ?? 0, random.pick([0, 1, 3]));

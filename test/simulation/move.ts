@@ -1,0 +1,54 @@
+import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
+import type { RawStreams } from '#shared/ports/raw-streams.ts';
+import { simPipelines } from './pipelines.ts';
+import { createRandom } from './random.ts';
+import type { SimStream } from './stream.ts';
+import type { Scenario } from './workload.ts';
+
+/** A savepoint in the middle of a seed, and the deployment that goes on from it: with the same slots, twice or half as many. */
+export interface Move {
+  readonly factor: 1 | 2 | 0.5;
+  /** All records were read, so that all slots have seen the same. */
+  readonly isDrained: boolean;
+}
+
+/** The move of a seed, if it has one: where nothing is late, since the logs before and after say nothing of one another. */
+export function moveOf(
+  scenario: Pick<Scenario, 'seed' | 'sim' | 'mayBeLate' | 'onModel'>,
+  chance: number,
+): Move | undefined {
+  const { seed, sim, mayBeLate, onModel } = scenario;
+  const random = createRandom(seed, 'move');
+  if (mayBeLate || onModel || sim.hasIdle || sim.earlier !== undefined || !random.chance(chance)) return undefined;
+  // What a file or a stream of rows has been given cannot be taken back, so there nothing may be after the savepoint.
+  const givesAway = stepsOf(sim.pipeline.plan).some((step) => {
+    const { files, stream } = sinksOf(step);
+    return files !== undefined || stream !== undefined;
+  });
+  const isDrained = givesAway || random.chance(0.5);
+  const factor = random.pick([1, 2, 0.5] as const);
+  const canMove = !givesAway && (isDrained || (factor === 2 && sim.pipeline.id.startsWith('join-')));
+  const move = { factor: canMove ? factor : 1, isDrained } as const;
+  return movedSim(sim, move) === undefined ? { ...move, factor: 1 } : move;
+}
+
+/** The pipeline with the slots that it has after the move. */
+export function movedSim(sim: Scenario['sim'], { factor }: Move): Scenario['sim'] | undefined {
+  const { id, plan } = sim.pipeline;
+  return simPipelines.find(
+    ({ pipeline, hasIdle }) =>
+      pipeline.id === id && hasIdle === sim.hasIdle && pipeline.plan.slots === plan.slots * factor,
+  );
+}
+
+/** The world's raw streams, of which nothing is ever gone. */
+export function rawStreamsOf(streams: ReadonlyMap<string, SimStream>): RawStreams {
+  const recordsOf = (source: string, shard: string) =>
+    streams.get(source)?.shards.find(({ shardId }) => shardId === shard)?.records ?? [];
+  return {
+    identityOf: async (source) => source,
+    shards: async (source) => streams.get(source)?.shards.map(({ shardId }) => shardId) ?? [],
+    holds: async (source, shard, sequence) => recordsOf(source, shard).some((record) => record.sequence === sequence),
+    isAtEnd: async (source, shard, sequence) => recordsOf(source, shard).at(-1)?.sequence === sequence,
+  };
+}
