@@ -1,15 +1,17 @@
 /**
  * Runs inside the worker thread that is one execution environment: imports the bundle once and calls its handler for each
- * invocation. Nothing else of Millrace is loaded here.
+ * invocation. Nothing else of Millrace is loaded here but what lets it be killed at any time.
  */
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Invocation, Report, Start } from './messages.ts';
 import type { FunctionError } from './outcome.ts';
+import { guardZlib } from './termination.ts';
 
 type Handler = (event: unknown, context: unknown) => unknown;
 
 const start: Start = workerData;
+guardZlib(start.termination);
 const handler = await importHandler();
 if (handler !== undefined) {
   parentPort?.on('message', (invocation: Invocation) => void invoke(handler, invocation));

@@ -5,6 +5,7 @@ import { initMsMax, payloadBytesMax } from './limits.ts';
 import { splitLines } from './lines.ts';
 import type { Invocation, Report, Start } from './messages.ts';
 import type { FunctionError, InvocationOutcome } from './outcome.ts';
+import { createTerminationFlags, terminate } from './termination.ts';
 
 /** A line that a function wrote. */
 export interface OutputLine {
@@ -26,7 +27,7 @@ export interface ExecutionEnvironment {
 
 export interface EnvironmentOptions {
   readonly clock: Clock;
-  readonly start: Start;
+  readonly start: Omit<Start, 'termination'>;
   readonly variables: Readonly<Record<string, string>>;
   readonly memoryMb: number;
   readonly timeoutMs: number;
@@ -43,8 +44,9 @@ interface Running {
 /** Starts one, which is a cold start. */
 export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironment {
   const { clock, start, timeoutMs } = options;
+  const termination = createTerminationFlags();
   const worker = new Worker(new URL('./bootstrap.ts', import.meta.url), {
-    workerData: start,
+    workerData: { ...start, termination } satisfies Start,
     env: { ...options.variables },
     argv: [],
     execArgv: [],
@@ -109,7 +111,7 @@ export function startEnvironment(options: EnvironmentOptions): ExecutionEnvironm
     isEnded = true;
     options.onEnd();
     settle(outcome);
-    await worker.terminate();
+    await terminate(worker, termination);
   }
 
   /** Clocks cannot cancel a sleep, so one that ends early enough is used again. */

@@ -1,10 +1,12 @@
 import type { FunctionError } from './outcome.ts';
+import type { TerminationFlags } from './termination.ts';
 
 /** What an execution environment is told when it starts. */
 export interface Start {
   readonly bundlePath: string;
   /** The exported function's name. */
   readonly handlerName: string;
+  readonly termination: TerminationFlags;
   readonly context: {
     readonly functionName: string;
     readonly functionVersion: string;
