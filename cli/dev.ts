@@ -75,6 +75,7 @@ export const devCommand = defineCommand({
     port: { type: 'string', valueHint: 'N', description: 'The first of five ports; 0 for free ones (default 4600)' },
     'raw-shards': { type: 'string', valueHint: 'N', description: 'Shards of each raw stream (default 2)' },
     'exchange-shards': { type: 'string', valueHint: 'N', description: 'Shards of the exchange stream (default 1)' },
+    threads: { type: 'string', valueHint: 'N', description: 'Threads of each worker (default 1)' },
     workers: { type: 'string', valueHint: 'N', description: 'Worker processes that share the exchange (default 1)' },
     'no-limits': { type: 'boolean', description: "Do not enforce Kinesis' limits of throughput" },
   },
@@ -98,7 +99,11 @@ export const devCommand = defineCommand({
       props: {
         ...countOf('rawShards', 'raw-shards', args['raw-shards']),
         ...countOf('exchangeShards', 'exchange-shards', args['exchange-shards']),
-        worker: { leaseSeconds, ...countOf('tasks', 'workers', args.workers) },
+        worker: {
+          leaseSeconds,
+          ...countOf('tasks', 'workers', args.workers),
+          ...countOf('threads', 'threads', args.threads),
+        },
       },
     };
 

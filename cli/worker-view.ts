@@ -18,13 +18,12 @@ async function describeWorker(url: string | undefined): Promise<string> {
   }
 }
 
-/** `shards 2   keys 40   open windows 61   checkpoint 3.2 s ago`. */
+/** Over all threads of the worker: `shards 2   keys 40   open windows 61   checkpoint 3.2 s ago`. */
 export function describeMetrics(metrics: string): string {
-  const gauge = (name: string): number => {
-    const [, value] = new RegExp(`^millrace_${name}(?:\\{.*\\})? (\\S+)$`, 'm').exec(metrics) ?? [];
-    return Number(value ?? 0);
-  };
-  if (gauge('leases') === 0) return 'no shards yet';
-  const checkpointSeconds = (gauge('checkpoint_age_ms') / 1_000).toFixed(1);
-  return `shards ${gauge('leases')}   keys ${gauge('state_keys')}   open windows ${gauge('open_windows')}   checkpoint ${checkpointSeconds} s ago`;
+  const gauges = (name: string): readonly number[] =>
+    [...metrics.matchAll(new RegExp(`^millrace_${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+  const sum = (name: string): number => gauges(name).reduce((total, value) => total + value, 0);
+  if (sum('leases') === 0) return 'no shards yet';
+  const checkpointSeconds = (Math.max(0, ...gauges('checkpoint_age_ms')) / 1_000).toFixed(1);
+  return `shards ${sum('leases')}   keys ${sum('state_keys')}   open windows ${sum('open_windows')}   checkpoint ${checkpointSeconds} s ago`;
 }

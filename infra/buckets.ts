@@ -1,5 +1,5 @@
-import { Duration, Stack, Validations } from 'aws-cdk-lib';
-import { BlockPublicAccess, Bucket, BucketEncryption, type CfnBucket, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
+import { type CfnElement, Duration, Stack, Validations } from 'aws-cdk-lib';
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Sizing } from './props.ts';
 
@@ -55,7 +55,7 @@ const closed = {
   minimumTLSVersion: 1.2,
 } as const;
 
-/** The bucket's logical id, by which findings name it. */
-export function logicalIdOf(bucket: Bucket): string {
-  return Stack.of(bucket).getLogicalId(bucket.node.defaultChild as CfnBucket);
+/** A resource's logical id, by which findings name it. */
+export function logicalIdOf(resource: Construct): string {
+  return Stack.of(resource).getLogicalId(resource.node.defaultChild as CfnElement);
 }

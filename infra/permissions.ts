@@ -1,4 +1,6 @@
+import { Stack } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import type { ICluster } from 'aws-cdk-lib/aws-ecs';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IStream, IStreamConsumer } from 'aws-cdk-lib/aws-kinesis';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
@@ -58,6 +60,13 @@ export const permit = {
     allow(role, `${results.tableArn}/index/${index}`, ['dynamodb:Query']);
   },
   sendDeadLetters: (role: Role, queue: IQueue) => allow(role, queue.queueArn, ['sqs:SendMessage']),
+  /** What the ECS agent asks of the task's role, on whose behalf it calls ECS. */
+  protectTasks: (role: Role, cluster: ICluster) =>
+    allow(
+      role,
+      Stack.of(role).formatArn({ service: 'ecs', resource: 'task', resourceName: `${cluster.clusterName}/*` }),
+      ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'],
+    ),
   keepSnapshots: (role: Role, bucket: IBucket) => {
     allow(role, bucket.bucketArn, ['s3:ListBucket']);
     allow(role, bucket.arnForObjects('*'), ['s3:DeleteObject', 's3:GetObject', 's3:PutObject']);

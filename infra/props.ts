@@ -28,7 +28,10 @@ export interface StreamPipelineProps {
   readonly preprocess?: BatchProps;
   /** How the exchange stream is cut into batches. A longer window means fewer checkpoints and later rows. Default: 100 blocks or 1 s. */
   readonly aggregate?: BatchProps;
-  /** The Fargate service: how many tasks share the shards of the exchange, how they read, and the size of each. Default: 1 task of 1,024 CPU units (1 vCPU) and 2,048 MiB, and polling. */
+  /**
+   * The Fargate service: how many tasks share the shards of the exchange, how they read, and the size of each. Default: a task of 1,024
+   * CPU units (1 vCPU) and 2,048 MiB, more of them while they are behind and as long as there is a shard for each thread, and polling.
+   */
   readonly worker?: WorkerProps;
   /** Is told of every alarm and of its end. Default: alarms are shown, nobody is told. */
   readonly alarmTopic?: ITopic;
@@ -45,8 +48,17 @@ export interface BatchProps {
 }
 
 export interface WorkerProps {
-  /** At most the plan's slots: more would have nothing to read. */
+  /** How many there are at least. At most the plan's slots: more would have nothing to read. */
   readonly tasks?: number;
+  /**
+   * How many there may be: the service is scaled between the two on its drain load. The same as `tasks`: it is not scaled. Default: as many
+   * as have a shard for each of their threads.
+   */
+  readonly tasksMax?: number;
+  /** Within what time the tasks should work off what has piled up; the shorter, the more tasks come, and the sooner. Default: 5 minutes. */
+  readonly drainSeconds?: number;
+  /** Over how many threads a task spreads its shards; each has its share of the memory. Default: one for each vCPU. */
+  readonly threads?: number;
   /** After how long without progress a task loses a shard to another one; a task that dies is missed for so long. Default: 10. */
   readonly leaseSeconds?: number;
   readonly cpuUnits?: number;
@@ -79,6 +91,10 @@ const batchWindowSecondsMax = 300;
 const rawShardsPerExchangeShard = 4;
 /** A worker that is alive shows it once a lease period; the container's health check waits for a minute. */
 const leaseSecondsMax = 60;
+/** A vCPU. */
+const cpuUnitsPerThread = 1_024;
+/** CloudWatch looks once a minute, and a new task takes some to start. */
+const drainSecondsMin = 60;
 /** After the alarm there must be time to act: the rest of the retention. */
 const lagPerRetentionMax = 1 / 4;
 
@@ -108,6 +124,18 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
   });
   const tasks = props.worker?.tasks ?? 1;
   checkRange(pipeline.id, { name: 'worker.tasks', value: tasks, min: 1, max: pipeline.plan.slots });
+  const cpuUnits = props.worker?.cpuUnits ?? 1_024;
+  const threads = props.worker?.threads ?? Math.max(1, Math.floor(cpuUnits / cpuUnitsPerThread));
+  checkRange(pipeline.id, { name: 'worker.threads', value: threads, min: 1, max: pipeline.plan.slots });
+  const tasksMax = props.worker?.tasksMax ?? Math.max(tasks, Math.floor(exchangeShards / threads));
+  checkRange(pipeline.id, { name: 'worker.tasksMax', value: tasksMax, min: tasks, max: pipeline.plan.slots });
+  const drainSeconds = props.worker?.drainSeconds ?? 300;
+  checkRange(pipeline.id, {
+    name: 'worker.drainSeconds',
+    value: drainSeconds,
+    min: drainSecondsMin,
+    max: retention.toSeconds() * lagPerRetentionMax,
+  });
   const leaseSeconds = props.worker?.leaseSeconds ?? 10;
   checkRange(pipeline.id, { name: 'worker.leaseSeconds', value: leaseSeconds, min: 1, max: leaseSecondsMax });
   return {
@@ -120,8 +148,11 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
     aggregate: batchOf(pipeline.id, { name: 'aggregate', sizeDefault: 100, batch: props.aggregate }),
     worker: {
       tasks,
+      tasksMax,
+      drainSeconds,
+      threads,
       leaseSeconds,
-      cpuUnits: props.worker?.cpuUnits ?? 1_024,
+      cpuUnits,
       memoryMiB: props.worker?.memoryMiB ?? 2_048,
       reading: props.worker?.reading ?? 'polling',
     },

@@ -27,6 +27,7 @@ import { environmentOf, type SettingValues } from './environment.ts';
 import { createNetwork } from './network.ts';
 import { permit } from './permissions.ts';
 import type { Sizing } from './props.ts';
+import { isScaled, scaleOnDrainLoad } from './scaling.ts';
 import type { Streams } from './streams.ts';
 import type { Tables } from './tables.ts';
 
@@ -43,8 +44,6 @@ const userId = '10001:10001';
 const scratchFolder = '/tmp';
 /** Of the worker's health and metrics. Nobody may reach it from elsewhere until the service's connections say so. */
 const httpPort = 8080;
-/** What V8 may use of the task's memory; the rest is for buffers, compression and Node itself. */
-const heapShare = 0.75;
 
 interface Neighbours {
   readonly plan: Plan;
@@ -62,14 +61,15 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
   const archive = hasFiles(it.plan) ? createArchive(scope, it) : undefined;
   const network = createNetwork(scope, it);
   const consumer = it.sizing.worker.reading === 'fan-out' ? createConsumer(scope, it) : undefined;
-  const taskDefinition = createTask(scope, { ...it, snapshots, archive, consumer });
   const cluster = new Cluster(scope, 'Cluster', { vpc: network.vpc, containerInsightsV2: ContainerInsights.ENABLED });
+  const taskDefinition = createTask(scope, { ...it, snapshots, archive, consumer, cluster });
   const service = new FargateService(scope, 'Service', {
     cluster,
     taskDefinition,
     securityGroups: [network.workerSecurityGroup],
     assignPublicIp: false,
-    desiredCount: it.sizing.worker.tasks,
+    // Said only where it stays so: a deployment would set a service that is scaled back to it.
+    ...(isScaled(it.sizing) ? {} : { desiredCount: it.sizing.worker.tasks }),
     // New tasks take shards as old ones hand them over, so a deployment leaves no gap.
     minHealthyPercent: 100,
     maxHealthyPercent: 200,
@@ -80,6 +80,7 @@ export function createWorker(parent: Construct, it: Neighbours): Worker {
   service.node.addDependency(network.scope, taskDefinition.obtainExecutionRole());
   // A worker that finds no consumer registers one, and CloudFormation could not make its own any more.
   if (consumer !== undefined) service.node.addDependency(consumer);
+  if (isScaled(it.sizing)) scaleOnDrainLoad(scope, { ...it, service });
   return { cluster, service, snapshots, archive };
 }
 
@@ -96,17 +97,17 @@ interface TaskNeighbours extends Neighbours {
   readonly snapshots: Bucket;
   readonly archive: Bucket | undefined;
   readonly consumer: StreamConsumer | undefined;
+  readonly cluster: Cluster;
 }
 
 function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition {
-  const { cpuUnits, memoryMiB, reading } = it.sizing.worker;
+  const { cpuUnits, memoryMiB, reading, leaseSeconds, threads, drainSeconds } = it.sizing.worker;
   const taskDefinition = new FargateTaskDefinition(scope, 'Task', {
     cpu: cpuUnits,
     memoryLimitMiB: memoryMiB,
     runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
     taskRole: createTaskRole(scope, it),
   });
-  const leaseSeconds = String(it.sizing.worker.leaseSeconds);
   const sinks: SinkNames = {
     ...(it.archive === undefined ? {} : { archiveBucket: it.archive.bucketName }),
     streams: Object.fromEntries([...it.streams.rows].map(([view, stream]) => [view, stream.streamName])),
@@ -117,16 +118,17 @@ function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition
     snapshotBucket: it.snapshots.bucketName,
     sinks: JSON.stringify(sinks),
     httpAddress: `0.0.0.0:${httpPort}`,
-    leaseSeconds,
+    leaseSeconds: String(leaseSeconds),
+    workerThreads: String(threads),
+    memoryMb: String(memoryMiB),
+    drainSeconds: String(drainSeconds),
   };
   const linuxParameters = new LinuxParameters(scope, 'Linux', {});
   linuxParameters.dropCapabilities(Capability.ALL);
   const container = taskDefinition.addContainer('worker', {
     image: ContainerImage.fromAsset(codeFolder(scope, 'worker'), { platform: Platform.LINUX_ARM64 }),
-    environment: {
-      ...environmentOf('worker', settings),
-      NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMiB * heapShare)}`,
-    },
+    // No NODE_OPTIONS: its --max-old-space-size would overrule what each thread is given.
+    environment: environmentOf('worker', settings),
     logging: LogDriver.awsLogs({
       streamPrefix: 'worker',
       logGroup: new LogGroup(scope, 'Logs', {
@@ -170,6 +172,7 @@ function createTaskRole(scope: Construct, it: TaskNeighbours): Role {
   permit.sendDeadLetters(role, it.deadLetters);
   permit.keepSnapshots(role, it.snapshots);
   for (const stream of it.streams.rows.values()) permit.putRecords(role, stream);
+  permit.protectTasks(role, it.cluster);
   Validations.of(role).acknowledge({
     id: `AwsSolutions-IAM5[Resource::<${logicalIdOf(it.snapshots)}.Arn>/*]`,
     reason: 'The names of snapshots are made at run time, and the bucket holds nothing but snapshots.',
@@ -182,6 +185,10 @@ function createTaskRole(scope: Construct, it: TaskNeighbours): Role {
         "The names of files hold the days and positions of their rows, and the bucket holds nothing but the views' files.",
     });
   }
+  Validations.of(role).acknowledge({
+    id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:task/<${logicalIdOf(it.cluster)}>/*]`,
+    reason: 'A task does not know its name before it runs, and the cluster has no tasks but those of the worker.',
+  });
   return role;
 }
 

@@ -22,7 +22,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 export interface AssemblyProps {
   readonly rawShards?: number;
   readonly exchangeShards?: number;
-  readonly worker?: { readonly tasks?: number; readonly leaseSeconds?: number };
+  readonly worker?: {
+    readonly tasks?: number;
+    readonly threads?: number;
+    readonly leaseSeconds?: number;
+    readonly drainSeconds?: number;
+  };
 }
 
 /** Synthesizes a pipeline of the registry, bundles included, in a process of its own. */

@@ -263,12 +263,14 @@ class StackBuilder {
   ): WorkerService | undefined {
     const [task] = ofType(resources, 'AWS::ECS::TaskDefinition');
     const [service] = ofType(resources, 'AWS::ECS::Service');
+    const [scaling] = ofType(resources, 'AWS::ApplicationAutoScaling::ScalableTarget');
     if (task === undefined || service === undefined) return undefined;
     const container = containerOf(task);
     const codePath = code[task.logicalId];
     assert(codePath !== undefined, 'the assembly has the bundle of the task');
     return startWorkerService({
-      tasks: Number(service.properties['DesiredCount']),
+      // A service that is scaled has no number of its own; here it stays at the least.
+      tasks: Number(service.properties['DesiredCount'] ?? scaling?.properties['MinCapacity']),
       codePath,
       environment: {
         ...environmentOf(container),

@@ -56,6 +56,7 @@ export const runTypes = [
   'AWS::Events::Rule',
   'AWS::ECS::TaskDefinition',
   'AWS::ECS::Service',
+  'AWS::ApplicationAutoScaling::ScalableTarget',
 ] as const;
 
 function isResolved(type: string): boolean {

@@ -26,6 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/adapters/s3': ['shared/schemas', 'shared/ports', '@aws-sdk/client-s3', 'node:'],
   'shared/adapters/sqs': ['shared/schemas', 'shared/ports', '@aws-sdk/client-sqs', 'node:'],
   'shared/adapters/telemetry': [
+    'shared/schemas',
     'shared/ports',
     '@aws-lambda-powertools/logger',
     '@aws-lambda-powertools/metrics',
@@ -60,6 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   worker: [
     'shared/schemas',
+    'shared/ports',
     'shared/runtime',
     'shared/adapters',
     'pipelines',
@@ -70,6 +72,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'hono',
     '@hono/node-server',
     'node:',
+    // How many workers a load takes: the worker measures it, and the service is scaled on it.
+    'shared/engine:drain.ts',
   ],
   // It reads a synthesized template, so infra's assembly is reached through a child process and never imported. A port's type serves where
   // the embedded AWS has the same need as the runtime, such as a clock. The pipeline's type names what is started.
@@ -131,6 +135,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     // The assembly finds a pipeline by the same rule as the hosts.
     'shared/runtime:settings.ts',
     'shared/runtime:contract-file.ts',
+    // What the service is scaled on.
+    'shared/engine:drain.ts',
   ],
   bench: [
     'shared/schemas',

@@ -1,100 +1,70 @@
-import { randomUUID } from 'node:crypto';
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { S3Client } from '@aws-sdk/client-s3';
-import { SQSClient } from '@aws-sdk/client-sqs';
+import { isMainThread, workerData } from 'node:worker_threads';
 import { serve } from '@hono/node-server';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
-import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
-import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
-import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
-import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
-import { createKinesisExchangeReader } from '#shared/adapters/kinesis/exchange-reader.ts';
-import { createRequestHandler, createStreamingRequestHandler } from '#shared/adapters/request-handler.ts';
-import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
-import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
 import { createPrometheusTelemetry } from '#shared/adapters/telemetry/prometheus.ts';
-import { readAddress, readCount, readSettings, readSinks, selectPipeline } from '#shared/runtime/settings.ts';
-import { createWorker } from '#shared/runtime/worker.ts';
+import { drainLoadOf } from '#shared/engine/drain.ts';
+import { readAddress, readCount, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
+import { runMember } from './member.ts';
+import { protectTask } from './protection.ts';
 import { createStatus } from './status.ts';
+import { startThreads } from './threads.ts';
 
-const settings = readSettings('worker', process.env);
-const pipeline = selectPipeline(pipelines, settings);
-const clock = wallClock;
-const labels = { pipeline: pipeline.id, stage: 'window', placement: 'fargate' };
-const telemetry = createPrometheusTelemetry(labels, createConsoleTelemetry(labels));
-const requestHandler = createRequestHandler();
-const kinesis = new KinesisClient({
-  requestHandler: settings.EXCHANGE_READING === 'fan-out' ? createStreamingRequestHandler() : requestHandler,
-});
-const dynamodb = new DynamoDBClient({ requestHandler, maxAttempts: 10 });
-const sqs = new SQSClient({ requestHandler });
-const s3 = new S3Client({ requestHandler, forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined });
-const sinks = readSinks('SINKS', settings.SINKS);
-/** A worker that is alive shows it several times a lease period, which is at most this long. */
-const silenceMsMax = 60_000;
-let aliveMs = clock.now();
-const worker = createWorker({
-  pipeline,
-  reader: createKinesisExchangeReader({
-    reading: settings.EXCHANGE_READING,
-    client: kinesis,
-    streamName: settings.EXCHANGE_STREAM,
+/** What V8 may use of the task's memory; the rest is for buffers, compression and Node itself. */
+const heapShare = 0.75;
+/** How often the load is measured, and the protection of the task looked after. */
+const lookEveryMs = 5_000;
+/** Fargate gives 120 s from SIGTERM to SIGKILL; after a failure of our own we take no longer. */
+const handOverMsMax = 100_000;
+
+// One file is both: the threads that work, and the thread that watches them and answers for them however busy they are.
+if (isMainThread) await superviseThreads();
+else await runMember(workerData);
+
+async function superviseThreads(): Promise<never> {
+  const settings = readSettings('worker', process.env);
+  const pipeline = selectPipeline(pipelines, settings);
+  const count = readCount('WORKER_THREADS', settings.WORKER_THREADS);
+  const memoryMb = readCount('MEMORY_MB', settings.MEMORY_MB);
+  const drainMs = readCount('DRAIN_SECONDS', settings.DRAIN_SECONDS) * 1_000;
+  const labels = { pipeline: pipeline.id, stage: 'window', placement: 'fargate' };
+  const clock = wallClock;
+  const telemetry = createPrometheusTelemetry(labels, createConsoleTelemetry(labels));
+  telemetry.log('info', 'The worker starts.', { planHash: pipeline.planHash, threads: count });
+  const threads = startThreads({
+    program: new URL(import.meta.url),
+    count,
+    heapMb: Math.floor((memoryMb * heapShare) / count),
     clock,
     telemetry,
-  }),
-  worker: randomUUID(),
-  leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
-  state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
-  results: createDynamoDbResultStore({ client: dynamodb, table: settings.RESULTS_TABLE }),
-  blobs: createS3BlobStore({ client: s3, bucket: settings.SNAPSHOT_BUCKET }),
-  ...(sinks.archiveBucket === undefined
-    ? {}
-    : { archive: createS3BlobStore({ client: s3, bucket: sinks.archiveBucket }) }),
-  rowStreams: new Map(
-    Object.entries(sinks.streams).map(([view, streamName]) => [
-      view,
-      createKinesisExchange({ client: kinesis, streamName, telemetry }),
-    ]),
-  ),
-  deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
-  clock,
-  telemetry,
-  leasePeriodMs: readCount('LEASE_SECONDS', settings.LEASE_SECONDS) * 1_000,
-  onAlive: () => {
-    aliveMs = clock.now();
-  },
-});
-
-const status = createStatus({
-  isAlive: () => clock.now() - aliveMs < silenceMsMax,
-  isReady: worker.isReady,
-  metrics: telemetry.scrape,
-});
-serve({ fetch: status.fetch, ...readAddress('HTTP_ADDRESS', settings.HTTP_ADDRESS) }, ({ address, port }) =>
-  telemetry.log('info', 'Health and metrics are served.', { url: `http://${address}:${port}` }),
-);
-
-// ECS and the embedded AWS ask with SIGTERM and kill after stopTimeout: the batch at hand is finished and everything is snapshot.
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
-    telemetry.log('info', 'The worker was asked to stop; it snapshots its state.', { signal });
-    worker.stop().catch(() => {});
+    handOverMsMax,
   });
-}
 
-try {
-  telemetry.log('info', 'The worker starts.', { planHash: pipeline.planHash });
-  await worker.run();
-  telemetry.log('info', 'The worker has stopped; its state is snapshot.');
+  const status = createStatus({ ...threads, metrics: telemetry.scrape });
+  serve({ fetch: status.fetch, ...readAddress('HTTP_ADDRESS', settings.HTTP_ADDRESS) }, ({ address, port }) =>
+    telemetry.log('info', 'Health and metrics are served.', { url: `http://${address}:${port}` }),
+  );
+
+  const protect = protectTask({ agentUri: process.env['ECS_AGENT_URI'], clock, telemetry });
+  setInterval(() => {
+    const loads = threads.loads().map((load) => ({ ...load, drainLoad: drainLoadOf({ ...load, drainMs }) }));
+    for (const [thread, { busyRatio }] of loads.entries())
+      telemetry.metric('busy_ratio', busyRatio, { stage: 'window', thread: String(thread) });
+    const drainLoad = loads.reduce((sum, load) => sum + load.drainLoad, 0) / loads.length;
+    telemetry.metric('drain_load', drainLoad, { stage: 'window' });
+    void protect(threads.isMoving());
+  }, lookEveryMs);
+
+  // ECS and the embedded AWS ask with SIGTERM and kill after stopTimeout: the batches at hand are finished and everything is snapshot.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      telemetry.log('info', 'The worker was asked to stop; it snapshots its state.', { signal });
+      threads.stop();
+    });
+  }
+  const isHandedOver = await threads.ended;
+  if (isHandedOver) telemetry.log('info', 'The worker has stopped; its state is snapshot.');
   telemetry.flush();
-  process.exit(0);
-} catch (error) {
-  telemetry.log('error', 'The worker stops; its successor goes on from the snapshots.', {
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-  });
-  telemetry.flush();
-  process.exit(1);
+  process.exit(isHandedOver ? 0 : 1);
 }

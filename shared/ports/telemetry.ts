@@ -13,6 +13,7 @@ export type MetricName =
   | 'processing_latency_ms'
   | 'end_to_end_latency_ms'
   | 'busy_ratio'
+  | 'drain_load'
   | 'state_bytes'
   | 'state_keys'
   | 'open_windows'

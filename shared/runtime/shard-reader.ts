@@ -74,6 +74,7 @@ export class ShardReader {
   #cursor: string | undefined;
   #savedMs: number;
   #progress = 0;
+  #isRestored = false;
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
@@ -88,6 +89,11 @@ export class ShardReader {
   /** When its state was last written, or else when it began. */
   get savedMs(): number {
     return this.#savedMs;
+  }
+
+  /** Its state is still being restored, or is being handed over. */
+  get isMoving(): boolean {
+    return !this.#isRestored || this.#request === 'stop';
   }
 
   get keyCount(): number {
@@ -111,6 +117,7 @@ export class ShardReader {
   async #read(): Promise<ReaderEnd> {
     const { clock, shard, generation, telemetry, checkpointEveryMs } = this.#options;
     await this.#restore();
+    this.#isRestored = true;
     this.#savedMs = this.#options.savedMs ?? clock.now();
     while (this.#request === 'go-on') {
       if (this.#isAtEnd()) return 'ended';

@@ -45,6 +45,8 @@ export interface WorkerOptions {
 export interface Worker {
   /** Whether it takes part in the work: it reads a shard, or there are fewer shards than workers. */
   readonly isReady: () => boolean;
+  /** Whether the state of a shard is on its way: it is being restored, or handed over. */
+  readonly isMoving: () => boolean;
   /** Works until `stop`. Rejects when the outside world fails for good: the host then exits, and others go on from the snapshots. */
   readonly run: () => Promise<void>;
   /** Hands over: ends after the batches at hand, with a snapshot of everything, and frees the leases. */
@@ -69,6 +71,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let running: Promise<void> | undefined;
   return {
     isReady: () => run.isReady,
+    isMoving: () => run.isMoving,
     run: () => {
       running = run.run();
       return running;
@@ -136,6 +139,10 @@ class WorkerRun {
   get isReady(): boolean {
     if (this.#isStopping || this.#quota === undefined) return false;
     return this.#quota === 0 || this.#readings.size > 0;
+  }
+
+  get isMoving(): boolean {
+    return [...this.#readings.values()].some(({ reader }) => reader.isMoving);
   }
 
   stop(): void {

@@ -31,6 +31,12 @@ export const settingNames = {
   httpAddress: 'HTTP_ADDRESS',
   /** After how many seconds without progress a worker loses a shard to another one. */
   leaseSeconds: 'LEASE_SECONDS',
+  /** Over how many threads a worker spreads its shards. */
+  workerThreads: 'WORKER_THREADS',
+  /** The worker's memory in MiB, of which its threads take their heaps. */
+  memoryMb: 'MEMORY_MB',
+  /** Within how many seconds the workers should work off what has piled up. */
+  drainSeconds: 'DRAIN_SECONDS',
 } as const;
 
 /**
@@ -39,6 +45,9 @@ export const settingNames = {
  */
 export const readings = ['polling', 'fan-out'] as const;
 export type Reading = (typeof readings)[number];
+
+/** Under which CloudWatch shows the metrics of all hosts. */
+export const metricNamespace = 'Millrace';
 
 /** The worker's name as a consumer of the exchange stream that records are pushed to. */
 export const exchangeConsumer = 'worker';
@@ -101,6 +110,9 @@ export const hostSettings = {
     'logLevel',
     'httpAddress',
     'leaseSeconds',
+    'workerThreads',
+    'memoryMb',
+    'drainSeconds',
   ],
 } as const satisfies Readonly<Record<string, readonly Setting[]>>;
 

@@ -34,7 +34,10 @@ function acknowledgementsOf(scope: IConstruct): ReadonlyMap<string, string> {
     for (const { type, data } of construct.node.metadata) {
       if (type !== Validations.ACKNOWLEDGED_RULES_METADATA_KEY) continue;
       for (const [id, reason] of Object.entries(data as Record<string, string>)) {
-        const rule = id.replace(/^annotation::/i, '').replace(/<.*?\.Arn>/, '<bucket>');
+        const rule = id
+          .replace(/^annotation::/i, '')
+          .replace(/<.*?\.Arn>/, '<bucket>')
+          .replace(/arn:.*task\/<.*?>/, '<task>');
         // The CDK acknowledges findings of its own checks by itself.
         if (rule.startsWith('AwsSolutions-')) found.set(rule, reason);
       }
@@ -71,6 +74,7 @@ describe('AwsSolutions', () => {
         'AwsSolutions-ECS2',
         'AwsSolutions-IAM5[Resource::*]',
         'AwsSolutions-IAM5[Resource::<bucket>/*]',
+        'AwsSolutions-IAM5[Resource::<task>/*]',
         'AwsSolutions-S1',
         'AwsSolutions-SQS3',
       ]);

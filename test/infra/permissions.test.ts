@@ -37,6 +37,7 @@ describe('permissions', () => {
     const wide = statementsOf(template).filter(({ Resource }) => JSON.stringify(Resource).includes('*'));
     expect(wide.map(({ Action }) => Action)).toEqual([
       ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'],
+      ['ecs:GetTaskProtection', 'ecs:UpdateTaskProtection'],
       's3:PutObject',
       'ecr:GetAuthorizationToken',
     ]);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { WorkerProps } from '#infra/props.ts';
 import { exchangeConsumer, hostSettings, settingNames } from '#shared/schemas/settings.ts';
 import { fargateOnly, lambdaOnly, propertiesOf, templateOf } from './synthesized.ts';
 
@@ -59,15 +60,82 @@ describe('worker', () => {
     });
   });
 
-  test('it runs on ARM, and half of the memory or more is left to V8', () => {
+  test('it runs on ARM, with a thread for each vCPU, and is told how much memory they may share', () => {
     expect(task['RuntimePlatform']).toEqual({ CpuArchitecture: 'ARM64', OperatingSystemFamily: 'LINUX' });
-    expect(container['Environment']).toContainEqual({ Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1536' });
+    expect(environmentWith({})).toMatchObject({ WORKER_THREADS: '1', MEMORY_MB: '2048' });
+    expect(environmentWith({ cpuUnits: 512 })).toMatchObject({ WORKER_THREADS: '1' });
+    expect(environmentWith({ cpuUnits: 4_096, memoryMiB: 8_192 })).toMatchObject({
+      WORKER_THREADS: '4',
+      MEMORY_MB: '8192',
+    });
+    expect(environmentWith({ cpuUnits: 4_096, memoryMiB: 8_192, threads: 2 })).toMatchObject({ WORKER_THREADS: '2' });
+  });
+
+  test('it may keep itself from being stopped, and no task of another cluster', () => {
+    expect(JSON.stringify(propertiesOf(template, 'AWS::IAM::Policy'))).toContain(
+      '"Action":["ecs:GetTaskProtection","ecs:UpdateTaskProtection"],"Effect":"Allow","Resource":{"Fn::Join":["",["arn:",{"Ref":"AWS::Partition"},":ecs:",{"Ref":"AWS::Region"},":",{"Ref":"AWS::AccountId"},":task/",{"Ref":"PipelineWorkerCluster',
+    );
   });
 
   test('it is given exactly its settings', () => {
     const names = (container['Environment'] as readonly { Name: string }[]).map(({ Name }) => Name);
     const wanted = hostSettings.worker.map((setting) => settingNames[setting]);
-    expect(names.sort()).toEqual([...wanted, 'NODE_OPTIONS'].sort());
+    expect(names.sort()).toEqual(wanted.sort());
+  });
+});
+
+/** The worker's environment with these props. */
+function environmentWith(worker: WorkerProps): Readonly<Record<string, string>> {
+  const [{ ContainerDefinitions = [] } = {}] = propertiesOf(
+    templateOf(fargateOnly, { worker }),
+    'AWS::ECS::TaskDefinition',
+  );
+  const [{ Environment = [] } = {}] = ContainerDefinitions as readonly {
+    readonly Environment: readonly { readonly Name: string; readonly Value: string }[];
+  }[];
+  return Object.fromEntries(Environment.map(({ Name, Value }) => [Name, Value]));
+}
+
+describe('scaling', () => {
+  const scaled = templateOf(fargateOnly, { exchangeShards: 8, worker: { tasks: 2, threads: 2 } });
+
+  test('a service is scaled as far as there are shards for its threads', () => {
+    expect(propertiesOf(scaled, 'AWS::ApplicationAutoScaling::ScalableTarget')).toMatchObject([
+      { MinCapacity: 2, MaxCapacity: 4, ScalableDimension: 'ecs:service:DesiredCount', ServiceNamespace: 'ecs' },
+    ]);
+    // A deployment would set it back.
+    expect(propertiesOf(scaled, 'AWS::ECS::Service')[0]).not.toHaveProperty('DesiredCount');
+  });
+
+  test('it is scaled on the drain load of its workers, which is not low while one of them is behind', () => {
+    const [policy] = propertiesOf(scaled, 'AWS::ApplicationAutoScaling::ScalingPolicy');
+    const dimensions = [
+      { Name: 'pipeline', Value: 'fargate-only' },
+      { Name: 'stage', Value: 'window' },
+      { Name: 'placement', Value: 'fargate' },
+    ];
+    const metric = (name: string) => ({ Namespace: 'Millrace', MetricName: name, Dimensions: dimensions });
+    expect(policy?.['TargetTrackingScalingPolicyConfiguration']).toMatchObject({
+      TargetValue: 0.7,
+      CustomizedMetricSpecification: {
+        Metrics: [
+          { Id: 'load', MetricStat: { Metric: metric('drain_load'), Stat: 'Average' }, ReturnData: false },
+          { Id: 'behind', MetricStat: { Metric: metric('millis_behind_latest'), Stat: 'Maximum' }, ReturnData: false },
+          { Expression: 'IF(behind >= 10000 AND load < 0.7, 0.7, load)', ReturnData: true },
+        ],
+      },
+    });
+  });
+
+  test('where no more tasks would have a shard, or are wanted, none is scaled and no alarm paid for', () => {
+    template.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
+    const fixed = templateOf(fargateOnly, { exchangeShards: 8, worker: { tasks: 3, tasksMax: 3 } });
+    fixed.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
+    expect(propertiesOf(fixed, 'AWS::ECS::Service')).toMatchObject([{ DesiredCount: 3 }]);
+  });
+
+  test.each([{ tasks: 3, tasksMax: 2 }, { threads: 0 }, { drainSeconds: 59 }])('%o is refused', (worker) => {
+    expect(() => templateOf(fargateOnly, { worker })).toThrow(/SETTING_INVALID/);
   });
 });
 

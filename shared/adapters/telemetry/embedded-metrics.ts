@@ -1,7 +1,6 @@
 import type { MetricName } from '#shared/ports/telemetry.ts';
+import { metricNamespace } from '#shared/schemas/settings.ts';
 import type { HostLabels, Sample } from './gather.ts';
-
-export const metricNamespace = 'Millrace';
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
 export const valuesPerMetricMax = 100;
@@ -49,5 +48,5 @@ export function cutLines(samples: readonly Sample[]): readonly (readonly Sample[
 export function unitOf(name: MetricName): 'Milliseconds' | 'Bytes' | 'Count' | 'None' {
   if (name.endsWith('_ms') || name === 'millis_behind_latest') return 'Milliseconds';
   if (name.startsWith('bytes_') || name.endsWith('_bytes')) return 'Bytes';
-  return name === 'busy_ratio' ? 'None' : 'Count';
+  return name === 'busy_ratio' || name === 'drain_load' ? 'None' : 'Count';
 }

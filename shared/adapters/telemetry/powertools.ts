@@ -1,7 +1,8 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
-import { cutLines, metricNamespace, unitOf } from './embedded-metrics.ts';
+import { metricNamespace } from '#shared/schemas/settings.ts';
+import { cutLines, unitOf } from './embedded-metrics.ts';
 import { gather, type HostLabels } from './gather.ts';
 import { plainFields, quietly } from './quietly.ts';
 
