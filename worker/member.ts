@@ -70,6 +70,8 @@ export async function runMember({ thread }: Start): Promise<void> {
   });
   await worker.run();
   tell({ kind: 'stopped' });
+  // What was given up may still wait for an answer. Ends this thread only.
+  process.exit(0);
 }
 
 function tell(report: Report): void {

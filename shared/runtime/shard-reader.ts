@@ -91,6 +91,11 @@ export class ShardReader {
     return this.#savedMs;
   }
 
+  /** It has its state. Before that there is nothing to hand over. */
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
   /** Its state is still being restored, or is being handed over. */
   get isMoving(): boolean {
     return !this.#isRestored || this.#request === 'stop';
@@ -149,7 +154,8 @@ export class ShardReader {
     const { pipeline, shard, generation } = this.#options;
     for (let slot = 0; slot < pipeline.slots; slot += 1) {
       if (!owns(shard, slotHashKey(slot, pipeline.slots))) continue;
-      if (this.#isAbandoned()) return;
+      // What is not restored has not changed either, and can be left to whoever comes next.
+      if (this.#request !== 'go-on') return;
       const { stage, snapshot } = await restoreSlot(this.#snapshotOptions(), slot);
       const { position } = stage.reader.log;
       if (snapshot !== undefined && position < snapshot.position && generationOf(position) < generation)
@@ -326,7 +332,7 @@ export class ShardReader {
     const onProgress = (): void => {
       this.#progress += 1;
     };
-    return { ...this.#options, onProgress };
+    return { ...this.#options, onProgress, isHurried: () => this.#request === 'stop' };
   }
 
   #isAbandoned(): boolean {

@@ -14,15 +14,21 @@ export interface PieceOptions {
   readonly onProgress?: () => void;
 }
 
-/** Puts what the stage has to save, part by part: no more than one is in memory. */
+/** Puts what the stage has to save, part by part: no more than one is in memory. Undefined when it was cut short between two parts. */
 export async function putPiece(
   { blobs, onProgress }: PieceOptions,
   stage: MemoryStage,
-  save: { readonly name: string; readonly kind: SaveKind; readonly partCharsMax: number },
-): Promise<SnapshotPiece> {
-  const { name, kind, partCharsMax } = save;
+  save: {
+    readonly name: string;
+    readonly kind: SaveKind;
+    readonly partCharsMax: number;
+    readonly isCutShort: () => boolean;
+  },
+): Promise<SnapshotPiece | undefined> {
+  const { name, kind, partCharsMax, isCutShort } = save;
   const piece = { name, objectCount: 0, bytes: 0, crc32: 0 };
   for (const part of encodeParts({ kind, log: stage.checkpoint(), entries: stage.entries(kind) }, partCharsMax)) {
+    if (isCutShort()) return undefined;
     await blobs.put(objectName(name, piece.objectCount), part);
     piece.objectCount += 1;
     piece.bytes += part.length;

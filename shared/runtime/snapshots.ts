@@ -44,6 +44,11 @@ export interface SnapshotOptions {
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** Called for every object that was read or written: a large state takes longer than a reader may be silent. */
   readonly onProgress?: () => void;
+  /**
+   * Somebody waits for the slot: a new base can wait, and is left unfinished, if a delta takes less. Asked again and again. A chain then
+   * grows by one delta for each change of owner, until somebody has the time for a base.
+   */
+  readonly isHurried?: () => boolean;
 }
 
 export interface SnapshotLimits {
@@ -118,18 +123,32 @@ export async function saveSlot(
 ): Promise<{ readonly snapshot: StoredSnapshot; readonly bytes: number }> {
   const { position } = stage.reader.log;
   if (stored !== undefined && position < stored.position) return { snapshot: stored, bytes: 0 };
-  const { owner, snapshotLimits } = options;
+  // A base that was cut short is followed by a delta: who waits then waits still.
+  return (await trySave(options, stage, stored)) ?? saveSlot(options, stage, stored);
+}
+
+/** Undefined when a base was cut short. */
+async function trySave(
+  options: SnapshotOptions,
+  stage: MemoryStage,
+  stored: StoredSnapshot | undefined,
+): Promise<{ readonly snapshot: StoredSnapshot; readonly bytes: number } | undefined> {
+  const { position } = stage.reader.log;
+  const { owner, snapshotLimits, isHurried = () => false } = options;
   const limits = { ...limitsDefault, ...snapshotLimits };
   const before = stored?.manifest;
   // A delta of another plan would leave in the base what belongs to steps that are gone, for a later step of such a name to find.
   const isFirstOfPlan = stored?.plan !== options.pipeline.planHash;
-  const kind = before === undefined || isFirstOfPlan || isFull(before.chain, limits) ? 'base' : 'delta';
+  const hasBase = before !== undefined && !isFirstOfPlan && !isWholeState(before.chain.base);
+  const kind = hasBase && (isHurried() || !isFull(before.chain, limits)) ? 'delta' : 'base';
   const epoch = before?.owner === owner ? before.epoch : (before?.epoch ?? 0) + 1;
   const revision = `${String(epoch).padStart(epochDigits, '0')}.${owner}.${stage.beginSave()}`;
   let isStored = false;
   try {
     const name = `${folderOf(options, stage)}${revision}.${kind}`;
-    const piece = await putPiece(options, stage, { name, kind, partCharsMax: limits.partCharsMax });
+    const isCutShort = () => kind === 'base' && hasBase && isHurried();
+    const piece = await putPiece(options, stage, { name, kind, partCharsMax: limits.partCharsMax, isCutShort });
+    if (piece === undefined) return undefined;
     const manifest: SnapshotManifest = {
       version: stateVersion,
       epoch,

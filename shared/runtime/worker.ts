@@ -238,6 +238,12 @@ class WorkerRun {
       await this.#read(shardId, lease, reading.reader.savedMs);
       return;
     }
+    // Nobody waits until a large state is there, only to hand it over.
+    if (reading.end === undefined && this.#isStopping && !reading.reader.isRestored) {
+      this.#giveUp(shardId, reading, 'The worker stops, and has not restored it yet.');
+      await this.#write({ ...lease, owner: undefined }, lease);
+      return;
+    }
     if (reading.end !== undefined) {
       this.#readings.delete(shardId);
       const finished = reading.end === 'ended';

@@ -299,3 +299,43 @@ test('a snapshot tells the sessions of one key apart', async () => {
 function otherPlan(change: { readonly contract?: string }): typeof pipeline {
   return { ...pipeline, planHash: 'ffffffffffff', steps: pipeline.steps.map((step) => ({ ...step, ...change })) };
 }
+
+test('who is hurried writes a delta where a base is due, and the next one has the time for it', async () => {
+  const options = stores();
+  const { stage, snapshot } = await saveEach(options, 3);
+  expect(snapshot.manifest.chain.deltas).toHaveLength(2);
+  applyUpTo(stage, 4);
+  const hurried = await saveSlot({ ...options, isHurried: () => true }, stage, snapshot);
+  expect(hurried.snapshot.manifest.chain.base).toEqual(snapshot.manifest.chain.base);
+  expect((await restoreSlot(options, 0)).stage.reader.log.position).toBe(stage.reader.log.position);
+  applyUpTo(stage, 5);
+  const next = await saveSlot(options, stage, hurried.snapshot);
+  expect(next.snapshot.manifest.chain.deltas).toEqual([]);
+});
+
+test('a base that is under way when somebody comes to wait is left for a delta', async () => {
+  const options = { ...stores(), snapshotLimits: { deltasMax: 2, deltaBytesMin: 1_000_000, partCharsMax: 1 } };
+  const { stage, snapshot } = await saveEach(options, 3);
+  applyUpTo(stage, 4);
+  let asked = 0;
+  // At the choice of the kind, then before each part: it comes when one part stands.
+  const isHurried = () => {
+    asked += 1;
+    return asked > 2;
+  };
+  const { snapshot: saved } = await saveSlot({ ...options, isHurried }, stage, snapshot);
+  expect(saved.manifest.chain).toMatchObject({ base: snapshot.manifest.chain.base, deltas: [{}, {}, {}] });
+  const rowsBefore = stageAt(4).takeEmission().rows;
+  const restored = await restoreSlot(options, 0);
+  applyUpTo(restored.stage, 12);
+  expect(finalsOf(restored.stage, rowsBefore)).toEqual(finalsOf(stageAt(12)));
+  // The part that it left goes with the next base.
+  applyUpTo(stage, 5);
+  const next = await saveSlot(options, stage, saved);
+  expect([...(await options.blobs.list(''))].sort()).toEqual([...namesOf(next.snapshot)].sort());
+});
+
+test('the first save is a base, whoever waits', async () => {
+  const { snapshot } = await saveSlot({ ...stores(), isHurried: () => true }, stageAt(2), undefined);
+  expect(snapshot.manifest.chain).toMatchObject({ base: { name: expect.stringMatching(/base$/) }, deltas: [] });
+});

@@ -209,3 +209,37 @@ test('a worker is ready once it reads a shard, and no more when it leaves', asyn
   expect(worker.isReady()).toBe(false);
   expect(telemetry.value('checkpoint_age_ms')).toBeGreaterThanOrEqual(0);
 });
+
+test('a worker that is asked to stop while it restores frees the shard and does not wait for its state', async () => {
+  const world = worldOf({ slots: 1 });
+  await send(world, 1, reading(1));
+  await world.work();
+  const { pipeline, clock, state, results, blobs, deadLetters, telemetry, leases } = world;
+  let isAsked = false;
+  const moving: boolean[] = [];
+  const worker = createWorker({
+    ...{ pipeline, clock, state, results, deadLetters, telemetry, leases },
+    worker: 'worker-b',
+    reader: world.exchange,
+    blobs: {
+      ...blobs,
+      get: () => {
+        isAsked = true;
+        return new Promise(() => undefined);
+      },
+    },
+    onAlive: () => {
+      if (!isAsked) return;
+      moving.push(worker.isMoving());
+      worker.stop().catch(() => undefined);
+    },
+  });
+  await worker.run();
+  expect(moving[0]).toBe(true);
+  expect(worker.isMoving()).toBe(false);
+  expect((await leases.list()).leases).toMatchObject([{ shardId: 'shard-0', owner: undefined, finished: false }]);
+  await send(world, 2, reading(2));
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(3, 1_000)] });
+  await world.work();
+  expect((await world.lines('visits')).map((line) => JSON.parse(line)['amounts'])).toEqual(['1 2']);
+});
