@@ -14,6 +14,7 @@ import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequence
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
 import { putEntries } from './put-blocks.ts';
+import { type ReadBudget, readBytesMax } from './read-budget.ts';
 import { encodeRowBatches } from './row-batch-codec.ts';
 import { encodeRowFile } from './row-file-codec.ts';
 import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
@@ -40,6 +41,8 @@ export interface ShardReaderOptions {
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** How often at most the state is written. A crash repeats the work since the last time. */
   readonly checkpointEveryMs: number;
+  /** Of all readers of the worker. */
+  readonly budget: ReadBudget;
   /** When the state was written last, where the reader before this one failed: one that fails again and again must not look well. */
   readonly savedMs?: number | undefined;
 }
@@ -54,6 +57,8 @@ export type ReaderEnd = 'ended' | 'stopped' | 'abandoned';
 const idleMs = 250;
 /** What a slow store still takes within a second or two. */
 const itemsPerStep = 100;
+/** Bytes of blocks that are applied before what they gave is written. What a block takes in memory is some times as much. */
+const bytesPerWrite = 1_024 * 1_024;
 
 /** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
 const emittedMax = 10_000;
@@ -75,6 +80,10 @@ export class ShardReader {
   #savedMs: number;
   #progress = 0;
   #isRestored = false;
+  /** Of the budget: what the batch at hand takes. */
+  #taken = 0;
+  /** What the last batch was like, the next one may be like. */
+  #expected = readBytesMax;
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
@@ -111,24 +120,26 @@ export class ShardReader {
 
   /** Reads until the shard ends, or until asked to stop. Rejects when the outside world fails; another reader then goes on from the snapshots. */
   async run(): Promise<ReaderEnd> {
-    const { reader, shard } = this.#options;
+    const { reader, shard, budget } = this.#options;
     try {
       return await this.#read();
     } finally {
+      this.#taken = budget.replace(this.#taken, 0);
       reader.release?.(shard.shardId);
     }
   }
 
   async #read(): Promise<ReaderEnd> {
-    const { clock, shard, generation, telemetry, checkpointEveryMs } = this.#options;
+    const { clock, shard, generation, telemetry, checkpointEveryMs, budget } = this.#options;
     await this.#restore();
     this.#isRestored = true;
     this.#savedMs = this.#options.savedMs ?? clock.now();
     while (this.#request === 'go-on') {
       if (this.#isAtEnd()) return 'ended';
-      const batch = await this.#options.reader.read(shard.shardId, this.#cursor);
-      if (this.#isAbandoned()) break;
+      const batch = await this.#readBatch();
+      if (batch === undefined || this.#isAbandoned()) break;
       await this.#apply(batch);
+      this.#taken = budget.replace(this.#taken, 0);
       telemetry.metric('millis_behind_latest', batch.millisBehindLatest, { stage: 'window', shard: shard.shardId });
       if (batch.ended) for (const { stage } of this.#slots.values()) stage.endShard(logEnd(generation));
       if (batch.ended || clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();
@@ -143,11 +154,13 @@ export class ShardReader {
   /** Ends after the batch at hand, with a snapshot of everything. */
   stop(): void {
     if (this.#request === 'go-on') this.#request = 'stop';
+    this.#options.budget.wake();
   }
 
   /** Somebody else has the shard: ends as soon as it can, and writes nothing more where that can be helped. */
   abandon(): void {
     this.#request = 'abandon';
+    this.#options.budget.wake();
   }
 
   async #restore(): Promise<void> {
@@ -166,22 +179,48 @@ export class ShardReader {
     this.#cursor = this.#firstCursor();
   }
 
+  /** Undefined when asked to stop while others have not applied what they have read. */
+  async #readBatch(): Promise<ExchangeBatch | undefined> {
+    const { reader, shard, budget } = this.#options;
+    const isOver = (): boolean => this.#request !== 'go-on';
+    // Whoever waits for others that get on is not stuck.
+    const onChange = (): void => {
+      this.#progress += 1;
+    };
+    this.#taken = await budget.take(this.#expected, { isOver, onChange });
+    if (isOver()) return undefined;
+    const batch = await reader.read(shard.shardId, this.#cursor);
+    const bytes = batch.records.reduce((sum, record) => sum + record.bytes.length, 0);
+    this.#taken = budget.replace(this.#taken, bytes);
+    this.#expected = Math.min(bytes, readBytesMax);
+    return batch;
+  }
+
   async #apply(batch: ExchangeBatch): Promise<void> {
-    const { generation, shard } = this.#options;
+    const { clock, generation, shard } = this.#options;
+    let bytes = 0;
     for (const record of batch.records) {
       const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
       const { stage } = this.#slotOf(block, record.sequence);
       stage.apply({ block, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs });
-      if (stage.emittedCount < emittedMax) continue;
-      await this.#write(stage);
+      bytes += record.bytes.length;
+      if (stage.emittedCount < emittedMax && bytes < bytesPerWrite) continue;
+      bytes = 0;
+      await this.#writeAll();
+      // The others have their turn, also when there was nothing to write.
+      await clock.sleep(0);
       if (this.#isAbandoned()) return;
     }
+    await this.#writeAll();
+    const last = batch.records.at(-1);
+    if (last !== undefined) this.#cursor = last.sequence;
+  }
+
+  async #writeAll(): Promise<void> {
     for (const { stage } of this.#slots.values()) {
       if (this.#isAbandoned()) return;
       await this.#write(stage);
     }
-    const last = batch.records.at(-1);
-    if (last !== undefined) this.#cursor = last.sequence;
   }
 
   /** Writes what the stage has decided since the last time: letters, marks, rows, totals. */

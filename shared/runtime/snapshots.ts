@@ -134,7 +134,8 @@ async function trySave(
   stored: StoredSnapshot | undefined,
 ): Promise<{ readonly snapshot: StoredSnapshot; readonly bytes: number } | undefined> {
   const { position } = stage.reader.log;
-  const { owner, snapshotLimits, isHurried = () => false } = options;
+  const { owner, snapshotLimits } = options;
+  const isHurried = options.isHurried ?? (() => false);
   const limits = { ...limitsDefault, ...snapshotLimits };
   const before = stored?.manifest;
   // A delta of another plan would leave in the base what belongs to steps that are gone, for a later step of such a name to find.

@@ -14,6 +14,7 @@ import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { Lease } from '#shared/schemas/lease.ts';
 import { createAdmission } from './admission.ts';
 import { createGenerations } from './generations.ts';
+import { ReadBudget } from './read-budget.ts';
 import { type ReaderEnd, ShardReader } from './shard-reader.ts';
 import type { SnapshotLimits } from './snapshots.ts';
 
@@ -38,6 +39,8 @@ export interface WorkerOptions {
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** After how long without progress a shard goes to somebody else. Default 10 s. */
   readonly leasePeriodMs?: number;
+  /** Bytes that may have been read and not applied yet, over all its shards. Default 64 MiB. */
+  readonly readBudgetBytes?: number;
   /** Called while the worker lives and none of its readers hangs: its sign of life. */
   readonly onAlive?: () => void;
 }
@@ -103,6 +106,8 @@ class WorkerRun {
   /** Given up, and still in the middle of a call. */
   readonly #hanging = new Map<Reading, number>();
   readonly #admit: () => Promise<void>;
+
+  readonly #budget: ReadBudget;
   readonly #generationOf: (shardId: string) => Promise<number>;
   #shards: readonly ExchangeShard[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
@@ -119,6 +124,7 @@ class WorkerRun {
     this.#options = options;
     this.#pipeline = pipeline;
     this.#periodMs = options.leasePeriodMs ?? leasePeriodMsDefault;
+    this.#budget = new ReadBudget(options.readBudgetBytes);
     this.#book = new LeaseBook(options.worker, this.#periodMs);
     this.#admit = createAdmission(options.pipeline, options.state);
     this.#generationOf = createGenerations({ list: () => options.reader.shards() }, options.state);
@@ -303,6 +309,7 @@ class WorkerRun {
       generationOf: this.#generationOf,
       checkpointEveryMs,
       savedMs,
+      budget: this.#budget,
     });
     const reading: Reading = { reader, epoch, renewedProgress: 0, renewedMs: clock.now(), end: undefined };
     this.#readings.set(shardId, reading);

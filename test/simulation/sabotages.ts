@@ -502,6 +502,17 @@ export const sabotages = {
     ],
     bias: rivals,
   },
+  'cut-short': {
+    rule: '15: what a base that was cut short would have held is in the delta that follows',
+    mutations: [
+      {
+        file: snapshots,
+        find: 'if (piece === undefined) return undefined;',
+        replace: 'if (piece === undefined) { isStored = true; return undefined; }',
+      },
+    ],
+    bias: rivals,
+  },
   'whole-objects': {
     rule: '15: an object that has other bytes than were put is not restored',
     mutations: [
