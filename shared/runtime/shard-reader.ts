@@ -138,9 +138,9 @@ export class ShardReader {
       if (this.#isAtEnd()) return 'ended';
       const batch = await this.#readBatch();
       if (batch === undefined || this.#isAbandoned()) break;
+      telemetry.metric('millis_behind_latest', behindMsOf(batch), { stage: 'window', shard: shard.shardId });
       await this.#apply(batch);
       this.#taken = budget.replace(this.#taken, 0);
-      telemetry.metric('millis_behind_latest', batch.millisBehindLatest, { stage: 'window', shard: shard.shardId });
       if (batch.ended) for (const { stage } of this.#slots.values()) stage.endShard(logEnd(generation));
       if (batch.ended || clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();
       this.#progress += 1;
@@ -401,6 +401,12 @@ export class ShardReader {
     for (const slot of this.#slots.values()) sum += of(slot);
     return sum;
   }
+}
+
+/** How far what is applied is behind what has been put: a batch that reaches the end may still be minutes of work. No clock is compared. */
+function behindMsOf({ records, millisBehindLatest }: ExchangeBatch): number {
+  const [first, last] = [records[0], records.at(-1)];
+  return millisBehindLatest + (first === undefined || last === undefined ? 0 : last.arrivalMs - first.arrivalMs);
 }
 
 function owns(shard: ExchangeShard, hashKey: bigint): boolean {

@@ -40,7 +40,7 @@ export interface WorkerOptions {
   /** After how long without progress a shard goes to somebody else. Default 10 s. */
   readonly leasePeriodMs?: number;
   /** Bytes that may have been read and not applied yet, over all its shards. Default 64 MiB. */
-  readonly readBudgetBytes?: number;
+  readonly readBudget?: ReadBudget;
   /** Called while the worker lives and none of its readers hangs: its sign of life. */
   readonly onAlive?: () => void;
 }
@@ -124,7 +124,7 @@ class WorkerRun {
     this.#options = options;
     this.#pipeline = pipeline;
     this.#periodMs = options.leasePeriodMs ?? leasePeriodMsDefault;
-    this.#budget = new ReadBudget(options.readBudgetBytes);
+    this.#budget = options.readBudget ?? new ReadBudget();
     this.#book = new LeaseBook(options.worker, this.#periodMs);
     this.#admit = createAdmission(options.pipeline, options.state);
     this.#generationOf = createGenerations({ list: () => options.reader.shards() }, options.state);

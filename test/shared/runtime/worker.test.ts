@@ -4,6 +4,7 @@ import { compile } from '#shared/engine/compile.ts';
 import { tickBlocks } from '#shared/engine/exchange.ts';
 import { type AnyOutput, milliseconds, type PipelineOptions, s3, session } from '#shared/pipeline/index.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
+import { ReadBudget } from '#shared/runtime/read-budget.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { newLease } from '#shared/schemas/lease.ts';
@@ -242,4 +243,45 @@ test('a worker that is asked to stop while it restores frees the shard and does 
   await world.preprocess().process({ shardId: 'a', records: [punctuation(3, 1_000)] });
   await world.work();
   expect((await world.lines('visits')).map((line) => JSON.parse(line)['amounts'])).toEqual(['1 2']);
+});
+
+test.each([
+  [1, 1],
+  [Number.MAX_SAFE_INTEGER, 2],
+])('with room for %d bytes %d shards are read at a time, and all of them to their end', async (bytesMax, readsMax) => {
+  const world = worldOf({ slots: 2 });
+  world.exchange.split();
+  for (let sequence = 1; sequence <= 8; sequence += 1)
+    await send(world, sequence, reading(sequence, 'a'), reading(sequence, 'b'), reading(sequence, 'c'));
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(9, 1_000)] });
+  const { pipeline, clock, state, results, blobs, deadLetters, telemetry, leases, exchange } = world;
+  let reads = 0;
+  let readsSeen = 0;
+  let calls = 0;
+  let roundCount = 0;
+  const worker = createWorker({
+    ...{ pipeline, clock, state, results, blobs, deadLetters, telemetry, leases },
+    worker: 'worker-a',
+    readBudget: new ReadBudget(bytesMax),
+    reader: {
+      shards: () => exchange.shards(),
+      read: async (shardId, after) => {
+        reads += 1;
+        readsSeen = Math.max(readsSeen, reads);
+        // Each asks as soon as it may; the first answers wait for that.
+        const turns = calls < 6 ? 30 : 1;
+        calls += 1;
+        for (let turn = 0; turn < turns; turn += 1) await undefined;
+        reads -= 1;
+        return exchange.read(shardId, after);
+      },
+    },
+    onAlive: () => {
+      roundCount += 1;
+      if (results.dump().rows.length === 3 || roundCount > 1_000) worker.stop().catch(() => undefined);
+    },
+  });
+  await worker.run();
+  expect(readsSeen).toBe(readsMax);
+  expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([8, 8, 8]);
 });
