@@ -1,14 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { flows } from '#pipelines/flow.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
-import { compile } from '#shared/engine/compile.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
-import { count, dynamodb, hours, pipeline, seconds, session, sum, tumbling } from '#shared/pipeline/index.ts';
 import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
-import { logPosition, subMax } from '#shared/schemas/position.ts';
+import { logPosition } from '#shared/schemas/position.ts';
+import { flowBlock, windowsAndSessions } from './flow-block.ts';
 
 export interface CheckpointLoad {
   readonly keyCount: number;
@@ -83,25 +81,7 @@ export async function measureCheckpoints({ keyCount, changedCounts }: Checkpoint
   }
 }
 
-const byIp = flows.keyBy((flow) => ({ ip: flow.ip }));
-const columns = { count: count<{ bytes: number }>(), bytes: sum((flow: { bytes: number }) => flow.bytes) };
-const compiled = compile(
-  pipeline(
-    'checkpoint',
-    [
-      byIp
-        .window(tumbling(hours(1)), { allowedLateness: seconds(0), placement: 'fargate' })
-        .aggregate('windows', columns)
-        .to(dynamodb({ ttl: hours(1) })),
-      byIp
-        .window(session({ gap: hours(1) }), { allowedLateness: seconds(0) })
-        .aggregate('sessions', columns)
-        .to(dynamodb({ ttl: hours(1) })),
-    ],
-    { slots: 1 },
-  ),
-);
-const [route] = compiled.routes.values();
+const { compiled } = windowsAndSessions(1);
 const outputsPerBlock = 10_000;
 
 /** One record for each of `changedCount` keys, spread over all. */
@@ -110,46 +90,13 @@ function touchKeys(stage: MemoryStage, keyCount: number, changedCount: number): 
     const indexes = Array.from({ length: Math.min(outputsPerBlock, changedCount - from) }, (_, index) => index);
     const sequence = Number(stage.reader.log.position.slice(12)) + 1;
     const position = logPosition(1, String(sequence));
-    const numbers = indexes.map((index) => Math.floor(((from + index) * keyCount) / changedCount));
-    stage.apply({
-      position,
-      arrivalMs: sequence,
-      block: {
-        version: 1,
-        pipeline: compiled.id,
-        plan: compiled.planHash,
-        slots: 1,
-        slot: 0,
-        origin: {
-          source: 'flows',
-          shard: 'shard',
-          from: null,
-          to: [String(sequence), subMax],
-          watermarkMs: 0,
-          roster: { shard: [] },
-        },
-        routes: [
-          {
-            route: route?.id ?? '',
-            sequences: [String(sequence)],
-            sequence: indexes.map(() => 0),
-            sub: indexes,
-            timeMs: numbers.map((number) => 1_000 + (number % 1_000_000)),
-            keys: numbers.map((number) => `ip=10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`),
-            key: indexes,
-            shares: indexes.map(() => 1),
-            columns: (route?.columns ?? []).map(({ select }) =>
-              numbers.map((number) => select({ bytes: (number * 7_919) % 100_003 })),
-            ),
-          },
-        ],
-      },
-    });
+    const keys = indexes.map((index) => Math.floor(((from + index) * keyCount) / changedCount));
+    stage.apply({ position, arrivalMs: sequence, block: flowBlock(compiled, { slot: 0, sequence, keys }) });
   }
 }
 
 /** Blobs as files, so that what is stored is not in the memory that is measured. */
-function openFolder(folder: string) {
+export function openFolder(folder: string) {
   const pathOf = (key: string): string => join(folder, key);
   const bucket = {
     rssBytesMax: 0,

@@ -7,10 +7,14 @@ import { runChild } from './child.ts';
 import type { EndToEndLoad, EndToEndReport } from './end-to-end.ts';
 import { compareEngine, type EngineComparison } from './engine.ts';
 import { tableOf, whole } from './table.ts';
+import { benchHandOver, benchReplay, benchThreads } from './worker.ts';
 
 // npm run bench                      everything, about ten minutes
 // npm run bench -- --only engine     the engine beside a loop by hand
 // npm run bench -- --only checkpoint what a checkpoint costs by what has changed, and a restore of --state-mb (of JSON; 1000 takes minutes)
+// npm run bench -- --only threads    the worker's threads, two against one
+// npm run bench -- --only replay     the memory that a replay at full speed takes, by shards
+// npm run bench -- --only hand-over  how long a worker with --state-mb (of JSON) takes to hand over
 // npm run bench -- --only end-to-end the whole stack on the embedded AWS
 
 const { values: options } = parseArgs({
@@ -27,7 +31,15 @@ const { values: options } = parseArgs({
 const seed = Number(options.seed);
 
 print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
-const parts = { engine: benchEngine, checkpoint: benchCheckpoint, 'end-to-end': benchEndToEnd };
+const stateBytes = Number(options['state-mb']) * 1e6;
+const parts = {
+  engine: benchEngine,
+  checkpoint: benchCheckpoint,
+  threads: async () => print(await benchThreads()),
+  replay: async () => print(await benchReplay()),
+  'hand-over': async () => print(await benchHandOver(stateBytes)),
+  'end-to-end': benchEndToEnd,
+};
 for (const [name, bench] of Object.entries(parts))
   if (options.only === undefined || options.only === name) await bench();
 

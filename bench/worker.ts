@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { runChild } from './child.ts';
+import type { HandOverLoad, HandOverReport } from './hand-over.ts';
+import { type Backlog, type ReplayLoad, type ReplayReport, writeBacklog } from './replay.ts';
+import { tableOf, whole } from './table.ts';
+
+/** Of windows and sessions of a key each, as `--only checkpoint` measures them. */
+const stateBytesPerKey = 78;
+
+/** The same backlog of four shards, by one thread of a process and by two: in turn, so that what else runs on the machine hits both. */
+export async function benchThreads(rounds = 3): Promise<string> {
+  return withBacklog(
+    { shardCount: 4, blocksPerShard: 400, outputsPerBlock: 2_000, keysPerShard: 2_000 },
+    async (backlog) => {
+      const reports: ReplayReport[][] = [[], []];
+      for (let round = 0; round < rounds; round += 1) {
+        reports[0]?.push(await run({ backlog, threads: [[0, 1, 2, 3]] }));
+        reports[1]?.push(
+          await run({
+            backlog,
+            threads: [
+              [0, 1],
+              [2, 3],
+            ],
+          }),
+        );
+      }
+      const speeds = reports.map((its) => Math.max(...its.map(({ recordCount, ms }) => recordCount / (ms / 1_000))));
+      const lines = reports.map((its, index) => [
+        String(index + 1),
+        whole(speeds[index] ?? 0),
+        ((speeds[index] ?? 0) / (speeds[0] ?? 1)).toFixed(2),
+        megabytes(Math.max(...its.map(({ rssBytesMax }) => rssBytesMax))),
+      ]);
+      const [first] = reports[0] ?? [];
+      return `A backlog of ${whole(first?.recordCount ?? 0)} records in 4 shards, replayed by the threads of one process; the best of ${rounds} rounds in turn.\n\n${tableOf(['threads', 'records/s', 'to one', 'peak RSS MB'], lines)}\n`;
+    },
+  );
+}
+
+/** The same bytes for each shard; the state held is small. */
+export async function benchReplay(): Promise<string> {
+  return withBacklog(
+    { shardCount: 16, blocksPerShard: 200, outputsPerBlock: 2_000, keysPerShard: 2_000 },
+    async (backlog) => {
+      const shards = Array.from({ length: backlog.shardCount }, (_, index) => index);
+      const bounds = [
+        { shards: shards.slice(0, 1), bound: '64 MiB' },
+        { shards: shards.slice(0, 4), bound: '64 MiB' },
+        { shards, bound: '64 MiB' },
+        { shards, bound: 'none', readBudgetBytes: Number.MAX_SAFE_INTEGER },
+      ];
+      const lines: string[][] = [];
+      for (const { shards: its, bound, ...limit } of bounds) {
+        const report = await run({ backlog, threads: [its], ...limit });
+        lines.push([
+          String(its.length),
+          bound,
+          megabytes(report.backlogBytes),
+          megabytes(report.heldBytesMax),
+          whole(report.stateKeys),
+          whole(report.recordCount / (report.ms / 1_000)),
+          megabytes(report.rssBytesMax),
+        ]);
+      }
+      const head = ['shards', 'budget', 'backlog MB', 'read, not applied MB', 'keys held', 'records/s', 'peak RSS MB'];
+      return `A backlog replayed at full speed by one thread, every read of 10 MiB.\n\n${tableOf(head, lines)}\n`;
+    },
+  );
+}
+
+/** A state of so many bytes of JSON in sixteen slots, of which 1 % of the keys change between two checkpoints. */
+export async function benchHandOver(stateBytes: number): Promise<string> {
+  const keyCount = Math.ceil(stateBytes / stateBytesPerKey);
+  const load: HandOverLoad = { keyCount, slots: 16, changedPerSecond: Math.ceil(keyCount * 0.001) };
+  const heap = `--max-old-space-size=${Math.floor((totalmem() * 0.7) / 2 ** 20)}`;
+  const report = (await runChild('hand-over.ts', [JSON.stringify(load)], [heap])) as HandOverReport;
+  const line = [
+    whole(report.stateKeys / 2),
+    megabytes(stateBytes),
+    (report.handOverMs / 1_000).toFixed(1),
+    (report.handOverCpuMs / 1_000).toFixed(1),
+    whole(report.handOverBytes / 1e3),
+    (report.checkpointMsMax / 1_000).toFixed(1),
+  ];
+  const head = ['keys', 'MB of JSON', 'hand-over s', 'CPU s', 'stored KB', 'longest checkpoint before, s'];
+  return `A worker with 16 slots is asked to stop just before its next checkpoint, when 1 % of the keys have changed since the last. Into a folder.\n\n${tableOf(head, [line])}\n`;
+}
+
+async function withBacklog(
+  backlog: Omit<Backlog, 'folder'>,
+  use: (backlog: Backlog) => Promise<string>,
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  try {
+    writeBacklog({ folder, ...backlog });
+    return await use({ folder, ...backlog });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function run(load: ReplayLoad): Promise<ReplayReport> {
+  return (await runChild('replay.ts', [JSON.stringify(load)])) as ReplayReport;
+}
+
+function megabytes(bytes: number): string {
+  return whole(bytes / 1e6);
+}
