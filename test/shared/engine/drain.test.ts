@@ -8,6 +8,7 @@ import {
   wantedTasks,
 } from '#shared/engine/drain.ts';
 import { runFleet } from './fleet.ts';
+import recorded from './recorded-load.json' with { type: 'json' };
 
 const drainMs = 300_000;
 
@@ -108,6 +109,43 @@ describe('a fleet that is scaled on it', () => {
   test('one hot shard that no task can help is no reason to send the others away', () => {
     const minutes = runFleet({ minutes: hours(3), rateAt: () => 500, hotShard: true, tasksAtStart: 4 });
     expect(Math.min(...minutes.map(({ tasks }) => tasks))).toBe(4);
+  });
+});
+
+// One worker on the laptop while its traffic rises and falls; it is killed at the highest (bench/record-load.ts).
+describe('what a worker has told of itself', () => {
+  const { samples } = recorded;
+  const loads = samples.map((sample) => fleetLoadOf(sample));
+  const wantedAt = (load: number) => wantedTasks({ tasks: 1, fleetLoad: load, tasksMin: 1, tasksMax: 16 });
+  const meanWhere = (isMeant: (sample: (typeof samples)[number]) => boolean): number => {
+    const meant = loads.filter((_, index) => isMeant(samples[index] as (typeof samples)[number]));
+    return meant.reduce((sum, load) => sum + load, 0) / meant.length;
+  };
+  const rateMax = Math.max(...samples.map(({ recordsPerSecond }) => recordsPerSecond));
+  const rateMin = Math.min(...samples.map(({ recordsPerSecond }) => recordsPerSecond));
+
+  test('rises and falls with what comes in', () => {
+    expect(meanWhere(({ recordsPerSecond }) => recordsPerSecond === rateMax)).toBeGreaterThan(
+      3 * meanWhere(({ recordsPerSecond, behindMs }) => recordsPerSecond === rateMin && behindMs === 0),
+    );
+  });
+
+  test('is more than the share of the time only while it is behind', () => {
+    const behind = samples.filter(({ behindMs }) => behindMs > 0);
+    expect(behind.length).toBeGreaterThan(0);
+    for (const { busyRatio, drainLoad } of samples) {
+      expect(drainLoad).toBeGreaterThanOrEqual(busyRatio);
+      // The worker looks at itself every five seconds, and how far it is behind is newer: so this is the most that it can have seen.
+      const behindMs = Math.max(...samples.map((sample) => sample.behindMs));
+      expect(drainLoad).toBeLessThanOrEqual(
+        drainLoadOf({ busyRatio, behindMs, drainMs: recorded.drainSeconds * 1_000 }) + 0.001,
+      );
+    }
+  });
+
+  test('wants more workers at its highest, and one when it is over', () => {
+    expect(Math.max(...loads.map(wantedAt))).toBeGreaterThan(1);
+    expect(loads.slice(-5).map(wantedAt)).toEqual([1, 1, 1, 1, 1]);
   });
 });
 
