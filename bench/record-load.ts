@@ -26,8 +26,9 @@ interface Sample {
   readonly drainLoad: number;
 }
 
-/** Blocks a second, for `stepSeconds` each; the worker is killed at the beginning of the last but two. */
-const steps = [1, 5, 15, 40, 40, 5, 1];
+/** Blocks a second, for `stepSeconds` each; the worker is killed in the second half of the highest. Then time to catch up. */
+const steps = [1, 5, 15, 40, 40, 5, 1, 1, 1, 1];
+const killedStep = 4;
 const stepSeconds = 20;
 const drainSeconds = 60;
 const recordsPerBlock = 5_000;
@@ -87,7 +88,7 @@ async function takeSamples(): Promise<void> {
   let isKilled = false;
   for (let step = 0; step < steps.length; step = stepAt()) {
     await setTimeout(sampleMs);
-    if (step === steps.length - 3 && !isKilled) isKilled = stack.worker?.kill(0) ?? false;
+    if (step === killedStep && !isKilled) isKilled = stack.worker?.kill(0) ?? false;
     const [url] = stack.worker?.urls() ?? [];
     // A worker that is not there says nothing, as CloudWatch would have it.
     const metrics =

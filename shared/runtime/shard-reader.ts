@@ -13,6 +13,7 @@ import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
+import { behindMsOf, bytesOf } from './exchange-batch.ts';
 import { putEntries } from './put-blocks.ts';
 import { type ReadBudget, readBytesMax } from './read-budget.ts';
 import { encodeRowBatches } from './row-batch-codec.ts';
@@ -79,6 +80,9 @@ export class ShardReader {
   #cursor: string | undefined;
   #savedMs: number;
   #progress = 0;
+  readonly #onProgress = (): void => {
+    this.#progress += 1;
+  };
   #isRestored = false;
   /** Of the budget: what the batch at hand takes. */
   #taken = 0;
@@ -184,15 +188,11 @@ export class ShardReader {
     const { reader, shard, budget } = this.#options;
     const isOver = (): boolean => this.#request !== 'go-on';
     // Whoever waits for others that get on is not stuck.
-    const onChange = (): void => {
-      this.#progress += 1;
-    };
-    this.#taken = await budget.take(this.#expected, { isOver, onChange });
+    this.#taken = await budget.take(this.#expected, { isOver, onChange: this.#onProgress });
     if (isOver()) return undefined;
     const batch = await reader.read(shard.shardId, this.#cursor);
-    const bytes = batch.records.reduce((sum, record) => sum + record.bytes.length, 0);
-    this.#taken = budget.replace(this.#taken, bytes);
-    this.#expected = Math.min(bytes, readBytesMax);
+    this.#taken = budget.replace(this.#taken, bytesOf(batch));
+    this.#expected = Math.min(this.#taken, readBytesMax);
     return batch;
   }
 
@@ -368,10 +368,7 @@ export class ShardReader {
   }
 
   #snapshotOptions(): SnapshotOptions {
-    const onProgress = (): void => {
-      this.#progress += 1;
-    };
-    return { ...this.#options, onProgress, isHurried: () => this.#request === 'stop' };
+    return { ...this.#options, onProgress: this.#onProgress, isHurried: () => this.#request === 'stop' };
   }
 
   #isAbandoned(): boolean {
@@ -401,12 +398,6 @@ export class ShardReader {
     for (const slot of this.#slots.values()) sum += of(slot);
     return sum;
   }
-}
-
-/** How far what is applied is behind what has been put: a batch that reaches the end may still be minutes of work. No clock is compared. */
-function behindMsOf({ records, millisBehindLatest }: ExchangeBatch): number {
-  const [first, last] = [records[0], records.at(-1)];
-  return millisBehindLatest + (first === undefined || last === undefined ? 0 : last.arrivalMs - first.arrivalMs);
 }
 
 function owns(shard: ExchangeShard, hashKey: bigint): boolean {
