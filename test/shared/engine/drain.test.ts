@@ -117,17 +117,20 @@ describe('what a worker has told of itself', () => {
   const { samples } = recorded;
   const loads = samples.map((sample) => fleetLoadOf(sample));
   const wantedAt = (load: number) => wantedTasks({ tasks: 1, fleetLoad: load, tasksMin: 1, tasksMax: 16 });
-  const meanWhere = (isMeant: (sample: (typeof samples)[number]) => boolean): number => {
-    const meant = loads.filter((_, index) => isMeant(samples[index] as (typeof samples)[number]));
-    return meant.reduce((sum, load) => sum + load, 0) / meant.length;
-  };
   const rateMax = Math.max(...samples.map(({ recordsPerSecond }) => recordsPerSecond));
-  const rateMin = Math.min(...samples.map(({ recordsPerSecond }) => recordsPerSecond));
+  const firstAtMost = samples.findIndex(({ recordsPerSecond }) => recordsPerSecond === rateMax);
+  const lastBehind = samples.findLastIndex(({ behindMs }) => behindMs >= behindMsMin);
 
-  test('rises and falls with what comes in', () => {
-    expect(meanWhere(({ recordsPerSecond }) => recordsPerSecond === rateMax)).toBeGreaterThan(
-      3 * meanWhere(({ recordsPerSecond, behindMs }) => recordsPerSecond === rateMin && behindMs === 0),
-    );
+  test('is low before the traffic rises, above what it can do behind that, and low again when it has caught up', () => {
+    expect(Math.max(...loads.slice(0, firstAtMost))).toBeLessThan(drainLoadTarget);
+    expect(Math.max(...loads.slice(firstAtMost, lastBehind + 1))).toBeGreaterThan(1);
+    // The load is looked at every five seconds.
+    expect(Math.max(...loads.slice(lastBehind + 10))).toBeLessThan(0.9 * drainLoadTarget);
+  });
+
+  test('is never low while it is behind', () => {
+    for (const [index, { behindMs }] of samples.entries())
+      if (behindMs >= behindMsMin) expect(loads[index]).toBeGreaterThanOrEqual(drainLoadTarget);
   });
 
   test('is more than the share of the time only while it is behind', () => {
