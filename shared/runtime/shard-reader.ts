@@ -60,7 +60,6 @@ const idleMs = 250;
 const itemsPerStep = 100;
 /** Bytes of blocks that are applied before what they gave is written. What a block takes in memory is some times as much. */
 const bytesPerWrite = 1_024 * 1_024;
-
 /** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
 const emittedMax = 10_000;
 
@@ -212,8 +211,7 @@ export class ShardReader {
       if (this.#isAbandoned()) return;
     }
     await this.#writeAll();
-    const last = batch.records.at(-1);
-    if (last !== undefined) this.#cursor = last.sequence;
+    this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
   }
 
   async #writeAll(): Promise<void> {
