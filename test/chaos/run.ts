@@ -20,6 +20,8 @@ export interface ChaosOptions {
   /** Where everything is kept. */
   readonly folder: string;
   readonly workers: number;
+  /** Of each worker. */
+  readonly threads: number;
   readonly rawShards: number;
   readonly exchangeShards: number;
   /** Workers to kill in all, one every so often. */
@@ -66,7 +68,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     props: {
       rawShards: options.rawShards,
       exchangeShards: options.exchangeShards,
-      worker: { tasks: options.workers, leaseSeconds },
+      worker: { tasks: options.workers, threads: options.threads, leaseSeconds },
     },
     onLine: log.write,
   });

@@ -106,6 +106,8 @@ describe.skipIf(!existsSync(accessLog))('the main job on a real access log', () 
       ...common,
       '--output',
       'faults.ndjson',
+      '--threads',
+      '2',
       '--workers',
       '2',
       '--exchange-shards',
