@@ -21,7 +21,7 @@ import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { type LogPosition, logEnd } from '#shared/schemas/position.ts';
 import type { TotalPartial } from '#shared/schemas/row.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
@@ -290,7 +290,14 @@ class Restore {
     const owner = `restore-${id}`;
     const revision = `0000000001.${owner}.1`;
     const name = `${this.#pipeline.id}/slot-${slot}/${revision}.base`;
-    const base = await putPiece({ blobs }, stage, { name, kind: 'base', partCharsMax: partCharsMaxDefault });
+    const isCutShort = () => false;
+    const base = await putPiece({ blobs }, stage, {
+      name,
+      kind: 'base',
+      partCharsMax: partCharsMaxDefault,
+      isCutShort,
+    });
+    assert(base !== undefined, 'a base that nobody cuts short is whole');
     const snapshot = { version: stateVersion, epoch: 1, owner, chain: { base, deltas: [] } };
     await this.#putCheckpoint('window', slot, { ...stage.checkpoint(), revision, snapshot });
     for (const step of this.#pipeline.steps) {
