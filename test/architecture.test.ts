@@ -111,6 +111,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/schemas',
     'shared/pipeline',
     'shared/engine',
+    'shared/ports',
     'shared/runtime',
     'shared/adapters',
     'shared/testing',
