@@ -266,10 +266,12 @@ function moveStep(parents: readonly (StepProgress | undefined)[], isFirst: boole
   const sum = (of: (step: StepProgress) => number): number =>
     isFirst ? present.reduce((all, step) => all + of(step), 0) : 0;
   const contract = present[0]?.contract;
+  const threw = sum((step) => step.threw ?? 0);
   return {
     ...(contract === undefined ? {} : { contract }),
     counted: sum(({ counted }) => counted),
     late: sum(({ late }) => late),
+    ...(threw === 0 ? {} : { threw }),
     open: [...new Set(present.flatMap(({ open }) => open))].sort((a, b) => a - b),
     emittedMs: Math.min(...present.map(({ emittedMs }) => emittedMs)),
     pending: [],

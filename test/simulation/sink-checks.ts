@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { gunzipSync } from 'node:zlib';
 import { type Plan, type StepPlan, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { logsOf } from './exchange-log.ts';
@@ -44,11 +45,11 @@ function textOf(step: StepPlan, { view: _view, final: _final, ...row }: PrintedR
   return JSON.stringify(columns);
 }
 
-/** Nothing is packed in the simulation. */
+/** Nothing is packed but when a seed is shrunk, in a thread that loads the product as it is. */
 function rowsOfFiles(end: WorldEnd, view: string): readonly string[] {
   return [...end.files]
     .filter(([name]) => name.startsWith(`${view}/`))
-    .flatMap(([, bytes]) => Buffer.from(bytes).toString().trimEnd().split('\n'));
+    .flatMap(([, bytes]) => (isGzip(bytes) ? gunzipSync(bytes) : Buffer.from(bytes)).toString().trimEnd().split('\n'));
 }
 
 /** As a reader has it who keeps the last place of each slot and passes over what is not behind it. */
@@ -78,4 +79,9 @@ async function waitingOf(end: WorldEnd, plan: Plan, view: string): Promise<numbe
   for (let slot = 0; slot < plan.slots; slot += 1)
     sum += (await end.state.readCheckpoint('window', slot))?.steps[view]?.waiting ?? 0;
   return sum;
+}
+
+/** The magic of RFC 1952. */
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
