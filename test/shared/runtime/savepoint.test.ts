@@ -1,0 +1,206 @@
+import { describe, expect, test } from 'vitest';
+import { createMemoryBlobStore, type MemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
+import {
+  type AnyOutput,
+  milliseconds,
+  type PipelineOptions,
+  session,
+  shareOfTotal,
+  sum,
+  tumbling,
+} from '#shared/pipeline/index.ts';
+import type { RawStreams } from '#shared/ports/raw-streams.ts';
+import { createAdmission } from '#shared/runtime/admission.ts';
+import { listSavepoints, readManifest } from '#shared/runtime/savepoint.ts';
+import { createSavepoint } from '#shared/runtime/savepoint-create.ts';
+import { restoreSavepoint } from '#shared/runtime/savepoint-restore.ts';
+import { columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
+import { rawRecord, World } from './world.ts';
+
+const keyed = readings().keyBy((reading) => ({ key: reading.key }));
+const tens: AnyOutput = keyed
+  .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0), refresh: milliseconds(1) })
+  .aggregate('tens', { ...columns, total: sum((reading: Reading) => reading.amount) })
+  .derive({ share: shareOfTotal('total') })
+  .to(sink);
+const visits: AnyOutput = keyed
+  .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
+  .aggregate('visits', columns)
+  .to(sink);
+
+const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+const lines = keys.map((key, index) => JSON.stringify({ at: index, key, amount: index + 1 }));
+const more = keys.map((key, index) => JSON.stringify({ at: index + 2, key, amount: 10 * index + 1 }));
+const end = '{"watermark":1000}';
+
+function worldOf(options: PipelineOptions = { slots: 2 }, outputs: readonly AnyOutput[] = [tens, visits]): World {
+  return new World(pipelineOf(outputs, options), ['raw']);
+}
+
+async function take(world: World, sequence: number, text: string, partitionKey?: string): Promise<void> {
+  await world.preprocess().process({ shardId: 'raw', records: [rawRecord(sequence, text, partitionKey)] });
+}
+
+async function settle(world: World): Promise<void> {
+  await world.aggregate();
+  await world.work();
+}
+
+/** One raw shard `raw`, whose records are those from `first` to `last`. */
+function rawStreams(first: number, last: number, stream = 'one'): RawStreams {
+  return {
+    identityOf: async () => stream,
+    shards: async () => (last >= first ? ['raw'] : []),
+    holds: async (_, __, sequence) => Number(sequence) >= first && Number(sequence) <= last,
+    isAtEnd: async (_, __, sequence) => Number(sequence ?? 0) >= last,
+  };
+}
+
+function save(world: World, to: MemoryBlobStore, options: { drainMsMax?: number; last?: number; id?: string } = {}) {
+  const { last = 1, id = 'one', drainMsMax } = options;
+  return createSavepoint({ ...world, rawStreams: rawStreams(1, last) }, to, { id, drainMsMax });
+}
+
+/** A world that has read a first record, and its savepoint. */
+async function saved(options?: PipelineOptions) {
+  const world = worldOf(options);
+  await take(world, 1, lines.join('\n'));
+  await settle(world);
+  const store = createMemoryBlobStore();
+  return { world, store, manifest: await save(world, store) };
+}
+
+/** The world of the savepoint's successor reads the records from the start, and one more; gives its rows. */
+async function goOn(next: World): Promise<readonly string[]> {
+  await take(next, 1, lines.join('\n'));
+  await take(next, 2, more.join('\n'));
+  await take(next, 3, end, 'millrace:watermark');
+  await settle(next);
+  return [...(await next.lines('tens')), ...(await next.lines('visits'))];
+}
+
+describe('a savepoint', () => {
+  test.each([
+    ['with the same slots', { slots: 2 }],
+    ['with more slots', { slots: 4 }],
+    ['with fewer slots', { slots: 1 }],
+    ['with other key groups', { slots: 2, expectedKeys: 1_000 }],
+  ])('goes on %s, and counts each record once', async (_, options) => {
+    const { store, manifest } = await saved();
+    const [next, whole] = [worldOf(options), worldOf()];
+    await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 3) }, store, manifest);
+    expect(await goOn(next)).toEqual(await goOn(whole));
+    expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
+  });
+
+  test('is listed when it is whole, oldest first', async () => {
+    const { world, store } = await saved();
+    world.clock.move(1_000);
+    await save(world, store, { id: 'another' });
+    await store.put('half/window-0/000000', new Uint8Array([1]));
+    expect((await listSavepoints(store)).map(({ id }) => id)).toEqual(['one', 'another']);
+  });
+
+  test('says whether all was read', async () => {
+    const { world, store, manifest } = await saved();
+    expect([manifest.isAligned, manifest.isDrained]).toEqual([true, true]);
+    const behind = await save(world, store, { id: 'two', last: 2 });
+    expect([behind.isAligned, behind.isDrained]).toEqual([true, false]);
+    await expect(save(world, store, { id: 'three', last: 2, drainMsMax: 1_000 })).rejects.toMatchObject({
+      code: 'SAVEPOINT_REFUSED',
+      message: expect.stringContaining('did not come to the end of its raw streams in 1 s'),
+    });
+  });
+
+  test('of another plan than the one that runs is refused', async () => {
+    const { world, store } = await saved();
+    const other = { ...world, pipeline: pipelineOf([tens], { slots: 2 }), rawStreams: rawStreams(1, 1) };
+    await expect(createSavepoint(other, store, { id: 'two' })).rejects.toThrow(
+      /^SAVEPOINT_REFUSED: the state is of plan/,
+    );
+  });
+
+  test('that was changed is told, and names the object', async () => {
+    const { store, manifest } = await saved();
+    const text = new TextDecoder().decode(await store.get('one/manifest.json'));
+    await store.put(
+      'one/manifest.json',
+      new TextEncoder().encode(text.replace('"isAligned": true', '"isAligned": false')),
+    );
+    await expect(readManifest(store, 'one')).rejects.toThrow(/^SAVEPOINT_UNREADABLE: one\/manifest.json/);
+    await store.remove('one/window-1/000000');
+    await expect(restoreSavepoint({ ...worldOf(), rawStreams: rawStreams(1, 1) }, store, manifest)).rejects.toThrow(
+      /^BLOB_CORRUPT: the object one\/window-1\/000000/,
+    );
+  });
+});
+
+describe('a restore is refused', () => {
+  test('where there is state', async () => {
+    const { world, store, manifest } = await saved();
+    const restore = restoreSavepoint({ ...world, rawStreams: rawStreams(1, 1) }, store, manifest);
+    await expect(restore).rejects.toThrow(/^SAVEPOINT_REFUSED: .* has state/);
+  });
+
+  test('where records behind a mark may be gone, naming the shard', async () => {
+    const { store, manifest } = await saved();
+    const restore = restoreSavepoint({ ...worldOf(), rawStreams: rawStreams(2, 9) }, store, manifest);
+    await expect(restore).rejects.toThrow(/^SAVEPOINT_REFUSED: shard raw of source readings does not hold record 1/);
+  });
+
+  test('where the raw streams are others, and the savepoint does not have all of their records', async () => {
+    const { world, store } = await saved();
+    const behind = await save(world, store, { id: 'two', last: 2 });
+    const restore = restoreSavepoint({ ...worldOf(), rawStreams: rawStreams(1, 0, 'another') }, store, behind);
+    await expect(restore).rejects.toThrow(/^SAVEPOINT_REFUSED: the raw streams are others/);
+  });
+
+  test('where slots that have not seen the same would become one', async () => {
+    const world = worldOf();
+    await take(world, 1, lines.join('\n'));
+    await settle(world);
+    // One slot is ahead of the other.
+    await take(world, 2, more.join('\n'));
+    world.exchange.stored[0]?.records.splice(-1);
+    await settle(world);
+    const store = createMemoryBlobStore();
+    const manifest = await save(world, store, { last: 2 });
+    expect(manifest.isAligned).toBe(false);
+    const narrow = { ...worldOf({ slots: 1 }), rawStreams: rawStreams(1, 2) };
+    await expect(restoreSavepoint(narrow, store, manifest)).rejects.toThrow(/^SAVEPOINT_REFUSED: .*--drained/);
+  });
+
+  test('where a step is gone, unless its loss was named', async () => {
+    const { store, manifest } = await saved();
+    const without = { ...worldOf({ slots: 2 }, [tens]), rawStreams: rawStreams(1, 1) };
+    await expect(restoreSavepoint(without, store, manifest)).rejects.toThrow(
+      /^STATE_WOULD_BE_LOST: .*step visits is gone/s,
+    );
+  });
+});
+
+test('raw streams that were made anew begin from nothing, though their shards and numbers are the same', async () => {
+  const { store, manifest } = await saved();
+  const next = worldOf();
+  await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 0, 'another') }, store, manifest);
+  await take(next, 1, more.join('\n'));
+  await take(next, 2, end, 'millrace:watermark');
+  await settle(next);
+  const whole = worldOf();
+  expect([...(await next.lines('tens')), ...(await next.lines('visits'))]).toEqual(await goOn(whole));
+  expect((await next.counts()).counted).toBe((await whole.counts()).counted);
+});
+
+test('hosts wait while a savepoint is restored', async () => {
+  const { world, store, manifest } = await saved();
+  const next = worldOf();
+  const broken = { ...store, get: async (key: string) => (key.includes('window-0') ? undefined : store.get(key)) };
+  const half = { ...next, rawStreams: rawStreams(1, 1), results: world.results };
+  await expect(restoreSavepoint(half, broken, manifest)).rejects.toThrow(/^BLOB_CORRUPT/);
+  expect(await next.state.readContract()).toBeUndefined();
+  await next.state.writeContract({ contract: { plan: 'restoring', body: '{}' }, read: undefined });
+  await expect(createAdmission(next.pipeline, next.state)()).rejects.toMatchObject({
+    code: 'RESTORE_UNDER_WAY',
+    retry: true,
+  });
+});
