@@ -27,6 +27,14 @@ export function slotHashKey(slot: number, slots: number): bigint {
   return BigInt(slot) * range + range / 2n;
 }
 
+/** Whether a shard of these hash keys, both inclusive, is the one into which a block with `hashKey` is put. */
+export function owns(
+  { startingHashKey, endingHashKey }: { readonly startingHashKey: bigint; readonly endingHashKey: bigint },
+  hashKey: bigint,
+): boolean {
+  return hashKey >= startingHashKey && hashKey <= endingHashKey;
+}
+
 /** So many keys are remembered before a dictionary starts afresh; forgetting is only slower. */
 const dictionaryKeysMax = 200_000;
 

@@ -1,5 +1,5 @@
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
-import { slotHashKey } from '#shared/engine/key.ts';
+import { owns, slotHashKey } from '#shared/engine/key.ts';
 import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -396,8 +396,4 @@ export class ShardReader {
     for (const slot of this.#slots.values()) sum += of(slot);
     return sum;
   }
-}
-
-function owns(shard: ExchangeShard, hashKey: bigint): boolean {
-  return hashKey >= shard.startingHashKey && hashKey <= shard.endingHashKey;
 }
