@@ -15,7 +15,12 @@ test('rows, numbers, lateness and dead letters are exact whatever befalls', asyn
   expect(wrong).toEqual([]);
   // A fault that never happens proves nothing.
   expect([...faults].sort()).toEqual(
-    [...faultKinds, 'merge-exchange', 'merge-raw', 'poison', 'split-exchange', 'split-raw'].sort(),
+    [
+      ...faultKinds,
+      'poison',
+      'savepoint',
+      ...['exchange', 'raw', 'rows'].flatMap((name) => [`merge-${name}`, `split-${name}`]),
+    ].sort(),
   );
 });
 
