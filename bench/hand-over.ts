@@ -61,6 +61,8 @@ export async function measureHandOver(load: HandOverLoad): Promise<HandOverRepor
       reader: liveReader(compiled, load, loaded.resolve),
       state: createMemoryStateStore(),
       leases: createMemoryLeaseStore(),
+      // No step feeds another.
+      exchange: { put: async () => [] },
       results: createMemoryResultStore(),
       blobs: {
         ...blobs,

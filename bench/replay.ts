@@ -92,6 +92,8 @@ async function replay(load: ReplayLoad, shards: readonly number[]): Promise<Shar
     reader: source.reader,
     state: createMemoryStateStore(),
     leases: createMemoryLeaseStore(),
+    // No step feeds another.
+    exchange: { put: async () => [] },
     results: createMemoryResultStore(),
     // What is stored is not what is measured.
     blobs: { ...createMemoryBlobStore(), put: async () => undefined },

@@ -61,7 +61,8 @@ function describePlan(plan: Plan, planHash: string): readonly string[] {
     const { kept, derived } = columnsOf(step);
     lines.push(
       `step ${step.id}`,
-      `  ${describeStep(step)}, allowed lateness ${duration(step.allowedLatenessMs)}, ${describeEmit(step)}`,
+      `  ${describeStep(step)}, ${describeEmit(step)}`,
+      ...describeInputs(plan, step),
       `  columns ${[...kept, ...derived].join(', ')}`,
       `  placed on ${step.placement}: ${step.reason}`,
       '',
@@ -73,12 +74,28 @@ function describePlan(plan: Plan, planHash: string): readonly string[] {
 function describeStep(step: StepPlan): string {
   switch (step.op) {
     case 'aggregate':
-      return describeWindow(step);
+      return `${describeWindow(step)}, ${lateness(step)}`;
     case 'join':
-      return describeJoin(step);
+      return `${describeJoin(step)}, ${lateness(step)}`;
     case 'process':
-      return describeProcess(step);
+      return `${describeProcess(step)}, ${lateness(step)}`;
+    case 'top':
+      return `the ${step.count} rows of each window of ${step.source} with the highest ${step.by}`;
   }
+}
+
+function lateness({ allowedLatenessMs }: StepPlan): string {
+  return `allowed lateness ${duration(allowedLatenessMs)}`;
+}
+
+/** A step reads a stream, or the rows of another step; without a sink its own rows go nowhere but into others. */
+function describeInputs(plan: Plan, step: StepPlan): readonly string[] {
+  const names = [...new Set(inputsOf(step).map(({ source }) => source))];
+  const readers = stepsOf(plan).filter((other) => inputsOf(other).some(({ source }) => source === step.id));
+  const isChained = readers.length > 0 || names.some((name) => stepsOf(plan).some(({ id }) => id === name));
+  if (!isChained) return [];
+  const rows = readers.length === 0 ? '' : `; its rows are read by ${readers.map(({ id }) => id).join(' and ')}`;
+  return [`  reads ${names.join(' and ')}${rows}`];
 }
 
 function describeProcess({ does, inputs, ttlMs }: ProcessPlan): string {
@@ -113,6 +130,7 @@ function describeWindow({ window }: AggregatePlan): string {
 function describeEmit(step: StepPlan): string {
   if (step.op === 'join') return 'rows as pairs are found';
   if (step.op === 'process') return 'rows in the order of event time, behind the watermark';
+  if (step.op === 'top') return 'rows when windows close';
   return step.emit === 'on-close' ? 'rows when windows close' : `rows refreshed every ${duration(step.refreshMs)}`;
 }
 
@@ -151,6 +169,8 @@ function shapeOf(node: PlanNode): string {
       return `["${node.id}<br/>${node.kind} join<br/>${node.placement}"]`;
     case 'process':
       return `["${node.id}<br/>${node.does.kind}<br/>${node.placement}"]`;
+    case 'top':
+      return `["${node.id}<br/>top ${node.count} by ${node.by}<br/>${node.placement}"]`;
     default:
       return `(["${node.op}"])`;
   }

@@ -38,7 +38,8 @@ export function createReadApi(pipeline: Pipeline, reader: Reader): Hono {
 }
 
 function describeViews(pipeline: Pipeline): unknown {
-  return stepsOf(pipeline.plan).map((step) => ({
+  const views = stepsOf(pipeline.plan).filter(({ sinks }) => sinks.length > 0);
+  return views.map((step) => ({
     view: step.id,
     ...describeKind(step),
     placement: step.placement,
@@ -55,6 +56,8 @@ function describeKind(step: StepPlan): object {
       return { join: { kind: step.kind, lowerMs: step.lowerMs, upperMs: step.upperMs } };
     case 'process':
       return { process: { ...step.does, ...(step.ttlMs === undefined ? {} : { ttlMs: step.ttlMs }) } };
+    case 'top':
+      return { top: { of: step.source, count: step.count, by: step.by } };
   }
 }
 

@@ -19,7 +19,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { type Plan, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { feedingStepsOf, type Plan, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import { exchangeConsumer, type SinkNames } from '#shared/schemas/settings.ts';
 import { createArchive, createSnapshots, logicalIdOf } from './buckets.ts';
 import { codeFolder } from './bundle.ts';
@@ -166,6 +166,8 @@ function createTaskRole(scope: Construct, it: TaskNeighbours): Role {
   const role = new Role(scope, 'Role', { assumedBy: new ServicePrincipal('ecs-tasks.amazonaws.com') });
   permit.readStream(role, it.streams.exchange);
   if (it.consumer !== undefined) permit.subscribe(role, it.consumer);
+  // Rows that are a stream again cross the exchange a second time.
+  if (feedingStepsOf(it.plan).length > 0) permit.putBlocks(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.shareLeases(role, it.tables.state, it.plan.id);
   permit.writeRows(role, it.tables.results);

@@ -45,6 +45,7 @@ export async function runMember({ thread }: Start): Promise<void> {
       clock,
       telemetry,
     }),
+    exchange: createKinesisExchange({ client: kinesis, streamName: settings.EXCHANGE_STREAM, telemetry }),
     worker: randomUUID(),
     leases: createDynamoDbLeaseStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
     state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),

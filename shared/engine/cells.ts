@@ -63,7 +63,7 @@ export class CellStage {
   /** Judges one block: what of it is new, what is late, and which windows close behind it. False: it was applied before. */
   judge(placed: PlacedBlock): boolean {
     const applied = this.reader.apply(placed, (step, output) => {
-      assert(step.op === 'aggregate', 'placement keeps joins in the worker');
+      assert(step.op === 'aggregate', 'placement keeps all other steps in the worker');
       return this.#add(step, output);
     });
     if (applied) for (const work of this.#steps.values()) this.#close(work);

@@ -2,12 +2,13 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import { contractOfStep, stateToken } from '#shared/pipeline/contract.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
-import { refuseJoined, type Selectors } from '#shared/pipeline/join.ts';
+import { refuseJoined, refuseJson, type Selectors } from '#shared/pipeline/join.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
 import {
   type AggregatePlan,
   columnsOf,
+  feedingStepsOf,
   inputsOf,
   isStep,
   type JoinPlan,
@@ -18,8 +19,10 @@ import {
   type StepPlan,
   sinksOf,
   stepsOf,
+  type TopPlan,
 } from '#shared/pipeline/plan.ts';
 import type { ProcessCallbacks } from '#shared/pipeline/process.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
@@ -34,22 +37,33 @@ export interface CompiledPipeline {
   readonly slots: number;
   readonly groups: number;
   readonly sources: ReadonlyMap<string, CompiledSource>;
+  /** The steps whose rows are a stream again, by their ids. */
+  readonly rowSources: ReadonlyMap<string, CompiledRowSource>;
   readonly routes: ReadonlyMap<string, CompiledRoute>;
   readonly steps: readonly CompiledStep[];
   /** Names of the losses of state that were allowed. */
   readonly dropped: ReadonlySet<string>;
 }
 
-export interface CompiledSource {
-  readonly plan: SourcePlan;
-  readonly schema: StandardSchemaV1;
-  readonly timestamp: (record: unknown) => Date | number;
-  readonly decoders: readonly Decoder[];
+/** Where records come from, and what becomes of them on their way to the exchange. */
+export interface CompiledOrigin {
   readonly root: TransformNode;
   readonly routes: readonly CompiledRoute[];
 }
 
-/** A node of the tree that hangs below a source: what is shared by several branches is computed once. */
+export interface CompiledSource extends CompiledOrigin {
+  readonly plan: SourcePlan;
+  readonly schema: StandardSchemaV1;
+  readonly timestamp: (record: unknown) => Date | number;
+  readonly decoders: readonly Decoder[];
+}
+
+/** A step whose rows are a stream again. */
+export interface CompiledRowSource extends CompiledOrigin {
+  readonly step: CompiledStep;
+}
+
+/** A node of the tree that hangs below a source or a step: what is shared by several branches is computed once. */
 export interface TransformNode {
   readonly binding: Binding;
   readonly id: string;
@@ -72,6 +86,8 @@ export interface CompiledRoute {
   readonly stages: readonly Stage[];
   /** For whom the columns are, as blocks say it. */
   readonly readers: readonly RouteReader[];
+  /** The top step behind this route: of each window no more rows need to cross than it ranks. */
+  readonly top?: TopPlan;
 }
 
 export interface RouteColumn {
@@ -81,7 +97,7 @@ export interface RouteColumn {
   readonly label: string;
 }
 
-export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess;
+export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess | CompiledTop;
 
 interface CommonStep {
   /** The token of its contract: what its state means. */
@@ -123,6 +139,13 @@ export interface ProcessInput extends JoinSide {
   readonly source: string;
 }
 
+export interface CompiledTop extends CommonStep {
+  readonly op: 'top';
+  readonly plan: TopPlan;
+  /** The index of the ranked row among the route's columns. */
+  readonly input: number;
+}
+
 export interface JoinSide {
   /** The route's id. */
   readonly route: string;
@@ -154,8 +177,12 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
         return compileJoin(step, contract, bindingOf(step.id, 'join'), routeOf);
       case 'process':
         return compileProcess(step, contract, bindingOf(step.id, 'process'), routeOf);
+      case 'top':
+        return compileTop(step, contract, routeOf(step.input), routesTo(step.source));
     }
   };
+  const routesTo = (id: string): readonly RouteDraft[] =>
+    stepsOf(plan).flatMap((step) => (step.id === id ? inputsOf(step).map(({ input }) => routeOf(input)) : []));
   const steps = stepsOf(plan).map((step): CompiledStep => {
     const compiled = compileStep(step, stateToken(contractOfStep(plan, step)));
     const { kept, derived } = columnsOf(step);
@@ -163,7 +190,8 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
       const route = routeOf(input);
       route.steps.push(compiled);
       route.readers.push(readerOf(compiled, index));
-      for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
+      // The key of ranked rows is ours, and their columns are the ranked step's.
+      if (step.op !== 'top') for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
       if (compiled.sinks.files !== undefined) route.taken.add(filePartition);
       if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
     }
@@ -172,9 +200,20 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
   // The aggregate stage first, which then is the home of the records' counts.
   for (const { stages } of routes.values()) stages.sort();
   const sources = new Map<string, CompiledSource>();
+  const rowSources = new Map<string, CompiledRowSource>();
   const nodes = new Map<string, TransformNode>();
+  const routesFrom = (id: string): readonly CompiledRoute[] =>
+    [...routes.values()].filter((candidate) => candidate.source === id);
+  const feeding = new Set(feedingStepsOf(plan).map(({ id }) => id));
   for (const node of plan.nodes) {
-    if (isStep(node)) continue;
+    if (isStep(node)) {
+      const step = steps.find((candidate) => candidate.plan.id === node.id);
+      if (!feeding.has(node.id) || step === undefined) continue;
+      const root: TransformNode = { binding: bindingOf(node.id, node.op), id: node.id, next: [] };
+      nodes.set(node.id, root);
+      rowSources.set(node.id, { step, root, routes: routesFrom(node.id) });
+      continue;
+    }
     const route = node.op === 'key' ? routes.get(node.id) : undefined;
     const binding = bindingOf(node.id, node.op);
     const compiled: TransformNode = { binding, id: node.id, next: [], ...(route === undefined ? {} : { route }) };
@@ -187,7 +226,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
         timestamp,
         decoders,
         root: compiled,
-        routes: [...routes.values()].filter((candidate) => candidate.source === node.id),
+        routes: routesFrom(node.id),
       });
     } else {
       const input = nodes.get(node.input);
@@ -201,6 +240,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
     slots: plan.slots,
     groups: plan.groups,
     sources,
+    rowSources,
     routes,
     steps,
     dropped: new Set(pipeline.dropped),
@@ -220,6 +260,8 @@ function columnsOfInput(step: CompiledStep, input: number): readonly number[] {
       return (input === 0 ? step.left : step.right).inputs;
     case 'process':
       return step.inputs[input]?.inputs ?? [];
+    case 'top':
+      return [step.input];
   }
 }
 
@@ -234,6 +276,7 @@ interface RouteDraft extends CompiledRoute {
   readonly steps: CompiledStep[];
   readonly stages: Stage[];
   readonly readers: RouteReader[];
+  top?: TopPlan;
   /** Where each aggregator's value is: one that several steps use selects once for all of them. */
   readonly inputs: Map<AnyAggregator<unknown>, number>;
 }
@@ -337,6 +380,32 @@ function addSide(
       addColumn(route, { select, refuse: (value) => refuseJoined(value, columnCount), label: `${step}.${column}` }),
     ),
   };
+}
+
+/** `ranked` are the routes to the step whose rows are ranked. */
+function compileTop(plan: TopPlan, contract: string, route: RouteDraft, ranked: readonly RouteDraft[]): CompiledTop {
+  const sinks = sinksOf(plan);
+  for (const { taken } of ranked) {
+    taken.add(rankColumn);
+    if (sinks.files !== undefined) taken.add(filePartition);
+  }
+  route.top = plan;
+  const input = addColumn(route, {
+    select: (row) => {
+      const { windowStart: _start, windowEnd: _end, ...columns } = row as Readonly<Record<string, unknown>>;
+      return columns;
+    },
+    refuse: (row) => refuseRanked(plan, row as Readonly<Record<string, unknown>>),
+    label: plan.id,
+  });
+  const columns = columnsOf(plan).kept;
+  return { op: 'top', plan, contract, stage: stageOf(plan.placement), columns, sinks, sources: [plan.source], input };
+}
+
+function refuseRanked({ by }: TopPlan, row: Readonly<Record<string, unknown>>): string | undefined {
+  if (!Number.isFinite(row[by])) return `ranks by column ${by}, which is ${row[by]} and no number`;
+  const refused = Object.entries(row).find(([, value]) => refuseJson(value) !== undefined);
+  return refused && `column ${refused[0]} ${refuseJson(refused[1])}`;
 }
 
 /** Gives the column's place among those of the route. */

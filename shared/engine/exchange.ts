@@ -58,7 +58,9 @@ export class ChunkPacker {
     this.#shard = options.shard;
     this.#roster = options.roster;
     this.#limits = options.limits;
-    this.#outOfOrdernessMs = options.pipeline.sources.get(options.source)?.plan.outOfOrdernessMs ?? 0;
+    // Rows of a step have no newest time to go by: what follows them is what the step's watermark promises.
+    this.#outOfOrdernessMs =
+      options.pipeline.sources.get(options.source)?.plan.outOfOrdernessMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** An upper bound for what `output` takes in a block, in bytes; an output above the limit cannot cross and is rejected before. */
@@ -102,7 +104,7 @@ export class ChunkPacker {
     this.#completed = sequence;
   }
 
-  /** A punctuation: the producer promises that nothing older than `watermarkMs` follows in this shard. */
+  /** A punctuation: the producer promises that nothing older than `watermarkMs` follows what was added. */
   promise(watermarkMs: number): void {
     this.#promisedMs = Math.max(this.#promisedMs, watermarkMs);
   }

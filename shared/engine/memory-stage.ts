@@ -1,21 +1,27 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import type { Block } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
 import { WindowedAggregate } from './aggregate.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import { createEmission, type Emission } from './emit.ts';
+import { type ChunkLimits, chunkLimits } from './exchange.ts';
 import { IntervalJoin } from './join.ts';
 import type { Operator } from './operator.ts';
 import { Outlet } from './outlet.ts';
 import { KeyedProcess } from './process.ts';
+import { RowOrigin } from './row-origin.ts';
+import { compareRows, watermarkOfRows } from './rows.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
+import { TopRows } from './top.ts';
 
 /** The operator of a step, empty. */
 export function createOperator(step: CompiledStep): Operator {
   if (step.op === 'join') return new IntervalJoin(step);
   if (step.op === 'process') return new KeyedProcess(step);
+  if (step.op === 'top') return new TopRows(step);
   const { window } = step.plan;
   return window.kind === 'session' ? new SessionAggregate(step, window) : new WindowedAggregate(step, window);
 }
@@ -42,13 +48,15 @@ export class MemoryStage {
   readonly #pipeline: CompiledPipeline;
   readonly #operators = new Map<CompiledStep, Operator>();
   readonly #outlets = new Map<CompiledStep, Outlet>();
+  /** The steps whose rows are a stream again. */
+  readonly #origins = new Map<CompiledStep, RowOrigin>();
   #emission = createEmission();
   #emittedCount = 0;
   #saveCount = 0;
   #isSaving = false;
 
   /** Before every block; `restore` takes it further. */
-  constructor(pipeline: CompiledPipeline, slot: number) {
+  constructor(pipeline: CompiledPipeline, slot: number, limits: ChunkLimits = chunkLimits) {
     this.#pipeline = pipeline;
     this.reader = new SlotReader(pipeline, 'window', slot, undefined);
     for (const step of pipeline.steps) {
@@ -56,6 +64,8 @@ export class MemoryStage {
       this.#operators.set(step, createOperator(step));
       this.#outlets.set(step, new Outlet(step));
     }
+    for (const source of pipeline.rowSources.values())
+      this.#origins.set(source.step, new RowOrigin(pipeline, source, slot, limits));
   }
 
   /** Applies one block: its outputs first, then what its watermark closes. False: it was applied before. */
@@ -84,10 +94,28 @@ export class MemoryStage {
       operator.advance(watermarkMs, context, this.#emission);
       operator.refresh(context, this.#emission);
       this.#emittedCount += this.#emission.rows.length - first;
+      const origin = this.#origins.get(step);
+      if (origin !== undefined) {
+        const made = this.#emission.rows.slice(first).sort(compareRows);
+        origin.take(placed.position, made, watermarkOfRows(step, watermarkMs));
+      }
       this.#outlets.get(step)?.take(this.#emission, first, watermarkMs, context);
     }
     for (const failure of this.#emission.failures.splice(0)) this.reader.fail(failure);
     return true;
+  }
+
+  /** The steps' rows on their way to the exchange again, each an origin of its own. */
+  get origins(): Iterable<RowOrigin> {
+    return this.#origins.values();
+  }
+
+  /** Rule 5: what tells all slots how far the watermarks of the steps' rows are, where one has moved. Put only when all chunks are accepted. */
+  heartbeats(): readonly Block[] {
+    const { log } = this.reader;
+    return [...this.#origins].flatMap(([step, origin]) =>
+      origin.heartbeats(log.position, watermarkOfRows(step, log.watermarkOfStep(step))),
+    );
   }
 
   /** The slot's shard has ended, and everything in it was applied: P moves behind its last block (rule 15). */
@@ -144,6 +172,7 @@ export class MemoryStage {
       slots: this.#pipeline.slots,
       ...this.reader.log.save(),
       counts: { ...this.reader.counts },
+      ...(this.#origins.size === 0 ? {} : { told: this.#told() }),
       steps: Object.fromEntries(
         [...this.#operators.keys()].map((step) => [
           step.plan.id,
@@ -162,7 +191,10 @@ export class MemoryStage {
 
   /** Takes a part of a base into an empty stage, or of a delta into what the saves before it made. */
   restore({ log, entries }: StatePart): void {
-    if (log !== undefined) this.reader = new SlotReader(this.#pipeline, 'window', this.reader.slot, log);
+    if (log !== undefined) {
+      this.reader = new SlotReader(this.#pipeline, 'window', this.reader.slot, log);
+      for (const [step, origin] of this.#origins) origin.toldMs = log.told?.[step.plan.id] ?? Number.NEGATIVE_INFINITY;
+    }
     for (const [id, entry] of entries) {
       // What is not of a step that goes on was named as a loss.
       if (this.reader.progressOf(stepOf(id)) !== undefined) this.#holderOf(id).restore(entry);
@@ -172,6 +204,12 @@ export class MemoryStage {
   /** The restored state is whole, and stored as it is. */
   endRestore(): void {
     this.#markSaved();
+  }
+
+  #told(): Readonly<Record<string, number | null>> {
+    return Object.fromEntries(
+      [...this.#origins].map(([step, { toldMs }]) => [step.plan.id, Number.isFinite(toldMs) ? toldMs : null]),
+    );
   }
 
   #holderOf(id: string): Operator | Outlet {

@@ -5,6 +5,7 @@ import type { CompiledStep } from './compile.ts';
 import type { Emission, EmissionContext } from './emit.ts';
 import { FileBuffer } from './file-buffer.ts';
 import { printRow } from './read.ts';
+import { compareRows } from './rows.ts';
 
 /** Where the final rows of one step in one slot go besides the table: into files, into a stream, or both. */
 export class Outlet {
@@ -43,7 +44,6 @@ export class Outlet {
 
   #takeFinal(emission: Emission, first: number, watermarkMs: number, context: EmissionContext): void {
     const rows = emission.rows.slice(first).filter(({ final }) => final);
-    // The order in which an operator walks through its keys is another one after a restore; which rows share a file must not be.
     rows.sort(compareRows);
     const lines = rows.map((row) => ({
       day: toIso(row.windowStartMs).slice(0, dayCharacters),
@@ -68,17 +68,3 @@ export class Outlet {
 
 /** `2026-11-21` */
 const dayCharacters = 10;
-
-/** By window, key and id, which no two rows of a view share. */
-function compareRows(a: Row, b: Row): number {
-  return (
-    a.windowStartMs - b.windowStartMs ||
-    a.windowEndMs - b.windowEndMs ||
-    compareTexts(a.key, b.key) ||
-    compareTexts(a.id ?? '', b.id ?? '')
-  );
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

@@ -1,5 +1,5 @@
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
-import type { CompiledPipeline, CompiledRoute, CompiledSource, TransformNode } from './compile.ts';
+import type { CompiledOrigin, CompiledPipeline, CompiledRoute, CompiledSource, TransformNode } from './compile.ts';
 import { type DecodedRecord, decodeLine, messageOf, type Rejection, validate } from './decode.ts';
 import { KeyDictionary, type KeyEntry } from './key.ts';
 
@@ -11,11 +11,11 @@ export interface StagedOutput {
 }
 
 /**
- * Takes records through decode, filter, map, flatMap, key and select. A record is taken whole or not at all: when a callback
- * throws for one branch, no branch has seen it. Pure: the same record gives the same outputs in every attempt.
+ * Takes records through filter, map, flatMap, key and select. A record is taken whole or not at all: when a callback throws for one
+ * branch, no branch has seen it. Pure: the same record gives the same outputs in every attempt.
  */
-export class Preprocessor {
-  readonly source: CompiledSource;
+export class Transformer {
+  readonly #root: TransformNode;
   /** By the route's index. */
   readonly #keys: KeyDictionary[] = [];
   readonly #staged: StagedOutput[] = [];
@@ -23,9 +23,9 @@ export class Preprocessor {
   #shares = 0;
   #where = '';
 
-  constructor(pipeline: CompiledPipeline, source: CompiledSource) {
-    this.source = source;
-    for (const route of source.routes) this.#keys[route.index] = new KeyDictionary(pipeline.slots, route.taken);
+  constructor(pipeline: CompiledPipeline, { root, routes }: CompiledOrigin) {
+    this.#root = root;
+    for (const route of routes) this.#keys[route.index] = new KeyDictionary(pipeline.slots, route.taken);
   }
 
   /** Outputs of the record that was taken last; only the first `outputCount` are valid. */
@@ -42,24 +42,16 @@ export class Preprocessor {
     return this.#shares;
   }
 
-  /** Takes one line; undefined for a line that holds no record. */
-  takeLine(line: string): DecodedRecord | Rejection | undefined {
-    const decoded = decodeLine(this.source, line);
+  /** Takes a record with its event time; a rejection as it is. */
+  take<Taken extends DecodedRecord | Rejection | undefined>(decoded: Taken): Taken | Rejection {
     this.#count = 0;
-    return decoded?.kind === 'decoded' ? this.#transform(decoded) : decoded;
-  }
-
-  /** Takes a value that is decoded already, such as a test's. */
-  takeValue(raw: unknown): DecodedRecord | Rejection {
-    const decoded = validate(this.source, raw);
-    this.#count = 0;
-    return decoded.kind === 'decoded' ? this.#transform(decoded) : decoded;
+    return decoded?.kind === 'decoded' ? (this.#transform(decoded) as Taken | Rejection) : decoded;
   }
 
   #transform(record: DecodedRecord): DecodedRecord | Rejection {
     this.#shares = 0;
     try {
-      this.#visitAll(this.source.root.next, record.value);
+      this.#visitAll(this.#root.next, record.value);
     } catch (error) {
       this.#count = 0;
       const refused = error instanceof Refusal;
@@ -126,6 +118,26 @@ export class Preprocessor {
     }
     this.#count += 1;
     this.#shares += route.stages.length;
+  }
+}
+
+/** A `Transformer` behind a stream, whose lines it decodes. */
+export class Preprocessor extends Transformer {
+  readonly source: CompiledSource;
+
+  constructor(pipeline: CompiledPipeline, source: CompiledSource) {
+    super(pipeline, source);
+    this.source = source;
+  }
+
+  /** Takes one line; undefined for a line that holds no record. */
+  takeLine(line: string): DecodedRecord | Rejection | undefined {
+    return this.take(decodeLine(this.source, line));
+  }
+
+  /** Takes a value that is decoded already, such as a test's. */
+  takeValue(raw: unknown): DecodedRecord | Rejection {
+    return this.take(validate(this.source, raw));
   }
 }
 

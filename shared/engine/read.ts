@@ -1,5 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { type Derived, evaluateDerived } from '#shared/pipeline/derive.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
@@ -23,12 +24,14 @@ export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPar
 }
 
 export type PrintableRow = Omit<Row, 'position' | 'expiresMs'>;
+export type RowPlace = Pick<Row, 'key' | 'windowStartMs' | 'windowEndMs'>;
 
 /**
  * The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. Where the totals are not known,
  * the columns that need them are left out.
  */
 export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): PrintedRow {
+  if (step.op === 'top') return printRanked(step, row);
   if (step.op !== 'aggregate') return printWithoutWindow(step, row);
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
@@ -47,11 +50,39 @@ export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals |
   return printed as PrintedRow;
 }
 
+/** The order of a view's rows: by window start, key and window end; ranked rows of a window by their ranks, which are their keys. */
+export function compareInOrder({ op }: CompiledStep): (a: RowPlace, b: RowPlace) => number {
+  return (a, b) => {
+    if (a.windowStartMs !== b.windowStartMs) return a.windowStartMs - b.windowStartMs;
+    if (op === 'top') return rankOf(a) - rankOf(b);
+    if (a.key !== b.key) return a.key < b.key ? -1 : 1;
+    return a.windowEndMs - b.windowEndMs;
+  };
+}
+
+function rankOf({ key }: RowPlace): number {
+  return Number(decodeKey(key)[rankColumn]);
+}
+
 /** Orders printed rows by their JSON. */
 export function compareTexts(a: PrintedRow, b: PrintedRow): number {
   const textA = JSON.stringify(a);
   const textB = JSON.stringify(b);
   return textA < textB ? -1 : textA === textB ? 0 : 1;
+}
+
+/** The columns of the ranked row's key stand before those of its step. */
+function printRanked({ columns }: CompiledStep, row: PrintableRow): PrintedRow {
+  const printed: Record<string, unknown> = {
+    view: row.view,
+    windowStart: isoOf(row.windowStartMs),
+    windowEnd: isoOf(row.windowEndMs),
+    final: row.final,
+    ...decodeKey(row.key),
+  };
+  const keyColumns = Object.keys(row.columns).filter((name) => !columns.includes(name));
+  for (const column of [...keyColumns.sort(), ...columns]) printed[column] = row.columns[column];
+  return printed as PrintedRow;
 }
 
 function printWithoutWindow(

@@ -1,10 +1,12 @@
 import { logStart } from '#shared/schemas/position.ts';
+import type { Row } from '#shared/schemas/row.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
 import { type CallbackFailure, createEmission, type Emission } from './emit.ts';
 import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
-import { Preprocessor } from './preprocess.ts';
+import { Preprocessor, type StagedOutput, Transformer } from './preprocess.ts';
+import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from './rows.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
 export interface Dispositions {
@@ -29,6 +31,12 @@ export interface Taken {
   readonly eventTimeMs?: number;
 }
 
+/** A final row that could not be used as a record again. */
+export interface RejectedRow {
+  readonly row: Row;
+  readonly rejection: Rejection;
+}
+
 /**
  * The whole pipeline in one process, without servers: every source is one origin in the order in which it is given, and every
  * record is a block of its own, so a record is judged by the watermark of the records before it.
@@ -38,11 +46,13 @@ export class DirectRun {
   readonly stepCounts = new Map<string, StepCounts>();
   /** What threw behind the exchange; whoever reads them clears them. */
   readonly failures: CallbackFailure[] = [];
+  readonly rejectedRows: RejectedRow[] = [];
   readonly #sources = new Map<string, SourceRun>();
   /** The steps behind each route, by the route's index. */
   readonly #stepsOfRoute: (readonly StepRun[])[] = [];
   /** Of the record at hand. */
   readonly #from = { route: '', origin: '', sequence: 0, sub: 0 };
+  #rowCount = 0;
   readonly #emission = createEmission();
 
   constructor(pipeline: CompiledPipeline) {
@@ -56,11 +66,22 @@ export class DirectRun {
     }
     // Only final rows are wanted, so nothing is refreshed on the way.
     const runs = new Map<CompiledStep, StepRun>();
+    // Steps stand behind those whose rows they read.
+    const rowRuns = new Map<string, RowRun>();
     for (const step of pipeline.steps) {
-      const sources = step.sources.map((name) => this.#source(name));
+      const sources = step.sources.map((name) => rowRuns.get(name) ?? this.#source(name));
+      const rowSource = pipeline.rowSources.get(step.plan.id);
+      const rows = rowSource && {
+        transformer: new Transformer(pipeline, rowSource),
+        watermarkMs: Number.NEGATIVE_INFINITY,
+        steps: [],
+      };
+      if (rows !== undefined) rowRuns.set(step.plan.id, rows);
       const counts = { counted: 0, late: 0 };
       const run: StepRun = {
         id: step.plan.id,
+        step,
+        rows,
         operator: createOperator(step),
         counts,
         sources,
@@ -135,16 +156,44 @@ export class DirectRun {
     return lateCount === 0 ? taken : { lateSteps, eventTimeMs: decoded.timeMs };
   }
 
-  #advance(run: SourceRun, watermarkMs: number): void {
+  #advance(run: OriginRun, watermarkMs: number): void {
     if (watermarkMs <= run.watermarkMs) return;
     run.watermarkMs = watermarkMs;
     for (let at = 0; at < run.steps.length; at += 1) {
       const step = run.steps[at] as StepRun;
       step.watermarkMs = leastWatermark(step.sources);
+      const before = this.#emission.rows.length;
       step.operator.advance(step.watermarkMs, context, this.#emission);
       for (const failure of this.#emission.failures.splice(0)) {
         step.counts.threw = (step.counts.threw ?? 0) + 1;
         this.failures.push(failure);
+      }
+      if (step.rows !== undefined) this.#passOn(step, step.rows, before);
+    }
+  }
+
+  /** The step's rows from `before` on are records again. Without a sink they are nothing else. */
+  #passOn({ step, watermarkMs }: StepRun, run: RowRun, before: number): void {
+    const { rows } = this.#emission;
+    const made = step.plan.sinks.length === 0 ? rows.splice(before) : rows.slice(before);
+    for (const row of made.sort(compareRows)) this.#takeRow(step, run, row);
+    this.#advance(run, watermarkOfRows(step, watermarkMs));
+  }
+
+  #takeRow(step: CompiledStep, { transformer }: RowRun, row: Row): void {
+    const timeMs = timeOfRow(row);
+    const taken = transformer.take({ kind: 'decoded', value: valueOfRow(step, row), timeMs });
+    if (taken.kind === 'rejected') {
+      this.rejectedRows.push({ row, rejection: taken });
+      return;
+    }
+    this.#rowCount += 1;
+    for (let index = 0; index < transformer.outputCount; index += 1) {
+      const { route, key, values } = transformer.outputs[index] as StagedOutput;
+      const from = { route: route.id, origin: row.view, sequence: this.#rowCount, sub: index };
+      for (const { operator, counts, watermarkMs } of this.#stepsOfRoute[route.index] as readonly StepRun[]) {
+        if (operator.add(key.text, key.id, timeMs, values, watermarkMs, 0, from)) counts.counted += 1;
+        else counts.late += 1;
       }
     }
   }
@@ -162,25 +211,35 @@ export interface LinePosition {
   readonly line: number;
 }
 
-interface SourceRun {
-  readonly preprocessor: Preprocessor;
-  readonly outOfOrdernessMs: number;
+interface OriginRun {
   watermarkMs: number;
   readonly steps: StepRun[];
 }
 
+interface SourceRun extends OriginRun {
+  readonly preprocessor: Preprocessor;
+  readonly outOfOrdernessMs: number;
+}
+
+interface RowRun extends OriginRun {
+  readonly transformer: Transformer;
+}
+
 interface StepRun {
   readonly id: string;
+  readonly step: CompiledStep;
   readonly operator: Operator;
   readonly counts: { -readonly [Name in keyof StepCounts]: StepCounts[Name] };
-  readonly sources: readonly SourceRun[];
+  readonly sources: readonly OriginRun[];
+  /** When its rows are a stream again. */
+  readonly rows: RowRun | undefined;
   /** The least of its sources'. */
   watermarkMs: number;
 }
 
-function leastWatermark(sources: readonly SourceRun[]): number {
+function leastWatermark(sources: readonly OriginRun[]): number {
   let least = Number.POSITIVE_INFINITY;
-  for (let at = 0; at < sources.length; at += 1) least = Math.min(least, (sources[at] as SourceRun).watermarkMs);
+  for (let at = 0; at < sources.length; at += 1) least = Math.min(least, (sources[at] as OriginRun).watermarkMs);
   return least;
 }
 

@@ -40,7 +40,7 @@ export interface NewOutput extends OutputOrigin {
 /** Which route an output took, and its position: what tells it apart from all others of the route. */
 export interface OutputOrigin {
   route: string;
-  /** The raw shard. */
+  /** The raw shard or, of a step's row, the slot. */
   origin: string;
   sequence: string | number;
   sub: number;
@@ -236,6 +236,8 @@ export class SlotReader {
   ): void {
     const isLate = lateSteps.length === targets.length;
     if (lateSteps.length > 0) this.letters.push(this.#letter(source, origin, at, lateSteps));
+    // What a record became was told when it was counted; rows that it gave are no records of their own.
+    if (!this.#pipeline.sources.has(source)) return;
     if (shares === 1) {
       if (isLate) this.#counts.late += 1;
       else this.#counts.counted += 1;

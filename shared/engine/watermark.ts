@@ -30,6 +30,9 @@ export class SlotLog {
     for (const [name, source] of pipeline.sources) {
       this.#sources.set(name, restoreSource(source.plan.idleAfterMs, checkpoint?.sources[name]));
     }
+    // The slots whose rows these are never end, and what they are silent about has not happened: each is waited for, for ever.
+    for (const name of pipeline.rowSources.keys())
+      this.#sources.set(name, restoreSource(undefined, checkpoint?.sources[name]));
     for (const { plan, sources } of pipeline.steps) {
       if (sources.length === 1) continue;
       const watermarkMs = checkpoint?.joins?.[plan.id] ?? Number.NEGATIVE_INFINITY;

@@ -18,6 +18,7 @@ export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
 export type { ProcessContext, RowColumns, TableJoinKind } from './process.ts';
 export type { ProcessedTable, TableJoinedStream } from './processed.ts';
+export type { FinalTable, FinalWindowedStream, FinalWindowTable, TopTable } from './rows.ts';
 export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';
 export {
   type JoinedStream,
@@ -30,4 +31,4 @@ export {
   type WindowedStream,
   type WindowedTable,
 } from './stream.ts';
-export { session, sliding, tumbling, type WindowSpec } from './window.ts';
+export { type SlidingWindow, session, sliding, type TumblingWindow, tumbling, type WindowSpec } from './window.ts';

@@ -32,8 +32,8 @@ export function refuseJoined(value: unknown, columnCount: number): string | unde
   return `has ${characters} characters as JSON; with ${columnCount} columns in a row at most ${charactersMax} are allowed`;
 }
 
-/** What JSON would drop or change is refused: a row that waits in a snapshot would come out of it as another. */
-function refuseJson(value: unknown): string | undefined {
+/** Why JSON cannot hold a value as it is, or undefined when it can: a row that waits in a snapshot would come out of it as another. */
+export function refuseJson(value: unknown): string | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':

@@ -4,9 +4,11 @@ import type { AnyAggregator } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
 import type { Selectors } from './join.ts';
 import { type PlacementDecision, place } from './placement.ts';
-import type { JoinSidePlan, Plan, PlanNode } from './plan.ts';
+import type { AggregatePlan, JoinSidePlan, Plan, PlanNode } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
+import type { TopDefinition } from './rows.ts';
+import { collectSteps, inputNodesOf, sourceNameOf } from './steps.ts';
 import type {
   AggregateDefinition,
   JoinDefinition,
@@ -39,7 +41,8 @@ export type Binding =
       /** By input. */
       readonly selectors: readonly Selectors<unknown>[];
       readonly callbacks: ProcessCallbacks;
-    };
+    }
+  | { readonly op: 'top' };
 
 // biome-ignore lint/suspicious/noExplicitAny: an output's key and row types are carried for the reader's sake only.
 export type AnyOutput = Output<string, any, any>;
@@ -98,13 +101,25 @@ export function pipeline<const O extends readonly AnyOutput[]>(
       `${id}: expectedKeys is ${expectedKeys}; it must be a whole number up to ${expectedKeysMax}.`,
     );
   }
+  const steps = collectSteps(
+    id,
+    outputs.map((output) => output.step),
+  );
+  const inputs = steps.flatMap((step) => inputNodesOf(step).map(sourceNameOf));
   checkNames(
     id,
-    outputs.map((output) => output.name),
-    new Set(outputs.flatMap(({ step }) => keysOf(step).map((key) => sourceOf(key.input).name))),
+    [
+      ...outputs.map((output) => output.name),
+      ...steps.flatMap(({ sinks, name }) => (sinks.length === 0 ? [name] : [])),
+    ],
+    new Set(inputs.flatMap(({ name, isStep }) => (isStep ? [] : [name]))),
   );
   const graph = new Graph(id);
-  for (const output of outputs) graph.addStep(output.step);
+  for (const step of steps)
+    graph.addStep(
+      step,
+      inputs.some(({ name, isStep }) => isStep && name === step.name),
+    );
   const plan: Plan = { version: 1, id, slots, groups: groupsFor(expectedKeys, slots), nodes: graph.nodes };
   return {
     id,
@@ -130,9 +145,9 @@ class Graph {
     this.#pipeline = pipeline;
   }
 
-  addStep(step: StepDefinition): void {
-    checkStep(this.#pipeline, step);
-    const decision = place(step);
+  addStep(step: StepDefinition, feeds: boolean): void {
+    checkStep(this.#pipeline, step, feeds);
+    const decision = place(step, feeds);
     if (decision.refusal !== undefined) {
       throw new MillraceError(
         'PLACEMENT_REFUSED',
@@ -141,6 +156,7 @@ class Graph {
     }
     if (step.op === 'join') this.#addJoin(step, decision);
     else if (step.op === 'process') this.#addProcess(step, decision);
+    else if (step.op === 'top') this.#addTop(step, decision);
     else this.#addAggregate(step, decision);
   }
 
@@ -150,13 +166,13 @@ class Graph {
       {
         op: 'aggregate',
         id: step.name,
-        source: sourceOf(step.key.input).name,
+        source: sourceNameOf(step.key.input).name,
         input,
         window: step.window,
         allowedLatenessMs: step.allowedLatenessMs,
         emit: step.emit,
         refreshMs: step.refreshMs,
-        aggregates: mapValues(step.aggregates, ({ kind, config }) => ({ kind, config })),
+        aggregates: kindsOf(step.aggregates),
         derived: mapValues(step.derived, ({ kind, columns }) => ({ kind, columns })),
         sinks: step.sinks,
         placement,
@@ -209,8 +225,32 @@ class Graph {
     return sides.map(({ key, columns }, at) => {
       const isTwice = sides.findIndex((side) => side.key === key) < at;
       const input = this.#addKey(isTwice ? { ...key } : key);
-      return { source: sourceOf(key.input).name, input, columns: Object.keys(columns) };
+      return { source: sourceNameOf(key.input).name, input, columns: Object.keys(columns) };
     });
+  }
+
+  #addTop({ name, input: rows, count, by, sinks }: TopDefinition, { placement, reason }: PlacementDecision): void {
+    const { step } = rows;
+    assert(step.op === 'aggregate' && step.window.kind !== 'session', `${name} ranks the rows of aligned windows`);
+    // All rows of a window meet in one slot, and those of another top in another.
+    const input = this.#addKey({ op: 'key', input: rows, call: () => ({ top: name }) });
+    this.#add(
+      {
+        op: 'top',
+        id: name,
+        source: step.name,
+        input,
+        count,
+        by,
+        windowMs: step.window.sizeMs,
+        aggregates: kindsOf(step.aggregates),
+        allowedLatenessMs: 0,
+        sinks,
+        placement,
+        reason,
+      },
+      { op: 'top' },
+    );
   }
 
   aggregatesOf(step: string): Readonly<Record<string, AnyAggregator<unknown>>> {
@@ -225,13 +265,15 @@ class Graph {
     const input = this.#addStream(key.input);
     const id = this.#freeId(`${input}/key`);
     this.#ids.set(key, id);
-    this.#add({ op: 'key', id, source: sourceOf(key.input).name, input }, { op: 'key', call: key.call });
+    this.#add({ op: 'key', id, source: sourceNameOf(key.input).name, input }, { op: 'key', call: key.call });
     return id;
   }
 
   #addStream(node: StreamNode): string {
     const known = this.#ids.get(node);
     if (known !== undefined) return known;
+    // The step stands before this one, since inputs come first.
+    if (node.op === 'rows') return node.step.name;
     if (node.op === 'source') {
       checkSource(this.#pipeline, node, this.bindings.has(node.name));
       this.#ids.set(node, node.name);
@@ -268,19 +310,8 @@ class Graph {
   }
 }
 
-function keysOf(step: StepDefinition): readonly KeyNode[] {
-  switch (step.op) {
-    case 'aggregate':
-      return [step.key];
-    case 'join':
-      return [step.left.key, step.right.key];
-    case 'process':
-      return step.inputs.map(({ key }) => key);
-  }
-}
-
-function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> {
-  return node.op === 'source' ? node : sourceOf(node.input);
+function kindsOf(aggregates: AggregateDefinition['aggregates']): AggregatePlan['aggregates'] {
+  return mapValues(aggregates, ({ kind, config }) => ({ kind, config }));
 }
 
 function mapValues<V, W>(values: Readonly<Record<string, V>>, change: (value: V) => W): { readonly [name: string]: W } {

@@ -16,8 +16,11 @@ export const overlapMaxOnLambdaByOverride = 100;
 /** Longer windows stay in the worker's memory instead of being rewritten for days. */
 export const windowMsMaxOnLambda = 6 * 3_600_000;
 
-/** Decides where `step` runs; an override that would give wrong rows is refused by a reason in `refusal`. */
-export function place(step: StepDefinition): PlacementDecision & { readonly refusal?: string } {
+/**
+ * Decides where `step` runs; an override that would give wrong rows is refused by a reason in `refusal`. `feeds` says that its rows are a
+ * stream again, which others read.
+ */
+export function place(step: StepDefinition, feeds = false): PlacementDecision & { readonly refusal?: string } {
   if (step.op === 'join') {
     return {
       placement: 'fargate',
@@ -30,12 +33,23 @@ export function place(step: StepDefinition): PlacementDecision & { readonly refu
       reason: 'records of a key wait in memory until they can be taken in the order of their event times',
     };
   }
+  if (step.op === 'top') return { placement: 'fargate', reason: 'the rows of all keys are ranked in one memory' };
+  if (feeds) {
+    const decision: PlacementDecision = {
+      placement: 'fargate',
+      reason: 'its rows are a stream again, which the worker puts on the exchange as windows close',
+    };
+    return step.placement === 'lambda' ? { ...decision, placement: 'lambda', refusal: refusedSource } : decision;
+  }
   const automatic = placeAutomatically(step);
   if (step.placement === undefined || step.placement === automatic.placement) return automatic;
   const decision = { placement: step.placement, reason: `set by the pipeline (automatic: ${automatic.placement})` };
   const refusal = step.placement === 'lambda' ? refuseLambda(step) : undefined;
   return refusal === undefined ? decision : { ...decision, refusal };
 }
+
+const refusedSource =
+  'its rows are a stream again, and only the worker puts them in an order that every attempt repeats';
 
 function placeAutomatically(step: AggregateDefinition): PlacementDecision {
   const { window, emit } = step;

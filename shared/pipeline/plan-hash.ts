@@ -14,7 +14,7 @@ export function hashPlan(
 ): string {
   const selected = new Map<string, AnyAggregator<unknown>[]>();
   const nodes = plan.nodes.map((node) => {
-    if (node.op === 'join' || node.op === 'process') {
+    if (node.op === 'join' || node.op === 'process' || node.op === 'top') {
       const { reason: _, ...step } = node;
       return step;
     }

@@ -2,7 +2,7 @@ import type { Json } from './aggregator.ts';
 import type { Derived } from './derive.ts';
 import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
 import type { Placement } from './placement.ts';
-import { type ProcessKind, processTimeColumn, type RowColumns } from './process.ts';
+import { type ProcessKind, processTimeColumn, type RowColumns, tableTimeColumn } from './process.ts';
 import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
 import type { WindowSpec } from './window.ts';
 
@@ -34,19 +34,21 @@ export interface SourcePlan {
 export interface TransformPlan {
   readonly op: 'filter' | 'map' | 'flatMap';
   readonly id: string;
+  /** A stream, another transform, or a step whose rows are a stream again. */
   readonly input: string;
 }
 
-/** A `keyBy` that a stateful step needs: here records leave the preprocess stage and cross the exchange. */
+/** A `keyBy` that a stateful step needs: here records cross the exchange. */
 export interface RoutePlan {
   readonly op: 'key';
   readonly id: string;
+  /** The stream, or the step whose rows are a stream again. */
   readonly source: string;
   readonly input: string;
 }
 
-/** A stateful step: one view. */
-export type StepPlan = AggregatePlan | JoinPlan | ProcessPlan;
+/** A stateful step: one view or, without a sink, a step that only feeds others. */
+export type StepPlan = AggregatePlan | JoinPlan | ProcessPlan | TopPlan;
 
 export interface AggregatePlan {
   readonly op: 'aggregate';
@@ -98,6 +100,26 @@ export interface ProcessPlan {
   readonly reason: string;
 }
 
+/** The greatest rows of each window of another step, over all keys. */
+export interface TopPlan {
+  readonly op: 'top';
+  /** The step's name, which is the view's. */
+  readonly id: string;
+  /** The step whose rows are ranked. */
+  readonly source: string;
+  readonly input: string;
+  readonly count: number;
+  readonly by: string;
+  /** Of the windows whose rows are ranked. */
+  readonly windowMs: number;
+  /** The columns of the rows that are ranked, without their keys'. */
+  readonly aggregates: AggregatePlan['aggregates'];
+  readonly allowedLatenessMs: 0;
+  readonly sinks: readonly SinkSpec[];
+  readonly placement: Placement;
+  readonly reason: string;
+}
+
 export interface JoinSidePlan {
   readonly source: string;
   readonly input: string;
@@ -113,19 +135,25 @@ export function routesOf(plan: Plan): readonly RoutePlan[] {
   return plan.nodes.filter((node) => node.op === 'key');
 }
 
-export function isStep(node: PlanNode): node is StepPlan {
-  return node.op === 'aggregate' || node.op === 'join' || node.op === 'process';
-}
-
 export function stepsOf(plan: Plan, placement?: Placement): readonly StepPlan[] {
   const steps = plan.nodes.filter(isStep);
   return placement === undefined ? steps : steps.filter((step) => step.placement === placement);
+}
+
+export function isStep(node: PlanNode): node is StepPlan {
+  return node.op === 'aggregate' || node.op === 'join' || node.op === 'process' || node.op === 'top';
+}
+
+/** The steps whose rows are a stream again, which other steps read. */
+export function feedingStepsOf(plan: Plan): readonly StepPlan[] {
+  return stepsOf(plan).filter((step) => routesOf(plan).some(({ source }) => source === step.id));
 }
 
 /** The routes that feed a step, with their sources: one, or both sides of a join. */
 export function inputsOf(step: StepPlan): readonly { readonly source: string; readonly input: string }[] {
   switch (step.op) {
     case 'aggregate':
+    case 'top':
       return [step];
     case 'join':
       return [step.left, step.right];
@@ -152,6 +180,19 @@ export function viewsOf(plan: Plan): readonly string[] {
   return stepsOf(plan).flatMap((step) => (sinksOf(step).table === undefined ? [] : [step.id]));
 }
 
+/** The columns of a row without a window that are times. */
+export function timeColumnsOf(step: StepPlan): readonly string[] {
+  switch (step.op) {
+    case 'aggregate':
+    case 'top':
+      return [];
+    case 'join':
+      return joinTimeColumns;
+    case 'process':
+      return step.does.kind === 'table-join' ? [processTimeColumn, tableTimeColumn] : [processTimeColumn];
+  }
+}
+
 /** The names of a row's columns beside its key: those that are kept, and those that are derived when it is read. */
 export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; readonly derived: readonly string[] } {
   switch (step.op) {
@@ -161,5 +202,7 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
       return { kept: [...joinTimeColumns, ...step.left.columns, ...step.right.columns], derived: [] };
     case 'process':
       return { kept: [processTimeColumn, ...Object.keys(step.row)], derived: [] };
+    case 'top':
+      return { kept: Object.keys(step.aggregates), derived: [] };
   }
 }

@@ -13,7 +13,18 @@ import {
   tableTimeColumn,
 } from './process.ts';
 import type { SinkSpec } from './sink.ts';
-import type { KeyNode, KeyShape, NamesOf, OrNull, Output, ProcessDefinition, Simplify, Without } from './stream.ts';
+import type {
+  KeyNode,
+  KeyShape,
+  NamesOf,
+  OrNull,
+  Output,
+  ProcessDefinition,
+  Simplify,
+  StepDefinition,
+  Stream,
+  Without,
+} from './stream.ts';
 
 export interface DedupeOptions<C> {
   /** The columns of the row, from the record that passed. */
@@ -56,15 +67,21 @@ export interface TableJoinedStream<Left, Right, K extends KeyShape, Kind extends
 export interface ProcessedTable<Name extends string, K extends KeyShape, Row> {
   /** Names where the rows go, to one sink or several of different kinds. Each is final, and has the event time at which it was emitted. */
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & { readonly time: Date } & Row>>;
+  /** The rows as a stream again. A row's event time is the one at which it was emitted. */
+  asStream(): Stream<Simplify<K & { readonly time: Date } & Row>>;
 }
+
+/** How a step's rows become a stream. */
+type RowsOf = <Row>(step: StepDefinition) => Stream<Row>;
 
 /** The step of a function over the records of a key. */
 export function processedOf<Name extends string, K extends KeyShape, Row>(
   name: Name,
   key: KeyNode,
   options: AnyProcessOptions,
+  rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
-  return tableOf({
+  return tableOf(rowsOf, {
     name,
     does: { kind: 'process' },
     inputs: [{ key, columns: options.columns as Selectors<unknown> }],
@@ -83,9 +100,10 @@ export function dedupedOf<Name extends string, K extends KeyShape, Row>(
   name: Name,
   key: KeyNode,
   { columns, within, allowedLateness }: DedupeOptions<unknown>,
+  rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
   const names = Object.keys(columns as object);
-  return tableOf({
+  return tableOf(rowsOf, {
     name,
     does: { kind: 'dedupe', withinMs: within },
     inputs: [{ key, columns: columns as Selectors<unknown> }],
@@ -102,6 +120,7 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
   tableKey: KeyNode,
   key: KeyNode,
   options: TableJoinOptions<Right, Kind>,
+  rowsOf: RowsOf,
 ): TableJoinedStream<Left, Right, K, Kind> {
   const kind = options.kind ?? 'inner';
   return {
@@ -110,7 +129,7 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
       const right = columns.right as unknown as Selectors<unknown>;
       const names = { left: Object.keys(left), right: Object.keys(right) };
       const row = [tableTimeColumn, ...names.left, ...names.right];
-      return tableOf({
+      return tableOf(rowsOf, {
         name,
         does: { kind: 'table-join', join: kind },
         inputs: [
@@ -135,7 +154,9 @@ function asSelected(columns: readonly string[]): RowColumns {
 }
 
 function tableOf<Name extends string, K extends KeyShape, Row>(
-  step: Omit<ProcessDefinition, 'op' | 'sinks'>,
+  rowsOf: RowsOf,
+  made: Omit<ProcessDefinition, 'op' | 'sinks'>,
 ): ProcessedTable<Name, K, Row> {
-  return { to: (...sinks) => ({ name: step.name as Name, step: { op: 'process', ...step, sinks } }) };
+  const step: ProcessDefinition = { op: 'process', ...made, sinks: [] };
+  return { to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
 }

@@ -25,12 +25,14 @@ import {
   type TableJoinOptions,
   tableJoinOf,
 } from './processed.ts';
+import type { FinalTable, FinalWindowedStream, FinalWindowTable, TopDefinition, TopTable } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from './window.ts';
 
 /** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
 export type StreamNode =
   | SourceNode
+  | RowsNode
   | { readonly op: 'filter'; readonly input: StreamNode; readonly call: (record: unknown) => boolean }
   | { readonly op: 'map'; readonly input: StreamNode; readonly call: (record: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly input: StreamNode; readonly call: (record: unknown) => readonly unknown[] };
@@ -45,14 +47,20 @@ export interface SourceNode {
   readonly idleAfterMs: number | undefined;
 }
 
+/** The final rows of a step, as a stream again. */
+export interface RowsNode {
+  readonly op: 'rows';
+  readonly step: StepDefinition;
+}
+
 export interface KeyNode {
   readonly op: 'key';
   readonly input: StreamNode;
   readonly call: (record: unknown) => KeyShape;
 }
 
-/** A stateful step as it was defined. Its name is the identity of its state. */
-export type StepDefinition = AggregateDefinition | JoinDefinition | ProcessDefinition;
+/** A stateful step as it was defined. Its name is the identity of its state. Without a sink it only feeds other steps. */
+export type StepDefinition = AggregateDefinition | JoinDefinition | ProcessDefinition | TopDefinition;
 
 export interface AggregateDefinition {
   readonly op: 'aggregate';
@@ -103,8 +111,8 @@ export type KeyShape = Readonly<Record<string, KeyValue>>;
 export type Simplify<T> = { [P in keyof T]: T[P] } & {};
 // biome-ignore lint/suspicious/noExplicitAny: only the result's type is read off the aggregator.
 type ResultOf<A> = A extends { readonly result: (accumulator: any) => infer Out } ? Out : never;
-type ResultRow<A> = { readonly [Column in keyof A]: ResultOf<A[Column]> };
-type NumericColumn<Row> = { [C in keyof Row]: Row[C] extends number ? C : never }[keyof Row] & string;
+export type ResultRow<A> = { readonly [Column in keyof A]: ResultOf<A[Column]> };
+export type NumericColumn<Row> = { [C in keyof Row]: Row[C] extends number ? C : never }[keyof Row] & string;
 
 /** The names in `T` that the compiler knows; a dictionary has others, which are looked at when the pipeline is made and runs. */
 export type NamesOf<T> = T extends unknown
@@ -201,8 +209,12 @@ export interface JoinOptions<Kind extends JoinKind> {
 export interface KeyedStream<T, K extends KeyShape> {
   readonly key: KeyNode;
   readonly __key?: K;
+  window(
+    spec: TumblingWindow | SlidingWindow,
+    options: WindowOptions & { readonly emit: 'on-close' },
+  ): FinalWindowedStream<T, K, 'aligned'>;
   window(spec: TumblingWindow | SlidingWindow, options: WindowOptions): WindowedStream<T, K>;
-  window(spec: SessionWindow, options: SessionOptions): WindowedStream<T, K>;
+  window(spec: SessionWindow, options: SessionOptions): FinalWindowedStream<T, K, 'session'>;
   /** Joins each record with those of `right` that have the same key and lie near it in event time (an interval join). */
   join<Right, RightKey extends KeyShape, const Kind extends JoinKind = 'inner'>(
     right: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
@@ -250,6 +262,8 @@ export interface JoinedStream<Left, Right, K extends KeyShape, Kind extends Join
 export interface JoinedTable<Name extends string, K extends KeyShape, Row> {
   /** Names where the rows go, to one sink or several of different kinds: one for each pair and, in an outer join, for each record that stayed alone. Each is final. */
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
+  /** The rows as a stream again. A row's event time is the later one of its two times. */
+  asStream(): Stream<Simplify<K & Row>>;
 }
 
 export interface WindowedStream<T, K extends KeyShape> {
@@ -339,49 +353,62 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
         placement: options.placement,
       }),
     join: (right, { within: [lowerMs, upperMs], kind, allowedLateness }) => ({
-      select: (name, columns) => ({
-        to: (...sinks) => ({
+      select: (name, columns) => {
+        const step: JoinDefinition = {
+          op: 'join',
           name,
-          step: {
-            op: 'join',
-            name,
-            kind: kind ?? 'inner',
-            lowerMs,
-            upperMs,
-            allowedLatenessMs: allowedLateness,
-            left: { key, columns: columns.left as unknown as Selectors<unknown> },
-            right: { key: right.key, columns: columns.right as unknown as Selectors<unknown> },
-            sinks,
-          },
-        }),
-      }),
+          kind: kind ?? 'inner',
+          lowerMs,
+          upperMs,
+          allowedLatenessMs: allowedLateness,
+          left: { key, columns: columns.left as unknown as Selectors<unknown> },
+          right: { key: right.key, columns: columns.right as unknown as Selectors<unknown> },
+          sinks: [],
+        };
+        return { to: (...sinks) => ({ name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
+      },
     }),
-    joinTable: (table, options) => tableJoinOf(table.key, key, options),
-    dedupe: (name, options) => dedupedOf(name, key, options),
-    process: (name, options) => processedOf(name, key, options),
+    joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
+    dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
+    process: (name, options) => processedOf(name, key, options, rowsOf),
   };
+}
+
+/** The final rows of a step as a stream. */
+function rowsOf<Row>(step: StepDefinition): Stream<Row> {
+  return streamOf<Row>({ op: 'rows', step });
 }
 
 function windowedOf<T, K extends KeyShape>(
   step: Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sinks'>,
-): WindowedStream<T, K> {
+): FinalWindowedStream<T, K, 'aligned'> {
   return {
-    aggregate: (name, aggregates) =>
-      tableOf({
+    aggregate: <Name extends string, A>(name: Name, aggregates: A) =>
+      tableOf<Name, K, ResultRow<A>>({
         ...step,
         name,
-        aggregates: aggregates as unknown as AggregateDefinition['aggregates'],
+        aggregates: aggregates as AggregateDefinition['aggregates'],
         derived: {},
+        sinks: [],
       }),
   };
 }
 
 function tableOf<Name extends string, K extends KeyShape, Row>(
-  step: Omit<AggregateDefinition, 'sinks'>,
-): WindowedTable<Name, K, Row> {
+  step: AggregateDefinition,
+): FinalTable<Name, K, Row> & FinalWindowTable<K, Row> {
   return {
-    derive: (columns) =>
-      tableOf({ ...step, derived: { ...step.derived, ...(columns as unknown as AggregateDefinition['derived']) } }),
+    derive: <D>(columns: D) =>
+      tableOf<Name, K, Row & { readonly [Column in keyof D]: number | null }>({
+        ...step,
+        derived: { ...step.derived, ...(columns as AggregateDefinition['derived']) },
+      }),
     to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }),
+    asStream: () => rowsOf(step),
+    top: (name, count, { by }) => topOf({ op: 'top', name, input: { op: 'rows', step }, count, by, sinks: [] }),
   };
+}
+
+function topOf<Name extends string, Row>(step: TopDefinition): TopTable<Name, Row> {
+  return { to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
 }

@@ -4,6 +4,7 @@ import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
 import { processTimeColumn } from './process.ts';
+import { rankColumn, type TopDefinition } from './rows.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
 
@@ -20,6 +21,8 @@ export const overlapMax = 10_000;
 export const slicesMax = 100_000;
 /** Rows wait for their file in memory. */
 export const fileRowsMax = 1_000_000;
+/** A window's ranked rows wait in one memory, and cross the exchange from each slot. */
+export const topCountMax = 1_000;
 const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const reserved: ReadonlySet<string> = new Set(reservedColumns.map((column) => column.toLowerCase()));
@@ -54,13 +57,39 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
   if (source.idleAfterMs !== undefined) checkDuration(where, 'idleAfter', source.idleAfterMs, idleAfterMsMin);
 }
 
-export function checkStep(pipeline: string, step: StepDefinition): void {
+/** `feeds`: its rows are a stream again, which other steps read. */
+export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean): void {
   const where = `${pipeline}: step ${step.name}`;
-  checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
   checkSinks(where, step);
+  if (step.op === 'top') {
+    checkTop(where, step);
+    return;
+  }
+  checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
   if (step.op === 'join') checkJoin(where, step);
   else if (step.op === 'process') checkProcess(where, step);
   else checkAggregate(where, step);
+  if (feeds && step.op === 'aggregate' && step.emit !== 'on-close')
+    throw invalid(
+      where,
+      `emits ${step.emit}, and only rows that are final and never change may be a stream again. Give its window emit: 'on-close'.`,
+    );
+}
+
+function checkTop(where: string, { input, count, by }: TopDefinition): void {
+  const { step } = input;
+  if (!Number.isInteger(count) || count < 1 || count > topCountMax)
+    throw invalid(where, `ranks ${count} rows; it must be a whole number from 1 to ${topCountMax}.`);
+  if (step.op !== 'aggregate' || step.window.kind === 'session')
+    throw invalid(
+      where,
+      `ranks the rows of ${step.name}, whose keys share no windows. Rank those of a tumbling or sliding window.`,
+    );
+  if (!Object.hasOwn(step.aggregates, by))
+    throw invalid(where, `ranks by column ${by}, which ${step.name} does not aggregate.`);
+  const column = Object.keys(step.aggregates).find((name) => name.toLowerCase() === rankColumn);
+  if (column !== undefined)
+    throw invalid(where, `ranks rows that have a column ${column} already. Rename it in ${step.name}.`);
 }
 
 function checkSinks(where: string, step: StepDefinition): void {
@@ -92,6 +121,8 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
       return [...Object.keys(step.left.columns), ...Object.keys(step.right.columns)];
     case 'process':
       return Object.keys(step.row);
+    case 'top':
+      return columnsOfStep(step.input.step);
   }
 }
 

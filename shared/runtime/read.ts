@@ -1,5 +1,5 @@
 import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
-import { compareTexts, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
+import { compareInOrder, compareTexts, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
 import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
 import { isClosed } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -36,7 +36,10 @@ export interface ViewQuery {
 export interface Reader {
   readonly rows: (query: ViewQuery) => Promise<readonly PrintedRow[]>;
   readonly counts: () => Promise<Counts>;
-  /** Per source and stage the least watermark over all slots, in milliseconds; null while a slot has none. */
+  /**
+   * Per source and stage the least watermark over all slots, in milliseconds; null while a slot has none. A step whose rows are a stream
+   * again is a source too.
+   */
   readonly progress: () => Promise<readonly Progress[]>;
 }
 
@@ -74,9 +77,11 @@ async function readRows(
   pipeline: CompiledPipeline,
   query: ViewQuery,
 ): Promise<readonly PrintedRow[]> {
-  const step = pipeline.steps.find((candidate) => candidate.plan.id === query.view);
+  // Without a sink a step's rows are a stream, and no view.
+  const views = pipeline.steps.filter(({ plan }) => plan.sinks.length > 0);
+  const step = views.find((candidate) => candidate.plan.id === query.view);
   if (step === undefined) {
-    const known = pipeline.steps.map((candidate) => candidate.plan.id).join(', ');
+    const known = views.map((candidate) => candidate.plan.id).join(', ');
     throw new MillraceError('VIEW_UNKNOWN', `pipeline ${pipeline.id} has no view ${query.view}; it has ${known}.`);
   }
   if (step.sinks.table === undefined) {
@@ -96,7 +101,7 @@ async function readRows(
   const printed =
     step.op === 'aggregate'
       ? await readWindows(options, pipeline, step, query)
-      : printWithoutWindow(step, await findRows(options.results, query));
+      : printFinal(step, await findRows(options.results, query));
   return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (step.columns[0] as string));
 }
 
@@ -125,8 +130,12 @@ async function readWindows(
   return printed;
 }
 
-/** The store orders rows of one key and the same times by positions, which no two hosts share; their texts are the same everywhere. */
-function printWithoutWindow(step: CompiledStep, rows: readonly Row[]): readonly PrintedRow[] {
+/**
+ * Rows of a step that makes none but final ones. The store orders ranks as texts, and joined rows of one key and the same times by positions,
+ * which no two hosts share; their texts are the same everywhere.
+ */
+function printFinal(step: CompiledStep, rows: readonly Row[]): readonly PrintedRow[] {
+  if (step.op === 'top') return [...rows].sort(compareInOrder(step)).map((row) => printRow(step, row, {}));
   const isTie = (a: Row, b: Row): boolean =>
     a.windowStartMs === b.windowStartMs && a.windowEndMs === b.windowEndMs && a.key === b.key;
   return rows
@@ -225,7 +234,7 @@ async function readProgress({ state }: ReaderOptions, pipeline: CompiledPipeline
   const progress: Progress[] = [];
   for (const stage of stagesOf(pipeline)) {
     const checkpoints = await readCheckpoints(state, pipeline, stage);
-    for (const source of pipeline.sources.keys()) {
+    for (const source of [...pipeline.sources.keys(), ...pipeline.rowSources.keys()]) {
       const watermarks = checkpoints.map(
         (checkpoint) => checkpoint?.sources[source]?.watermarkMs ?? Number.NEGATIVE_INFINITY,
       );

@@ -4,6 +4,7 @@ import { type BasicType, type ColumnSource, parquetWriteBuffer } from 'hyparquet
 import { joinTimeColumns } from '#shared/pipeline/join.ts';
 import type { AggregatePlan, StepPlan } from '#shared/pipeline/plan.ts';
 import { processTimeColumn, tableTimeColumn } from '#shared/pipeline/process.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
 import type { RowFile } from '#shared/schemas/row-file.ts';
 
 /** The bytes of a file of rows. The same rows give the same bytes. */
@@ -46,6 +47,10 @@ function plannedType(step: StepPlan, name: string, values: readonly unknown[]): 
   switch (step.op) {
     case 'aggregate':
       return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType(step, name, values);
+    case 'top': {
+      if (name === rankColumn) return 'INT64';
+      return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType({ ...step, derived: {} }, name, values);
+    }
     case 'join':
       return joinTimes.has(name) ? 'TIMESTAMP' : undefined;
     case 'process':
@@ -58,7 +63,11 @@ function plannedType(step: StepPlan, name: string, values: readonly unknown[]): 
 }
 
 /** Undefined also where an aggregator of the user's own has the kind of a built-in one and gives something else. */
-function aggregatedType(step: AggregatePlan, name: string, values: readonly unknown[]): BasicType | undefined {
+function aggregatedType(
+  step: Pick<AggregatePlan, 'aggregates' | 'derived'>,
+  name: string,
+  values: readonly unknown[],
+): BasicType | undefined {
   const kind = Object.hasOwn(step.aggregates, name) ? step.aggregates[name]?.kind : undefined;
   if (kind !== undefined && wholeKinds.has(kind) && values.every(Number.isSafeInteger)) return 'INT64';
   const isNumber = (kind !== undefined && numberKinds.has(kind)) || Object.hasOwn(step.derived, name);

@@ -1,7 +1,22 @@
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import type { CallbackFailure, Emission } from '#shared/engine/emit.ts';
-import { compareTexts, mergeTotals, type PrintableRow, printRow, type Totals } from '#shared/engine/read.ts';
-import { DirectRun, type Dispositions, type LinePosition, type StepCounts, type Taken } from '#shared/engine/run.ts';
+import {
+  compareInOrder,
+  compareTexts,
+  mergeTotals,
+  type PrintableRow,
+  printRow,
+  type RowPlace,
+  type Totals,
+} from '#shared/engine/read.ts';
+import {
+  DirectRun,
+  type Dispositions,
+  type LinePosition,
+  type RejectedRow,
+  type StepCounts,
+  type Taken,
+} from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 
@@ -23,12 +38,16 @@ export interface BoundedRun {
   readonly stepCounts: () => Readonly<Record<string, StepCounts>>;
   /** What the callbacks of process steps threw since the last call. */
   readonly takeFailures: () => readonly CallbackFailure[];
+  /** Final rows that could not be used as records again, so far. */
+  readonly rejectedRows: () => readonly RejectedRow[];
 }
 
 export function createBoundedRun(pipeline: Pipeline): BoundedRun {
   const compiled = compile(pipeline);
   const run = new DirectRun(compiled);
-  const views = new Map(compiled.steps.map((step) => [step.plan.id, new FinalRows(step)]));
+  const views = new Map(
+    compiled.steps.flatMap((step) => (step.plan.sinks.length === 0 ? [] : [[step.plan.id, new FinalRows(step)]])),
+  );
   const keepRows = ({ rows, totals }: Emission): void => {
     for (const row of rows) views.get(row.view)?.add(row);
     for (const partial of totals) views.get(partial.view)?.addTotal(partial);
@@ -47,6 +66,7 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
       return taken;
     },
     counts: () => run.dispositions,
+    rejectedRows: () => run.rejectedRows,
     stepCounts: () => Object.fromEntries(run.stepCounts),
     takeFailures: () => run.failures.splice(0),
     finish: (view) => {
@@ -68,23 +88,34 @@ function* printViews(views: readonly FinalRows[]): Generator<PrintedRow> {
  */
 class FinalRows {
   readonly #step: CompiledStep;
+  readonly #order: (a: RowPlace, b: RowPlace) => number;
   readonly #keys: string[] = [];
   readonly #startMs: number[] = [];
   readonly #endMs: number[] = [];
-  readonly #columns: readonly { readonly name: string; readonly values: unknown[] }[];
+  readonly #columns: { readonly name: string; readonly values: unknown[] }[];
   /** By window start. */
   readonly #totals = new Map<number, Totals>();
 
   constructor(step: CompiledStep) {
     this.#step = step;
+    this.#order = compareInOrder(step);
     this.#columns = step.columns.map((name) => ({ name, values: [] }));
   }
 
   add(row: Row): void {
+    if (this.#step.op === 'top') this.#addColumns(row);
     this.#keys.push(row.key);
     this.#startMs.push(row.windowStartMs);
     this.#endMs.push(row.windowEndMs);
     for (const { name, values } of this.#columns) values.push(row.columns[name]);
+  }
+
+  /** A ranked row has the columns of its key too, which no plan knows. */
+  #addColumns(row: Row): void {
+    for (const name of Object.keys(row.columns)) {
+      if (this.#columns.some((column) => column.name === name)) continue;
+      this.#columns.push({ name, values: this.#keys.map(() => undefined) });
+    }
   }
 
   addTotal(partial: TotalPartial): void {
@@ -103,26 +134,21 @@ class FinalRows {
   }
 
   #compare(a: number, b: number): number {
-    const startsLater = (this.#startMs[a] as number) - (this.#startMs[b] as number);
-    if (startsLater !== 0) return startsLater;
-    const keyA = this.#keys[a] as string;
-    const keyB = this.#keys[b] as string;
-    if (keyA !== keyB) return keyA < keyB ? -1 : 1;
-    // Only sessions that begin together, and rows without a window, get here, and only the latter may have the same end.
-    const endsLater = (this.#endMs[a] as number) - (this.#endMs[b] as number);
-    return endsLater !== 0 ? endsLater : compareTexts(this.#printAt(a), this.#printAt(b));
+    // Only rows without a window may have one key and the same times.
+    return this.#order(this.#placeAt(a), this.#placeAt(b)) || compareTexts(this.#printAt(a), this.#printAt(b));
   }
 
   #rowAt(at: number): PrintableRow {
     const columns: Record<string, unknown> = {};
-    for (const { name, values } of this.#columns) columns[name] = values[at];
+    for (const { name, values } of this.#columns) if (values[at] !== undefined) columns[name] = values[at];
+    return { view: this.#step.plan.id, ...this.#placeAt(at), final: true, columns };
+  }
+
+  #placeAt(at: number): RowPlace {
     return {
-      view: this.#step.plan.id,
       key: this.#keys[at] as string,
       windowStartMs: this.#startMs[at] as number,
       windowEndMs: this.#endMs[at] as number,
-      final: true,
-      columns,
     };
   }
 }

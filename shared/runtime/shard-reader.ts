@@ -1,4 +1,5 @@
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
+import type { ChunkLimits } from '#shared/engine/exchange.ts';
 import { owns, slotHashKey } from '#shared/engine/key.ts';
 import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
@@ -14,7 +15,7 @@ import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequence
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
 import { behindMsOf, bytesOf } from './exchange-batch.ts';
-import { putEntries } from './put-blocks.ts';
+import { putBlocks, putEntries } from './put-blocks.ts';
 import { type ReadBudget, readBytesMax } from './read-budget.ts';
 import { encodeRowBatches } from './row-batch-codec.ts';
 import { encodeRowFile } from './row-file-codec.ts';
@@ -27,6 +28,8 @@ export interface ShardReaderOptions {
   readonly generation: number;
   readonly generationOf: (shardId: string) => Promise<number>;
   readonly reader: ExchangeReader;
+  /** Where rows go that are a stream again: the stream that is read. */
+  readonly exchange: Exchange;
   readonly state: StateStore;
   readonly results: ResultStore;
   readonly blobs: BlobStore;
@@ -40,12 +43,15 @@ export interface ShardReaderOptions {
   /** Of the snapshots: unique to this reader. */
   readonly owner: string;
   readonly snapshotLimits?: Partial<SnapshotLimits>;
+  readonly chunkLimits?: ChunkLimits;
   /** How often at most the state is written. A crash repeats the work since the last time. */
   readonly checkpointEveryMs: number;
   /** Of all readers of the worker. */
   readonly budget: ReadBudget;
   /** When the state was written last, where the reader before this one failed: one that fails again and again must not look well. */
   readonly savedMs?: number | undefined;
+  /** How often at most all slots are told that the watermarks of rows have moved. */
+  readonly heartbeatEveryMs?: number;
 }
 
 /**
@@ -63,6 +69,11 @@ const bytesPerWrite = 1_024 * 1_024;
 /** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
 const emittedMax = 10_000;
 
+/** Each slot tells every other one, so a slot takes in ten of these blocks a second at most, of the thousand that a shard takes. */
+function heartbeatEveryMsOf(slots: number): number {
+  return Math.max(1_000, slots * 100);
+}
+
 /** A slot in memory, and what of it is stored. */
 interface OwnedSlot {
   readonly stage: MemoryStage;
@@ -78,6 +89,10 @@ export class ShardReader {
   /** Where the shard is read from next. */
   #cursor: string | undefined;
   #savedMs: number;
+  /** When all slots were told last how far the watermarks of rows are. */
+  #toldMs = Number.NEGATIVE_INFINITY;
+  /** Records since then. */
+  #readCount = 0;
   #progress = 0;
   readonly #onProgress = (): void => {
     this.#progress += 1;
@@ -211,6 +226,8 @@ export class ShardReader {
       if (this.#isAbandoned()) return;
     }
     await this.#writeAll();
+    this.#readCount += batch.records.length;
+    await this.#tellWatermarks(batch.records.length === 0);
     this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
   }
 
@@ -219,6 +236,7 @@ export class ShardReader {
       if (this.#isAbandoned()) return;
       await this.#write(stage);
     }
+    await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
   }
 
   /** Writes what the stage has decided since the last time: letters, marks, rows, totals. */
@@ -232,6 +250,9 @@ export class ShardReader {
     if (lateCount > 0) telemetry.metric('late_records_total', lateCount, labels);
     if (letters.length > lateCount) telemetry.metric('rejected_records_total', letters.length - lateCount, labels);
     await this.#writeInSteps(marks, state.addLateMarks);
+    const rejected = [...stage.origins].flatMap((origin) => origin.letters.splice(0));
+    await this.#writeInSteps(rejected, deadLetters.send);
+    if (rejected.length > 0) telemetry.metric('rejected_records_total', rejected.length, { stage: 'window' });
     const { rows, totals, files, batches } = stage.takeEmission();
     await this.#writeInSteps(rows, results.writeRows);
     await this.#writeInSteps(totals, results.writeTotals);
@@ -269,6 +290,40 @@ export class ShardReader {
         this.#progress += 1;
       }
     }
+  }
+
+  /**
+   * Puts the rows that are a stream again on the exchange. A snapshot is written only behind this, so what it has forgotten was accepted, as
+   * with the rows before a checkpoint (rule 14); what comes after it is put again by whoever goes on from it.
+   */
+  async #putRows(stages: readonly MemoryStage[]): Promise<void> {
+    const queues = stages.flatMap((stage) => [...stage.origins].map((origin) => origin.chunks()));
+    const longest = Math.max(0, ...queues.map((queue) => queue.length));
+    // Rule 4: one unacknowledged chunk per origin, and one of each at a time.
+    for (let at = 0; at < longest && !this.#isAbandoned(); at += 1) {
+      await putBlocks(
+        this.#options,
+        queues.flatMap((queue) => queue[at]?.blocks ?? []),
+      );
+      this.#progress += 1;
+    }
+  }
+
+  /**
+   * Rule 5, once all rows are accepted: tells every slot how far the watermarks of rows are. A successor tells anew what was told behind its
+   * snapshot. So until a reader has come to the end of its shard it tells no more than it has read: else readers that keep dying would put
+   * more into the exchange than they take out.
+   */
+  async #tellWatermarks(isCaughtUp: boolean): Promise<void> {
+    const { clock, pipeline, heartbeatEveryMs = heartbeatEveryMsOf(pipeline.slots) } = this.#options;
+    if (this.#isAbandoned() || clock.now() - this.#toldMs < heartbeatEveryMs) return;
+    const slots = [...this.#slots.values()];
+    if (!isCaughtUp && this.#readCount < pipeline.slots * slots.length) return;
+    const heartbeats = slots.flatMap(({ stage }) => stage.heartbeats());
+    if (heartbeats.length === 0) return;
+    await putBlocks(this.#options, heartbeats);
+    this.#toldMs = clock.now();
+    this.#readCount = 0;
   }
 
   /** A batch may close so many windows that their rows take longer to write than a lease lasts: each part of them is progress. */
@@ -327,6 +382,7 @@ export class ShardReader {
       }
       if (this.#isAbandoned()) return;
       await this.#write(stage);
+      await this.#putRows([stage]);
       cursor = batch.records.at(-1)?.sequence ?? cursor;
       if (batch.ended) stage.endShard(logEnd(generation));
       this.#progress += 1;

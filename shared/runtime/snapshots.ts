@@ -1,4 +1,5 @@
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
+import type { ChunkLimits } from '#shared/engine/exchange.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
@@ -42,6 +43,8 @@ export interface SnapshotOptions {
   /** Unique to one taking of the slots: a process that gives a slot back and takes it again is another owner. */
   readonly owner: string;
   readonly snapshotLimits?: Partial<SnapshotLimits>;
+  /** Of the blocks in which a step's rows cross the exchange again. */
+  readonly chunkLimits?: ChunkLimits;
   /** Called for every object that was read or written: a large state takes longer than a reader may be silent. */
   readonly onProgress?: () => void;
   /**
@@ -97,10 +100,11 @@ export interface RestoredSlot {
  * still has it: that state is at most two chains old. Rejects with `STATE_UNREADABLE` when no whole state is left.
  */
 export async function restoreSlot(options: SnapshotOptions, slot: number): Promise<RestoredSlot> {
-  const { pipeline, state } = options;
+  const { pipeline, state, chunkLimits } = options;
   for (let tries = 1; tries <= restoreTriesMax; tries += 1) {
     const checkpoint = await state.readCheckpoint('window', slot);
-    if (checkpoint?.snapshot === undefined) return { stage: new MemoryStage(pipeline, slot), snapshot: undefined };
+    if (checkpoint?.snapshot === undefined)
+      return { stage: new MemoryStage(pipeline, slot, chunkLimits), snapshot: undefined };
     const restored = await restoreFrom(options, slot, checkpoint);
     if (restored !== undefined) return restored;
   }
@@ -177,7 +181,7 @@ async function restoreFrom(
   const unreadable = new Set<string>();
   for (const manifest of statesOf(manifestOf(checkpoint))) {
     if (piecesOf(manifest.chain).some(({ name }) => unreadable.has(name))) continue;
-    const stage = new MemoryStage(pipeline, slot);
+    const stage = new MemoryStage(pipeline, slot, options.chunkLimits);
     const failure = await restoreChain(options, stage, manifest.chain, checkpoint);
     if (failure === undefined) {
       if (messages.length > 0) {

@@ -1,4 +1,5 @@
 import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import type { ChunkLimits } from '#shared/engine/exchange.ts';
 import { LeaseBook } from '#shared/engine/leases.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
@@ -23,6 +24,8 @@ export interface WorkerOptions {
   /** A name that no other process has or had. */
   readonly worker: string;
   readonly reader: ExchangeReader;
+  /** The way into the stream that is read: rows that are a stream again go through it. */
+  readonly exchange: Exchange;
   readonly state: StateStore;
   readonly leases: LeaseStore;
   readonly results: ResultStore;
@@ -37,6 +40,9 @@ export interface WorkerOptions {
   /** How often at most the state is written. A crash repeats the work since the last time. Default 10 s. */
   readonly checkpointEveryMs?: number;
   readonly snapshotLimits?: Partial<SnapshotLimits>;
+  readonly chunkLimits?: ChunkLimits;
+  /** How often at most all slots are told that the watermarks of rows have moved. By default it follows the number of slots. */
+  readonly heartbeatEveryMs?: number;
   /** After how long without progress a shard goes to somebody else. Default 10 s. */
   readonly leasePeriodMs?: number;
   /** Bytes that may have been read and not applied yet, over all its shards. Default 64 MiB. */

@@ -17,8 +17,9 @@ export interface Block {
 }
 
 export interface BlockOrigin {
+  /** The stream, or the step whose rows are a stream again. */
   readonly source: string;
-  /** The raw shard. */
+  /** The raw shard, or the slot whose rows these are: its log takes the place of a shard. */
   readonly shard: string;
   /** For people only; overlaps are found by the mark. */
   readonly from: RecordPosition | null;

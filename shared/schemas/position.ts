@@ -44,6 +44,20 @@ export function sequenceOf(position: LogPosition): string {
   return position.slice(12);
 }
 
+/** What Kinesis allows a sequence number to have, https://docs.aws.amazon.com/kinesis/latest/APIReference/API_Record.html. */
+const sequenceDigitsMax = 129;
+
+/**
+ * The place of a block in its slot's log as one sequence number, for what the block has closed is put on the exchange again. In the order
+ * of the positions.
+ */
+export function sequenceInLog(position: LogPosition): string {
+  const digits = sequenceOf(position);
+  // Behind the last block of a shard.
+  const isEnd = digits === '';
+  return `${generationOf(position)}${isEnd ? '9'.repeat(sequenceDigitsMax) : digits.padStart(sequenceDigitsMax, '0')}`;
+}
+
 /** Behind every block of the exchange shards of one generation: where a slot stands when its shard was read to the end. */
 export function logEnd(generation: number): LogPosition {
   return `${String(generation).padStart(8, '0')}.999` as LogPosition;

@@ -27,6 +27,11 @@ export interface Checkpoint {
   readonly sources: Readonly<Record<string, SourceProgress>>;
   /** W of each step that several sources feed, by its id; null is minus infinity. */
   readonly joins?: Readonly<Record<string, number | null>>;
+  /**
+   * Of each step whose rows are a stream again, the watermark that this slot has told all slots; null is minus infinity. Not of the log, but
+   * true: who goes on from here need not tell it again.
+   */
+  readonly told?: Readonly<Record<string, number | null>>;
   readonly counts: SlotCounts;
   readonly steps: Readonly<Record<string, StepProgress>>;
   /** Into how many key groups cells are cut. */

@@ -1,13 +1,14 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import {
   type AggregatePlan,
+  feedingStepsOf,
   inputsOf,
   type JoinPlan,
   type ProcessPlan,
-  type SourcePlan,
   type StepPlan,
   sourcesOf,
   stepsOf,
+  type TopPlan,
 } from '#shared/pipeline/plan.ts';
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
 import { compareRecordPositions, type RecordPosition } from '#shared/schemas/position.ts';
@@ -31,7 +32,11 @@ export function logOracle(pipeline: Pipeline, logs: ReadonlyMap<number, readonly
     cells.set(step.id, []);
   }
   for (const log of logs.values()) {
-    const sources = new Map(sourcesOf(pipeline.plan).map((plan) => [plan.id, new SourceLog(plan)]));
+    const sources = new Map([
+      ...sourcesOf(pipeline.plan).map(({ id, idleAfterMs }) => [id, new SourceLog(idleAfterMs)] as const),
+      // The slots of a step whose rows are a stream again are always waited for.
+      ...feedingStepsOf(pipeline.plan).map(({ id }) => [id, new SourceLog(undefined)] as const),
+    ]);
     const judges = stepsOf(pipeline.plan).map(judgeOf);
     for (const entry of log) readBlock(entry, sources, judges, late);
     for (const judge of judges) cells.get(judge.step.id)?.push(...judge.cells());
@@ -89,14 +94,14 @@ class SourceLog {
   clockMs = 0;
   watermarkMs = Number.NEGATIVE_INFINITY;
   readonly heard = new Map<string, Heard>();
-  readonly #plan: SourcePlan;
+  readonly #idleAfterMs: number | undefined;
   /** Parents, and the clock when first listed. */
   readonly #listed = new Map<string, { readonly parents: readonly string[]; readonly atMs: number }>();
   /** The clock when it was retired. */
   readonly #retired = new Map<string, number>();
 
-  constructor(plan: SourcePlan) {
-    this.#plan = plan;
+  constructor(idleAfterMs: number | undefined) {
+    this.#idleAfterMs = idleAfterMs;
   }
 
   list(roster: BlockOrigin['roster']): void {
@@ -151,7 +156,7 @@ class SourceLog {
   }
 
   #isIdleSince(lastMs: number): boolean {
-    return this.#plan.idleAfterMs !== undefined && this.clockMs - lastMs > this.#plan.idleAfterMs;
+    return this.#idleAfterMs !== undefined && this.clockMs - lastMs > this.#idleAfterMs;
   }
 
   #retire(shard: string): void {
@@ -194,16 +199,16 @@ interface Judge {
 }
 
 function judgeOf(step: StepPlan): Judge {
-  if (step.op === 'join' || step.op === 'process') return new RecordJudge(step);
+  if (step.op === 'join' || step.op === 'process' || step.op === 'top') return new RecordJudge(step);
   return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);
 }
 
 /** Whether a record is late depends on the watermark alone, and what is not late meets all that is not late. */
 class RecordJudge implements Judge {
-  readonly step: JoinPlan | ProcessPlan;
+  readonly step: JoinPlan | ProcessPlan | TopPlan;
   watermarkMs = Number.NEGATIVE_INFINITY;
 
-  constructor(step: JoinPlan | ProcessPlan) {
+  constructor(step: JoinPlan | ProcessPlan | TopPlan) {
     this.step = step;
   }
 

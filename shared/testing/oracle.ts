@@ -1,19 +1,19 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
-import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import {
   type AggregatePlan,
-  columnsOf,
+  feedingStepsOf,
   inputsOf,
-  isStep,
-  type PlanNode,
   type StepPlan,
+  sourcesOf,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
-import type { KeyShape } from '#shared/pipeline/stream.ts';
-import { decodeKey, encodeKey } from '#shared/schemas/key.ts';
-import { type PrintedRow, reservedColumns } from '#shared/schemas/row.ts';
-import { isJson, joinedRowsOf, selectorsOf } from './join-oracle.ts';
+import { decodeKey } from '#shared/schemas/key.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { outputsOfRows, topRowsOf } from './chain-oracle.ts';
+import { joinedRowsOf } from './join-oracle.ts';
 import { processedRowsOf } from './process-oracle.ts';
+import { aggregatesOf, type Fresh, walk } from './walk.ts';
 
 /** A raw record as a producer sent it. */
 export interface OracleRecord {
@@ -79,9 +79,12 @@ export interface OracleNumbers {
 export interface OracleResult {
   /** Final rows by view, window start and key; rows without a window by their earlier time, key, later time and text. */
   readonly rows: readonly PrintedRow[];
+  /** Of the raw records. */
   readonly numbers: OracleNumbers;
   /** By process step, the calls that threw: the output's id and, for a timer that it led to, ` at ` and its time. */
   readonly threw: ReadonlyMap<string, readonly string[]>;
+  /** Final rows that could not be used as records again: `step/key/event time`. */
+  readonly rejectedRows: readonly OracleRejection[];
 }
 
 /**
@@ -89,20 +92,47 @@ export interface OracleResult {
  * to. Without a verdict no record is late; with one, the windows are the verdict's and the values still the records' own.
  */
 export function oracle(pipeline: Pipeline, records: readonly OracleRecord[], verdict?: Verdict): OracleResult {
-  const evaluation = evaluate(pipeline, records);
+  const evaluated = evaluate(pipeline, records);
+  // The rows of a step are records of those that stand behind it.
+  const outputs = new Map(evaluated.outputs);
+  const evaluation = { ...evaluated, outputs };
+  const feeding = new Set(feedingStepsOf(pipeline.plan));
+  const rejectedRows: OracleRejection[] = [];
   const threw = new Map<string, readonly string[]>();
-  const rows = stepsOf(pipeline.plan).flatMap((step) => {
-    const late = verdict?.late.get(step.id) ?? new Set<string>();
-    if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
-    if (step.op === 'process') {
-      const processed = processedRowsOf(pipeline, step, evaluation, late);
-      threw.set(step.id, processed.threw);
-      return processed.rows;
-    }
-    const cells = verdict === undefined ? cellsOf(step, evaluation) : (verdict.cells.get(step.id) ?? []);
-    return rowsOf(pipeline, step, cells, evaluation);
-  });
-  return { rows, numbers: numbersOf(pipeline, evaluation, verdict), threw };
+  const rows: PrintedRow[] = [];
+  for (const step of stepsOf(pipeline.plan)) {
+    const made = rowsOfStep(pipeline, step, { evaluation, verdict, threw });
+    if (step.sinks.length > 0) rows.push(...made);
+    if (!feeding.has(step)) continue;
+    const again = outputsOfRows(pipeline, step, made);
+    for (const output of again.outputs) outputs.set(output.id, output);
+    rejectedRows.push(...again.rejections);
+  }
+  return { rows, numbers: numbersOf(pipeline, evaluated, verdict), threw, rejectedRows };
+}
+
+function rowsOfStep(
+  pipeline: Pipeline,
+  step: StepPlan,
+  it: {
+    readonly evaluation: Evaluation;
+    readonly verdict: Verdict | undefined;
+    readonly threw: Map<string, readonly string[]>;
+  },
+): readonly PrintedRow[] {
+  const { evaluation, verdict } = it;
+  const late = verdict?.late.get(step.id) ?? new Set<string>();
+  if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
+  if (step.op === 'top') return topRowsOf(step, evaluation);
+  if (step.op === 'process') {
+    const { rows, threw } = processedRowsOf(pipeline, step, evaluation, late);
+    it.threw.set(step.id, threw);
+    return rows;
+  }
+  // Whatever came late in the streams: the rows of a step never do.
+  const isRaw = sourcesOf(pipeline.plan).some(({ id }) => id === step.source);
+  const cells = verdict === undefined || !isRaw ? cellsOf(step, evaluation) : (verdict.cells.get(step.id) ?? []);
+  return rowsOf(pipeline, step, cells, evaluation);
 }
 
 /** Decodes, validates, filters, maps and keys every record through the pipeline's own callbacks. */
@@ -143,8 +173,6 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
   return { outputs, rejections, sent, filtered };
 }
 
-type Fresh = Omit<OracleOutput, 'id' | 'recordId'>;
-
 /** One line's outputs, the reason why it is rejected, or undefined when it holds no record. */
 function takeLine(
   pipeline: Pipeline,
@@ -181,68 +209,6 @@ function takeLine(
   } catch {
     return 'threw';
   }
-}
-
-/** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
-function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
-  const children = pipeline.plan.nodes.filter(
-    (child) => child.op !== 'source' && !isStep(child) && child.input === node,
-  );
-  // Part by part through all branches, so a flatMap's second output stands behind everything of its first.
-  return children.every((child) => {
-    const binding = pipeline.bindings.get(child.id) as Binding;
-    switch (binding.op) {
-      case 'filter':
-        return binding.call(value) ? walk(pipeline, child.id, value, timeMs, found) : true;
-      case 'map':
-        return walk(pipeline, child.id, binding.call(value), timeMs, found);
-      case 'flatMap':
-        return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
-      case 'key': {
-        const key = keyOf(pipeline, child, binding.call(value));
-        if (key === undefined || !isUsable(pipeline, child, value)) return false;
-        found.push({ route: child.id, key, timeMs, value });
-        return true;
-      }
-      default:
-        return true;
-    }
-  });
-}
-
-/** Undefined for a key that cannot be one, or that has a column which its rows have already. */
-function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string | undefined {
-  const rowColumns = stepsBehind(pipeline, route).flatMap((step) => {
-    const { kept, derived } = columnsOf(step);
-    return [...kept, ...derived];
-  });
-  try {
-    for (const name of Object.keys(columns)) {
-      if ((reservedColumns as readonly string[]).includes(name)) return undefined;
-      if (rowColumns.includes(name)) return undefined;
-    }
-    return encodeKey(columns);
-  } catch {
-    return undefined;
-  }
-}
-
-function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown): boolean {
-  return stepsBehind(pipeline, route).every((step) =>
-    step.op !== 'aggregate'
-      ? Object.values(selectorsOf(pipeline, step, route.id)).every((select) => isJson(select(value)))
-      : Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined),
-  );
-}
-
-function stepsBehind(pipeline: Pipeline, route: PlanNode): readonly StepPlan[] {
-  return stepsOf(pipeline.plan).filter((step) => inputsOf(step).some(({ input }) => input === route.id));
-}
-
-function aggregatesOf(pipeline: Pipeline, step: AggregatePlan): Readonly<Record<string, AnyAggregator<unknown>>> {
-  const binding = pipeline.bindings.get(step.id);
-  if (binding?.op !== 'aggregate') throw new Error(`the pipeline has no step ${step.id}`);
-  return binding.aggregates;
 }
 
 /** All windows of a step when nothing is late. */

@@ -14,6 +14,7 @@ import {
   pipeline,
   rate,
   ratio,
+  type SlidingWindow,
   s3,
   seconds,
   session,
@@ -22,8 +23,10 @@ import {
   stream,
   sum,
   type TableJoinKind,
+  type TumblingWindow,
   tumbling,
 } from '#shared/pipeline/index.ts';
+
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 
 /** The records of the simulation. */
@@ -243,6 +246,111 @@ const withTable = (
     })
     .to(sink);
 
+/** Which records a row was made from. */
+interface WithIds {
+  readonly ids: string;
+}
+
+/** The records behind all rows. */
+const idsOfRows: Aggregator<WithIds, string, string[], string> = {
+  kind: 'ids-of-rows',
+  config: {},
+  select: (row) => row.ids,
+  create: () => [],
+  add: (accumulator, some) => {
+    accumulator.push(...some.split(','));
+    return accumulator;
+  },
+  merge: (into, from) => {
+    into.push(...from);
+    return into;
+  },
+  result: (accumulator) => [...accumulator].sort((a, b) => Number(a) - Number(b)).join(','),
+  encode: (accumulator) => [...accumulator],
+  decode: (encoded) => [...(encoded as readonly string[])],
+};
+
+const final = (keyed: Keyed, window: TumblingWindow | SlidingWindow, lateness: number) =>
+  keyed.window(window, { allowedLateness: seconds(lateness), emit: 'on-close' });
+
+/** Some rows break a callback, and some are not wanted. */
+function usable<Row extends { readonly total: number }>(row: Row): boolean {
+  if (row.total % 17 === 5) throw new Error(`a total of ${row.total} breaks filter`);
+  return row.total % 7 !== 3;
+}
+
+/** Per key and window, then anew by another key on Lambda and in sessions, then the sessions once more. */
+function chain(keyed: Keyed): readonly AnyOutput[] {
+  const perKey = final(keyed, tumbling(seconds(5)), 1).aggregate('per-key', columns);
+  const rows = perKey.asStream().filter(usable);
+  const rowColumns = { ids: idsOfRows, rows: count<WithIds>() };
+  const bursts = rows
+    .keyBy(() => ({ tag: 'all' }))
+    .window(session({ gap: seconds(6) }), { allowedLateness: seconds(2) })
+    .aggregate('bursts', rowColumns);
+  return [
+    perKey.derive(shares).to(sink),
+    rows
+      .flatMap((row) => [row, row].slice(row.requests % 2))
+      .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
+      .window(tumbling(seconds(10)), { allowedLateness: seconds(0), refresh: milliseconds(1) })
+      .aggregate('by-count', { ...rowColumns, total: sum((row) => row.total) })
+      .derive({ share: shareOfTotal('total') })
+      .to(sink),
+    bursts
+      .asStream()
+      .keyBy((row) => ({ odd: row.rows % 2 === 1 }))
+      .window(sliding(seconds(20), { every: seconds(10) }), { allowedLateness: seconds(0), emit: 'on-close' })
+      .aggregate('over-bursts', { ids: idsOfRows, bursts: count() })
+      .to(sink),
+  ];
+}
+
+/** The best rows of windows, on their own and as a stream again. */
+function ranked(keyed: Keyed): readonly AnyOutput[] {
+  const best = final(keyed, sliding(seconds(15), { every: seconds(10) }), 0)
+    .aggregate('sliding', columns)
+    .top('best', 1, { by: 'requests' });
+  return [
+    final(keyed, tumbling(seconds(10)), 1)
+      .aggregate('per-key', columns)
+      .top('top', 2, { by: 'total' })
+      .to(sink),
+    best.to(sink),
+    best
+      .asStream()
+      .keyBy((row) => ({ tag: row.key }))
+      .window(tumbling(seconds(60)), { allowedLateness: seconds(0), emit: 'on-close' })
+      .aggregate('times-best', { ids: idsOfRows, times: count() })
+      .to(sink),
+  ];
+}
+
+/** Sessions beside the records of which they are made, and the pairs counted. */
+function chainedJoin(keyed: Keyed, kind: JoinKind): readonly AnyOutput[] {
+  const visits = keyed
+    .window(session({ gap: seconds(3) }), { allowedLateness: seconds(0) })
+    .aggregate('visits', columns)
+    .asStream()
+    .keyBy((visit) => ({ key: visit.key }));
+  const pairs = visits
+    .join(keyed, { within: [seconds(-4), seconds(2)], kind, allowedLateness: seconds(1) })
+    .select('pairs', {
+      left: { leftId: (visit) => visit.ids },
+      right: { rightId: (record) => record.id },
+    });
+  return [
+    pairs.to(sink),
+    pairs
+      .asStream()
+      .map((pair) => ({ ids: pair.leftId ?? '0', odd: pair.leftTime === null || pair.rightTime === null }))
+      .keyBy((pair) => ({ odd: pair.odd }))
+      .window(tumbling(seconds(10)), { allowedLateness: seconds(0), emit: 'on-close' })
+      .aggregate('pair-counts', { ids: idsOfRows, pairs: count() })
+      .to(sink),
+  ];
+}
+
 function define(
   id: string,
   build: (withIdle: boolean) => { readonly outputs: readonly AnyOutput[]; readonly sources: readonly string[] },
@@ -404,6 +512,14 @@ export const simPipelines: readonly SimPipeline[] = [
       sources: ['a'],
     };
   }),
+  ...define('chain', (withIdle) => ({ outputs: chain(byKey(records('a', withIdle))), sources: ['a'] })),
+  ...define('top', (withIdle) => ({ outputs: ranked(byKey(records('a', withIdle))), sources: ['a'] })),
+  ...(['inner', 'left', 'full'] as const).flatMap((kind) =>
+    define('chained-join', (withIdle) => ({
+      outputs: chainedJoin(byKey(records('a', withIdle)), kind),
+      sources: ['a'],
+    })),
+  ),
 ];
 
 /** The views whose steps ran from the first record on, and so must have all of them, whatever was deployed meanwhile. */

@@ -78,7 +78,7 @@ function idsOf({ ids }: Readonly<Record<string, unknown>>): readonly string[] {
 export function nameOfRow(row: PrintedRow): string {
   // Rows of a process step have nothing that no other has but all of their columns.
   if ('time' in row) return JSON.stringify(row);
-  const { view, windowStart, windowEnd, key, tag, odd, leftId, rightId } = row as PrintedRow &
+  const { view, windowStart, windowEnd, rank, key, tag, odd, leftId, rightId } = row as PrintedRow &
     Readonly<Record<string, unknown>>;
-  return JSON.stringify([view, windowStart, windowEnd, key, tag, odd, leftId, rightId]);
+  return JSON.stringify([view, windowStart, windowEnd, rank ?? key, tag, odd, leftId, rightId]);
 }

@@ -55,6 +55,8 @@ export interface Scenario {
   readonly batchRecordsMax: number;
   readonly stepMsMax: number;
   readonly checkpointEveryMs: number;
+  /** How often at most slots are told of the watermarks of rows that are a stream again. */
+  readonly heartbeatEveryMs: number;
   readonly snapshotLimits: SnapshotLimits;
   /** How many workers there should be, and after how long without progress one loses its shards. */
   readonly workers: number;
@@ -164,6 +166,7 @@ function createStill(seed: number, bias: Bias): Scenario {
     rates: { ...rates, ...bias.faults },
     faultsMax: random.pick([5, 20, 60]),
     actions: createActions(random, sim, mayBeLate, bias),
+    heartbeatEveryMs: random.pick([0, 0, 1_000]),
   };
 }
 

@@ -5,7 +5,7 @@ import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore, type MemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
+import { feedingStepsOf, stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
@@ -82,6 +82,9 @@ export interface WorldEnd {
 const stepsMax = 30_000;
 /** Closes every window. */
 const farFutureMs = startMs + 86_400_000;
+/** More than windows, sessions and lateness of a pipeline come to together. */
+const pipelineSpanMs = 3_600_000;
+const rowBytesMax = 5_000;
 
 export async function runWorld(scenario: Scenario, replay: Replay = {}): Promise<WorldEnd> {
   return new World(scenario, replay).run();
@@ -320,7 +323,8 @@ class World {
       }
       return false;
     }
-    if (this.#hasWorker && !(await this.#workerHasCaughtUp())) return false;
+    // What the workers still put when they are asked to stop, slots have heard before.
+    if (this.#hasWorker && !this.#isEnding && !(await this.#workerHasCaughtUp())) return false;
     if (!this.#isEnding) for (const { worker } of this.#workers.values()) void worker.stop().catch(() => undefined);
     this.#isEnding = true;
     if (this.#workers.size === 0) this.#stopped = true;
@@ -357,22 +361,32 @@ class World {
     return choices;
   }
 
-  /** The snapshot of every slot stands at the last block of its log or behind it. */
+  /** The snapshot of every slot stands at the last block of its log or behind it, and every step's rows have all come through. */
   async #workerHasCaughtUp(): Promise<boolean> {
-    // Nothing is put any more, so the logs' ends are looked up once.
-    this.#logEnds ??= [
-      ...logsOf(
-        this.#exchange,
-        this.#scenario.sim.pipeline.plan.slots,
-        this.#before && generationOfRestore(this.#before.manifest),
-      ),
-    ].map(([slot, log]) => [slot, log.at(-1)?.position]);
-    for (const [slot, last] of this.#logEnds) {
+    const { plan } = this.#scenario.sim.pipeline;
+    for (const [slot, last] of this.#lastPositions()) {
       if (last === undefined) continue;
       const checkpoint = await this.#state.readCheckpoint('window', slot);
       if (checkpoint === undefined || checkpoint.position < last) return false;
+      for (const { id } of feedingStepsOf(plan)) {
+        const watermarkMs = checkpoint.sources[id]?.watermarkMs ?? Number.NEGATIVE_INFINITY;
+        if (watermarkMs < farFutureMs - pipelineSpanMs) return false;
+      }
     }
     return true;
+  }
+
+  /** By slot the last block of its log. Where no rows are put on the exchange again, nothing is put any more, and they stay. */
+  #lastPositions(): readonly (readonly [slot: number, end: string | undefined])[] {
+    const { plan } = this.#scenario.sim.pipeline;
+    const isChained = feedingStepsOf(plan).length > 0;
+    const ends =
+      (isChained ? undefined : this.#logEnds) ??
+      [...logsOf(this.#exchange, plan.slots, this.#before && generationOfRestore(this.#before.manifest))].map(
+        ([slot, log]) => [slot, log.at(-1)?.position] as const,
+      );
+    this.#logEnds = ends;
+    return ends;
   }
 
   #act(action: Action): void {
@@ -512,6 +526,7 @@ class World {
 
   #startWorker(): void {
     const { checkpointEveryMs, snapshotLimits, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
+    const { outputsPerChunkMax, blockBytesMax, heartbeatEveryMs } = this.#scenario;
     const task = this.#newTask('worker');
     const pipeline = this.#pipeline;
     const host = { task };
@@ -519,6 +534,7 @@ class World {
       worker: createWorker({
         pipeline: this.#pipeline,
         worker: task.name,
+        exchange: this.#exchangePort(host),
         leases: storePort(this.#leases, this.#callOf(host)),
         reader: readerPort(
           this.#exchange,
@@ -535,6 +551,9 @@ class World {
         telemetry,
         checkpointEveryMs,
         snapshotLimits,
+        // A row may name all records there are.
+        chunkLimits: { outputsPerChunkMax, blockBytesMax: Math.max(blockBytesMax, rowBytesMax) },
+        heartbeatEveryMs,
         leasePeriodMs,
         onAlive: () => {
           running.aliveMs = this.#scheduler.nowMs;

@@ -123,7 +123,7 @@ function run(pipeline: Pipeline, all: readonly OracleRecord[]): OracleResult {
   }
   for (const [step, { threw: count = 0 }] of Object.entries(made.stepCounts()))
     expect(count).toBe(threw.get(step)?.length ?? 0);
-  return { rows, numbers: made.counts(), threw };
+  return { rows, numbers: made.counts(), threw, rejectedRows: [] };
 }
 
 /** The rule, read word by word: late is what lies further behind the newest record of the slower source than both latenesses allow. */

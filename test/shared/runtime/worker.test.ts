@@ -198,6 +198,7 @@ test('a worker is ready once it reads a shard, and no more when it leaves', asyn
     ...{ pipeline, clock, state, results, blobs, deadLetters, telemetry, leases },
     worker: 'worker-1',
     reader: world.exchange,
+    exchange: world.exchange,
     onAlive: () => {
       ready.push(worker.isReady());
       if (worker.isReady()) worker.stop().catch(() => undefined);
@@ -222,6 +223,7 @@ test('a worker that is asked to stop while it restores frees the shard and does 
     ...{ pipeline, clock, state, results, deadLetters, telemetry, leases },
     worker: 'worker-b',
     reader: world.exchange,
+    exchange: world.exchange,
     blobs: {
       ...blobs,
       get: () => {
@@ -260,7 +262,7 @@ test.each([
   let calls = 0;
   let roundCount = 0;
   const worker = createWorker({
-    ...{ pipeline, clock, state, results, blobs, deadLetters, telemetry, leases },
+    ...{ pipeline, clock, state, results, blobs, deadLetters, telemetry, leases, exchange },
     worker: 'worker-a',
     readBudget: new ReadBudget(bytesMax),
     reader: {

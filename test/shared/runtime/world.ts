@@ -165,6 +165,7 @@ export class World {
       worker: `worker-${this.#workers}`,
       leases: this.leases,
       reader: { shards: this.exchange.shards, read },
+      exchange: this.exchange,
       blobs: this.blobs,
       archive: this.archive,
       onAlive: () => {

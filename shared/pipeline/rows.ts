@@ -1,0 +1,71 @@
+import type { ReservedColumn } from '#shared/schemas/row.ts';
+import type { AnyAggregator } from './aggregator.ts';
+import type { SinkSpec } from './sink.ts';
+import type {
+  KeyShape,
+  NamesOf,
+  NumericColumn,
+  Output,
+  ResultRow,
+  RowsNode,
+  Simplify,
+  Stream,
+  WindowBounds,
+  WindowedTable,
+  Without,
+} from './stream.ts';
+
+/** Windows that give a row once, when they are final: their rows may be a stream again. */
+export interface FinalWindowedStream<T, K extends KeyShape, Kind extends 'aligned' | 'session'> {
+  /** Computes columns for each key and window. `name` is the view's name and the identity of its state. */
+  aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
+    name: Name,
+    aggregates: Without<A, ReservedColumn | NamesOf<K>>,
+  ): FinalTable<Name, K, ResultRow<A>> & (Kind extends 'aligned' ? FinalWindowTable<K, ResultRow<A>> : unknown);
+}
+
+export interface FinalTable<Name extends string, K extends KeyShape, Row> extends WindowedTable<Name, K, Row> {
+  /**
+   * The final rows as a stream again: key columns, window bounds and aggregated columns, without those that are derived when a view is
+   * read. A row's event time is the last millisecond of its window. The rows may be keyed anew, windowed, joined; none of them is ever
+   * late. The step need not be an output of the pipeline.
+   */
+  asStream(): Stream<Simplify<K & WindowBounds & Row>>;
+}
+
+/** Windows whose bounds all keys share. */
+export interface FinalWindowTable<K extends KeyShape, Row> {
+  /**
+   * The `count` rows of each window with the highest value in column `by`, over all keys: a view with a row for each rank from 1. Where the
+   * values are the same, the rows rank by their keys.
+   */
+  top<const Name extends string>(
+    name: Name,
+    count: number,
+    options: { readonly by: NumericColumn<Row> },
+  ): TopTable<Name, Simplify<RankKey & WindowBounds & K & Row>>;
+}
+
+/** The key of a ranked row. */
+export type RankKey = { readonly rank: number };
+
+export interface TopTable<Name extends string, Row> {
+  /** Names where the rows go: to one sink or several, of different kinds. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, RankKey, Row>;
+  /** The ranked rows as a stream again. */
+  asStream(): Stream<Row>;
+}
+
+/** The greatest rows of each window of another step. */
+export interface TopDefinition {
+  readonly op: 'top';
+  readonly name: string;
+  readonly input: RowsNode;
+  readonly count: number;
+  /** A column of the input's rows. */
+  readonly by: string;
+  readonly sinks: readonly SinkSpec[];
+}
+
+/** The column that tells the rows of one window apart. */
+export const rankColumn = 'rank';

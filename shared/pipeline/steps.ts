@@ -1,0 +1,63 @@
+import { MillraceError } from '#shared/schemas/error.ts';
+import type { StepDefinition, StreamNode } from './stream.ts';
+
+/**
+ * The steps that `outputs` need, each once, inputs first: those of the outputs, and those whose rows feed them. A step that is an output
+ * and feeds others is the output's, with its sinks. Throws `PIPELINE_INVALID` when two steps have one name.
+ */
+export function collectSteps(pipeline: string, outputs: readonly StepDefinition[]): readonly StepDefinition[] {
+  const outputOf = new Map(outputs.map((step) => [step.name, step]));
+  const collected = new Map<string, StepDefinition>();
+  const collect = (step: StepDefinition): void => {
+    const known = collected.get(step.name) ?? outputOf.get(step.name) ?? step;
+    if (!isSameStep(known, step)) {
+      throw new MillraceError(
+        'PIPELINE_INVALID',
+        `${pipeline}: step ${step.name} has the name of another step, and the name is the identity of the state. Rename one, or define the table once and use it twice.`,
+      );
+    }
+    if (collected.has(step.name)) return;
+    for (const input of inputNodesOf(step)) collectInput(input);
+    collected.set(known.name, known);
+  };
+  const collectInput = (node: StreamNode): void => {
+    if (node.op === 'rows') collect(node.step);
+    else if (node.op !== 'source') collectInput(node.input);
+  };
+  // Of two outputs with one name the check of names has more to say.
+  for (const step of outputs) if (outputOf.get(step.name) === step) collect(step);
+  return [...collected.values()];
+}
+
+/** The streams that a step reads, behind their keys. */
+export function inputNodesOf(step: StepDefinition): readonly StreamNode[] {
+  switch (step.op) {
+    case 'join':
+      return [step.left.key.input, step.right.key.input];
+    case 'process':
+      return step.inputs.map(({ key }) => key.input);
+    case 'top':
+      return [step.input];
+    case 'aggregate':
+      return [step.key.input];
+  }
+}
+
+/** The stream, or the step, that a node's records come from. */
+export function sourceNameOf(node: StreamNode): { readonly name: string; readonly isStep: boolean } {
+  switch (node.op) {
+    case 'source':
+      return { name: node.name, isStep: false };
+    case 'rows':
+      return { name: node.step.name, isStep: true };
+    default:
+      return sourceNameOf(node.input);
+  }
+}
+
+/** What is derived from a table, and where its rows go, makes no other step of it. */
+function isSameStep(a: StepDefinition, b: StepDefinition): boolean {
+  return (Object.keys(a) as (keyof StepDefinition)[])
+    .filter((name) => name !== 'sinks' && name !== ('derived' as keyof StepDefinition))
+    .every((name) => a[name] === b[name]);
+}

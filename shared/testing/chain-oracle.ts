@@ -1,0 +1,97 @@
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { columnsOf, type StepPlan, type TopPlan } from '#shared/pipeline/plan.ts';
+import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { isJson } from './join-oracle.ts';
+import type { Evaluation, OracleOutput, OracleRejection } from './oracle.ts';
+import { type Fresh, walk } from './walk.ts';
+
+/** What the final rows of a step become as records of the steps that read them. */
+export function outputsOfRows(
+  pipeline: Pipeline,
+  step: StepPlan,
+  rows: readonly PrintedRow[],
+): { readonly outputs: readonly OracleOutput[]; readonly rejections: readonly OracleRejection[] } {
+  const outputs: OracleOutput[] = [];
+  const rejections: OracleRejection[] = [];
+  for (const [number, row] of rows.entries()) {
+    const { value, timeMs, key } = recordOf(step, row);
+    const found: Fresh[] = [];
+    let reason: 'invalid' | 'threw' | undefined;
+    try {
+      if (!walk(pipeline, step.id, value, timeMs, found)) reason = 'invalid';
+    } catch {
+      reason = 'threw';
+    }
+    const recordId = `${step.id}/row ${number}`;
+    if (reason !== undefined) rejections.push({ id: `${step.id}/${key}/${timeMs}`, reason });
+    else for (const [at, output] of found.entries()) outputs.push({ ...output, id: `${recordId}/${at}`, recordId });
+  }
+  return { outputs, rejections };
+}
+
+/** A printed row as the callbacks get it: without what is computed when it is read, and with times for texts. */
+function recordOf(
+  step: StepPlan,
+  { view: _view, final: _final, ...row }: PrintedRow,
+): { readonly value: Readonly<Record<string, unknown>>; readonly timeMs: number; readonly key: string } {
+  const { kept, derived } = columnsOf(step);
+  // A ranked row's key is its rank; what it was keyed by before is a column like others.
+  const isKey = (name: string): boolean =>
+    step.op === 'top' ? name === 'rank' : ![...kept, ...derived, 'windowStart', 'windowEnd'].includes(name);
+  const value: Record<string, unknown> = {};
+  for (const [name, column] of Object.entries(row)) {
+    if (derived.includes(name)) continue;
+    value[name] = timeNames(step).includes(name) && typeof column === 'string' ? new Date(column) : column;
+  }
+  const times = ['leftTime', 'rightTime', 'time', 'windowEnd'].flatMap((name) =>
+    value[name] instanceof Date ? [Number(value[name])] : [],
+  );
+  const newestMs = Math.max(...times) - ('windowEnd' in value ? 1 : 0);
+  const key = Object.fromEntries(Object.entries(value).filter(([name]) => isKey(name)));
+  return { value, timeMs: newestMs, key: encodeKey(key as KeyColumns) };
+}
+
+function timeNames(step: StepPlan): readonly string[] {
+  if (step.op === 'join') return ['leftTime', 'rightTime'];
+  if (step.op === 'process') return step.does.kind === 'table-join' ? ['time', 'tableTime'] : ['time'];
+  return ['windowStart', 'windowEnd'];
+}
+
+/** All rows of a window beside one another, sorted, and cut off behind the last rank. */
+export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly PrintedRow[] {
+  const { kept } = columnsOf(step);
+  const candidates = [...evaluation.outputs.values()].filter((output) => output.route === step.input);
+  const times = [...new Set(candidates.map((output) => output.timeMs))].sort((a, b) => a - b);
+  return times.flatMap((timeMs) =>
+    candidates
+      .filter((output) => output.timeMs === timeMs)
+      .map(({ value }) => {
+        const { windowStart: _start, windowEnd: _end, ...row } = value as Readonly<Record<string, unknown>>;
+        const names = Object.keys(row).filter((name) => !kept.includes(name));
+        const key = Object.fromEntries(names.sort().map((name) => [name, row[name]])) as KeyColumns;
+        const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
+        return { key, text: encodeKey(key), columns, by: Number(row[step.by]) };
+      })
+      .sort((a, b) => b.by - a.by || (a.text < b.text ? -1 : 1))
+      .slice(0, step.count)
+      .map(
+        ({ key, columns }, at) =>
+          ({
+            view: step.id,
+            windowStart: new Date(timeMs + 1 - step.windowMs).toISOString(),
+            windowEnd: new Date(timeMs + 1).toISOString(),
+            final: true,
+            rank: at + 1,
+            ...key,
+            ...columns,
+          }) as unknown as PrintedRow,
+      ),
+  );
+}
+
+/** Whether a row can be ranked, and wait for it as JSON. */
+export function isRankable(step: TopPlan, row: Readonly<Record<string, unknown>>): boolean {
+  const { windowStart: _start, windowEnd: _end, ...columns } = row;
+  return Number.isFinite(columns[step.by]) && Object.values(columns).every(isJson);
+}

@@ -1,0 +1,94 @@
+import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
+import {
+  type AggregatePlan,
+  columnsOf,
+  inputsOf,
+  isStep,
+  type PlanNode,
+  type StepPlan,
+  stepsOf,
+} from '#shared/pipeline/plan.ts';
+import type { KeyShape } from '#shared/pipeline/stream.ts';
+import { encodeKey } from '#shared/schemas/key.ts';
+import { reservedColumns } from '#shared/schemas/row.ts';
+import { isRankable } from './chain-oracle.ts';
+import { isJson, selectorsOf } from './join-oracle.ts';
+import type { OracleOutput } from './oracle.ts';
+
+export type Fresh = Omit<OracleOutput, 'id' | 'recordId'>;
+
+/** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
+export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
+  const children = pipeline.plan.nodes.filter(
+    (child) => child.op !== 'source' && !isStep(child) && child.input === node,
+  );
+  // Part by part through all branches, so a flatMap's second output stands behind everything of its first.
+  return children.every((child) => {
+    const binding = pipeline.bindings.get(child.id) as Binding;
+    switch (binding.op) {
+      case 'filter':
+        return binding.call(value) ? walk(pipeline, child.id, value, timeMs, found) : true;
+      case 'map':
+        return walk(pipeline, child.id, binding.call(value), timeMs, found);
+      case 'flatMap':
+        return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
+      case 'key': {
+        const key = keyOf(pipeline, child, binding.call(value));
+        if (key === undefined || !isUsable(pipeline, child, value)) return false;
+        found.push({ route: child.id, key, timeMs, value });
+        return true;
+      }
+      default:
+        return true;
+    }
+  });
+}
+
+/** Undefined for a key that cannot be one, or that has a column which its rows have already. */
+function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string | undefined {
+  const behind = stepsBehind(pipeline, route);
+  const rowColumns = behind.flatMap((step) => {
+    const { kept, derived } = columnsOf(step);
+    const isRanked = stepsOf(pipeline.plan).some((other) => other.op === 'top' && other.source === step.id);
+    return step.op === 'top' ? [] : [...kept, ...derived, ...(isRanked ? ['rank'] : [])];
+  });
+  try {
+    for (const name of Object.keys(columns)) {
+      if ((reservedColumns as readonly string[]).includes(name)) return undefined;
+      if (rowColumns.includes(name)) return undefined;
+    }
+    return encodeKey(columns);
+  } catch {
+    return undefined;
+  }
+}
+
+function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown): boolean {
+  return stepsBehind(pipeline, route).every((step) => isUsableIn(pipeline, step, route, value));
+}
+
+function isUsableIn(pipeline: Pipeline, step: StepPlan, route: PlanNode, value: unknown): boolean {
+  switch (step.op) {
+    case 'join':
+    case 'process':
+      return Object.values(selectorsOf(pipeline, step, route.id)).every((select) => isJson(select(value)));
+    case 'top':
+      return isRankable(step, value as Readonly<Record<string, unknown>>);
+    case 'aggregate':
+      return Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined);
+  }
+}
+
+function stepsBehind(pipeline: Pipeline, route: PlanNode): readonly StepPlan[] {
+  return stepsOf(pipeline.plan).filter((step) => inputsOf(step).some(({ input }) => input === route.id));
+}
+
+export function aggregatesOf(
+  pipeline: Pipeline,
+  step: AggregatePlan,
+): Readonly<Record<string, AnyAggregator<unknown>>> {
+  const binding = pipeline.bindings.get(step.id);
+  if (binding?.op !== 'aggregate') throw new Error(`the pipeline has no step ${step.id}`);
+  return binding.aggregates;
+}
