@@ -1,9 +1,10 @@
 import { archive } from './archive.ts';
 import { bursts } from './bursts.ts';
+import { busy } from './busy.ts';
 import { errors } from './errors.ts';
 import { flow } from './flow.ts';
 import { traffic } from './traffic.ts';
 import { visitors } from './visitors.ts';
 
 /** The registry: every pipeline that hosts, the CDK app and the command line can find by its id. */
-export const pipelines = [traffic, flow, errors, archive, visitors, bursts];
+export const pipelines = [traffic, flow, errors, archive, visitors, busy, bursts];

@@ -224,8 +224,10 @@ export class ShardReader {
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;
+      await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
     }
     await this.#writeAll();
+    await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
     this.#readCount += batch.records.length;
     await this.#tellWatermarks(batch.records.length === 0);
     this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
@@ -236,7 +238,6 @@ export class ShardReader {
       if (this.#isAbandoned()) return;
       await this.#write(stage);
     }
-    await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
   }
 
   /** Writes what the stage has decided since the last time: letters, marks, rows, totals. */

@@ -351,6 +351,22 @@ function chainedJoin(keyed: Keyed, kind: JoinKind): readonly AnyOutput[] {
   ];
 }
 
+/** Sessions of four keys that begin and end together, and all go to one place. */
+function chainedTies(source: ReturnType<typeof records>): readonly AnyOutput[] {
+  return [
+    kept(source)
+      .flatMap((record) => [0, 1, 2, 3].map((copy) => ({ ...record, id: record.id * 10 + copy, key: `copy ${copy}` })))
+      .keyBy((record) => ({ key: record.key }))
+      .window(session({ gap: seconds(5) }), { allowedLateness: seconds(0) })
+      .aggregate('copies', { ids, requests: columns.requests })
+      .asStream()
+      .keyBy(() => ({ tag: 'all' }))
+      .window(tumbling(seconds(20)), { allowedLateness: seconds(0), emit: 'on-close' })
+      .aggregate('sessions', { ids: idsOfRows, sessions: count() })
+      .to(sink),
+  ];
+}
+
 function define(
   id: string,
   build: (withIdle: boolean) => { readonly outputs: readonly AnyOutput[]; readonly sources: readonly string[] },
@@ -512,6 +528,8 @@ export const simPipelines: readonly SimPipeline[] = [
       sources: ['a'],
     };
   }),
+
+  ...define('chained-ties', (withIdle) => ({ outputs: chainedTies(records('a', withIdle)), sources: ['a'] })),
   ...define('chain', (withIdle) => ({ outputs: chain(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('top', (withIdle) => ({ outputs: ranked(byKey(records('a', withIdle))), sources: ['a'] })),
   ...(['inner', 'left', 'full'] as const).flatMap((kind) =>

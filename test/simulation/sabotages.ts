@@ -43,6 +43,9 @@ const fileBuffer = 'shared/engine/file-buffer.ts';
 const process = 'shared/engine/process.ts';
 const processTurn = 'shared/engine/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
+const rows = 'shared/engine/rows.ts';
+const rowOrigin = 'shared/engine/row-origin.ts';
+const memoryStage = 'shared/engine/memory-stage.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
@@ -61,6 +64,11 @@ const rivals = {
 const moving = { moves: 1, late: false, idle: false };
 const onLambda = { pipelines: ['lambda', 'both'] };
 const processing = { pipelines: ['process', 'table'] };
+/** Steps whose rows are a stream again, in workers that die. */
+const chained = {
+  pipelines: ['chain', 'top', 'chained-join', 'chained-ties'],
+  faults: { ...harsh, 'worker-joins': 0.1 },
+};
 
 /** Every rule that has a number, by a name of its own. The product has no switches: what is broken here is broken here alone. */
 export const sabotages = {
@@ -851,6 +859,125 @@ export const sabotages = {
       },
     ],
     bias: moving,
+  },
+  'rows-before-the-snapshot': {
+    rule: 'chain: a snapshot is written only when the rows up to its P are accepted by the exchange',
+    mutations: [
+      {
+        file: shardReader,
+        find: 'await putBlocks( this.#options, queues.flatMap((queue) => queue[at]?.blocks ?? []), );',
+        replace: 'putBlocks(this.#options, queues.flatMap((queue) => queue[at]?.blocks ?? [])).catch(() => undefined);',
+      },
+    ],
+    bias: chained,
+  },
+  'chained-rows-in-one-order': {
+    rule: "chain: a block's rows have one order, in state that was restored and in state that has grown",
+    mutations: [
+      { file: memoryStage, find: '.slice(first).sort(compareRows);', replace: '.slice(first); void compareRows;' },
+      // No law says in which order a snapshot has its keys.
+      {
+        file: 'shared/engine/session.ts',
+        find: 'for (const [key, saved] of entry as unknown as SavedSessions) {',
+        replace: 'for (const [key, saved] of [...(entry as unknown as SavedSessions)].reverse()) {',
+      },
+    ],
+    bias: { ...chained, pipelines: ['chained-ties'], slots: [1], outputsPerChunkMax: 1 },
+  },
+  'rows-are-told-apart': {
+    rule: 'chain: a row has the place of the block that made it final, and its number among its rows',
+    mutations: [
+      {
+        file: rowOrigin,
+        find: 'this.#takeRow(packer, sequence, index, row, isWanted);',
+        replace: 'this.#takeRow(packer, sequence, 0, row, isWanted);',
+      },
+    ],
+    bias: { ...chained, outputsPerChunkMax: 1 },
+  },
+  'rows-keep-their-place': {
+    rule: 'chain: whoever reads a log again puts the same rows at the same positions',
+    mutations: [
+      {
+        file: rowOrigin,
+        find: 'const sequence = sequenceInLog(position);',
+        replace:
+          'const sequence = String(((this as any).taken = ((this as any).taken ?? 0) + 1)).padStart(130, String(this.#pipeline.slots)); void position;',
+      },
+    ],
+    bias: chained,
+  },
+  'rows-wait-for-lateness': {
+    rule: "chain: the watermark of a step's rows is behind its own by the allowed lateness",
+    mutations: [
+      {
+        file: rows,
+        find: "if (window.kind === 'session') return watermarkMs - Math.max(allowedLatenessMs, 1);",
+        replace: "if (window.kind === 'session') return watermarkMs;",
+      },
+      {
+        file: rows,
+        find: 'const closedMs = watermarkMs - allowedLatenessMs;',
+        replace: 'const closedMs = watermarkMs; void allowedLatenessMs;',
+      },
+    ],
+    bias: { pipelines: ['chain', 'top'] },
+  },
+  'lone-rows-are-waited-for': {
+    rule: 'chain: the watermark of joined rows waits for those that may stay alone',
+    mutations: [
+      {
+        file: rows,
+        find: 'return watermarkMs - allowedLatenessMs - waitMs;',
+        replace: 'void waitMs; return watermarkMs - allowedLatenessMs;',
+      },
+    ],
+    bias: { pipelines: ['chained-join'] },
+  },
+  'the-promise-is-behind-the-rows': {
+    rule: "chain: a chunk that ends among a block's rows promises no more than the block before",
+    mutations: [
+      {
+        file: rowOrigin,
+        find: 'const isWanted = this.#selectTop(rows);',
+        replace: 'packer.promise(watermarkMs); const isWanted = this.#selectTop(rows);',
+      },
+    ],
+    bias: { pipelines: ['chain', 'top', 'chained-join'], outputsPerChunkMax: 1 },
+  },
+  'every-slot-is-waited-for': {
+    rule: "chain: no slot's rows are complete before all slots were heard of",
+    mutations: [
+      {
+        file: rowOrigin,
+        find: 'this.#roster = Object.fromEntries(Array.from({ length: pipeline.slots }, (_, one) => [shardOf(one), []]));',
+        replace: 'this.#roster = { [this.#shard]: [] };',
+      },
+    ],
+    bias: { pipelines: ['chain', 'top', 'chained-join'], slots: [4] },
+  },
+  'watermarks-are-told': {
+    rule: 'chain: a slot without rows tells all slots how far it is',
+    mutations: [
+      {
+        file: memoryStage,
+        find: 'heartbeats(): readonly Block[] {',
+        replace: 'heartbeats(): readonly Block[] { if (true) return [];',
+      },
+    ],
+    bias: { pipelines: ['chain'] },
+  },
+  'watermarks-are-told-behind-the-rows': {
+    rule: 'chain: a watermark is told to all only when the rows before it are accepted',
+    mutations: [
+      {
+        file: shardReader,
+        find: 'await this.#putRows([...this.#slots.values()].map(({ stage }) => stage)); this.#readCount += batch.records.length; await this.#tellWatermarks(batch.records.length === 0);',
+        replace:
+          'this.#readCount += batch.records.length; await this.#tellWatermarks(true); await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));',
+      },
+    ],
+    bias: { pipelines: ['chain', 'top', 'chained-join'] },
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 
