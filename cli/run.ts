@@ -1,9 +1,10 @@
 import { defineCommand } from 'citty';
 import type { CallbackFailure } from '#shared/engine/emit.ts';
-import type { Taken } from '#shared/engine/run.ts';
+import type { RejectedRow, Taken } from '#shared/engine/run.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
+import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import { listOf } from './arguments.ts';
@@ -57,12 +58,14 @@ export const runCommand = defineCommand({
       await readInput(input, (line, number) => {
         const taken = run.takeLine(input.source, line, { origin: input.path, line: number });
         if (taken !== undefined && (taken.rejection !== undefined || taken.lateSteps.length > 0))
-          letters.add(input, line, number, taken);
-        for (const failure of run.takeFailures()) letters.fail(failure);
+          letters.add(`${input.path}:${number}`, letterOfLine(input, line, number, taken));
+        for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
       });
     }
-    writeRows(args.output, run.finish(args.view));
-    for (const failure of run.takeFailures()) letters.fail(failure);
+    const rows = run.finish(args.view);
+    for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
+    for (const rejected of run.rejectedRows()) letters.add(`a row of ${rejected.row.view}`, letterOfRow(rejected));
+    writeRows(args.output, rows);
     letters.close();
     for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
       process.stderr.write(`${line}\n`);
@@ -95,45 +98,63 @@ function countLines(bytes: Buffer): number {
 
 /** Takes the records that were not counted: all of them go to a file as NDJSON when one is named, the first ones are shown. */
 function createLetters(path: string | undefined): {
-  readonly add: (input: Input, line: string, number: number, taken: Taken) => void;
-  readonly fail: (failure: CallbackFailure) => void;
+  /** `where` is for people. */
+  readonly add: (where: string, letter: Letter) => void;
   readonly close: () => void;
   readonly shown: readonly string[];
 } {
   const output = path === undefined ? undefined : openOutput(path);
   const shown: string[] = [];
   let count = 0;
-  const show = (line: string): void => {
-    count += 1;
-    if (count <= rejectionsShownMax) shown.push(line);
-    else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');
-  };
   return {
     close: () => output?.close(),
     shown,
-    fail: ({ step, source, origin, sequence, key, timeMs, message }) => {
-      show(`${origin}:${sequence}: threw: ${step.plan.id}: ${message}`);
-      const letter = { reason: 'threw', message, source, origin, sequence, steps: [step.plan.id], eventTimeMs: timeMs };
-      output?.write(JSON.stringify({ ...letter, key: decodeKey(key) }));
+    add: (where, letter) => {
+      count += 1;
+      if (count <= rejectionsShownMax) shown.push(`${where}: ${letter.reason}: ${letter.message}`);
+      else if (count === rejectionsShownMax + 1) shown.push('… and more; --dead-letters FILE writes them all.');
+      output?.write(JSON.stringify(letter));
     },
-    add: (input, line, number, taken) => {
-      const { rejection, lateSteps } = taken;
-      const reason = rejection?.reason ?? 'late';
-      const message =
-        rejection?.message ?? `its windows, or the time to join it, had closed in ${lateSteps.join(', ')}`;
-      show(`${input.path}:${number}: ${reason}: ${message}`);
-      output?.write(
-        JSON.stringify({
-          reason,
-          message,
-          source: input.source,
-          origin: input.path,
-          sequence: String(number),
-          ...(lateSteps.length === 0 ? {} : { steps: lateSteps }),
-          ...(taken.eventTimeMs === undefined ? {} : { eventTimeMs: taken.eventTimeMs }),
-          payload: line,
-        }),
-      );
-    },
+  };
+}
+
+type Letter = Pick<DeadLetter, 'reason' | 'message'> & Readonly<Record<string, unknown>>;
+
+function letterOfLine(
+  input: Input,
+  line: string,
+  number: number,
+  { rejection, lateSteps, eventTimeMs }: Taken,
+): Letter {
+  return {
+    reason: rejection?.reason ?? 'late',
+    message: rejection?.message ?? `its windows, or the time to join it, had closed in ${lateSteps.join(', ')}`,
+    source: input.source,
+    origin: input.path,
+    sequence: String(number),
+    ...(lateSteps.length === 0 ? {} : { steps: lateSteps }),
+    ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
+    payload: line,
+  };
+}
+
+/** What threw behind the exchange. */
+function letterOfFailure(failure: CallbackFailure): [where: string, letter: Letter] {
+  const { step, source, origin, sequence, key, timeMs, message } = failure;
+  const steps = [step.plan.id];
+  const letter = { reason: 'threw' as const, message: `${step.plan.id}: ${message}`, source, origin, sequence, steps };
+  return [`${origin}:${sequence}`, { ...letter, eventTimeMs: timeMs, key: decodeKey(key) }];
+}
+
+/** A row that could not be a record again. */
+function letterOfRow({ row, rejection }: RejectedRow): Letter {
+  const { reason, message, step, eventTimeMs } = rejection;
+  return {
+    reason,
+    message,
+    source: row.view,
+    ...(step === undefined ? {} : { steps: [step] }),
+    ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
+    key: decodeKey(row.key),
   };
 }

@@ -3,7 +3,7 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import type { HostName } from '#shared/schemas/settings.ts';
-import { everySink, propertiesOf, templateOf } from './synthesized.ts';
+import { everySink, fargateOnly, propertiesOf, templateOf } from './synthesized.ts';
 
 interface Statement {
   readonly Effect: string;
@@ -23,8 +23,8 @@ function statementsOf(subject: Template): readonly (Statement & { readonly role:
   });
 }
 
-function actionsOf(role: RegExp): readonly string[] {
-  const statements = statementsOf(template).filter((statement) => role.test(statement.role));
+function actionsOf(role: RegExp, subject = template): readonly string[] {
+  const statements = statementsOf(subject).filter((statement) => role.test(statement.role));
   return statements.flatMap(({ Action }) => Action).sort();
 }
 
@@ -66,6 +66,11 @@ describe('permissions', () => {
       .map(({ Resource }) => JSON.stringify(Resource));
     expect(resources.some((resource) => resource.includes('PipelineRawclicks'))).toBe(true);
     for (const resource of resources) expect(resource).not.toMatch(/PipelineResults|PipelineRawpageviews/);
+  });
+
+  test('a worker whose rows nobody reads puts nothing on the exchange', () => {
+    expect(actionsOf(roleOf.worker)).toContain('kinesis:PutRecords');
+    expect(actionsOf(roleOf.worker, templateOf(fargateOnly))).not.toContain('kinesis:PutRecords');
   });
 
   test('every host that writes may do all that its adapters call', () => {

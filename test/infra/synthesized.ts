@@ -37,6 +37,12 @@ const visits = source('page-views')
   .window(session({ gap: minutes(30) }), { allowedLateness: seconds(0), emit: 'on-close' })
   .aggregate('visits', { pages: count() });
 const keptVisits = visits.to(dynamodb({ ttl: days(1) }));
+const visitSizes = visits
+  .asStream()
+  .keyBy((visit) => ({ pages: visit.pages }))
+  .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+  .aggregate('visit-sizes', { visits: count() })
+  .to(dynamodb({ ttl: days(1) }));
 
 /** A plan with steps on Lambda only. */
 export const lambdaOnly = pipeline('lambda-only', [perMinute]);
@@ -44,10 +50,10 @@ export const lambdaOnly = pipeline('lambda-only', [perMinute]);
 export const fargateOnly = pipeline('fargate-only', [keptVisits]);
 /** A plan with two sources, and steps on both. */
 export const twoSources = pipeline('two-sources', [perMinute, keptVisits], { slots: 4 });
-/** A plan with every sink. */
+/** A plan with every sink, and a step that reads the rows of another. */
 export const everySink = pipeline(
   'every-sink',
-  [perMinute, visits.to(dynamodb({ ttl: days(1) }), s3({ format: 'parquet' }), kinesis())],
+  [perMinute, visits.to(dynamodb({ ttl: days(1) }), s3({ format: 'parquet' }), kinesis()), visitSizes],
   { slots: 4 },
 );
 
