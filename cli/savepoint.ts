@@ -51,8 +51,8 @@ export const savepointCommand = defineCommand({
     wait: {
       type: 'string',
       valueHint: 'SECONDS',
-      default: '120',
-      description: 'create --drained: how long to wait at most',
+      default: '600',
+      description: 'create --drained: how long to wait at most; rows wait for their files up to 5 minutes by default',
     },
     'drop-state': {
       type: 'string',

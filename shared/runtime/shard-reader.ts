@@ -267,10 +267,7 @@ export class ShardReader {
     for (const file of files) {
       if (this.#isAbandoned()) return;
       const step = pipeline.steps.find(({ plan }) => plan.id === file.view);
-      assert(
-        step !== undefined && archive !== undefined,
-        `the view ${file.view} writes files, and there is a bucket for them`,
-      );
+      assert(step !== undefined && archive !== undefined, `there is a bucket for the files of ${file.view}`);
       await archive.put(nameOfRowFile(file), encodeRowFile(step.plan, file));
       telemetry.metric('file_rows_total', file.lines.length, { stage: 'window', view: file.view });
       this.#progress += 1;

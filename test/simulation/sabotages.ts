@@ -701,6 +701,13 @@ export const sabotages = {
     ],
     bias: { pipelines: ['sinks'], rowReshards: 3 },
   },
+  'files-are-drained': {
+    rule: 'sinks: a drained savepoint has no rows that wait for their file',
+    mutations: [
+      { file: 'shared/runtime/savepoint-create.ts', find: 'isAligned && isEmptied &&', replace: 'isAligned &&' },
+    ],
+    bias: { pipelines: ['sinks'], idle: false, late: false, moves: 1, faults: harsh },
+  },
   'one-record-in-flight': {
     rule: 'sinks: a record goes into the stream of a view when the one before it was accepted',
     mutations: [

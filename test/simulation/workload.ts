@@ -1,8 +1,9 @@
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
 import { type Move, moveOf } from './move.ts';
-import { outOfOrdernessMs, type SimPipeline, type SimValue, simPipelines } from './pipelines.ts';
+import { type SimPipeline, simPipelines } from './pipelines.ts';
 import { createRandom, type Random } from './random.ts';
+import { outOfOrdernessMs, type SimValue } from './records.ts';
 
 /** What the world does, in this order, while everything else goes on. */
 export type Action =

@@ -32,9 +32,10 @@ import { logsOf } from './exchange-log.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
 import { movedSim, rawStreamsOf } from './move.ts';
 import { Network } from './network.ts';
-import { killer, stepsOfWholeLife } from './pipelines.ts';
+import { stepsOfWholeLife } from './pipelines.ts';
 import { type Call, directoryPort, readerPort, storePort } from './ports.ts';
 import { createRandom, type Random } from './random.ts';
+import { killer } from './records.ts';
 import { nameOfRow, ResultWatch } from './result-watch.ts';
 import { type CallFault, type Choice, Scheduler, type Task } from './scheduler.ts';
 import { LooseStream, ModelStream, type SimRecord, type SimShard, type SimStream } from './stream.ts';
@@ -295,6 +296,8 @@ class World {
     for (const network of this.#networks())
       if (network.hasDelayed) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land(network) });
     choices.push(...this.#workerChoices());
+    // As always: rows that wait for their file go by the slots' clocks.
+    if (this.#isSaving && this.#scenario.move?.isDrained) choices.push({ weight: 0.02, act: () => this.#tick() });
     choices.push({
       weight: isOver || this.#isSaving ? this.#scenario.polls / 10 : this.#scenario.polls,
       act: () => this.#poll(),
