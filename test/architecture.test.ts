@@ -167,7 +167,6 @@ const longFiles: Readonly<Record<string, string>> = {
     'a table: a row for each behaviour that the AWS documentation states',
   'test/local/event-source-mapping/mapping.test.ts': 'one world, and what happens in it',
   'test/local/s3/wire.test.ts': 'a list of requests with their answers',
-  'test/simulation/pipelines.ts': 'a list: a pipeline for each part of the engine',
   'test/simulation/sabotages.ts': 'a list: one for each rule of the protocol',
   'test/simulation/world.ts': 'the one scheduler-driven world of the simulation',
 };
