@@ -211,7 +211,8 @@ export class ShardReader {
   }
 
   async #apply(batch: ExchangeBatch): Promise<void> {
-    const { clock, generation, shard } = this.#options;
+    const { clock, generation, pipeline, shard } = this.#options;
+    const feeds = pipeline.rowSources.size > 0;
     let bytes = 0;
     for (const record of batch.records) {
       const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
@@ -224,12 +225,10 @@ export class ShardReader {
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;
-      await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
+      if (feeds) await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
     }
     await this.#writeAll();
-    await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
-    this.#readCount += batch.records.length;
-    await this.#tellWatermarks(batch.records.length === 0);
+    if (feeds) await this.#feed(batch);
     this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
   }
 
@@ -252,8 +251,10 @@ export class ShardReader {
     if (letters.length > lateCount) telemetry.metric('rejected_records_total', letters.length - lateCount, labels);
     await this.#writeInSteps(marks, state.addLateMarks);
     const rejected = [...stage.origins].flatMap((origin) => origin.letters.splice(0));
-    await this.#writeInSteps(rejected, deadLetters.send);
-    if (rejected.length > 0) telemetry.metric('rejected_records_total', rejected.length, { stage: 'window' });
+    if (rejected.length > 0) {
+      await this.#writeInSteps(rejected, deadLetters.send);
+      telemetry.metric('rejected_records_total', rejected.length, { stage: 'window' });
+    }
     const { rows, totals, files, batches } = stage.takeEmission();
     await this.#writeInSteps(rows, results.writeRows);
     await this.#writeInSteps(totals, results.writeTotals);
@@ -288,6 +289,13 @@ export class ShardReader {
         this.#progress += 1;
       }
     }
+  }
+
+  /** What the batch has made final goes to the steps that read it. */
+  async #feed(batch: ExchangeBatch): Promise<void> {
+    await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
+    this.#readCount += batch.records.length;
+    await this.#tellWatermarks(batch.records.length === 0);
   }
 
   /**

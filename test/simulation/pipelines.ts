@@ -1,3 +1,4 @@
+import type { Aggregator } from '#shared/pipeline/aggregator.ts';
 import { contractOf, stateToken } from '#shared/pipeline/contract.ts';
 import { diffContracts, lossesOf } from '#shared/pipeline/contract-diff.ts';
 import {
@@ -25,7 +26,7 @@ import {
 } from '#shared/pipeline/index.ts';
 
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
-import { byKey, byTag, ids, type Keyed, records, type SimValue, type Tagged } from './records.ts';
+import { byKey, byTag, ids, type Keyed, kept, records, type SimValue, type Tagged } from './records.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {

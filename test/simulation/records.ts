@@ -66,7 +66,7 @@ export function records(name: string, withIdle: boolean) {
   });
 }
 
-function kept(source: ReturnType<typeof records>) {
+export function kept(source: ReturnType<typeof records>) {
   return source
     .filter((record) => {
       trip(record, 'filter');
