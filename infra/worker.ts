@@ -167,7 +167,7 @@ function createTaskRole(scope: Construct, it: TaskNeighbours): Role {
   permit.readStream(role, it.streams.exchange);
   if (it.consumer !== undefined) permit.subscribe(role, it.consumer);
   // Rows that are a stream again cross the exchange a second time.
-  if (feedingStepsOf(it.plan).length > 0) permit.putBlocks(role, it.streams.exchange);
+  if (feedingStepsOf(it.plan).length > 0) permit.putRecords(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.shareLeases(role, it.tables.state, it.plan.id);
   permit.writeRows(role, it.tables.results);

@@ -340,12 +340,13 @@ const rules: readonly Rule[] = [
     planted: { path: 'shared/engine/x.ts', text: 'export async function a(): Promise<void> {}' },
   },
   {
+    // A date of a given time is a value; only one that asks for the time is a clock.
     claim: 'a pure folder knows no clock, chance or process',
     wrongWith: (file) =>
       isIn(file, pure)
         ? [
             ...codeOf(file).matchAll(
-              /\bDate\.(?:now|parse|UTC)\b|\bnew Date\b|\bMath\.random\b|\bperformance\b|\bcrypto\b|(?<![.\w])process\b(?!\s*:|<)|\bset(?:Timeout|Interval|Immediate)\b/g,
+              /\bDate\.(?:now|parse|UTC)\b|\bnew Date\b(?!\([^)])|\bMath\.random\b|\bperformance\b|\bcrypto\b|(?<![.\w])process\b(?!\s*:|<)|\bset(?:Timeout|Interval|Immediate)\b/g,
             ),
           ].map(([word]) => word)
         : [],

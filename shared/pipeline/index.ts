@@ -13,6 +13,7 @@ export { json } from './decoders/json.ts';
 export { type Derived, rate, ratio, shareOfTotal } from './derive.ts';
 export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
 export type { JoinKind } from './join.ts';
+export type { JoinedStream, JoinedTable } from './joined.ts';
 export { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from './pipeline.ts';
 export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
@@ -21,8 +22,6 @@ export type { ProcessedTable, TableJoinedStream } from './processed.ts';
 export type { FinalTable, FinalWindowedStream, FinalWindowTable, TopTable } from './rows.ts';
 export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';
 export {
-  type JoinedStream,
-  type JoinedTable,
   type KeyedStream,
   type Output,
   type Source,

@@ -1,6 +1,7 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Duration } from './duration.ts';
 import type { Selectors } from './join.ts';
+import type { OrNull } from './joined.ts';
 import {
   dedupeCallbacks,
   type ProcessOptions,
@@ -12,19 +13,9 @@ import {
   tableSelectors,
   tableTimeColumn,
 } from './process.ts';
+import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
-import type {
-  KeyNode,
-  KeyShape,
-  NamesOf,
-  OrNull,
-  Output,
-  ProcessDefinition,
-  Simplify,
-  StepDefinition,
-  Stream,
-  Without,
-} from './stream.ts';
+import type { KeyNode, KeyShape, NamesOf, Output, ProcessDefinition, Simplify, Stream, Without } from './stream.ts';
 
 export interface DedupeOptions<C> {
   /** The columns of the row, from the record that passed. */
@@ -70,9 +61,6 @@ export interface ProcessedTable<Name extends string, K extends KeyShape, Row> {
   /** The rows as a stream again. A row's event time is the one at which it was emitted. */
   asStream(): Stream<Simplify<K & { readonly time: Date } & Row>>;
 }
-
-/** How a step's rows become a stream. */
-type RowsOf = <Row>(step: StepDefinition) => Stream<Row>;
 
 /** The step of a function over the records of a key. */
 export function processedOf<Name extends string, K extends KeyShape, Row>(

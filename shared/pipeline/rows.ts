@@ -9,6 +9,7 @@ import type {
   ResultRow,
   RowsNode,
   Simplify,
+  StepDefinition,
   Stream,
   WindowBounds,
   WindowedTable,
@@ -69,3 +70,6 @@ export interface TopDefinition {
 
 /** The column that tells the rows of one window apart. */
 export const rankColumn = 'rank';
+
+/** How the final rows of a step become a stream. */
+export type RowsOf = <Row>(step: StepDefinition) => Stream<Row>;

@@ -5,7 +5,8 @@ import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
-import type { JoinInterval, JoinKind, JoinTimeColumn, Selectors } from './join.ts';
+import type { JoinInterval, JoinKind, Selectors } from './join.ts';
+import { type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
 import type { Placement } from './placement.ts';
 import type {
   EmittedRow,
@@ -135,12 +136,6 @@ type WidenedKey<K> = { readonly [Column in keyof K]: Widened<K[Column]> };
 type SameKey<K, Other> = [WidenedKey<K>, WidenedKey<Other>] extends [WidenedKey<Other>, WidenedKey<K>]
   ? unknown
   : 'the key columns of both sides of a join have the same names and types';
-export type OrNull<Row> = { readonly [Column in keyof Row]: Row[Column] | null };
-/** The columns of one side, which are null in the rows of the other side's unmatched records. */
-type SideRow<Time extends JoinTimeColumn, S, MayBeMissing> = MayBeMissing extends true
-  ? OrNull<{ readonly [T in Time]: Date } & SelectedRow<S>>
-  : { readonly [T in Time]: Date } & SelectedRow<S>;
-
 export interface WindowBounds {
   readonly windowStart: Date;
   readonly windowEnd: Date;
@@ -191,21 +186,6 @@ export interface SessionOptions extends CommonWindowOptions {
   readonly emit?: 'on-close';
 }
 
-export interface JoinOptions<Kind extends JoinKind> {
-  /**
-   * A right record joins a left one when its event time is at least the first and at most the second after the left one's:
-   * `[seconds(0), minutes(1)]` within the minute that follows, `[minutes(-5), minutes(5)]` five minutes around.
-   */
-  readonly within: readonly [from: Duration, to: Duration];
-  /** Default `inner`. */
-  readonly kind?: Kind;
-  /**
-   * How far a record may lie behind the watermark, which is the lower one of both sources', without being late. For so much longer
-   * records are held and unmatched ones waited for.
-   */
-  readonly allowedLateness: Duration;
-}
-
 export interface KeyedStream<T, K extends KeyShape> {
   readonly key: KeyNode;
   readonly __key?: K;
@@ -241,29 +221,6 @@ export interface KeyedStream<T, K extends KeyShape> {
     name: Name,
     options: ProcessOptions<T, K, C, S, Without<R, ReservedColumn | 'time' | NamesOf<K>>>,
   ): ProcessedTable<Name, K, EmittedRow<R>>;
-}
-
-export interface JoinedStream<Left, Right, K extends KeyShape, Kind extends JoinKind> {
-  /** Selects the row's columns from the records of both sides. `name` is the view's name and the identity of its state. */
-  select<const Name extends string, const A extends Selectors<Left>, const B extends Selectors<Right>>(
-    name: Name,
-    columns: {
-      readonly left: Without<A, ReservedColumn | JoinTimeColumn | NamesOf<K>>;
-      readonly right: Without<B, ReservedColumn | JoinTimeColumn | NamesOf<K> | NamesOf<A>>;
-    },
-  ): JoinedTable<
-    Name,
-    K,
-    SideRow<'leftTime', A, Kind extends 'full' ? true : false> &
-      SideRow<'rightTime', B, Kind extends 'inner' ? false : true>
-  >;
-}
-
-export interface JoinedTable<Name extends string, K extends KeyShape, Row> {
-  /** Names where the rows go, to one sink or several of different kinds: one for each pair and, in an outer join, for each record that stayed alone. Each is final. */
-  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
-  /** The rows as a stream again. A row's event time is the later one of its two times. */
-  asStream(): Stream<Simplify<K & Row>>;
 }
 
 export interface WindowedStream<T, K extends KeyShape> {
@@ -352,22 +309,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
         refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
         placement: options.placement,
       }),
-    join: (right, { within: [lowerMs, upperMs], kind, allowedLateness }) => ({
-      select: (name, columns) => {
-        const step: JoinDefinition = {
-          op: 'join',
-          name,
-          kind: kind ?? 'inner',
-          lowerMs,
-          upperMs,
-          allowedLatenessMs: allowedLateness,
-          left: { key, columns: columns.left as unknown as Selectors<unknown> },
-          right: { key: right.key, columns: columns.right as unknown as Selectors<unknown> },
-          sinks: [],
-        };
-        return { to: (...sinks) => ({ name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
-      },
-    }),
+    join: (right, options) => joinedOf(key, right.key, options, rowsOf),
     joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),

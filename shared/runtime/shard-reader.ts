@@ -15,9 +15,10 @@ import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequence
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
 import { behindMsOf, bytesOf } from './exchange-batch.ts';
-import { putBlocks, putEntries } from './put-blocks.ts';
+import { putEntries } from './put-blocks.ts';
 import { type ReadBudget, readBytesMax } from './read-budget.ts';
 import { encodeRowBatches } from './row-batch-codec.ts';
+import { RowFeed } from './row-feed.ts';
 import { encodeRowFile } from './row-file-codec.ts';
 import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
 
@@ -69,11 +70,6 @@ const bytesPerWrite = 1_024 * 1_024;
 /** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
 const emittedMax = 10_000;
 
-/** Each slot tells every other one, so a slot takes in ten of these blocks a second at most, of the thousand that a shard takes. */
-function heartbeatEveryMsOf(slots: number): number {
-  return Math.max(1_000, slots * 100);
-}
-
 /** A slot in memory, and what of it is stored. */
 interface OwnedSlot {
   readonly stage: MemoryStage;
@@ -89,10 +85,7 @@ export class ShardReader {
   /** Where the shard is read from next. */
   #cursor: string | undefined;
   #savedMs: number;
-  /** When all slots were told last how far the watermarks of rows are. */
-  #toldMs = Number.NEGATIVE_INFINITY;
-  /** Records since then. */
-  #readCount = 0;
+  readonly #feed: RowFeed;
   #progress = 0;
   readonly #onProgress = (): void => {
     this.#progress += 1;
@@ -105,6 +98,13 @@ export class ShardReader {
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
+    this.#feed = new RowFeed({
+      ...options,
+      isAbandoned: () => this.#isAbandoned(),
+      onProgress: () => {
+        this.#progress += 1;
+      },
+    });
     this.#savedMs = options.savedMs ?? options.clock.now();
   }
 
@@ -225,10 +225,14 @@ export class ShardReader {
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;
-      if (feeds) await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
+      if (feeds) await this.#feed.put([...this.#slots.values()].map(({ stage: one }) => one));
     }
     await this.#writeAll();
-    if (feeds) await this.#feed(batch);
+    if (feeds) {
+      const stages = [...this.#slots.values()].map(({ stage }) => stage);
+      await this.#feed.put(stages);
+      await this.#feed.tell(stages, batch.records.length);
+    }
     this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
   }
 
@@ -291,47 +295,6 @@ export class ShardReader {
     }
   }
 
-  /** What the batch has made final goes to the steps that read it. */
-  async #feed(batch: ExchangeBatch): Promise<void> {
-    await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));
-    this.#readCount += batch.records.length;
-    await this.#tellWatermarks(batch.records.length === 0);
-  }
-
-  /**
-   * Puts the rows that are a stream again on the exchange. A snapshot is written only behind this, so what it has forgotten was accepted, as
-   * with the rows before a checkpoint (rule 14); what comes after it is put again by whoever goes on from it.
-   */
-  async #putRows(stages: readonly MemoryStage[]): Promise<void> {
-    const queues = stages.flatMap((stage) => [...stage.origins].map((origin) => origin.chunks()));
-    const longest = Math.max(0, ...queues.map((queue) => queue.length));
-    // Rule 4: one unacknowledged chunk per origin, and one of each at a time.
-    for (let at = 0; at < longest && !this.#isAbandoned(); at += 1) {
-      await putBlocks(
-        this.#options,
-        queues.flatMap((queue) => queue[at]?.blocks ?? []),
-      );
-      this.#progress += 1;
-    }
-  }
-
-  /**
-   * Rule 5, once all rows are accepted: tells every slot how far the watermarks of rows are. A successor tells anew what was told behind its
-   * snapshot. So until a reader has come to the end of its shard it tells no more than it has read: else readers that keep dying would put
-   * more into the exchange than they take out.
-   */
-  async #tellWatermarks(isCaughtUp: boolean): Promise<void> {
-    const { clock, pipeline, heartbeatEveryMs = heartbeatEveryMsOf(pipeline.slots) } = this.#options;
-    if (this.#isAbandoned() || clock.now() - this.#toldMs < heartbeatEveryMs) return;
-    const slots = [...this.#slots.values()];
-    if (!isCaughtUp && this.#readCount < pipeline.slots * slots.length) return;
-    const heartbeats = slots.flatMap(({ stage }) => stage.heartbeats());
-    if (heartbeats.length === 0) return;
-    await putBlocks(this.#options, heartbeats);
-    this.#toldMs = clock.now();
-    this.#readCount = 0;
-  }
-
   /** A batch may close so many windows that their rows take longer to write than a lease lasts: each part of them is progress. */
   async #writeInSteps<Item>(
     items: readonly Item[],
@@ -388,7 +351,7 @@ export class ShardReader {
       }
       if (this.#isAbandoned()) return;
       await this.#write(stage);
-      await this.#putRows([stage]);
+      await this.#feed.put([stage]);
       cursor = batch.records.at(-1)?.sequence ?? cursor;
       if (batch.ended) stage.endShard(logEnd(generation));
       this.#progress += 1;

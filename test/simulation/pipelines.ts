@@ -1,32 +1,24 @@
-import type { Aggregator } from '#shared/pipeline/aggregator.ts';
 import { contractOf, stateToken } from '#shared/pipeline/contract.ts';
 import { diffContracts, lossesOf } from '#shared/pipeline/contract-diff.ts';
 import {
   type AnyOutput,
-  count,
-  dynamodb,
-  hours,
   type JoinKind,
   kinesis,
   milliseconds,
   type Pipeline,
   pipeline,
-  rate,
-  ratio,
-  type SlidingWindow,
   s3,
   seconds,
   session,
   shareOfTotal,
   sliding,
-  sum,
   type TableJoinKind,
-  type TumblingWindow,
   tumbling,
 } from '#shared/pipeline/index.ts';
 
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
-import { byKey, byTag, ids, type Keyed, kept, records, type SimValue, type Tagged } from './records.ts';
+import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
+import { byKey, byTag, columns, ids, type Keyed, records, shares, sink, type Tagged } from './records.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
@@ -36,10 +28,6 @@ export interface SimPipeline {
   readonly sources: readonly string[];
   readonly hasIdle: boolean;
 }
-
-const columns = { ids, requests: count<SimValue>(), total: sum((record: SimValue) => record.amount) };
-const shares = { share: shareOfTotal('total'), mean: ratio('total', 'requests'), perSecond: rate('requests') } as const;
-const sink = dynamodb({ ttl: hours(1) });
 
 const onLambda = (name: string, keyed: Keyed, lateness: number): AnyOutput =>
   keyed
@@ -149,127 +137,6 @@ const withTable = (
       right: { version: (record) => record.id, tags: (record) => record.tags },
     })
     .to(sink);
-
-/** Which records a row was made from. */
-interface WithIds {
-  readonly ids: string;
-}
-
-/** The records behind all rows. */
-const idsOfRows: Aggregator<WithIds, string, string[], string> = {
-  kind: 'ids-of-rows',
-  config: {},
-  select: (row) => row.ids,
-  create: () => [],
-  add: (accumulator, some) => {
-    accumulator.push(...some.split(','));
-    return accumulator;
-  },
-  merge: (into, from) => {
-    into.push(...from);
-    return into;
-  },
-  result: (accumulator) => [...accumulator].sort((a, b) => Number(a) - Number(b)).join(','),
-  encode: (accumulator) => [...accumulator],
-  decode: (encoded) => [...(encoded as readonly string[])],
-};
-
-const final = (keyed: Keyed, window: TumblingWindow | SlidingWindow, lateness: number) =>
-  keyed.window(window, { allowedLateness: seconds(lateness), emit: 'on-close' });
-
-/** Some rows break a callback, and some are not wanted. */
-function usable<Row extends { readonly total: number }>(row: Row): boolean {
-  if (row.total % 17 === 5) throw new Error(`a total of ${row.total} breaks filter`);
-  return row.total % 7 !== 3;
-}
-
-/** Per key and window, then anew by another key on Lambda and in sessions, then the sessions once more. */
-function chain(keyed: Keyed): readonly AnyOutput[] {
-  const perKey = final(keyed, tumbling(seconds(5)), 1).aggregate('per-key', columns);
-  const rows = perKey.asStream().filter(usable);
-  const rowColumns = { ids: idsOfRows, rows: count<WithIds>() };
-  const bursts = rows
-    .keyBy(() => ({ tag: 'all' }))
-    .window(session({ gap: seconds(6) }), { allowedLateness: seconds(2) })
-    .aggregate('bursts', rowColumns);
-  return [
-    perKey.derive(shares).to(sink),
-    rows
-      .flatMap((row) => [row, row].slice(row.requests % 2))
-      .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
-      .window(tumbling(seconds(10)), { allowedLateness: seconds(0), refresh: milliseconds(1) })
-      .aggregate('by-count', { ...rowColumns, total: sum((row) => row.total) })
-      .derive({ share: shareOfTotal('total') })
-      .to(sink),
-    bursts
-      .asStream()
-      .keyBy((row) => ({ odd: row.rows % 2 === 1 }))
-      .window(sliding(seconds(20), { every: seconds(10) }), { allowedLateness: seconds(0), emit: 'on-close' })
-      .aggregate('over-bursts', { ids: idsOfRows, bursts: count() })
-      .to(sink),
-  ];
-}
-
-/** The best rows of windows, on their own and as a stream again. */
-function ranked(keyed: Keyed): readonly AnyOutput[] {
-  const best = final(keyed, sliding(seconds(15), { every: seconds(10) }), 0)
-    .aggregate('sliding', columns)
-    .top('best', 1, { by: 'requests' });
-  return [
-    final(keyed, tumbling(seconds(10)), 1)
-      .aggregate('per-key', columns)
-      .top('top', 2, { by: 'total' })
-      .to(sink),
-    best.to(sink),
-    best
-      .asStream()
-      .keyBy((row) => ({ tag: row.key }))
-      .window(tumbling(seconds(60)), { allowedLateness: seconds(0), emit: 'on-close' })
-      .aggregate('times-best', { ids: idsOfRows, times: count() })
-      .to(sink),
-  ];
-}
-
-/** Sessions beside the records of which they are made, and the pairs counted. */
-function chainedJoin(keyed: Keyed, kind: JoinKind): readonly AnyOutput[] {
-  const visits = keyed
-    .window(session({ gap: seconds(3) }), { allowedLateness: seconds(0) })
-    .aggregate('visits', columns)
-    .asStream()
-    .keyBy((visit) => ({ key: visit.key }));
-  const pairs = visits
-    .join(keyed, { within: [seconds(-4), seconds(2)], kind, allowedLateness: seconds(1) })
-    .select('pairs', {
-      left: { leftId: (visit) => visit.ids },
-      right: { rightId: (record) => record.id },
-    });
-  return [
-    pairs.to(sink),
-    pairs
-      .asStream()
-      .map((pair) => ({ ids: pair.leftId ?? '0', odd: pair.leftTime === null || pair.rightTime === null }))
-      .keyBy((pair) => ({ odd: pair.odd }))
-      .window(tumbling(seconds(10)), { allowedLateness: seconds(0), emit: 'on-close' })
-      .aggregate('pair-counts', { ids: idsOfRows, pairs: count() })
-      .to(sink),
-  ];
-}
-
-/** Sessions of four keys that begin and end together, and all go to one place. */
-function chainedTies(source: ReturnType<typeof records>): readonly AnyOutput[] {
-  return [
-    kept(source)
-      .flatMap((record) => [0, 1, 2, 3].map((copy) => ({ ...record, id: record.id * 10 + copy, key: `copy ${copy}` })))
-      .keyBy((record) => ({ key: record.key }))
-      .window(session({ gap: seconds(5) }), { allowedLateness: seconds(0) })
-      .aggregate('copies', { ids, requests: columns.requests })
-      .asStream()
-      .keyBy(() => ({ tag: 'all' }))
-      .window(tumbling(seconds(20)), { allowedLateness: seconds(0), emit: 'on-close' })
-      .aggregate('sessions', { ids: idsOfRows, sessions: count() })
-      .to(sink),
-  ];
-}
 
 function define(
   id: string,
@@ -433,6 +300,10 @@ export const simPipelines: readonly SimPipeline[] = [
     };
   }),
 
+  ...define('chained-process', (withIdle) => ({
+    outputs: chainedProcess(byKey(records('a', withIdle))),
+    sources: ['a'],
+  })),
   ...define('chained-ties', (withIdle) => ({ outputs: chainedTies(records('a', withIdle)), sources: ['a'] })),
   ...define('chain', (withIdle) => ({ outputs: chain(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('top', (withIdle) => ({ outputs: ranked(byKey(records('a', withIdle))), sources: ['a'] })),

@@ -1,6 +1,16 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { Aggregator } from '#shared/pipeline/aggregator.ts';
-import { milliseconds, stream } from '#shared/pipeline/index.ts';
+import {
+  count,
+  dynamodb,
+  hours,
+  milliseconds,
+  rate,
+  ratio,
+  shareOfTotal,
+  stream,
+  sum,
+} from '#shared/pipeline/index.ts';
 
 /** The records of the simulation. */
 export interface SimValue {
@@ -48,6 +58,14 @@ export const ids: Aggregator<SimValue, number, number[], string> = {
   encode: (accumulator) => [...accumulator],
   decode: (encoded) => [...(encoded as readonly number[])],
 };
+
+export const columns = { ids, requests: count<SimValue>(), total: sum((record: SimValue) => record.amount) };
+export const shares = {
+  share: shareOfTotal('total'),
+  mean: ratio('total', 'requests'),
+  perSecond: rate('requests'),
+} as const;
+export const sink = dynamodb({ ttl: hours(1) });
 
 /** What happens to the process in whose callback a record is that kills; the world decides. */
 export const killer = { strike: (): void => undefined };

@@ -45,6 +45,7 @@ const processTurn = 'shared/engine/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
 const rows = 'shared/engine/rows.ts';
 const rowOrigin = 'shared/engine/row-origin.ts';
+const rowFeed = 'shared/runtime/row-feed.ts';
 const memoryStage = 'shared/engine/memory-stage.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
@@ -871,9 +872,9 @@ export const sabotages = {
     rule: 'chain: a snapshot is written only when the rows up to its P are accepted by the exchange',
     mutations: [
       {
-        file: shardReader,
-        find: 'await putBlocks( this.#options, queues.flatMap((queue) => queue[at]?.blocks ?? []), );',
-        replace: 'putBlocks(this.#options, queues.flatMap((queue) => queue[at]?.blocks ?? [])).catch(() => undefined);',
+        file: rowFeed,
+        find: 'await putBlocks(this.#options, blocks);',
+        replace: 'putBlocks(this.#options, blocks).catch(() => undefined);',
       },
     ],
     bias: chained,
@@ -979,9 +980,8 @@ export const sabotages = {
     mutations: [
       {
         file: shardReader,
-        find: 'await this.#putRows([...this.#slots.values()].map(({ stage }) => stage)); this.#readCount += batch.records.length; await this.#tellWatermarks(batch.records.length === 0);',
-        replace:
-          'this.#readCount += batch.records.length; await this.#tellWatermarks(true); await this.#putRows([...this.#slots.values()].map(({ stage }) => stage));',
+        find: 'await this.#feed.put(stages); await this.#feed.tell(stages, batch.records.length);',
+        replace: 'await this.#feed.tell(stages, 0); await this.#feed.put(stages);',
       },
     ],
     bias: { pipelines: ['chain', 'top', 'chained-join'] },

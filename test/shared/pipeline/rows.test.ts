@@ -61,7 +61,7 @@ describe('a step whose rows are a stream again', () => {
     ]);
     expect(plan.nodes[3]).toEqual({ op: 'map', id: 'tens/map', input: 'tens' });
     expect(plan.nodes[4]).toMatchObject({ op: 'key', source: 'tens', input: 'tens/map' });
-    expect(plan.nodes[2]).not.toHaveProperty('sink');
+    expect(plan.nodes[2]).toMatchObject({ sinks: [] });
     expect(feedingStepsOf(plan).map(({ id }) => id)).toEqual(['tens']);
     expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
   });
@@ -81,7 +81,7 @@ describe('a step whose rows are a stream again', () => {
       reading(table, 'again'),
     ]);
     expect(stepsOf(plan).map(({ id }) => id)).toEqual(['tens', 'sums', 'again']);
-    expect(stepsOf(plan)[0]).toMatchObject({ sink, derived: { share: { columns: ['total'] } } });
+    expect(stepsOf(plan)[0]).toMatchObject({ sinks: [sink], derived: { share: { columns: ['total'] } } });
     expect(Object.keys(outputs)).toEqual(['sums', 'tens', 'again']);
   });
 
@@ -136,7 +136,7 @@ describe('the best rows of windows', () => {
       count: 3,
       by: 'total',
       windowMs: 10,
-      columns: ['requests', 'total'],
+      aggregates: { requests: { kind: 'count' }, total: { kind: 'sum' } },
       placement: 'fargate',
     });
   });
