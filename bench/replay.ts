@@ -106,7 +106,7 @@ async function replay(load: ReplayLoad, shards: readonly number[]): Promise<Shar
       },
     },
     readBudget,
-    leasePeriodMs: 2_000,
+    leasePeriodMs: 10_000,
     checkpointEveryMs: 1_000_000,
   });
   const startMs = performance.now();
@@ -114,7 +114,7 @@ async function replay(load: ReplayLoad, shards: readonly number[]): Promise<Shar
   await Promise.race([done.promise, running]);
   const ms = performance.now() - startMs;
   // Long enough for a round, which counts the keys.
-  await wallClock.sleep(1_000);
+  await wallClock.sleep(2_500);
   await worker.stop();
   const { blocksPerShard, outputsPerBlock } = backlog;
   const recordCount = shards.length * blocksPerShard * outputsPerBlock;

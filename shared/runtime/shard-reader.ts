@@ -222,6 +222,7 @@ export class ShardReader {
       if (stage.emittedCount < emittedMax && bytes < bytesPerWrite) continue;
       bytes = 0;
       await this.#writeAll();
+      this.#progress += 1;
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { compile } from '#shared/engine/compile.ts';
@@ -286,4 +287,43 @@ test.each([
   await worker.run();
   expect(readsSeen).toBe(readsMax);
   expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([8, 8, 8]);
+});
+
+test('a batch that takes longer to apply than a lease lasts does not lose its shard', async () => {
+  const world = worldOf({ slots: 1 });
+  for (let sequence = 1; sequence <= 8; sequence += 1) await send(world, sequence, reading(sequence));
+  const { pipeline, clock, state, results, blobs, deadLetters, telemetry, leases, exchange } = world;
+  // Behind each block of a MiB the others have their turn, which takes them four seconds: a frame that zstd skips makes a block so long.
+  const skipped = Buffer.alloc(1_024 * 1_024);
+  skipped.writeUInt32LE(0x184d2a50, 0);
+  skipped.writeUInt32LE(skipped.length - 8, 4);
+  let turns = 0;
+  const worker = createWorker({
+    ...{ pipeline, state, results, blobs, deadLetters, telemetry, leases },
+    worker: 'worker-a',
+    reader: {
+      shards: exchange.shards,
+      read: async (_, after) => ({
+        records: (exchange.stored[0]?.records ?? [])
+          .filter(({ sequence }) => after === undefined || Number(sequence) > Number(after))
+          .map((record) => ({ ...record, bytes: Buffer.concat([record.bytes, skipped]) })),
+        ended: false,
+        millisBehindLatest: 0,
+      }),
+    },
+    clock: {
+      now: clock.now,
+      sleep: async (ms) => {
+        if (ms > 0) return clock.sleep(ms);
+        turns += 1;
+        for (let seconds = 0; seconds < 4; seconds += 1) await clock.sleep(1_000);
+      },
+    },
+    onAlive: () => {
+      if (turns === 8 || clock.now() > 1_000_000) worker.stop().catch(() => undefined);
+    },
+  });
+  await worker.run();
+  expect(turns).toBe(8);
+  expect(telemetry.lines.map(({ message }) => message)).not.toContain('A shard is given up.');
 });
