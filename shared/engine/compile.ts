@@ -2,9 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import { contractOfStep, stateToken } from '#shared/pipeline/contract.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
-import { refuseJoined, refuseJson, type Selectors } from '#shared/pipeline/join.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
-import type { Placement } from '#shared/pipeline/placement.ts';
 import {
   type AggregatePlan,
   columnsOf,
@@ -12,23 +10,28 @@ import {
   inputsOf,
   isStep,
   type JoinPlan,
-  type JoinSidePlan,
   type ProcessPlan,
   routesOf,
   type SourcePlan,
   type StepPlan,
-  sinksOf,
+  type sinksOf,
   stepsOf,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
 import type { ProcessCallbacks } from '#shared/pipeline/process.ts';
-import { rankColumn } from '#shared/pipeline/rows.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
-import { reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition } from '#shared/schemas/row-file.ts';
 import type { Stage } from '#shared/schemas/state.ts';
+import {
+  compileAggregate,
+  compileJoin,
+  compileProcess,
+  compileTop,
+  draftRoute,
+  type RouteDraft,
+} from './compile-steps.ts';
 
 /** A pipeline made ready to run: the plan's nodes joined with their callbacks, once, before the first record. */
 export interface CompiledPipeline {
@@ -263,152 +266,4 @@ function columnsOfInput(step: CompiledStep, input: number): readonly number[] {
     case 'top':
       return [step.input];
   }
-}
-
-export function stageOf(placement: Placement): Stage {
-  return placement === 'lambda' ? 'aggregate' : 'window';
-}
-
-/** A route while its steps are added. */
-interface RouteDraft extends CompiledRoute {
-  readonly taken: Set<string>;
-  readonly columns: RouteColumn[];
-  readonly steps: CompiledStep[];
-  readonly stages: Stage[];
-  readonly readers: RouteReader[];
-  top?: TopPlan;
-  /** Where each aggregator's value is: one that several steps use selects once for all of them. */
-  readonly inputs: Map<AnyAggregator<unknown>, number>;
-}
-
-function draftRoute(id: string, index: number, source: string, call: (record: unknown) => KeyShape): RouteDraft {
-  const taken = new Set(reservedColumns.map((column) => column.toLowerCase()));
-  return { id, index, source, call, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
-}
-
-function compileAggregate(
-  plan: AggregatePlan,
-  contract: string,
-  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
-  route: RouteDraft,
-): CompiledAggregate {
-  const columns = Object.keys(aggregates);
-  const aggregators = Object.values(aggregates);
-  const inputs = aggregators.map((aggregator, index) => {
-    const { select, refuse } = aggregator;
-    const input =
-      route.inputs.get(aggregator) ?? addColumn(route, { select, refuse, label: `${plan.id}.${columns[index]}` });
-    route.inputs.set(aggregator, input);
-    return input;
-  });
-  const shared = Object.values(plan.derived).flatMap((derived) =>
-    derived.kind === 'share-of-total' ? derived.columns : [],
-  );
-  const totals = columns.flatMap((name, index) => (shared.includes(name) ? [index] : []));
-  const stage = stageOf(plan.placement);
-  const sinks = sinksOf(plan);
-  return {
-    op: 'aggregate',
-    plan,
-    contract,
-    stage,
-    columns,
-    sinks,
-    sources: [plan.source],
-    aggregators,
-    inputs,
-    totals,
-  };
-}
-
-function compileJoin(
-  plan: JoinPlan,
-  contract: string,
-  { left, right }: Extract<Binding, { op: 'join' }>,
-  routeOf: (id: string) => RouteDraft,
-): CompiledJoin {
-  const columnCount = plan.left.columns.length + plan.right.columns.length;
-  const compileSide = (side: JoinSidePlan, selectors: Selectors<unknown>): JoinSide =>
-    addSide(routeOf(side.input), side, selectors, { step: plan.id, columnCount });
-  return {
-    op: 'join',
-    plan,
-    contract,
-    stage: stageOf(plan.placement),
-    columns: columnsOf(plan).kept,
-    sinks: sinksOf(plan),
-    sources: [...new Set([plan.left.source, plan.right.source])],
-    left: compileSide(plan.left, left),
-    right: compileSide(plan.right, right),
-  };
-}
-
-function compileProcess(
-  plan: ProcessPlan,
-  contract: string,
-  { selectors, callbacks }: Extract<Binding, { op: 'process' }>,
-  routeOf: (id: string) => RouteDraft,
-): CompiledProcess {
-  const columnCount = plan.inputs.reduce((sum, { columns }) => sum + columns.length, 0);
-  return {
-    op: 'process',
-    contract,
-    plan,
-    stage: stageOf(plan.placement),
-    columns: columnsOf(plan).kept,
-    sinks: sinksOf(plan),
-    sources: [...new Set(plan.inputs.map(({ source }) => source))],
-    inputs: plan.inputs.map((side, at) => ({
-      source: side.source,
-      ...addSide(routeOf(side.input), side, selectors[at] as Selectors<unknown>, { step: plan.id, columnCount }),
-    })),
-    callbacks,
-  };
-}
-
-/** Adds what a step selects from one of its inputs to the route. `columnCount` columns share the room of a row. */
-function addSide(
-  route: RouteDraft,
-  { input, columns }: JoinSidePlan,
-  selectors: Selectors<unknown>,
-  { step, columnCount }: { readonly step: string; readonly columnCount: number },
-): JoinSide {
-  return {
-    route: input,
-    columns,
-    inputs: Object.entries(selectors).map(([column, select]) =>
-      addColumn(route, { select, refuse: (value) => refuseJoined(value, columnCount), label: `${step}.${column}` }),
-    ),
-  };
-}
-
-/** `ranked` are the routes to the step whose rows are ranked. */
-function compileTop(plan: TopPlan, contract: string, route: RouteDraft, ranked: readonly RouteDraft[]): CompiledTop {
-  const sinks = sinksOf(plan);
-  for (const { taken } of ranked) {
-    taken.add(rankColumn);
-    if (sinks.files !== undefined) taken.add(filePartition);
-  }
-  route.top = plan;
-  const input = addColumn(route, {
-    select: (row) => {
-      const { windowStart: _start, windowEnd: _end, ...columns } = row as Readonly<Record<string, unknown>>;
-      return columns;
-    },
-    refuse: (row) => refuseRanked(plan, row as Readonly<Record<string, unknown>>),
-    label: plan.id,
-  });
-  const columns = columnsOf(plan).kept;
-  return { op: 'top', plan, contract, stage: stageOf(plan.placement), columns, sinks, sources: [plan.source], input };
-}
-
-function refuseRanked({ by }: TopPlan, row: Readonly<Record<string, unknown>>): string | undefined {
-  if (!Number.isFinite(row[by])) return `ranks by column ${by}, which is ${row[by]} and no number`;
-  const refused = Object.entries(row).find(([, value]) => refuseJson(value) !== undefined);
-  return refused && `column ${refused[0]} ${refuseJson(refused[1])}`;
-}
-
-/** Gives the column's place among those of the route. */
-function addColumn(route: RouteDraft, column: RouteColumn): number {
-  return route.columns.push(column) - 1;
 }

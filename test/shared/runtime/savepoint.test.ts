@@ -108,7 +108,9 @@ describe('a savepoint', () => {
     expect([behind.isAligned, behind.isDrained]).toEqual([true, false]);
     await expect(save(world, store, { id: 'three', last: 2, drainMsMax: 1_000 })).rejects.toMatchObject({
       code: 'SAVEPOINT_REFUSED',
-      message: expect.stringContaining('did not come to the end of its raw streams in 1 s'),
+      message: expect.stringContaining(
+        'did not come to the end of its raw streams, and of the rows that wait for a file, in 1 s',
+      ),
     });
   });
 

@@ -299,7 +299,7 @@ test('a batch that takes longer to apply than a lease lasts does not lose its sh
   skipped.writeUInt32LE(skipped.length - 8, 4);
   let turns = 0;
   const worker = createWorker({
-    ...{ pipeline, state, results, blobs, deadLetters, telemetry, leases },
+    ...{ pipeline, state, results, blobs, deadLetters, telemetry, leases, exchange },
     worker: 'worker-a',
     reader: {
       shards: exchange.shards,

@@ -1,0 +1,184 @@
+import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import { refuseJoined, refuseJson, type Selectors } from '#shared/pipeline/join.ts';
+import type { Binding } from '#shared/pipeline/pipeline.ts';
+import type { Placement } from '#shared/pipeline/placement.ts';
+import {
+  type AggregatePlan,
+  columnsOf,
+  type JoinPlan,
+  type JoinSidePlan,
+  type ProcessPlan,
+  sinksOf,
+  type TopPlan,
+} from '#shared/pipeline/plan.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
+import type { KeyShape } from '#shared/pipeline/stream.ts';
+import type { RouteReader } from '#shared/schemas/block.ts';
+import { reservedColumns } from '#shared/schemas/row.ts';
+import { filePartition } from '#shared/schemas/row-file.ts';
+import type { Stage } from '#shared/schemas/state.ts';
+import type {
+  CompiledAggregate,
+  CompiledJoin,
+  CompiledProcess,
+  CompiledRoute,
+  CompiledStep,
+  CompiledTop,
+  JoinSide,
+  RouteColumn,
+} from './compile.ts';
+
+// What each kind of step selects from the records of its routes, and where its values lie among a route's columns.
+
+function stageOf(placement: Placement): Stage {
+  return placement === 'lambda' ? 'aggregate' : 'window';
+}
+
+/** A route while its steps are added. */
+export interface RouteDraft extends CompiledRoute {
+  readonly taken: Set<string>;
+  readonly columns: RouteColumn[];
+  readonly steps: CompiledStep[];
+  readonly stages: Stage[];
+  readonly readers: RouteReader[];
+  top?: TopPlan;
+  /** Where each aggregator's value is: one that several steps use selects once for all of them. */
+  readonly inputs: Map<AnyAggregator<unknown>, number>;
+}
+
+export function draftRoute(id: string, index: number, source: string, call: (record: unknown) => KeyShape): RouteDraft {
+  const taken = new Set(reservedColumns.map((column) => column.toLowerCase()));
+  return { id, index, source, call, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
+}
+
+export function compileAggregate(
+  plan: AggregatePlan,
+  contract: string,
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+  route: RouteDraft,
+): CompiledAggregate {
+  const columns = Object.keys(aggregates);
+  const aggregators = Object.values(aggregates);
+  const inputs = aggregators.map((aggregator, index) => {
+    const { select, refuse } = aggregator;
+    const input =
+      route.inputs.get(aggregator) ?? addColumn(route, { select, refuse, label: `${plan.id}.${columns[index]}` });
+    route.inputs.set(aggregator, input);
+    return input;
+  });
+  const shared = Object.values(plan.derived).flatMap((derived) =>
+    derived.kind === 'share-of-total' ? derived.columns : [],
+  );
+  const totals = columns.flatMap((name, index) => (shared.includes(name) ? [index] : []));
+  const stage = stageOf(plan.placement);
+  const sinks = sinksOf(plan);
+  return {
+    op: 'aggregate',
+    plan,
+    contract,
+    stage,
+    columns,
+    sinks,
+    sources: [plan.source],
+    aggregators,
+    inputs,
+    totals,
+  };
+}
+
+export function compileJoin(
+  plan: JoinPlan,
+  contract: string,
+  { left, right }: Extract<Binding, { op: 'join' }>,
+  routeOf: (id: string) => RouteDraft,
+): CompiledJoin {
+  const columnCount = plan.left.columns.length + plan.right.columns.length;
+  const compileSide = (side: JoinSidePlan, selectors: Selectors<unknown>): JoinSide =>
+    addSide(routeOf(side.input), side, selectors, { step: plan.id, columnCount });
+  return {
+    op: 'join',
+    plan,
+    contract,
+    stage: stageOf(plan.placement),
+    columns: columnsOf(plan).kept,
+    sinks: sinksOf(plan),
+    sources: [...new Set([plan.left.source, plan.right.source])],
+    left: compileSide(plan.left, left),
+    right: compileSide(plan.right, right),
+  };
+}
+
+export function compileProcess(
+  plan: ProcessPlan,
+  contract: string,
+  { selectors, callbacks }: Extract<Binding, { op: 'process' }>,
+  routeOf: (id: string) => RouteDraft,
+): CompiledProcess {
+  const columnCount = plan.inputs.reduce((sum, { columns }) => sum + columns.length, 0);
+  return {
+    op: 'process',
+    contract,
+    plan,
+    stage: stageOf(plan.placement),
+    columns: columnsOf(plan).kept,
+    sinks: sinksOf(plan),
+    sources: [...new Set(plan.inputs.map(({ source }) => source))],
+    inputs: plan.inputs.map((side, at) => ({
+      source: side.source,
+      ...addSide(routeOf(side.input), side, selectors[at] as Selectors<unknown>, { step: plan.id, columnCount }),
+    })),
+    callbacks,
+  };
+}
+
+/** Adds what a step selects from one of its inputs to the route. `columnCount` columns share the room of a row. */
+function addSide(
+  route: RouteDraft,
+  { input, columns }: JoinSidePlan,
+  selectors: Selectors<unknown>,
+  { step, columnCount }: { readonly step: string; readonly columnCount: number },
+): JoinSide {
+  return {
+    route: input,
+    columns,
+    inputs: Object.entries(selectors).map(([column, select]) =>
+      addColumn(route, { select, refuse: (value) => refuseJoined(value, columnCount), label: `${step}.${column}` }),
+    ),
+  };
+}
+
+/** `ranked` are the routes to the step whose rows are ranked. */
+export function compileTop(
+  plan: TopPlan,
+  contract: string,
+  route: RouteDraft,
+  ranked: readonly RouteDraft[],
+): CompiledTop {
+  const sinks = sinksOf(plan);
+  for (const { taken } of ranked) {
+    taken.add(rankColumn);
+    if (sinks.files !== undefined) taken.add(filePartition);
+  }
+  route.top = plan;
+  const input = addColumn(route, {
+    select: (row) => {
+      const { windowStart: _start, windowEnd: _end, ...columns } = row as Readonly<Record<string, unknown>>;
+      return columns;
+    },
+    refuse: (row) => refuseRanked(plan, row as Readonly<Record<string, unknown>>),
+    label: plan.id,
+  });
+  const columns = columnsOf(plan).kept;
+  return { op: 'top', plan, contract, stage: stageOf(plan.placement), columns, sinks, sources: [plan.source], input };
+}
+
+function refuseRanked({ by }: TopPlan, row: Readonly<Record<string, unknown>>): string | undefined {
+  if (!Number.isFinite(row[by])) return `ranks by column ${by}, which is ${row[by]} and no number`;
+  const refused = Object.entries(row).find(([, value]) => refuseJson(value) !== undefined);
+  return refused && `column ${refused[0]} ${refuseJson(refused[1])}`;
+}
+
+/** Gives the column's place among those of the route. */
+function addColumn(route: RouteDraft, column: RouteColumn): number {
+  return route.columns.push(column) - 1;
+}
