@@ -35,9 +35,13 @@ export function moveOf(
 /** The pipeline with the slots that it has after the move. */
 export function movedSim(sim: Scenario['sim'], { factor }: Move): Scenario['sim'] | undefined {
   const { id, plan } = sim.pipeline;
+  // Some of one name differ in more than their slots.
+  const nodes = JSON.stringify(plan.nodes);
   return simPipelines.find(
-    ({ pipeline, hasIdle }) =>
-      pipeline.id === id && hasIdle === sim.hasIdle && pipeline.plan.slots === plan.slots * factor,
+    ({ pipeline }) =>
+      pipeline.id === id &&
+      pipeline.plan.slots === plan.slots * factor &&
+      JSON.stringify(pipeline.plan.nodes) === nodes,
   );
 }
 

@@ -573,7 +573,7 @@ export const sabotages = {
     rule: "join: a record waits for the watermarks of both sides' sources",
     mutations: [
       {
-        file: 'shared/engine/compile.ts',
+        file: 'shared/engine/compile-steps.ts',
         find: 'sources: [...new Set([plan.left.source, plan.right.source])],',
         replace: 'sources: [plan.left.source],',
       },
