@@ -34,7 +34,7 @@ const pauseMs = 200;
  * streams have too. Nothing is a savepoint before its manifest is there, which is written last.
  *
  * With `drainMsMax` it waits so long at most until every raw record was read; without, it takes the state as it is. Rejects with
- * `SAVEPOINT_REFUSED` when the state is of another plan, when a slot was written to all the time, or when it did not come to that.
+ * `SAVEPOINT_REFUSED` when steps read the rows of others, when the state is of another plan, when a slot was written to all the time, or when it did not come to that.
  */
 export async function createSavepoint(
   from: SavepointSource,
@@ -42,6 +42,7 @@ export async function createSavepoint(
   { id, drainMsMax }: { readonly id: string; readonly drainMsMax?: number | undefined },
 ): Promise<SavepointManifest> {
   const pipeline = compile(from.pipeline);
+  refuseChains(pipeline);
   await checkPlan(from);
   if (drainMsMax !== undefined) await waitUntilDrained(from, pipeline, drainMsMax);
   const slots: SavedSlot[] = [];
@@ -113,6 +114,18 @@ function notDrained(pipeline: string, what: string): MillraceError {
   return new MillraceError(
     'SAVEPOINT_REFUSED',
     `pipeline ${pipeline} ${what}. Pause the producers, and wait until it has caught up.`,
+  );
+}
+
+/**
+ * Rows that are a stream again are under way from slot to slot, in the exchange alone: the raw streams do not give them again to a slot that
+ * was copied before they came.
+ */
+function refuseChains({ id, rowSources }: CompiledPipeline): void {
+  if (rowSources.size === 0) return;
+  throw new MillraceError(
+    'SAVEPOINT_REFUSED',
+    `pipeline ${id} has steps that read the rows of ${[...rowSources.keys()].join(', ')}, and what is under way between steps cannot be saved yet. Start the changed pipeline under another name beside it, and stop this one when its windows have closed.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
+import { feedingStepsOf, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import { simPipelines } from './pipelines.ts';
 import { createRandom } from './random.ts';
@@ -20,6 +20,7 @@ export function moveOf(
   const { seed, sim, mayBeLate, onModel } = scenario;
   const random = createRandom(seed, 'move');
   if (mayBeLate || onModel || sim.hasIdle || sim.earlier !== undefined || !random.chance(chance)) return undefined;
+  if (feedingStepsOf(sim.pipeline.plan).length > 0) return undefined;
   // What a file or a stream of rows has been given cannot be taken back, so there nothing may be after the savepoint.
   const givesAway = stepsOf(sim.pipeline.plan).some((step) => {
     const { files, stream } = sinksOf(step);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createMemoryBlobStore, type MemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import {
   type AnyOutput,
+  count,
   milliseconds,
   type PipelineOptions,
   session,
@@ -205,4 +206,18 @@ test('hosts wait while a savepoint is restored', async () => {
     code: 'RESTORE_UNDER_WAY',
     retry: true,
   });
+});
+
+test('a pipeline with steps that read the rows of others has no savepoint yet, and is told so', async () => {
+  const ended = keyed
+    .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
+    .aggregate('ended', columns);
+  const perHour = ended
+    .asStream()
+    .keyBy(() => ({ all: true }))
+    .window(tumbling(milliseconds(50)), { allowedLateness: milliseconds(0) })
+    .aggregate('per-hour', { visits: count() })
+    .to(sink);
+  const world = worldOf({ slots: 1 }, [perHour]);
+  await expect(save(world, createMemoryBlobStore())).rejects.toThrow(/^SAVEPOINT_REFUSED: .* read the rows of ended/);
 });
