@@ -102,7 +102,7 @@ export class RowOrigin {
       this.letters.push(this.#letter(sequence, index, row, taken));
       return;
     }
-    const { outputs, outputCount, shares } = this.#transformer;
+    const { outputs, outputCount } = this.#transformer;
     const wanted: StagedOutput[] = [];
     for (let at = 0; at < outputCount; at += 1) {
       const output = outputs[at] as StagedOutput;
@@ -114,7 +114,8 @@ export class RowOrigin {
       this.letters.push(this.#letter(sequence, index, row, { kind: 'rejected', reason: 'too-large', message }));
       return;
     }
-    packer.add(sequence, index, timeMs, wanted, wanted.length, shares);
+    // It has no part in the counts of the raw records.
+    packer.add(sequence, index, timeMs, wanted, wanted.length, 0);
   }
 
   /**

@@ -237,7 +237,7 @@ export class SlotReader {
     const isLate = lateSteps.length === targets.length;
     if (lateSteps.length > 0) this.letters.push(this.#letter(source, origin, at, lateSteps));
     // What a record became was told when it was counted; rows that it gave are no records of their own.
-    if (!this.#pipeline.sources.has(source)) return;
+    if (shares === 0) return;
     if (shares === 1) {
       if (isLate) this.#counts.late += 1;
       else this.#counts.counted += 1;

@@ -3,11 +3,13 @@ import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
+import type { Block } from '#shared/schemas/block.ts';
+import { assert } from '#shared/schemas/error.ts';
 import { putBlocks } from './put-blocks.ts';
 
 export interface RowFeedOptions {
   readonly pipeline: CompiledPipeline;
-  readonly exchange: Exchange;
+  readonly exchange?: Exchange;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   /** How often at most all slots are told that the watermarks of rows have moved. By default it follows the number of slots. */
@@ -41,7 +43,7 @@ export class RowFeed {
     // Rule 4: one unacknowledged chunk per origin, and one of each at a time.
     for (let at = 0; at < longest && !this.#options.isAbandoned(); at += 1) {
       const blocks = queues.flatMap((queue) => queue[at]?.blocks ?? []);
-      await putBlocks(this.#options, blocks);
+      await this.#put(blocks);
       this.#options.onProgress();
     }
   }
@@ -60,9 +62,15 @@ export class RowFeed {
     if (readCount > 0 && this.#readCount < pipeline.slots * stages.length) return;
     const heartbeats = stages.flatMap((stage) => stage.heartbeats());
     if (heartbeats.length === 0) return;
-    await putBlocks(this.#options, heartbeats);
+    await this.#put(heartbeats);
     this.#toldMs = clock.now();
     this.#readCount = 0;
+  }
+
+  async #put(blocks: readonly Block[]): Promise<void> {
+    const { exchange, clock, telemetry } = this.#options;
+    assert(exchange !== undefined, 'steps have rows that are a stream again, and there is a way into the exchange');
+    await putBlocks({ exchange, clock, telemetry }, blocks);
   }
 }
 

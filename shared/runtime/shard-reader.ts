@@ -10,17 +10,14 @@ import type { ExchangeBatch, ExchangeReader, ExchangeShard } from '#shared/ports
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
-import { assert, MillraceError } from '#shared/schemas/error.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
-import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { decodeBlock } from './block-codec.ts';
 import { behindMsOf, bytesOf } from './exchange-batch.ts';
-import { putEntries } from './put-blocks.ts';
 import { type ReadBudget, readBytesMax } from './read-budget.ts';
-import { encodeRowBatches } from './row-batch-codec.ts';
 import { RowFeed } from './row-feed.ts';
-import { encodeRowFile } from './row-file-codec.ts';
 import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
+import { StageWriter } from './stage-writer.ts';
 
 export interface ShardReaderOptions {
   readonly pipeline: CompiledPipeline;
@@ -29,8 +26,8 @@ export interface ShardReaderOptions {
   readonly generation: number;
   readonly generationOf: (shardId: string) => Promise<number>;
   readonly reader: ExchangeReader;
-  /** Where rows go that are a stream again: the stream that is read. */
-  readonly exchange: Exchange;
+  /** Where rows go that are a stream again: the stream that is read. Only where steps have some. */
+  readonly exchange?: Exchange;
   readonly state: StateStore;
   readonly results: ResultStore;
   readonly blobs: BlobStore;
@@ -63,8 +60,6 @@ export type ReaderEnd = 'ended' | 'stopped' | 'abandoned';
 
 /** Kinesis allows five reads a second and shard. */
 const idleMs = 250;
-/** What a slow store still takes within a second or two. */
-const itemsPerStep = 100;
 /** Bytes of blocks that are applied before what they gave is written. What a block takes in memory is some times as much. */
 const bytesPerWrite = 1_024 * 1_024;
 /** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
@@ -85,6 +80,7 @@ export class ShardReader {
   /** Where the shard is read from next. */
   #cursor: string | undefined;
   #savedMs: number;
+  readonly #writer: StageWriter;
   readonly #feed: RowFeed;
   #progress = 0;
   readonly #onProgress = (): void => {
@@ -98,13 +94,9 @@ export class ShardReader {
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
-    this.#feed = new RowFeed({
-      ...options,
-      isAbandoned: () => this.#isAbandoned(),
-      onProgress: () => {
-        this.#progress += 1;
-      },
-    });
+    const its = { ...options, isAbandoned: () => this.#isAbandoned(), onProgress: this.#onProgress };
+    this.#writer = new StageWriter(its);
+    this.#feed = new RowFeed(its);
     this.#savedMs = options.savedMs ?? options.clock.now();
   }
 
@@ -211,8 +203,7 @@ export class ShardReader {
   }
 
   async #apply(batch: ExchangeBatch): Promise<void> {
-    const { clock, generation, pipeline, shard } = this.#options;
-    const feeds = pipeline.rowSources.size > 0;
+    const { clock, generation, shard } = this.#options;
     let bytes = 0;
     for (const record of batch.records) {
       const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
@@ -226,85 +217,23 @@ export class ShardReader {
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;
-      if (feeds) await this.#feed.put([...this.#slots.values()].map(({ stage: one }) => one));
     }
     await this.#writeAll();
-    if (feeds) {
-      const stages = [...this.#slots.values()].map(({ stage }) => stage);
-      await this.#feed.put(stages);
-      await this.#feed.tell(stages, batch.records.length);
-    }
+    if (this.#feeds) await this.#feed.tell(this.#stages(), batch.records.length);
     this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
   }
 
   async #writeAll(): Promise<void> {
-    for (const { stage } of this.#slots.values()) {
+    const stages = this.#stages();
+    for (const stage of stages) {
       if (this.#isAbandoned()) return;
-      await this.#write(stage);
+      await this.#writer.write(stage);
     }
+    if (this.#feeds) await this.#feed.put(stages);
   }
 
-  /** Writes what the stage has decided since the last time: letters, marks, rows, totals. */
-  async #write(stage: MemoryStage): Promise<void> {
-    const { deadLetters, results, state, telemetry } = this.#options;
-    const letters = stage.reader.letters.splice(0);
-    const marks = stage.reader.lateMarks.splice(0);
-    await this.#writeInSteps(letters, deadLetters.send);
-    const labels = { stage: 'window', slot: String(stage.reader.slot) };
-    const lateCount = letters.filter(({ reason }) => reason === 'late').length;
-    if (lateCount > 0) telemetry.metric('late_records_total', lateCount, labels);
-    if (letters.length > lateCount) telemetry.metric('rejected_records_total', letters.length - lateCount, labels);
-    await this.#writeInSteps(marks, state.addLateMarks);
-    const rejected = [...stage.origins].flatMap((origin) => origin.letters.splice(0));
-    if (rejected.length > 0) {
-      await this.#writeInSteps(rejected, deadLetters.send);
-      telemetry.metric('rejected_records_total', rejected.length, { stage: 'window' });
-    }
-    const { rows, totals, files, batches } = stage.takeEmission();
-    await this.#writeInSteps(rows, results.writeRows);
-    await this.#writeInSteps(totals, results.writeTotals);
-    await this.#writeFiles(files);
-    await this.#writeBatches(stage.reader.slot, batches);
-  }
-
-  /** Every attempt writes the same bytes under the same name. */
-  async #writeFiles(files: readonly RowFile[]): Promise<void> {
-    const { archive, pipeline, telemetry } = this.#options;
-    for (const file of files) {
-      if (this.#isAbandoned()) return;
-      const step = pipeline.steps.find(({ plan }) => plan.id === file.view);
-      assert(step !== undefined && archive !== undefined, `there is a bucket for the files of ${file.view}`);
-      await archive.put(nameOfRowFile(file), encodeRowFile(step.plan, file));
-      telemetry.metric('file_rows_total', file.lines.length, { stage: 'window', view: file.view });
-      this.#progress += 1;
-    }
-  }
-
-  /** A view's records one after the other, so that its stream has them in the order of the slot's log. */
-  async #writeBatches(slot: number, batches: readonly RowBatch[]): Promise<void> {
-    const { clock, pipeline, rowStreams, telemetry } = this.#options;
-    for (const view of new Set(batches.map((batch) => batch.view))) {
-      const exchange = rowStreams?.get(view);
-      assert(exchange !== undefined, `the view ${view} goes to a stream, and there is one`);
-      const into = { name: `the stream of ${view}`, exchange, clock, telemetry };
-      const ofView = batches.filter((batch) => batch.view === view);
-      for (const entry of encodeRowBatches(ofView, { slot, slots: pipeline.slots })) {
-        if (this.#isAbandoned()) return;
-        await putEntries(into, [entry]);
-        this.#progress += 1;
-      }
-    }
-  }
-
-  /** A batch may close so many windows that their rows take longer to write than a lease lasts: each part of them is progress. */
-  async #writeInSteps<Item>(
-    items: readonly Item[],
-    write: (items: readonly Item[]) => Promise<unknown>,
-  ): Promise<void> {
-    for (let at = 0; at < items.length && !this.#isAbandoned(); at += itemsPerStep) {
-      await write(items.slice(at, at + itemsPerStep));
-      this.#progress += 1;
-    }
+  #stages(): readonly MemoryStage[] {
+    return [...this.#slots.values()].map(({ stage }) => stage);
   }
 
   /**
@@ -351,7 +280,7 @@ export class ShardReader {
         if (block.slot === slot) stage.apply({ block, position: logPosition(generation, sequence), arrivalMs });
       }
       if (this.#isAbandoned()) return;
-      await this.#write(stage);
+      await this.#writer.write(stage);
       await this.#feed.put([stage]);
       cursor = batch.records.at(-1)?.sequence ?? cursor;
       if (batch.ended) stage.endShard(logEnd(generation));
@@ -397,6 +326,11 @@ export class ShardReader {
 
   #isAbandoned(): boolean {
     return this.#request === 'abandon';
+  }
+
+  /** A step's rows are a stream again. */
+  get #feeds(): boolean {
+    return this.#options.pipeline.rowSources.size > 0;
   }
 
   /** Every slot's snapshot stands at or behind the shard's end. */

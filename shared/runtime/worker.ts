@@ -25,7 +25,7 @@ export interface WorkerOptions {
   readonly worker: string;
   readonly reader: ExchangeReader;
   /** The way into the stream that is read: rows that are a stream again go through it. */
-  readonly exchange: Exchange;
+  readonly exchange?: Exchange;
   readonly state: StateStore;
   readonly leases: LeaseStore;
   readonly results: ResultStore;

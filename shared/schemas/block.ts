@@ -60,7 +60,7 @@ export interface RouteOutputs {
   readonly keys: readonly string[];
   /** Index into `keys`. */
   readonly key: readonly number[];
-  /** How many (output, stage) pairs the raw record became in all: what it takes to tell that all of them were late. */
+  /** How many (output, stage) pairs the raw record became in all: what it takes to tell that all of them were late. None for a step's row. */
   readonly shares: readonly number[];
   /** For each selected column of the route its values. */
   readonly columns: readonly (readonly unknown[])[];

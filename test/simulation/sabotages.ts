@@ -45,6 +45,7 @@ const processTurn = 'shared/engine/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
 const rows = 'shared/engine/rows.ts';
 const rowOrigin = 'shared/engine/row-origin.ts';
+const stageWriter = 'shared/runtime/stage-writer.ts';
 const rowFeed = 'shared/runtime/row-feed.ts';
 const memoryStage = 'shared/engine/memory-stage.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
@@ -673,7 +674,7 @@ export const sabotages = {
     rule: 'sinks: a snapshot is written after the files of the rows that it does not hold any more',
     mutations: [
       {
-        file: shardReader,
+        file: stageWriter,
         find: 'await this.#writeFiles(files);',
         replace: 'void this.#writeFiles(files).catch(() => undefined);',
       },
@@ -713,7 +714,7 @@ export const sabotages = {
     rule: 'sinks: a record goes into the stream of a view when the one before it was accepted',
     mutations: [
       {
-        file: shardReader,
+        file: stageWriter,
         find: 'await putEntries(into, [entry]);',
         replace: 'void putEntries(into, [entry]).catch(() => undefined);',
       },
@@ -873,8 +874,8 @@ export const sabotages = {
     mutations: [
       {
         file: rowFeed,
-        find: 'await putBlocks(this.#options, blocks);',
-        replace: 'putBlocks(this.#options, blocks).catch(() => undefined);',
+        find: 'await this.#put(blocks);',
+        replace: 'void this.#put(blocks).catch(() => undefined);',
       },
     ],
     bias: chained,
@@ -980,8 +981,8 @@ export const sabotages = {
     mutations: [
       {
         file: shardReader,
-        find: 'await this.#feed.put(stages); await this.#feed.tell(stages, batch.records.length);',
-        replace: 'await this.#feed.tell(stages, 0); await this.#feed.put(stages);',
+        find: 'await this.#writeAll(); if (this.#feeds) await this.#feed.tell(this.#stages(), batch.records.length);',
+        replace: 'await this.#feed.tell(this.#stages(), 0); await this.#writeAll();',
       },
     ],
     bias: { pipelines: ['chain', 'top', 'chained-join'] },
