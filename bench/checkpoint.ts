@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createDiskRunStore } from '#shared/adapters/disk/run-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { Overflow } from '#shared/engine/overflow.ts';
 import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { flowBlock, windowsAndSessions } from './flow-block.ts';
@@ -12,6 +14,10 @@ export interface CheckpointLoad {
   readonly keyCount: number;
   /** How many keys change before each save behind the first, which has them all. */
   readonly changedCounts: readonly number[];
+  /** Records that came while nobody read. */
+  readonly missedCount: number;
+  /** For the state, in MB as the engine estimates them; undefined: all in memory. */
+  readonly memoryMb?: number;
 }
 
 export interface CheckpointReport {
@@ -20,6 +26,9 @@ export interface CheckpointReport {
   readonly saves: readonly SaveReport[];
   /** Of all that was saved. */
   readonly restoreMs: number;
+  /** Of what was missed. */
+  readonly catchUpMs: number;
+  /** While it was restored and caught up. */
   readonly rssBytesMax: number;
 }
 
@@ -35,10 +44,15 @@ export interface SaveReport {
 }
 
 /** One slot with windows and sessions of the same keys, a count and a sum each; nothing closes. The bucket is a folder. */
-export async function measureCheckpoints({ keyCount, changedCounts }: CheckpointLoad): Promise<CheckpointReport> {
+export async function measureCheckpoints(load: CheckpointLoad): Promise<CheckpointReport> {
+  const { keyCount, changedCounts, missedCount, memoryMb } = load;
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {
     const bucket = openFolder(folder);
+    const overflow =
+      memoryMb === undefined
+        ? undefined
+        : new Overflow(createDiskRunStore(join(folder, 'runs')), { bytesMax: memoryMb * 1e6 });
     const options: SnapshotOptions = {
       pipeline: compiled,
       state: createMemoryStateStore(),
@@ -47,8 +61,9 @@ export async function measureCheckpoints({ keyCount, changedCounts }: Checkpoint
       owner: 'bench',
       // What a delta costs is asked here, even of all keys.
       snapshotLimits: { deltaShareMax: Number.POSITIVE_INFINITY },
+      ...(overflow && { overflow }),
     };
-    let stage = new MemoryStage(compiled, 0);
+    let stage = new MemoryStage(compiled, 0, { overflow });
     const saves: SaveReport[] = [];
     let stored: StoredSnapshot | undefined;
     let stateBytes = 0;
@@ -66,16 +81,24 @@ export async function measureCheckpoints({ keyCount, changedCounts }: Checkpoint
       const rssBytesGrown = bucket.rssBytesMax - rssBytes;
       saves.push({ changedCount, storedBytes: bytes, objectCount, ms, cpuMs: (user + system) / 1_000, rssBytesGrown });
     }
-    for (const entry of stage.entries('base')) stateBytes += JSON.stringify(entry).length;
+    for (const entry of stage.beginSave('base').entries) stateBytes += JSON.stringify(entry).length;
     const savedCount = stage.keyCount;
+    stage.endSave(true);
+    stage.close();
     // A worker that restores has nothing else in memory.
     stage = new MemoryStage(compiled, 0);
     globalThis.gc?.();
+    bucket.reset();
     const startMs = performance.now();
     const restored = await restoreSlot(options, 0);
     const restoreMs = performance.now() - startMs;
     if (restored.stage.keyCount !== savedCount) throw new Error('a restored state has lost keys');
-    return { stateBytes, saves, restoreMs, rssBytesMax: process.resourceUsage().maxRSS * 1_024 };
+    const behindMs = performance.now();
+    touchKeys(restored.stage, keyCount, missedCount);
+    const catchUpMs = performance.now() - behindMs;
+    restored.stage.close();
+    const rssBytesMax = Math.max(bucket.rssBytesMax, process.memoryUsage.rss());
+    return { stateBytes, saves, restoreMs, catchUpMs, rssBytesMax };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -109,7 +132,10 @@ export function openFolder(folder: string) {
         writeFileSync(pathOf(key), bytes);
         bucket.rssBytesMax = Math.max(bucket.rssBytesMax, process.memoryUsage.rss());
       },
-      get: async (key) => readFileSync(pathOf(key)),
+      get: async (key) => {
+        bucket.rssBytesMax = Math.max(bucket.rssBytesMax, process.memoryUsage.rss());
+        return readFileSync(pathOf(key));
+      },
       remove: async (key) => rmSync(pathOf(key)),
       list: async () => [],
     } satisfies SnapshotOptions['blobs'],

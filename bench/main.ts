@@ -6,6 +6,7 @@ import type { CheckpointLoad, CheckpointReport } from './checkpoint.ts';
 import { runChild } from './child.ts';
 import type { EndToEndLoad, EndToEndReport } from './end-to-end.ts';
 import { compareEngine, type EngineComparison } from './engine.ts';
+import type { SpillLoad, SpillReport } from './spill.ts';
 import { tableOf, whole } from './table.ts';
 import { benchHandOver, benchReplay, benchThreads } from './worker.ts';
 
@@ -15,6 +16,7 @@ import { benchHandOver, benchReplay, benchThreads } from './worker.ts';
 // npm run bench -- --only threads    the worker's threads, two against one
 // npm run bench -- --only replay     the memory that a replay at full speed takes, by shards
 // npm run bench -- --only hand-over  how long a worker with --state-mb (of JSON) takes to hand over
+// npm run bench -- --only spill      state larger than memory: --spill-mb of it, as JSON, in a process of 2 GB (10000 takes half an hour)
 // npm run bench -- --only end-to-end the whole stack on the embedded AWS
 
 const { values: options } = parseArgs({
@@ -25,16 +27,29 @@ const { values: options } = parseArgs({
     events: { type: 'string', default: '400000' },
     keys: { type: 'string', default: '100000' },
     'state-mb': { type: 'string', default: '50' },
+    'spill-mb': { type: 'string', default: '2000' },
     seed: { type: 'string', default: '1' },
   },
 });
 const seed = Number(options.seed);
+
+/** Of a task of 2 GB, as infra/worker.ts divides it: what V8 may use, and of that the state. */
+const taskMb = 2_048;
+const heapMb = Math.floor(taskMb * 0.75);
+const stateMb = Math.floor(taskMb * 0.4);
+/** As JSON, with its key. */
+const bytesPerKey = 546;
+/** By key: three in four of all keys come, most of them once or twice. */
+const recordsPerKey = 1.4;
+/** What a process with memory enough is measured with. With more keys it gets slower, not faster. */
+const keysInMemoryMax = 1_500_000;
 
 print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
 const stateBytes = Number(options['state-mb']) * 1e6;
 const parts = {
   engine: benchEngine,
   checkpoint: benchCheckpoint,
+  spill: benchSpill,
   threads: async () => print(await benchThreads()),
   replay: async () => print(await benchReplay()),
   'hand-over': async () => print(await benchHandOver(stateBytes)),
@@ -72,7 +87,7 @@ function linesOf({ keyCount, rowCount, engine, hand, ratio, isSame }: EngineComp
 async function benchCheckpoint(): Promise<void> {
   const keyCount = Number(options.keys);
   const changedCounts = [0.01, 0.1, 1].map((share) => Math.ceil(keyCount * share));
-  const report = await runCheckpoints({ keyCount, changedCounts });
+  const report = await runCheckpoints({ keyCount, changedCounts, missedCount: 0 });
   print(
     `A checkpoint of windows and sessions of ${whole(keyCount)} keys, ${megabytes(report.stateBytes)} MB of JSON, in one slot, by how many keys have changed. Into a folder: what S3 takes comes on top.\n`,
   );
@@ -87,15 +102,13 @@ async function benchCheckpoint(): Promise<void> {
   ]);
   print(`${tableOf(['save', 'keys changed', 'bytes', 'objects', 'ms', 'CPU ms', 'memory grown by MB'], lines)}\n`);
 
-  const bytesPerKey = report.stateBytes / keyCount;
-  const stateKeys = Math.ceil((Number(options['state-mb']) * 1e6) / bytesPerKey);
-  const { saves, restoreMs, rssBytesMax, stateBytes } = await runCheckpoints({
-    keyCount: stateKeys,
-    changedCounts: [],
-  });
-  const [base] = saves;
-  print('The restore of a base, after it was saved.\n');
+  const stateKeys = Math.ceil((Number(options['state-mb']) * 1e6) / (report.stateBytes / keyCount));
+  const missedCount = Math.min(stateKeys, 1_000_000);
+  print(
+    `The restore of a base, after it was saved, and then of ${whole(missedCount)} records that came meanwhile: with all memory, and in a task of 2 GB.\n`,
+  );
   const head = [
+    'memory',
     'keys',
     'MB of JSON',
     'stored MB',
@@ -103,25 +116,99 @@ async function benchCheckpoint(): Promise<void> {
     'save s',
     'memory grown by MB',
     'restore s',
+    'catch up s',
     'peak RSS MB',
   ];
-  const line = [
-    whole(stateKeys),
-    megabytes(stateBytes),
-    megabytes(base?.storedBytes ?? 0),
-    String(base?.objectCount),
-    ((base?.ms ?? 0) / 1_000).toFixed(1),
-    megabytes(base?.rssBytesGrown ?? 0),
-    (restoreMs / 1_000).toFixed(1),
-    megabytes(rssBytesMax),
-  ];
-  print(`${tableOf(head, [line])}\n`);
+  const restores: string[][] = [];
+  for (const memoryMb of [undefined, stateMb]) {
+    const load = { keyCount: stateKeys, changedCounts: [], missedCount, ...(memoryMb && { memoryMb }) };
+    const { saves, restoreMs, catchUpMs, rssBytesMax, stateBytes } = await runCheckpoints(load);
+    const [base] = saves;
+    restores.push([
+      memoryMb === undefined ? 'all' : '2 GB',
+      whole(stateKeys),
+      megabytes(stateBytes),
+      megabytes(base?.storedBytes ?? 0),
+      String(base?.objectCount),
+      ((base?.ms ?? 0) / 1_000).toFixed(1),
+      megabytes(base?.rssBytesGrown ?? 0),
+      (restoreMs / 1_000).toFixed(1),
+      (catchUpMs / 1_000).toFixed(1),
+      megabytes(rssBytesMax),
+    ]);
+  }
+  print(`${tableOf(head, restores)}\n`);
 }
 
 async function runCheckpoints(load: CheckpointLoad): Promise<CheckpointReport> {
   // A large state needs more than Node takes by itself.
-  const nodeOptions = ['--expose-gc', `--max-old-space-size=${Math.floor((totalmem() * 0.7) / 2 ** 20)}`];
+  const heap = load.memoryMb === undefined ? Math.floor((totalmem() * 0.7) / 2 ** 20) : heapMb;
+  const nodeOptions = ['--expose-gc', `--max-old-space-size=${heap}`];
   return (await runChild('checkpoint.ts', [JSON.stringify(load)], nodeOptions)) as CheckpointReport;
+}
+
+async function benchSpill(): Promise<void> {
+  const lines: string[][] = [];
+  const keyCount = Math.ceil((Number(options['spill-mb']) * 1e6) / bytesPerKey / (1 - Math.exp(-recordsPerKey)));
+  const loadOf = (keys: number): Pick<SpillLoad, 'keyCount' | 'recordCount'> => ({
+    keyCount: keys,
+    recordCount: Math.ceil(keys * recordsPerKey),
+  });
+  for (const [operator, mix, share] of [
+    ['windows', 'even', 1],
+    ['windows', 'hot', 1],
+    // Its records are read back one by one when it closes, and take so long.
+    ['sessions', 'even', 0.2],
+    ['sessions', 'hot', 0.2],
+  ] as const) {
+    const keys = Math.ceil(keyCount * share);
+    const inMemory = await runSpill({ operator, mix, ...loadOf(Math.min(keys, keysInMemoryMax)) }, 6_000);
+    const load = { operator, mix, ...loadOf(keys), memoryMb: stateMb };
+    const spilled = await runSpill(load, heapMb);
+    lines.push(cellsOfSpill(operator, mix, inMemory), cellsOfSpill(operator, mix, spilled, inMemory));
+    if (spilled.counted !== load.recordCount) throw new Error('state that was spilled has lost records');
+  }
+  print(
+    `State in one slot that grows until all of it closes: a count, a sum and a text of 500 characters a key. With all memory, or in a process whose heap is bounded at ${heapMb} MB and whose state at ${stateMb} MB of it (a task of 2 GB). Even: any key is as likely as any other; hot: nine in ten records are of one key in a hundred. Memory is that which is no file's, at its most.\n`,
+  );
+  const head = [
+    'step',
+    'keys are',
+    'state MB',
+    'disk MB',
+    'memory MB',
+    'records',
+    'fill s',
+    'all s',
+    'records/s',
+    'by CPU',
+    'ratio',
+    'by CPU',
+  ];
+  print(`${tableOf(head, lines)}\n`);
+}
+
+async function runSpill(load: SpillLoad, heap: number): Promise<SpillReport> {
+  return (await runChild('spill.ts', [JSON.stringify(load)], [`--max-old-space-size=${heap}`])) as SpillReport;
+}
+
+function cellsOfSpill(operator: string, mix: string, report: SpillReport, inMemory?: SpillReport): string[] {
+  const ratioOf = (name: 'recordsPerSecond' | 'recordsPerCpuSecond'): string =>
+    inMemory === undefined ? '1' : (report[name] / inMemory[name]).toFixed(2);
+  return [
+    operator,
+    mix,
+    megabytes(report.stateBytes),
+    megabytes(report.diskBytesMax),
+    megabytes(report.anonymousBytesMax),
+    whole(report.counted),
+    report.fillSeconds.toFixed(0),
+    report.seconds.toFixed(0),
+    whole(report.recordsPerSecond),
+    whole(report.recordsPerCpuSecond),
+    ratioOf('recordsPerSecond'),
+    ratioOf('recordsPerCpuSecond'),
+  ];
 }
 
 async function benchEndToEnd(): Promise<void> {

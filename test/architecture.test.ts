@@ -14,11 +14,13 @@ import { codeOf, importsOf, type SourceFile } from './source-scanner.ts';
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/schemas': [],
   'shared/pipeline': ['shared/schemas', '@standard-schema/spec'],
-  'shared/engine': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
+  // The scratch disk is a type, and synchronous as the engine is: what it holds comes back when it is asked for, unchanged.
+  'shared/engine': ['shared/schemas', 'shared/pipeline', 'shared/ports:run-store.ts', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],
   'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'hyparquet-writer', 'node:'],
   // One pool of connections for all clients of a process.
   'shared/adapters': ['shared/schemas', 'shared/ports', '@smithy/node-http-handler', 'node:'],
+  'shared/adapters/disk': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/files': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/dynamodb': ['shared/schemas', 'shared/ports', '@aws-sdk/client-dynamodb', 'node:'],
   'shared/adapters/kinesis': ['shared/schemas', 'shared/ports', '@aws-sdk/client-kinesis'],

@@ -1,28 +1,42 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { type SlidingWindow, sliceOf, type TumblingWindow } from '#shared/pipeline/window.ts';
 import {
-  type Accumulators,
   accumulatorsAt,
   addToTotal,
   addValuesAt,
   createAccumulators,
   decodeAccumulators,
   encodeAccumulators,
-  mergeAccumulators,
 } from './accumulate.ts';
 import type { CompiledAggregate } from './compile.ts';
-import { type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type Emission, type EmissionContext, emitInSteps, emitRow, emitTotal, isRefreshDue } from './emit.ts';
+import { LayerStack } from './layer-stack.ts';
+import type { Codec } from './layers.ts';
+import type { Operator } from './operator.ts';
+import { type Overflow, SizeEstimate } from './overflow.ts';
 import {
-  accumulatorsOf,
+  type BegunBase,
+  type FrozenSlice,
+  noBase,
+  type SavedSlice,
+  type SavedWindows,
+  saveChangesOf,
+  saveEntries,
+} from './saved-slice.ts';
+import {
   addKey,
-  changedPlaces,
+  codecOf,
+  contentsOf,
   createSlice,
-  keysTouchedSince,
+  freeze,
+  type KeyState,
   markChanged,
   markSaved,
+  mergeAll,
+  ownCountOf,
   type Slice,
   setKey,
+  thaw,
 } from './slice.ts';
 import { alignDown, isClosed, lastStart, slideOf, type WindowRange } from './window.ts';
 
@@ -49,16 +63,30 @@ export class WindowedAggregate implements Operator {
   readonly #fired = new Set<number>();
   readonly #changedSlices = new Set<Slice>();
   readonly #dropped = new Set<number>();
+  readonly #codec: Codec<KeyState>;
+  readonly #overflow: Overflow | undefined;
+  /** Rows that are refreshed are looked up by key. */
+  readonly #isSearched: boolean;
+  /** Of the base that is being written. */
+  #base: BegunBase | undefined;
+  #isRestoring = false;
+  #tracksSaves = false;
+  /** Undefined when nothing bounds memory. */
+  readonly #size: SizeEstimate | undefined;
 
-  constructor(step: CompiledAggregate, window: TumblingWindow | SlidingWindow) {
+  constructor(step: CompiledAggregate, window: TumblingWindow | SlidingWindow, overflow?: Overflow) {
     this.#step = step;
     this.#window = window;
     this.#sliceMs = sliceOf(window);
+    this.#codec = codecOf(step);
+    this.#overflow = overflow;
+    this.#isSearched = step.plan.emit === 'on-update';
+    this.#size = overflow && new SizeEstimate(bytesPerKey);
   }
 
   get keyCount(): number {
     let count = 0;
-    for (const slice of this.#slices.values()) count += slice.keys.length;
+    for (const slice of this.#slices.values()) count += slice.keys.length + (slice.older?.count ?? 0);
     return count;
   }
 
@@ -85,42 +113,59 @@ export class WindowedAggregate implements Operator {
     addValuesAt(this.#step, slice.columns, place, values);
     slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
+    if (this.#size?.isDue()) this.#size.take(encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)));
     if (slice.total !== undefined) addToTotal(this.#step, slice.total, values);
     return true;
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    if (watermarkMs < this.#nextCloseMs) return;
-    const { allowedLatenessMs } = this.#step.plan;
-    const closed = [...this.#open].filter((startMs) =>
-      isClosed(startMs + this.#window.sizeMs, allowedLatenessMs, watermarkMs),
-    );
-    for (const startMs of closed.sort((a, b) => a - b)) {
-      this.#emitWindow({ startMs, endMs: startMs + this.#window.sizeMs }, true, 0, context, emission);
-      this.#open.delete(startMs);
-      if (!this.#opened.delete(startMs)) this.#fired.add(startMs);
-    }
-    this.#nextCloseMs = Number.POSITIVE_INFINITY;
-    for (const startMs of this.#open)
-      this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + allowedLatenessMs);
-    for (const slice of this.#slices.values()) {
-      // The last window over a slice has closed: nobody will ask for it again.
-      if (watermarkMs >= slice.closedFromMs) this.#drop(slice);
-    }
-    this.#lastSlice = undefined;
+    if (watermarkMs >= this.#nextCloseMs) emitInSteps(emission, this.#close(watermarkMs, context, emission));
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
-    if (!isRefreshDue(this.#step, this.#emittedMs, context.clockMs)) return;
-    for (const startMs of this.#open) {
-      this.#emitWindow({ startMs, endMs: startMs + this.#window.sizeMs }, false, this.#emittedMs, context, emission);
-    }
-    this.#emittedMs = context.clockMs;
+    if (isRefreshDue(this.#step, this.#emittedMs, context.clockMs))
+      emitInSteps(emission, this.#refresh(context, emission));
   }
 
-  *save(): Iterable<Json> {
-    yield { emittedMs: this.#emittedMs, opened: [...this.#open], fired: [], dropped: [] } satisfies SavedWindows;
-    for (const slice of this.#slices.values()) yield* this.#saveSlice(slice, slice.keys.keys());
+  save(): Iterable<Json> {
+    const windows: SavedWindows = { emittedMs: this.#emittedMs, opened: [...this.#open], fired: [], dropped: [] };
+    const slices: FrozenSlice[] = [];
+    for (const slice of this.#slices.values()) {
+      this.#freeze(slice);
+      slice.older?.beginSave();
+      slice.isSaved = true;
+      slice.isChanged = false;
+      const total = slice.total === undefined ? null : encodeAccumulators(this.#step, slice.total);
+      const { startMs, touchedMs, older } = slice;
+      if (older !== undefined) slices.push({ startMs, touchedMs, total, part: 0, held: older.hold() });
+    }
+    this.#base = {
+      held: slices,
+      opened: [...this.#opened],
+      fired: [...this.#fired],
+      dropped: [...this.#dropped],
+      changedSlices: [...this.#changedSlices],
+    };
+    this.#changedSlices.clear();
+    this.markSaved();
+    return this.#entriesOf(windows, slices);
+  }
+
+  endSave(isStored: boolean): void {
+    const { held, opened, fired, dropped, changedSlices } = this.#base ?? noBase;
+    this.#base = undefined;
+    for (const one of held) one.held.release();
+    for (const slice of this.#slices.values()) {
+      if (!isStored) slice.older?.undoSave();
+      // Beside what is on the disk it can only be one more layer there.
+      if (thaw(slice, this.#step, isStored) === 0) slice.older?.leave();
+    }
+    this.#lastSlice = undefined;
+    if (isStored) return;
+    for (const startMs of opened) this.#opened.add(startMs);
+    for (const startMs of fired) this.#fired.add(startMs);
+    for (const startMs of dropped) this.#dropped.add(startMs);
+    for (const slice of changedSlices) if (this.#slices.get(slice.startMs) === slice) this.#noteChange(slice);
   }
 
   *saveChanges(): Iterable<Json> {
@@ -130,10 +175,11 @@ export class WindowedAggregate implements Operator {
       fired: [...this.#fired],
       dropped: [...this.#dropped],
     } satisfies SavedWindows;
-    for (const slice of this.#changedSlices) yield* this.#saveSlice(slice, changedPlaces(slice));
+    for (const slice of this.#changedSlices) yield* saveChangesOf(slice, this.#step, this.#codec);
   }
 
   markSaved(): void {
+    this.#tracksSaves = true;
     this.#opened.clear();
     this.#fired.clear();
     this.#dropped.clear();
@@ -144,35 +190,85 @@ export class WindowedAggregate implements Operator {
   }
 
   restore(entry: Json): void {
+    this.#isRestoring = true;
     if (Array.isArray(entry)) this.#restoreSlice(entry as unknown as SavedSlice);
     else this.#restoreWindows(entry as unknown as SavedWindows);
   }
 
-  *#saveSlice(slice: Slice, places: Iterable<number>): Iterable<SavedSlice> {
-    let total = slice.total === undefined ? null : encodeAccumulators(this.#step, slice.total);
-    for (const some of perEntry(places)) {
-      const keys = some.map(
-        (place): SavedKey => [
-          slice.keys[place] as string,
-          slice.keyTouchedMs[place] as number,
-          encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)),
-        ],
-      );
-      yield [slice.startMs, slice.touchedMs, total, keys];
-      total = null;
+  endRestore(): boolean {
+    this.#isRestoring = false;
+    let isOnePart = true;
+    for (const slice of this.#slices.values()) {
+      if (slice.older === undefined) continue;
+      const layerCount = thaw(slice, this.#step, true);
+      if (layerCount > 1) isOnePart = false;
+      if (layerCount > 0) continue;
+      this.#freeze(slice);
+      // What comes now is added to what was restored, and does not take its place.
+      slice.part += 1;
+      slice.older.leave();
     }
+    this.markSaved();
+    return isOnePart;
+  }
+
+  get bytesHeld(): number {
+    let count = 0;
+    for (const slice of this.#slices.values()) count += ownCountOf(slice);
+    return count * (this.#size?.bytes ?? 0);
+  }
+
+  get bytesLeaving(): number {
+    let count = 0;
+    for (const { older } of this.#slices.values()) count += older?.memoryCounts.leaving ?? 0;
+    return count * (this.#size?.bytes ?? 0);
+  }
+
+  spill(): void {
+    let largest: Slice | undefined;
+    for (const slice of this.#slices.values())
+      if (largest === undefined || ownCountOf(slice) > ownCountOf(largest)) largest = slice;
+    if (largest === undefined) return;
+    this.#freeze(largest, this.#isRestoring ? largest.part : undefined);
+    largest.older?.leave();
+  }
+
+  work(entryCount: number): void {
+    for (const { older } of this.#slices.values()) older?.work(entryCount);
+  }
+
+  close(): void {
+    for (const { held } of this.#base?.held ?? []) held.release();
+    for (const { older } of this.#slices.values()) older?.clear();
+  }
+
+  #freeze(slice: Slice, part = slice.part + 1): void {
+    const disk = this.#overflow && { store: this.#overflow.store, isSearched: this.#isSearched };
+    freeze(slice, this.#step, { part, newStack: () => new LayerStack(this.#codec, disk, this.#tracksSaves) });
+  }
+
+  *#entriesOf(windows: SavedWindows, slices: readonly FrozenSlice[]): Iterable<Json> {
+    yield windows;
+    for (const slice of slices) yield* saveEntries(slice, slice.held.entries(), this.#codec);
   }
 
   #restoreWindows({ emittedMs, opened, fired, dropped }: SavedWindows): void {
     this.#emittedMs = emittedMs;
     for (const startMs of opened) this.#addOpen(startMs);
     for (const startMs of fired) this.#open.delete(startMs);
-    for (const startMs of dropped) this.#slices.delete(startMs);
+    for (const startMs of dropped) {
+      this.#slices.get(startMs)?.older?.clear();
+      this.#slices.delete(startMs);
+    }
   }
 
-  #restoreSlice([startMs, touchedMs, total, keys]: SavedSlice): void {
+  #restoreSlice([startMs, touchedMs, total, keys, part = 0]: SavedSlice): void {
     const slice = this.#slices.get(startMs) ?? this.#addSlice(startMs);
     this.#noteChange(slice);
+    if (part > slice.part) {
+      this.#freeze(slice, part);
+      slice.part = part;
+    }
     slice.touchedMs = touchedMs;
     if (total !== null) slice.total = decodeAccumulators(this.#step, total);
     for (const [key, keyTouchedMs, encoded] of keys)
@@ -215,9 +311,10 @@ export class WindowedAggregate implements Operator {
   }
 
   #drop(slice: Slice): void {
+    slice.older?.clear();
     this.#slices.delete(slice.startMs);
     this.#changedSlices.delete(slice);
-    if (slice.savedCount > 0) this.#dropped.add(slice.startMs);
+    if (slice.isSaved) this.#dropped.add(slice.startMs);
   }
 
   /** The last window over a slice closes last. Windows begin and end between slices, so all records of a slice have the same one. */
@@ -240,71 +337,64 @@ export class WindowedAggregate implements Operator {
     this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + this.#step.plan.allowedLatenessMs);
   }
 
-  /** Emits the keys of a window that changed at or after `sinceMs`, and its total when it changed. */
-  #emitWindow(
+  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
+    const { allowedLatenessMs } = this.#step.plan;
+    const closed = [...this.#open].filter((startMs) =>
+      isClosed(startMs + this.#window.sizeMs, allowedLatenessMs, watermarkMs),
+    );
+    for (const startMs of closed.sort((a, b) => a - b)) {
+      yield* this.#emitWindow({ startMs, endMs: startMs + this.#window.sizeMs }, true, 0, context, emission);
+      this.#open.delete(startMs);
+      if (!this.#opened.delete(startMs)) this.#fired.add(startMs);
+    }
+    this.#nextCloseMs = Number.POSITIVE_INFINITY;
+    for (const startMs of this.#open)
+      this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + allowedLatenessMs);
+    for (const slice of this.#slices.values()) {
+      // The last window over a slice has closed: nobody will ask for it again.
+      if (watermarkMs >= slice.closedFromMs) this.#drop(slice);
+    }
+    this.#lastSlice = undefined;
+  }
+
+  *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
+    for (const startMs of this.#open) {
+      const window = { startMs, endMs: startMs + this.#window.sizeMs };
+      yield* this.#emitWindow(window, false, this.#emittedMs, context, emission);
+    }
+    this.#emittedMs = context.clockMs;
+  }
+
+  /** Emits the keys of a window that changed at or after `sinceMs`, with a pause after each, and its total when it changed. */
+  *#emitWindow(
     window: WindowRange,
     final: boolean,
     sinceMs: number,
     context: EmissionContext,
     emission: Emission,
-  ): void {
+  ): Generator<void> {
     const slices: Slice[] = [];
     for (let startMs = window.startMs; startMs < window.endMs; startMs += this.#sliceMs) {
       const slice = this.#slices.get(startMs);
       if (slice !== undefined) slices.push(slice);
     }
-    const [only] = slices;
     let isChanged = false;
-    if (slices.length === 1 && only !== undefined) {
-      // The tumbling window: its one slice is the window.
-      for (let place = 0; place < only.keys.length; place += 1) {
-        if ((only.keyTouchedMs[place] as number) < sinceMs) continue;
-        isChanged = true;
-        const accumulators = accumulatorsAt(only.columns, place);
-        emitRow(emission, this.#step, context, { key: only.keys[place] as string, window, final, accumulators });
-      }
-    } else {
-      for (const key of keysTouchedSince(slices, sinceMs)) {
-        isChanged = true;
-        const accumulators = this.#merged(slices.map((slice) => accumulatorsOf(slice, key)));
-        emitRow(emission, this.#step, context, { key, window, final, accumulators });
-      }
+    for (const [key, accumulators] of contentsOf(slices, sinceMs, this.#step, this.#codec)) {
+      isChanged = true;
+      emitRow(emission, this.#step, context, { key, window, final, accumulators });
+      yield;
     }
     if (!isChanged || this.#step.totals.length === 0) return;
     emitTotal(emission, this.#step, context, {
       window,
       final,
-      accumulators: this.#merged(slices.map((slice) => slice.total)),
+      accumulators: mergeAll(
+        this.#step,
+        slices.flatMap(({ total }) => (total === undefined ? [] : [total])),
+      ),
     });
-  }
-
-  /** One part is given as it is; several are merged into a new one, for the slices are needed by the next windows too. */
-  #merged(parts: readonly (Accumulators | undefined)[]): Accumulators {
-    const present = parts.filter((part) => part !== undefined);
-    const [only] = present;
-    if (present.length === 1 && only !== undefined) return only;
-    const merged = createAccumulators(this.#step);
-    for (const part of present) mergeAccumulators(this.#step, merged, part);
-    return merged;
   }
 }
 
-/** What is not of one slice alone. A `type`, since an interface is no JSON. */
-export type SavedWindows = {
-  readonly emittedMs: number;
-  /** Starts of the windows that became open, and of those that are no longer. */
-  readonly opened: readonly number[];
-  readonly fired: readonly number[];
-  /** Starts of the slices that are gone. */
-  readonly dropped: readonly number[];
-};
-
-/** Some keys of a slice. The total is null when there is none, or when an entry before has it. */
-export type SavedSlice = readonly [
-  startMs: number,
-  touchedMs: number,
-  total: readonly Json[] | null,
-  keys: readonly SavedKey[],
-];
-
-type SavedKey = readonly [key: string, touchedMs: number, accumulators: readonly Json[]];
+/** Of the structures around a key's accumulators. */
+const bytesPerKey = 200;

@@ -13,6 +13,8 @@ export interface Emission {
   readonly files: RowFile[];
   readonly batches: RowBatch[];
   readonly failures: CallbackFailure[];
+  /** Each makes more of it, and changes the state that it is made of: nothing else may happen to that before all are through. */
+  readonly rest: Generator<void>[];
 }
 
 /** A callback of a process step that threw, in the stage that keeps its state. */
@@ -30,7 +32,36 @@ export interface CallbackFailure {
 }
 
 export function createEmission(): Emission {
-  return { rows: [], totals: [], files: [], batches: [], failures: [] };
+  return { rows: [], totals: [], files: [], batches: [], failures: [], rest: [] };
+}
+
+/** Rows that are made at once. A window may have more than memory holds. */
+const rowsPerStep = 10_000;
+
+/** Shows what `steps` makes, row by row: as much as is made at once, and the rest when it is asked for. */
+export function emitInSteps(emission: Emission, steps: Generator<void>): void {
+  emission.rest.push(steps);
+  if (emission.rest.length === 1) makeRows(emission);
+}
+
+/** Puts the next part of the rest in the place of what was shown; false when there was none. */
+export function emitMore(emission: Emission): boolean {
+  if (emission.rest.length === 0) return false;
+  for (const shown of [emission.rows, emission.totals, emission.files, emission.batches]) shown.length = 0;
+  makeRows(emission);
+  return true;
+}
+
+/** Shows everything now. */
+export function emitAll(emission: Emission): void {
+  for (const steps of emission.rest.splice(0)) while (steps.next().done !== true);
+}
+
+function makeRows({ rows, rest }: Emission): void {
+  for (let steps = rest[0]; steps !== undefined; steps = rest[0]) {
+    while (steps.next().done !== true) if (rows.length >= rowsPerStep) return;
+    rest.shift();
+  }
 }
 
 /** Where and when an emission is made. */

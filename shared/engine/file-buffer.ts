@@ -5,6 +5,12 @@ import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { FileLine, RowFile } from '#shared/schemas/row-file.ts';
 import { perEntry } from './operator.ts';
 
+/** How often a buffer was emptied, and how many rows it has since. */
+export interface FileMark {
+  readonly emptied: number;
+  readonly count: number;
+}
+
 /** Where a slot stands when it gives rows to its files. */
 export interface FileContext {
   readonly slot: number;
@@ -30,7 +36,7 @@ export class FileBuffer {
   #closedAt = '' as LogPosition;
   #closedCount = 0;
   /** What the last save held; undefined before the first. */
-  #saved: { readonly emptied: number; readonly count: number } | undefined;
+  #saved: FileMark | undefined;
 
   constructor(view: string, sink: FileSink) {
     this.#view = view;
@@ -67,8 +73,14 @@ export class FileBuffer {
     else if (saved.count < this.#lines.length) yield* this.#saveFrom(saved.count);
   }
 
-  markSaved(): void {
-    this.#saved = { emptied: this.#emptied, count: this.#lines.length };
+  /** Where it stands, for `markSaved`. */
+  get mark(): FileMark {
+    return { emptied: this.#emptied, count: this.#lines.length };
+  }
+
+  /** The last save has what there was at `mark`. */
+  markSaved(mark: FileMark = this.mark): void {
+    this.#saved = mark;
   }
 
   restore(entry: Json): void {

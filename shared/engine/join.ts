@@ -1,10 +1,13 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledJoin, JoinSide } from './compile.ts';
-import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
-import { MinHeap } from './heap.ts';
+import { type Emission, type EmissionContext, emitInSteps, expiryOf } from './emit.ts';
+import { KeyedState } from './keyed-state.ts';
+import { type Codec, readStored, type Stored } from './layers.ts';
 import { type Operator, perEntry } from './operator.ts';
+import type { Overflow } from './overflow.ts';
 import type { OutputOrigin } from './slot.ts';
+import { Timers } from './timers.ts';
 import { isClosed } from './window.ts';
 
 const sides = ['left', 'right'] as const;
@@ -23,7 +26,7 @@ interface Held {
 type HeldOfKey = Readonly<Record<Side, Held[]>>;
 
 /**
- * A join in an interval of event time, in memory (Flink's interval join): a right record at u joins the left records at t of its key
+ * A join in an interval of event time (Flink's interval join): a right record at u joins the left records at t of its key
  * with t + lower <= u <= t + upper. Records meet as they come, whichever is first.
  *
  * A record is late when it lies more than the allowed lateness behind the watermark, the least of both sources'. Nothing earlier is
@@ -34,27 +37,31 @@ type HeldOfKey = Readonly<Record<Side, Held[]>>;
  */
 export class IntervalJoin implements Operator {
   readonly #step: CompiledJoin;
-  readonly #held = new Map<string, HeldOfKey>();
-  /** When what is held of a key, side and time may be forgotten. */
-  readonly #byEnd = new MinHeap<{ readonly endMs: number; readonly key: string; readonly side: Side }>(
-    (a, b) => a.endMs - b.endMs,
-  );
+  readonly #held: KeyedState<HeldOfKey>;
+  /** When what is held of a key, side and time may be forgotten: the side's first letter stands before the key. */
+  readonly #timers: Timers;
+  #isRestoring = false;
   /** Pairs since `advance` was called last: those of the block at hand. */
   #pairs: { readonly key: string; readonly left: Held; readonly right: Held }[] = [];
   /** The times at which what is held has changed since the last save; undefined before the first, when all is new. */
   #changed: Map<string, Readonly<Record<Side, Set<number>>>> | undefined;
+  /** When the base began that is being made. */
+  #changedBefore: Map<string, Readonly<Record<Side, Set<number>>>> | undefined;
 
-  constructor(step: CompiledJoin) {
+  constructor(step: CompiledJoin, overflow?: Overflow) {
     this.#step = step;
+    this.#held = new KeyedState({ codec, overflow, isMerged: false, bytesPerKey });
+    this.#timers = new Timers(overflow);
   }
 
   get keyCount(): number {
-    return this.#held.size;
+    return this.#held.count;
   }
 
+  /** Of what lies on the disk, a record a key. */
   get openCount(): number {
-    let count = 0;
-    for (const { left, right } of this.#held.values()) count += left.length + right.length;
+    let count = this.#held.olderCount;
+    for (const { left, right } of this.#held.top.values()) count += left.length + right.length;
     return count;
   }
 
@@ -83,8 +90,9 @@ export class IntervalJoin implements Operator {
     }
     const held = ofKey[side];
     const place = placeBehind(held, timeMs);
-    if (held[place - 1]?.timeMs !== timeMs) this.#byEnd.push({ endMs: this.#endOf(side, timeMs), key, side });
+    if (held[place - 1]?.timeMs !== timeMs) this.#setTimer(key, side, timeMs);
     held.splice(place, 0, record);
+    this.#held.noteSize(ofKey);
     this.#noteChange(key, side, timeMs);
     return true;
   }
@@ -92,58 +100,99 @@ export class IntervalJoin implements Operator {
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
     for (const { key, left, right } of this.#pairs) this.#emit(emission, context, key, left, right);
     this.#pairs = [];
-    for (;;) {
-      const next = this.#byEnd.peek();
-      if (next === undefined || !isClosed(next.endMs, this.#step.plan.allowedLatenessMs, watermarkMs)) return;
-      this.#byEnd.pop();
-      this.#forget(next.key, next.side, watermarkMs, context, emission);
-    }
+    emitInSteps(emission, this.#close(watermarkMs, context, emission));
   }
 
   refresh(): void {
     // Every row is final when it is made.
   }
 
-  *save(): Iterable<Json> {
-    for (const some of perEntry(this.#moments())) yield some as unknown as Json;
+  save(): Iterable<Json> {
+    this.#changedBefore = this.#changed;
+    this.#changed = new Map();
+    return saveMoments(momentsOf(this.#held.hold(gone)));
   }
 
-  *saveChanges(): Iterable<Json> {
-    for (const some of perEntry(this.#changedMoments())) yield some as unknown as Json;
+  endSave(isStored: boolean): void {
+    this.#held.endSave(isStored);
+    const before = this.#changedBefore;
+    this.#changedBefore = undefined;
+    if (isStored) return;
+    const since = this.#changed;
+    this.#changed = before;
+    for (const [key, ofKey] of since ?? [])
+      for (const side of sides) for (const timeMs of ofKey[side]) this.#noteChange(key, side, timeMs);
+  }
+
+  saveChanges(): Iterable<Json> {
+    return saveMoments(this.#changedMoments());
   }
 
   markSaved(): void {
     this.#changed = new Map();
+    this.#held.markSaved();
   }
 
   restore(entry: Json): void {
+    this.#isRestoring = true;
     for (const [key, side, timeMs, records] of entry as unknown as readonly Moment[]) {
       const held = this.#heldOf(key)[side];
       const place = placeBehind(held, timeMs - 1);
       const restored = records.map(([id, isMatched, values]) => ({ timeMs, id, values, isMatched }));
       held.splice(place, placeBehind(held, timeMs) - place, ...restored);
-      if (records.length > 0) this.#byEnd.push({ endMs: this.#endOf(side, timeMs), key, side });
+      if (records.length > 0) this.#setTimer(key, side, timeMs);
       else this.#dropIfEmpty(key);
     }
   }
 
-  *#moments(): Iterable<Moment> {
-    for (const [key, ofKey] of this.#held) {
-      for (const side of sides)
-        for (const timeMs of new Set(ofKey[side].map((record) => record.timeMs)))
-          yield this.#momentOf(key, side, timeMs);
+  endRestore(): boolean {
+    this.#isRestoring = false;
+    this.#held.endRestore();
+    this.#changed = new Map();
+    return true;
+  }
+
+  get bytesHeld(): number {
+    return this.#held.bytesHeld;
+  }
+
+  get bytesLeaving(): number {
+    return this.#held.bytesLeaving;
+  }
+
+  spill(): void {
+    this.#held.spill(gone, this.#isRestoring);
+  }
+
+  work(entryCount: number): void {
+    this.#held.work(entryCount);
+  }
+
+  close(): void {
+    this.#held.close();
+    this.#timers.close();
+  }
+
+  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
+    for (;;) {
+      const timer = this.#timers.peek();
+      if (timer === undefined || !isClosed(timer.endMs, this.#step.plan.allowedLatenessMs, watermarkMs)) return;
+      this.#timers.pop();
+      const side = timer.key.startsWith('l') ? 'left' : 'right';
+      this.#forget(timer.key.slice(1), side, watermarkMs, context, emission);
+      yield;
     }
   }
 
-  *#changedMoments(): Iterable<Moment> {
-    for (const [key, ofKey] of this.#changed ?? [])
-      for (const side of sides) for (const timeMs of ofKey[side]) yield this.#momentOf(key, side, timeMs);
+  #setTimer(key: string, side: Side, timeMs: number): void {
+    this.#timers.add(this.#endOf(side, timeMs), `${side.charAt(0)}${key}`);
   }
 
-  #momentOf(key: string, side: Side, timeMs: number): Moment {
-    const held = this.#held.get(key)?.[side] ?? [];
-    const records = [...within(held, timeMs, timeMs)];
-    return [key, side, timeMs, records.map(({ id, isMatched, values }) => [id, isMatched, values])];
+  *#changedMoments(): Iterable<Moment> {
+    for (const [key, changed] of this.#changed ?? []) {
+      const ofKey = this.#held.read(key) ?? gone();
+      for (const side of sides) for (const timeMs of changed[side]) yield momentOf(key, side, timeMs, ofKey);
+    }
   }
 
   #noteChange(key: string, side: Side, timeMs: number): void {
@@ -157,9 +206,9 @@ export class IntervalJoin implements Operator {
   }
 
   #heldOf(key: string): HeldOfKey {
-    let ofKey = this.#held.get(key);
+    let ofKey = this.#held.load(key);
     if (ofKey === undefined) {
-      ofKey = { left: [], right: [] };
+      ofKey = gone();
       this.#held.set(key, ofKey);
     }
     return ofKey;
@@ -181,7 +230,7 @@ export class IntervalJoin implements Operator {
 
   /** Forgets a key's records that nothing can join any more; in an outer join the unmatched ones give rows. */
   #forget(key: string, side: Side, watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    const ofKey = this.#held.get(key);
+    const ofKey = this.#held.load(key);
     if (ofKey === undefined) return;
     const { kind, allowedLatenessMs } = this.#step.plan;
     const held = ofKey[side];
@@ -198,8 +247,8 @@ export class IntervalJoin implements Operator {
   }
 
   #dropIfEmpty(key: string): void {
-    const ofKey = this.#held.get(key);
-    if (ofKey?.left.length === 0 && ofKey.right.length === 0) this.#held.delete(key);
+    const ofKey = this.#held.peek(key);
+    if (ofKey !== undefined && isGone(ofKey)) this.#held.remove(key, gone);
   }
 
   #emit(
@@ -228,6 +277,54 @@ export class IntervalJoin implements Operator {
       expiresMs: expiryOf(this.#step, context.clockMs),
     });
   }
+}
+
+/** Of the structures around what is held. */
+const bytesPerKey = 500;
+
+function gone(): HeldOfKey {
+  return { left: [], right: [] };
+}
+
+function isGone({ left, right }: HeldOfKey): boolean {
+  return left.length === 0 && right.length === 0;
+}
+
+const codec: Codec<HeldOfKey> = {
+  encode: ({ left, right }) =>
+    [left, right].map((held) =>
+      held.map(({ timeMs, id, isMatched, values }) => [timeMs, id, isMatched, values]),
+    ) as Json,
+  decode: (encoded) => {
+    const [left, right] = (encoded as unknown as readonly (readonly EncodedHeld[])[]).map((held) =>
+      held.map(([timeMs, id, isMatched, values]): Held => ({ timeMs, id, isMatched, values })),
+    );
+    return { left: left ?? [], right: right ?? [] };
+  },
+  merge: () => {
+    throw new Error('Bug in Millrace: what is held of a key is of one part');
+  },
+  isGone,
+};
+
+type EncodedHeld = readonly [timeMs: number, id: string, isMatched: boolean, values: readonly unknown[]];
+
+function* momentsOf(entries: Iterable<readonly [key: string, stored: Stored<HeldOfKey>]>): Iterable<Moment> {
+  for (const [key, stored] of entries) {
+    const ofKey = readStored(codec, stored);
+    for (const side of sides)
+      for (const timeMs of new Set(ofKey[side].map((record) => record.timeMs)))
+        yield momentOf(key, side, timeMs, ofKey);
+  }
+}
+
+function momentOf(key: string, side: Side, timeMs: number, ofKey: HeldOfKey): Moment {
+  const records = [...within(ofKey[side], timeMs, timeMs)];
+  return [key, side, timeMs, records.map(({ id, isMatched, values }) => [id, isMatched, values])];
+}
+
+function* saveMoments(moments: Iterable<Moment>): Iterable<Json> {
+  for (const some of perEntry(moments)) yield some as unknown as Json;
 }
 
 /** The held records of [fromMs, toMs]. */

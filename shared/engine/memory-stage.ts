@@ -5,11 +5,12 @@ import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
 import { WindowedAggregate } from './aggregate.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
-import { createEmission, type Emission } from './emit.ts';
+import { createEmission, type Emission, emitAll } from './emit.ts';
 import { type ChunkLimits, chunkLimits } from './exchange.ts';
 import { IntervalJoin } from './join.ts';
-import type { Operator } from './operator.ts';
-import { Outlet } from './outlet.ts';
+import { keysPerEntry, type Operator } from './operator.ts';
+import { Outlet, type OutletMark } from './outlet.ts';
+import type { Holder, Overflow } from './overflow.ts';
 import { KeyedProcess } from './process.ts';
 import { RowOrigin } from './row-origin.ts';
 import { compareRows, watermarkOfRows } from './rows.ts';
@@ -17,13 +18,29 @@ import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
 import { TopRows } from './top.ts';
 
-/** The operator of a step, empty. */
-export function createOperator(step: CompiledStep): Operator {
-  if (step.op === 'join') return new IntervalJoin(step);
-  if (step.op === 'process') return new KeyedProcess(step);
+/** The operator of a step, empty. Without `overflow` all of its state is in memory. */
+export function createOperator(step: CompiledStep, overflow?: Overflow): Operator {
+  if (step.op === 'join') return new IntervalJoin(step, overflow);
+  if (step.op === 'process') return new KeyedProcess(step, overflow);
   if (step.op === 'top') return new TopRows(step);
   const { window } = step.plan;
-  return window.kind === 'session' ? new SessionAggregate(step, window) : new WindowedAggregate(step, window);
+  return window.kind === 'session'
+    ? new SessionAggregate(step, window, overflow)
+    : new WindowedAggregate(step, window, overflow);
+}
+
+/** What a save is: all of the state, or what has changed since the save before. */
+export type SaveKind = 'base' | 'delta';
+
+/** A save that has begun. */
+export interface Save {
+  readonly kind: SaveKind;
+  /** No other save of the stage has it. */
+  readonly number: number;
+  /** The log up to P, which with the entries makes up all of the stage, as it was when the save began. */
+  readonly log: Checkpoint;
+  /** Made as they are asked for. */
+  readonly entries: Iterable<StateEntry>;
 }
 
 /** Behind a step's name, which has no such character: the rows that wait in its outlet. */
@@ -42,38 +59,60 @@ export interface StatePart {
 
 export type StateEntry = readonly [step: string, entry: Json];
 
-/** The window stage of one slot: block by block, with all state in memory, which is always exactly at P (rule 15). */
-export class MemoryStage {
+export interface StageOptions {
+  /** Without it all state is in memory. */
+  readonly overflow?: Overflow | undefined;
+  /** Of what the rows of steps are put in that are a stream again. */
+  readonly chunkLimits?: ChunkLimits | undefined;
+}
+
+/** The window stage of one slot: block by block, with its state, which is always exactly at P (rule 15), at hand. */
+export class MemoryStage implements Holder {
   reader: SlotReader;
   readonly #pipeline: CompiledPipeline;
+  readonly #overflow: Overflow | undefined;
   readonly #operators = new Map<CompiledStep, Operator>();
   readonly #outlets = new Map<CompiledStep, Outlet>();
   /** The steps whose rows are a stream again. */
   readonly #origins = new Map<CompiledStep, RowOrigin>();
   #emission = createEmission();
   #emittedCount = 0;
+  /** What was taken last: it may have more to show, which is made from the state. */
+  #taken = createEmission();
   #saveCount = 0;
-  #isSaving = false;
+  #saving: SaveKind | undefined;
+  /** How the last base has ended, if the operators do not know yet. */
+  #endedBase: { readonly isStored: boolean } | undefined;
+  #mustSaveAll = false;
+  /** What each outlet had when the save began. */
+  #outletMarks: readonly (readonly [Outlet, OutletMark | undefined])[] = [];
 
   /** Before every block; `restore` takes it further. */
-  constructor(pipeline: CompiledPipeline, slot: number, limits: ChunkLimits = chunkLimits) {
+  constructor(
+    pipeline: CompiledPipeline,
+    slot: number,
+    { overflow, chunkLimits: limits = chunkLimits }: StageOptions = {},
+  ) {
     this.#pipeline = pipeline;
+    this.#overflow = overflow;
     this.reader = new SlotReader(pipeline, 'window', slot, undefined);
     for (const step of pipeline.steps) {
       if (step.stage !== 'window') continue;
-      this.#operators.set(step, createOperator(step));
+      this.#operators.set(step, createOperator(step, overflow));
       this.#outlets.set(step, new Outlet(step));
     }
     for (const source of pipeline.rowSources.values())
       this.#origins.set(source.step, new RowOrigin(pipeline, source, slot, limits));
+    overflow?.add(this);
   }
 
   /** Applies one block: its outputs first, then what its watermark closes. False: it was applied before. */
   apply(placed: PlacedBlock): boolean {
-    this.#assertNotSaving();
-    const applied = this.reader.apply(
-      placed,
-      (step, output) =>
+    this.#prepare();
+    let addedCount = 0;
+    const applied = this.reader.apply(placed, (step, output) => {
+      addedCount += 1;
+      return (
         this.#operators
           .get(step)
           ?.add(
@@ -84,22 +123,31 @@ export class MemoryStage {
             output.watermarkMs,
             this.reader.log.clockMs,
             output,
-          ) ?? false,
-    );
+          ) ?? false
+      );
+    });
     if (!applied) return false;
+    this.#makeRoom(addedCount);
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };
     for (const [step, operator] of this.#operators) {
-      const first = this.#emission.rows.length;
       const watermarkMs = this.reader.log.watermarkOfStep(step);
-      operator.advance(watermarkMs, context, this.#emission);
-      operator.refresh(context, this.#emission);
-      this.#emittedCount += this.#emission.rows.length - first;
-      const origin = this.#origins.get(step);
-      if (origin !== undefined) {
-        const made = this.#emission.rows.slice(first).sort(compareRows);
-        origin.take(placed.position, made, watermarkOfRows(step, watermarkMs));
+      const outlet = this.#outlets.get(step) as Outlet;
+      const rowOrigin = this.#origins.get(step);
+      // Files, streams and other steps want all rows of a block in their order, so those are made at once.
+      const takesRows = outlet.takesRows || rowOrigin !== undefined;
+      const emission = takesRows ? createEmission() : this.#emission;
+      const first = emission.rows.length;
+      operator.advance(watermarkMs, context, emission);
+      operator.refresh(context, emission);
+      if (takesRows) emitAll(emission);
+      this.#emittedCount += emission.rows.length - first;
+      if (!takesRows) continue;
+      if (rowOrigin !== undefined) {
+        const made = emission.rows.slice(first).sort(compareRows);
+        rowOrigin.take(placed.position, made, watermarkOfRows(step, watermarkMs));
       }
-      this.#outlets.get(step)?.take(this.#emission, first, watermarkMs, context);
+      outlet.take(emission, 0, watermarkMs, context);
+      append(this.#emission, emission);
     }
     for (const failure of this.#emission.failures.splice(0)) this.reader.fail(failure);
     return true;
@@ -120,16 +168,26 @@ export class MemoryStage {
 
   /** The slot's shard has ended, and everything in it was applied: P moves behind its last block (rule 15). */
   endShard(position: LogPosition): void {
-    this.#assertNotSaving();
+    this.#prepare();
     if (position > this.reader.log.position) this.reader.log.position = position;
   }
 
-  /** What was emitted since the last call. */
+  /** Whether it must be taken, and shown to its end, before anything else. */
+  get hasMoreToShow(): boolean {
+    return this.#emission.rest.length > 0;
+  }
+
+  /** What was emitted since the last call. Before the next block it must be shown to its end, with `emitMore`. */
   takeEmission(): Emission {
-    const emission = this.#emission;
+    this.#taken = this.#emission;
     this.#emission = createEmission();
     this.#emittedCount = 0;
-    return emission;
+    return this.#taken;
+  }
+
+  /** Nothing that could be told as changes of what is stored: the next save is a base. */
+  get mustSaveAll(): boolean {
+    return this.#mustSaveAll;
   }
 
   /** Rows that were emitted since then, wherever they go. */
@@ -138,30 +196,38 @@ export class MemoryStage {
   }
 
   /**
-   * Begins a save: the state stands still until `endSave`, however long the entries take to be stored. Gives a number that no other save
-   * of this stage has.
+   * Begins a save, however long its entries take to be stored. While a base is stored the state goes on; while a delta is, it stands still.
+   * One save at a time.
    */
-  beginSave(): number {
-    this.#assertNotSaving();
-    this.#isSaving = true;
+  beginSave(kind: SaveKind): Save {
+    assert(this.#saving === undefined, `slot ${this.reader.slot} is saved once at a time`);
+    this.#prepare();
+    this.#saving = kind;
     this.#saveCount += 1;
-    return this.#saveCount;
+    // Made now: a base is of this moment.
+    const states = [...this.#operators].map(([{ plan }, operator]) => ({
+      id: plan.id,
+      entries: kind === 'base' ? operator.save() : operator.saveChanges(),
+    }));
+    for (const [{ plan }, outlet] of this.#outlets)
+      states.push({ id: `${plan.id}${outletMark}`, entries: [...outlet.save(kind)] });
+    this.#outletMarks = [...this.#outlets.values()].map((outlet) => [outlet, outlet.mark] as const);
+    function* entries(): Iterable<StateEntry> {
+      for (const state of states) for (const entry of state.entries) yield [state.id, entry];
+    }
+    return { kind, number: this.#saveCount, log: this.checkpoint(), entries: entries() };
   }
 
-  /** The operators' whole state, or what of it has changed since the last save that was stored. */
-  *entries(kind: 'base' | 'delta'): Iterable<StateEntry> {
-    for (const [{ plan }, operator] of this.#operators) {
-      for (const entry of kind === 'base' ? operator.save() : operator.saveChanges()) yield [plan.id, entry];
-    }
-    for (const [{ plan }, outlet] of this.#outlets) {
-      for (const entry of outlet.save(kind)) yield [`${plan.id}${outletMark}`, entry];
-    }
-  }
-
-  /** `isStored`: what was saved can be restored from now on, so changes count from here. */
+  /** `isStored`: what was saved can be restored from now on. After a base that is not, changes count from the save before it. */
   endSave(isStored: boolean): void {
-    this.#isSaving = false;
-    if (isStored) this.#markSaved();
+    if (this.#saving === 'base') {
+      this.#endedBase = { isStored };
+      if (isStored) this.#mustSaveAll = false;
+    } else if (isStored) {
+      for (const operator of this.#operators.values()) operator.markSaved();
+    }
+    if (isStored) for (const [outlet, mark] of this.#outletMarks) outlet.markSaved(mark);
+    this.#saving = undefined;
   }
 
   /** The log up to P, which with the operators' state makes up all of the stage. */
@@ -199,11 +265,68 @@ export class MemoryStage {
       // What is not of a step that goes on was named as a loss.
       if (this.reader.progressOf(stepOf(id)) !== undefined) this.#holderOf(id).restore(entry);
     }
+    this.#makeRoom(entries.length * keysPerEntry);
   }
 
   /** The restored state is whole, and stored as it is. */
   endRestore(): void {
-    this.#markSaved();
+    for (const operator of this.#operators.values()) if (!operator.endRestore()) this.#mustSaveAll = true;
+    for (const outlet of this.#outlets.values()) outlet.markSaved(outlet.mark);
+  }
+
+  /** Goes no further. */
+  close(): void {
+    this.#overflow?.remove(this);
+    for (const operator of this.#operators.values()) operator.close();
+  }
+
+  get bytesHeld(): number {
+    return this.#isReadFrom ? 0 : this.#sum((operator) => operator.bytesHeld);
+  }
+
+  get bytesLeaving(): number {
+    return this.#isReadFrom ? 0 : this.#sum((operator) => operator.bytesLeaving);
+  }
+
+  spill(): void {
+    let largest: Operator | undefined;
+    for (const operator of this.#operators.values())
+      if (largest === undefined || operator.bytesHeld > largest.bytesHeld) largest = operator;
+    largest?.spill();
+  }
+
+  work(entryCount: number): void {
+    if (this.#isReadFrom) return;
+    for (const operator of this.#operators.values()) operator.work(entryCount);
+  }
+
+  get keyCount(): number {
+    return this.#sum((operator) => operator.keyCount);
+  }
+
+  get openCount(): number {
+    return this.#sum((operator) => operator.openCount);
+  }
+
+  /** A delta or rows are being made from the state, between two answers of the outside world. */
+  get #isReadFrom(): boolean {
+    return this.#saving === 'delta' || this.hasMoreToShow || this.#taken.rest.length > 0;
+  }
+
+  /** Before the state changes. */
+  #prepare(): void {
+    assert(!this.#isReadFrom, `slot ${this.reader.slot} stands still while a delta is stored or rows are made of it`);
+    if (this.#endedBase === undefined) return;
+    const { isStored } = this.#endedBase;
+    this.#endedBase = undefined;
+    for (const operator of this.#operators.values()) operator.endSave(isStored);
+  }
+
+  #makeRoom(addedCount: number): void {
+    if (this.#overflow === undefined) return;
+    // What fills memory is written faster than it came, with what is merged on the disk.
+    this.work(addedCount * entriesPerRecord);
+    this.#overflow.relieve(addedCount);
   }
 
   #told(): Readonly<Record<string, number | null>> {
@@ -218,20 +341,20 @@ export class MemoryStage {
     throw new Error(`Bug in Millrace: state of plan ${this.#pipeline.planHash} is of its steps, and ${id} is none`);
   }
 
-  #markSaved(): void {
-    for (const operator of this.#operators.values()) operator.markSaved();
-    for (const outlet of this.#outlets.values()) outlet.markSaved();
+  #sum(of: (operator: Operator) => number): number {
+    let sum = 0;
+    for (const operator of this.#operators.values()) sum += of(operator);
+    return sum;
   }
+}
 
-  #assertNotSaving(): void {
-    assert(!this.#isSaving, `slot ${this.reader.slot} stands still while it is saved`);
-  }
+/** Each record adds a key to memory at most. The merges of a run take as much again for each power that the state has grown by. */
+const entriesPerRecord = 4;
 
-  get keyCount(): number {
-    return [...this.#operators.values()].reduce((sum, operator) => sum + operator.keyCount, 0);
-  }
-
-  get openCount(): number {
-    return [...this.#operators.values()].reduce((sum, operator) => sum + operator.openCount, 0);
-  }
+function append(into: Emission, from: Emission): void {
+  for (const row of from.rows) into.rows.push(row);
+  for (const total of from.totals) into.totals.push(total);
+  for (const file of from.files) into.files.push(file);
+  for (const batch of from.batches) into.batches.push(batch);
+  for (const failure of from.failures) into.failures.push(failure);
 }

@@ -1,9 +1,10 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { Emission, EmissionContext } from './emit.ts';
+import type { Holder } from './overflow.ts';
 import type { OutputOrigin } from './slot.ts';
 
-/** One stateful step over one slot, with all of its state in memory. */
-export interface Operator {
+/** One stateful step over one slot, with its state in memory and, when that is bounded, on a scratch disk. */
+export interface Operator extends Holder {
   /**
    * Takes a record unless all its windows are closed; false says it was late. Time and watermark in event time. `keyId` says where to
    * look for the key's state first; any number gives the same rows.
@@ -22,40 +23,33 @@ export interface Operator {
   /** Refreshes the rows that changed since the last refresh, when it is due. */
   refresh(context: EmissionContext, emission: Emission): void;
   /**
-   * All of the state, in entries of bounded length that are made as they are asked for. An entry says what something is now and not
-   * what was done to it, so one that comes again later simply takes the place of the one before.
+   * All of the state as it is now, in entries of bounded length that are made as they are asked for, whatever becomes of the state
+   * meanwhile; `endSave` ends it. Changes count from here. An entry says what something is now and not what was done to it, so one that
+   * comes again later simply takes the place of the one before.
    */
   save(): Iterable<Json>;
-  /** What of the state is not as it was at the last `markSaved`, removals too. Its cost follows what has changed, not what is held. */
+  /** Nobody asks for entries of `save` any more. When they are not stored, changes count from the save before again. */
+  endSave(isStored: boolean): void;
+  /**
+   * What of the state is not as it was at the last `save` or `markSaved`, removals too: the state must stand still meanwhile. Its cost
+   * follows what has changed, not what is held.
+   */
   saveChanges(): Iterable<Json>;
   /** Changes count from here. Before the first time none are noted: a run that never saves pays nothing. */
   markSaved(): void;
   /** Takes an entry of a `save` into an empty operator, or of the `saveChanges` that followed, in their order. */
   restore(entry: Json): void;
+  /** That was all, and changes count from here. False: they cannot be told as changes of what was restored, so all must be saved next. */
+  endRestore(): boolean;
+  /** Goes no further: lets go of what it has on the disk. */
+  close(): void;
+  /** A key of which memory and disk both have something counts with each. */
   readonly keyCount: number;
   readonly openCount: number;
 }
 
-/** The keys that have changed since the last save, for an operator that saves its state key by key. */
-export class ChangedKeys {
-  /** Undefined before the first save, when all is new. */
-  #keys: Set<string> | undefined;
-
-  add(key: string): void {
-    this.#keys?.add(key);
-  }
-
-  markSaved(): void {
-    this.#keys = new Set();
-  }
-
-  [Symbol.iterator](): Iterator<string> {
-    return (this.#keys ?? []).values();
-  }
-}
-
 /** At 16 KB a key, which is what the largest sketches take, an entry has 1.6 MB. */
-const keysPerEntry = 100;
+export const keysPerEntry = 100;
 
 /** Cuts a list that may be long into the lists of its entries. */
 export function* perEntry<T>(items: Iterable<T>): Iterable<readonly T[]> {

@@ -3,9 +3,11 @@ import type { Row } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledStep } from './compile.ts';
 import type { Emission, EmissionContext } from './emit.ts';
-import { FileBuffer } from './file-buffer.ts';
+import { FileBuffer, type FileMark } from './file-buffer.ts';
 import { printRow } from './read.ts';
 import { compareRows } from './rows.ts';
+
+export type OutletMark = FileMark;
 
 /** Where the final rows of one step in one slot go besides the table: into files, into a stream, or both. */
 export class Outlet {
@@ -16,6 +18,12 @@ export class Outlet {
     this.#step = step;
     const { files } = step.sinks;
     this.#files = files === undefined ? undefined : new FileBuffer(step.plan.id, files);
+  }
+
+  /** Whether rows go anywhere but into the table alone. */
+  get takesRows(): boolean {
+    const { files, stream, table } = this.#step.sinks;
+    return files !== undefined || stream !== undefined || table === undefined;
   }
 
   /** Rows that wait for their file. */
@@ -34,8 +42,14 @@ export class Outlet {
     if (this.#files !== undefined) yield* kind === 'base' ? this.#files.save() : this.#files.saveChanges();
   }
 
-  markSaved(): void {
-    this.#files?.markSaved();
+  /** Where it stands, for `markSaved`. */
+  get mark(): OutletMark | undefined {
+    return this.#files?.mark;
+  }
+
+  /** The last save has what there was at `mark`. */
+  markSaved(mark: OutletMark | undefined): void {
+    if (mark !== undefined) this.#files?.markSaved(mark);
   }
 
   restore(entry: Json): void {

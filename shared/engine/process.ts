@@ -5,10 +5,13 @@ import { assert } from '#shared/schemas/error.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledProcess, ProcessInput } from './compile.ts';
 import { type CallbackFailure, type Emission, type EmissionContext, expiryOf } from './emit.ts';
-import { MinHeap } from './heap.ts';
-import { ChangedKeys, type Operator, perEntry } from './operator.ts';
+import { KeyedState } from './keyed-state.ts';
+import { type Codec, readStored, type Stored } from './layers.ts';
+import { type Operator, perEntry } from './operator.ts';
+import type { Overflow } from './overflow.ts';
 import { type KeptOfKey, ProcessTurn, type Timer, type Waiting } from './process-turn.ts';
 import type { OutputOrigin } from './slot.ts';
+import { Timers } from './timers.ts';
 import { isClosed } from './window.ts';
 
 /** One key at one time. */
@@ -28,7 +31,7 @@ interface KeyEntry extends KeptOfKey {
 }
 
 /**
- * A function over the records of each key, with state and timers, in memory.
+ * A function over the records of each key, with state and timers.
  *
  * The order of a slot's log is not that of event time, and differs from run to run. So records wait until the watermark, less the allowed
  * lateness, has passed them, and then are taken in the order of their event times; at one time by input, then by what they hold. What
@@ -38,26 +41,29 @@ interface KeyEntry extends KeptOfKey {
  */
 export class KeyedProcess implements Operator {
   readonly #step: CompiledProcess;
-  readonly #keys = new Map<string, KeyEntry>();
+  readonly #keys: KeyedState<KeyEntry>;
   /** When a key is to be looked at: each of these times is in the key's `scheduled`, and the key stays until they are over. */
-  readonly #byDue = new MinHeap<{ readonly dueMs: number; readonly key: string }>((a, b) => a.dueMs - b.dueMs);
+  readonly #byDue: Timers;
   readonly #turn: ProcessTurn;
-  readonly #changed = new ChangedKeys();
+  #isRestoring = false;
 
-  constructor(step: CompiledProcess) {
+  constructor(step: CompiledProcess, overflow?: Overflow) {
     this.#step = step;
+    this.#keys = new KeyedState({ codec, overflow, isMerged: false, bytesPerKey });
+    this.#byDue = new Timers(overflow);
     this.#turn = new ProcessTurn(step);
   }
 
   get keyCount(): number {
-    let count = 0;
-    for (const entry of this.#keys.values()) if (!isEmpty(entry)) count += 1;
+    let count = this.#keys.olderCount;
+    for (const entry of this.#keys.top.values()) if (!isEmpty(entry)) count += 1;
     return count;
   }
 
+  /** Of what lies on the disk, one a key. */
   get openCount(): number {
-    let count = 0;
-    for (const { waiting, timers } of this.#keys.values()) count += waiting.length + timers.length;
+    let count = this.#keys.olderCount;
+    for (const { waiting, timers } of this.#keys.top.values()) count += waiting.length + timers.length;
     return count;
   }
 
@@ -76,7 +82,8 @@ export class KeyedProcess implements Operator {
     const selected = (inputs[input] as ProcessInput).inputs.map((place) => values[place]);
     const entry = this.#entryOf(key);
     insert(entry.waiting, { timeMs, input, at: `${origin}/${sequence}/${sub}`, values: selected });
-    this.#changed.add(key);
+    this.#keys.noteChange(key);
+    this.#keys.noteSize(entry);
     this.#schedule(key, entry);
     return true;
   }
@@ -84,10 +91,10 @@ export class KeyedProcess implements Operator {
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
     for (;;) {
       const next = this.#byDue.peek();
-      if (next === undefined || !this.#isPassed(next.dueMs, watermarkMs)) return;
+      if (next === undefined || !this.#isPassed(next.endMs, watermarkMs)) return;
       this.#byDue.pop();
-      const entry = this.#keys.get(next.key);
-      assert(entry?.scheduled.pop() === next.dueMs, `key ${next.key} is scheduled for ${next.dueMs}`);
+      const entry = this.#keys.load(next.key);
+      assert(entry?.scheduled.pop() === next.endMs, `key ${next.key} is scheduled for ${next.endMs}`);
       this.#proceed(next.key, entry, watermarkMs, context, emission);
     }
   }
@@ -96,29 +103,57 @@ export class KeyedProcess implements Operator {
     // Every row is final when it is made.
   }
 
-  *save(): Iterable<Json> {
-    yield* this.#saveKeys(this.#keysWithState());
+  save(): Iterable<Json> {
+    return saveEntries(withState(this.#keys.hold(createEntry)));
+  }
+
+  endSave(isStored: boolean): void {
+    this.#keys.endSave(isStored);
   }
 
   *saveChanges(): Iterable<Json> {
-    yield* this.#saveKeys(this.#changed);
+    for (const [, entries] of this.#keys.changes()) yield* saveEntries(entries);
   }
 
   markSaved(): void {
-    this.#changed.markSaved();
+    this.#keys.markSaved();
   }
 
   restore(saved: Json): void {
+    this.#isRestoring = true;
     for (const [key, kept] of saved as unknown as readonly SavedKey[]) {
-      const [lastMs, state, timers, waiting] = kept ?? [null, null, [], []];
       const entry = this.#entryOf(key);
-      entry.lastMs = lastMs ?? Number.NEGATIVE_INFINITY;
-      entry.state = state ?? undefined;
-      entry.timers = timers.map(([timeMs, input, at]) => ({ timeMs, input, at }));
-      entry.waiting = waiting.map(([timeMs, input, at, values]) => ({ timeMs, input, at, values }));
+      setKept(entry, kept);
       this.#schedule(key, entry);
-      if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.delete(key);
+      if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.remove(key, createEntry);
     }
+  }
+
+  endRestore(): boolean {
+    this.#isRestoring = false;
+    this.#keys.endRestore();
+    return true;
+  }
+
+  get bytesHeld(): number {
+    return this.#keys.bytesHeld;
+  }
+
+  get bytesLeaving(): number {
+    return this.#keys.bytesLeaving;
+  }
+
+  spill(): void {
+    this.#keys.spill(createEntry, this.#isRestoring);
+  }
+
+  work(entryCount: number): void {
+    this.#keys.work(entryCount);
+  }
+
+  close(): void {
+    this.#keys.close();
+    this.#byDue.close();
   }
 
   /** Does all that is due for a key, time by time. */
@@ -126,7 +161,7 @@ export class KeyedProcess implements Operator {
     for (;;) {
       const timeMs = this.#dueOf(entry);
       if (!this.#isPassed(timeMs, watermarkMs)) break;
-      this.#changed.add(key);
+      this.#keys.noteChange(key);
       this.#take(key, entry, timeMs, context, emission);
       // The time to live is event time: the slot's clock would drop the state of a key whose records come late in one run only.
       if (this.#expiryOf(entry) <= timeMs) {
@@ -135,7 +170,7 @@ export class KeyedProcess implements Operator {
       }
     }
     this.#schedule(key, entry);
-    if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.delete(key);
+    if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.remove(key, createEntry);
   }
 
   /** Takes the records of one time, then its timer. */
@@ -198,42 +233,74 @@ export class KeyedProcess implements Operator {
     const dueMs = this.#dueOf(entry);
     if (dueMs >= (entry.scheduled.at(-1) ?? Number.POSITIVE_INFINITY)) return;
     entry.scheduled.push(dueMs);
-    this.#byDue.push({ dueMs, key });
+    this.#byDue.add(dueMs, key);
   }
 
   #entryOf(key: string): KeyEntry {
-    let entry = this.#keys.get(key);
+    let entry = this.#keys.load(key);
     if (entry === undefined) {
-      entry = {
-        lastMs: Number.NEGATIVE_INFINITY,
-        state: undefined,
-        timers: [],
-        waiting: [],
-        scheduled: [],
-      };
+      entry = createEntry();
       this.#keys.set(key, entry);
     }
     return entry;
   }
+}
 
-  *#keysWithState(): Iterable<string> {
-    for (const [key, entry] of this.#keys) if (!isEmpty(entry)) yield key;
-  }
+/** Of the structures around what is kept. */
+const bytesPerKey = 500;
 
-  *#saveKeys(keys: Iterable<string>): Iterable<Json> {
-    for (const some of perEntry(keys)) yield some.map((key) => [key, this.#saveKey(key)]) as unknown as Json;
-  }
+function createEntry(): KeyEntry {
+  return { lastMs: Number.NEGATIVE_INFINITY, state: undefined, timers: [], waiting: [], scheduled: [] };
+}
 
-  #saveKey(key: string): SavedKey[1] {
-    const entry = this.#keys.get(key);
-    if (entry === undefined || isEmpty(entry)) return null;
-    return [
-      Number.isFinite(entry.lastMs) ? entry.lastMs : null,
-      entry.state ?? null,
-      entry.timers.map(({ timeMs, input, at }) => [timeMs, input, at]),
-      entry.waiting.map(({ timeMs, input, at, values }) => [timeMs, input, at, values]),
-    ];
+const codec: Codec<KeyEntry> = {
+  encode: (entry) => [keptOf(entry), entry.scheduled] as unknown as Json,
+  decode: (encoded) => {
+    const [kept, scheduled] = encoded as unknown as readonly [SavedKey[1], readonly number[]];
+    const entry = createEntry();
+    setKept(entry, kept);
+    entry.scheduled = [...scheduled];
+    return entry;
+  },
+  merge: () => {
+    throw new Error('Bug in Millrace: what is kept of a key is of one part');
+  },
+  isGone: (entry) => isEmpty(entry) && entry.scheduled.length === 0,
+};
+
+function* withState(
+  entries: Iterable<readonly [key: string, stored: Stored<KeyEntry>]>,
+): Iterable<readonly [key: string, stored: Stored<KeyEntry>]> {
+  for (const [key, stored] of entries) {
+    const value = readStored(codec, stored);
+    if (!isEmpty(value)) yield [key, { value }];
   }
+}
+
+function* saveEntries(entries: Iterable<readonly [key: string, stored: Stored<KeyEntry> | undefined]>): Iterable<Json> {
+  for (const some of perEntry(entries))
+    yield some.map(([key, stored]) => [
+      key,
+      stored === undefined ? null : keptOf(readStored(codec, stored)),
+    ]) as unknown as Json;
+}
+
+function keptOf(entry: KeyEntry): SavedKey[1] {
+  if (isEmpty(entry)) return null;
+  return [
+    Number.isFinite(entry.lastMs) ? entry.lastMs : null,
+    entry.state ?? null,
+    entry.timers.map(({ timeMs, input, at }) => [timeMs, input, at]),
+    entry.waiting.map(({ timeMs, input, at, values }) => [timeMs, input, at, values]),
+  ];
+}
+
+function setKept(entry: KeyEntry, kept: SavedKey[1]): void {
+  const [lastMs, state, timers, waiting] = kept ?? [null, null, [], []];
+  entry.lastMs = lastMs ?? Number.NEGATIVE_INFINITY;
+  entry.state = state ?? undefined;
+  entry.timers = timers.map(([timeMs, input, at]) => ({ timeMs, input, at }));
+  entry.waiting = waiting.map(([timeMs, input, at, values]) => ({ timeMs, input, at, values }));
 }
 
 /** Nothing is kept of it. */

@@ -6,11 +6,11 @@ import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint, SourceProgress, StepProgress, StoredCell } from '#shared/schemas/state.ts';
 import { totalGroup } from '#shared/schemas/state.ts';
 import { type Accumulators, createAccumulators, decodeAccumulators, encodeAccumulators } from './accumulate.ts';
-import type { SavedSlice, SavedWindows } from './aggregate.ts';
 import { decodeCell, type SavedCellKey } from './cells.ts';
 import type { CompiledAggregate, CompiledPipeline } from './compile.ts';
 import { groupOf, slotOf } from './key.ts';
 import { type StateEntry, stepOf } from './memory-stage.ts';
+import type { SavedSlice, SavedWindows } from './saved-slice.ts';
 
 // State of S slots as that of another number. Slots are ranges of the key's hash, so one becomes several, or several become one. Each child
 // has the marks of its parent. Parents of one child must have seen the same of every raw shard: a mark is one number, and below it

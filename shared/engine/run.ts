@@ -2,7 +2,7 @@ import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
-import { type CallbackFailure, createEmission, type Emission } from './emit.ts';
+import { type CallbackFailure, createEmission, type Emission, emitAll } from './emit.ts';
 import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
 import { Preprocessor, type StagedOutput, Transformer } from './preprocess.ts';
@@ -164,6 +164,8 @@ export class DirectRun {
       step.watermarkMs = leastWatermark(step.sources);
       const before = this.#emission.rows.length;
       step.operator.advance(step.watermarkMs, context, this.#emission);
+      // All rows are wanted in the end, and the records go on.
+      if (this.#emission.rest.length > 0) emitAll(this.#emission);
       for (const failure of this.#emission.failures.splice(0)) {
         step.counts.threw = (step.counts.threw ?? 0) + 1;
         this.failures.push(failure);

@@ -6,6 +6,8 @@ import type { StateEntry, StatePart } from './memory-stage.ts';
 /** By version, how a part of it becomes one of the next. `checkpoint` is the one that refers to it. */
 const migrations: Readonly<Record<number, (part: unknown, checkpoint: Checkpoint) => unknown>> = {
   1: (part, checkpoint) => fromWholeStates(part as Readonly<Record<string, Json>>, checkpoint),
+  // Entries without a part, which operators read as those of one.
+  2: (part) => part,
 };
 
 /** A part of any version up to this one, as this version has it. */

@@ -21,6 +21,8 @@ export class TopRows implements Operator {
   readonly #windows = new Map<number, Ranked[]>();
   /** Ends of the windows that have changed since the last save, closed ones too. */
   readonly #changed = new Set<number>();
+  /** Those of the save that is under way. */
+  readonly #leaving = new Set<number>();
 
   constructor(step: CompiledTop) {
     this.#step = step;
@@ -71,8 +73,15 @@ export class TopRows implements Operator {
     // Every row is final when it is made.
   }
 
-  *save(): Iterable<Json> {
-    for (const endMs of this.#windows.keys()) yield this.#saveWindow(endMs);
+  save(): Iterable<Json> {
+    for (const endMs of this.#changed) this.#leaving.add(endMs);
+    this.#changed.clear();
+    return [...this.#windows.keys()].map((endMs) => this.#saveWindow(endMs));
+  }
+
+  endSave(isStored: boolean): void {
+    if (!isStored) for (const endMs of this.#leaving) this.#changed.add(endMs);
+    this.#leaving.clear();
   }
 
   *saveChanges(): Iterable<Json> {
@@ -92,6 +101,18 @@ export class TopRows implements Operator {
         rows.map((columns) => this.#rankedOf(columns)),
       );
   }
+
+  endRestore(): boolean {
+    this.markSaved();
+    return true;
+  }
+
+  // At most a thousand rows a window: it is never worth the disk.
+  readonly bytesHeld = 0;
+  readonly bytesLeaving = 0;
+  spill(): void {}
+  work(): void {}
+  close(): void {}
 
   #saveWindow(endMs: number): Json {
     const saved: SavedWindow = [endMs, (this.#windows.get(endMs) ?? []).map(({ columns }) => columns)];

@@ -144,7 +144,7 @@ async function checkPlan({ pipeline, state }: SavepointSource): Promise<void> {
 async function copyWindows({ state, blobs, telemetry }: SavepointSource, pipeline: CompiledPipeline, slot: number) {
   if (blobs === undefined) return undefined;
   const { stage, snapshot } = await restoreSlot({ pipeline, state, blobs, telemetry, owner: 'savepoint' }, slot);
-  return snapshot === undefined ? undefined : { log: stage.checkpoint(), entries: stage.entries('base') };
+  return snapshot === undefined ? undefined : stage.beginSave('base');
 }
 
 /**

@@ -291,9 +291,8 @@ class Restore {
     const revision = `0000000001.${owner}.1`;
     const name = `${this.#pipeline.id}/slot-${slot}/${revision}.base`;
     const isCutShort = () => false;
-    const base = await putPiece({ blobs }, stage, {
+    const base = await putPiece({ blobs }, stage.beginSave('base'), {
       name,
-      kind: 'base',
       partCharsMax: partCharsMaxDefault,
       isCutShort,
     });

@@ -1,56 +1,15 @@
-import type { CompiledPipeline } from '#shared/engine/compile.ts';
-import type { ChunkLimits } from '#shared/engine/exchange.ts';
 import { owns, slotHashKey } from '#shared/engine/key.ts';
 import type { MemoryStage } from '#shared/engine/memory-stage.ts';
-import type { BlobStore } from '#shared/ports/blob-store.ts';
-import type { Clock } from '#shared/ports/clock.ts';
-import type { DeadLetters } from '#shared/ports/dead-letters.ts';
-import type { Exchange } from '#shared/ports/exchange.ts';
-import type { ExchangeBatch, ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
-import type { ResultStore } from '#shared/ports/result-store.ts';
-import type { StateStore } from '#shared/ports/state-store.ts';
-import type { Telemetry } from '#shared/ports/telemetry.ts';
+import type { ExchangeBatch, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
 import { decodeBlock } from './block-codec.ts';
 import { behindMsOf, bytesOf } from './exchange-batch.ts';
-import { type ReadBudget, readBytesMax } from './read-budget.ts';
+import { readBytesMax } from './read-budget.ts';
 import { RowFeed } from './row-feed.ts';
-import { restoreSlot, type SnapshotLimits, type SnapshotOptions, type StoredSnapshot, saveSlot } from './snapshots.ts';
-import { StageWriter } from './stage-writer.ts';
-
-export interface ShardReaderOptions {
-  readonly pipeline: CompiledPipeline;
-  readonly shard: ExchangeShard;
-  /** Of the shard (rule 7). */
-  readonly generation: number;
-  readonly generationOf: (shardId: string) => Promise<number>;
-  readonly reader: ExchangeReader;
-  /** Where rows go that are a stream again: the stream that is read. Only where steps have some. */
-  readonly exchange?: Exchange;
-  readonly state: StateStore;
-  readonly results: ResultStore;
-  readonly blobs: BlobStore;
-  /** Where the views' files go; needed by a pipeline that has a view with files. */
-  readonly archive?: BlobStore;
-  /** The views' streams; needed for each view that goes to one. */
-  readonly rowStreams?: ReadonlyMap<string, Exchange>;
-  readonly deadLetters: DeadLetters;
-  readonly clock: Clock;
-  readonly telemetry: Telemetry;
-  /** Of the snapshots: unique to this reader. */
-  readonly owner: string;
-  readonly snapshotLimits?: Partial<SnapshotLimits>;
-  readonly chunkLimits?: ChunkLimits;
-  /** How often at most the state is written. A crash repeats the work since the last time. */
-  readonly checkpointEveryMs: number;
-  /** Of all readers of the worker. */
-  readonly budget: ReadBudget;
-  /** When the state was written last, where the reader before this one failed: one that fails again and again must not look well. */
-  readonly savedMs?: number | undefined;
-  /** How often at most all slots are told that the watermarks of rows have moved. */
-  readonly heartbeatEveryMs?: number;
-}
+import type { ShardReaderOptions } from './shard-reader-options.ts';
+import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveKindOf, saveSlot } from './snapshots.ts';
+import { writeEmission } from './write-emission.ts';
 
 /**
  * How it came to an end. `ended`: the shard is read to its end, and the snapshots of all its slots have reached it (rule 15). `stopped`:
@@ -65,11 +24,14 @@ const bytesPerWrite = 1_024 * 1_024;
 /** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
 const emittedMax = 10_000;
 
-/** A slot in memory, and what of it is stored. */
+/** A slot at hand, and what of it is stored. */
 interface OwnedSlot {
   readonly stage: MemoryStage;
   savedPosition: LogPosition;
+  savedMs: number;
   snapshot: StoredSnapshot | undefined;
+  /** A base that is being stored while the slot goes on. Never rejects. */
+  saving: Promise<void> | undefined;
 }
 
 /** Reads one shard of the exchange, keeps the state of its slots in memory, and snapshots it per slot. */
@@ -80,7 +42,6 @@ export class ShardReader {
   /** Where the shard is read from next. */
   #cursor: string | undefined;
   #savedMs: number;
-  readonly #writer: StageWriter;
   readonly #feed: RowFeed;
   #progress = 0;
   readonly #onProgress = (): void => {
@@ -91,12 +52,14 @@ export class ShardReader {
   #taken = 0;
   /** What the last batch was like, the next one may be like. */
   #expected = readBytesMax;
+  /** No block is applied any more, so whatever is still to be stored may be told as a delta. */
+  #standsStill = false;
+  /** Why a base could not be stored. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(options: ShardReaderOptions) {
     this.#options = options;
-    const its = { ...options, isAbandoned: () => this.#isAbandoned(), onProgress: this.#onProgress };
-    this.#writer = new StageWriter(its);
-    this.#feed = new RowFeed(its);
+    this.#feed = new RowFeed({ ...options, isAbandoned: () => this.#isAbandoned(), onProgress: () => this.#goOn() });
     this.#savedMs = options.savedMs ?? options.clock.now();
   }
 
@@ -107,7 +70,9 @@ export class ShardReader {
 
   /** When its state was last written, or else when it began. */
   get savedMs(): number {
-    return this.#savedMs;
+    let savedMs = this.#savedMs;
+    for (const slot of this.#slots.values()) if (slot.saving !== undefined) savedMs = Math.min(savedMs, slot.savedMs);
+    return savedMs;
   }
 
   /** It has its state. Before that there is nothing to hand over. */
@@ -136,6 +101,10 @@ export class ShardReader {
     } finally {
       this.#taken = budget.replace(this.#taken, 0);
       reader.release?.(shard.shardId);
+      for (const { stage, saving } of this.#slots.values()) {
+        await saving;
+        stage.close();
+      }
     }
   }
 
@@ -152,13 +121,15 @@ export class ShardReader {
       await this.#apply(batch);
       this.#taken = budget.replace(this.#taken, 0);
       if (batch.ended) for (const { stage } of this.#slots.values()) stage.endShard(logEnd(generation));
-      if (batch.ended || clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();
-      this.#progress += 1;
+      if (batch.ended) await this.#saveAll();
+      else if (clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();
+      this.#goOn();
       if (batch.records.length === 0 && !batch.ended) await clock.sleep(idleMs);
     }
-    if (this.#isAbandoned()) return 'abandoned';
-    await this.#save();
-    return 'stopped';
+    this.#standsStill = true;
+    if (!this.#isAbandoned()) await this.#saveAll();
+    await this.#finishBases();
+    return this.#isAbandoned() ? 'abandoned' : 'stopped';
   }
 
   /** Ends after the batch at hand, with a snapshot of everything. */
@@ -181,10 +152,12 @@ export class ShardReader {
       if (this.#request !== 'go-on') return;
       const { stage, snapshot } = await restoreSlot(this.#snapshotOptions(), slot);
       const { position } = stage.reader.log;
+      const owned: OwnedSlot = { stage, snapshot, savedPosition: position, savedMs: this.#savedMs, saving: undefined };
+      this.#slots.set(slot, owned);
       if (snapshot !== undefined && position < snapshot.position && generationOf(position) < generation)
         await this.#readAncestors(stage);
-      this.#slots.set(slot, { stage, snapshot, savedPosition: stage.reader.log.position });
-      this.#progress += 1;
+      owned.savedPosition = stage.reader.log.position;
+      this.#goOn();
     }
     this.#cursor = this.#firstCursor();
   }
@@ -210,10 +183,10 @@ export class ShardReader {
       const { stage } = this.#slotOf(block, record.sequence);
       stage.apply({ block, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs });
       bytes += record.bytes.length;
-      if (stage.emittedCount < emittedMax && bytes < bytesPerWrite) continue;
+      if (stage.emittedCount < emittedMax && bytes < bytesPerWrite && !stage.hasMoreToShow) continue;
       bytes = 0;
       await this.#writeAll();
-      this.#progress += 1;
+      this.#goOn();
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;
@@ -227,13 +200,17 @@ export class ShardReader {
     const stages = this.#stages();
     for (const stage of stages) {
       if (this.#isAbandoned()) return;
-      await this.#writer.write(stage);
+      await this.#write(stage);
     }
     if (this.#feeds) await this.#feed.put(stages);
   }
 
   #stages(): readonly MemoryStage[] {
     return [...this.#slots.values()].map(({ stage }) => stage);
+  }
+
+  async #write(stage: MemoryStage): Promise<void> {
+    await writeEmission({ ...this.#options, goOn: () => this.#goOn(), isAbandoned: () => this.#isAbandoned() }, stage);
   }
 
   /**
@@ -278,13 +255,15 @@ export class ShardReader {
       for (const { sequence, bytes, arrivalMs } of batch.records) {
         const block = decodeBlock(bytes, `record ${sequence} of ${shardId}`);
         if (block.slot === slot) stage.apply({ block, position: logPosition(generation, sequence), arrivalMs });
+        if (stage.hasMoreToShow) await this.#write(stage);
+        if (this.#isAbandoned()) return;
       }
       if (this.#isAbandoned()) return;
-      await this.#writer.write(stage);
+      await this.#write(stage);
       await this.#feed.put([stage]);
       cursor = batch.records.at(-1)?.sequence ?? cursor;
       if (batch.ended) stage.endShard(logEnd(generation));
-      this.#progress += 1;
+      this.#goOn();
       if (batch.records.length === 0 && !batch.ended) await clock.sleep(idleMs);
     }
   }
@@ -299,29 +278,73 @@ export class ShardReader {
     );
   }
 
-  /** Writes the slots that have changed, rows and letters of which stand already (rule 14). */
+  /**
+   * Stores the slots that have changed, rows and letters of which stand already (rule 14). A delta is waited for; a base is not, and its
+   * slot goes on meanwhile.
+   */
   async #save(): Promise<void> {
-    const { clock, telemetry } = this.#options;
-    const startMs = clock.now();
-    let bytes = 0;
+    const { clock } = this.#options;
+    if (this.#failure !== undefined) throw this.#failure.error;
     for (const slot of this.#slots.values()) {
       if (this.#isAbandoned()) return;
-      if (slot.stage.reader.log.position <= slot.savedPosition) continue;
-      const position = slot.stage.reader.log.position;
-      const saved = await saveSlot(this.#snapshotOptions(), slot.stage, slot.snapshot);
-      slot.snapshot = saved.snapshot;
-      slot.savedPosition = position;
-      bytes += saved.bytes;
-      this.#progress += 1;
+      if (slot.saving !== undefined || slot.stage.reader.log.position <= slot.savedPosition) continue;
+      const kind = saveKindOf(this.#snapshotOptions(), slot.stage, slot.snapshot);
+      const saved = this.#saveSlot(slot);
+      if (kind === 'delta') await saved;
+      else slot.saving = this.#finish(slot, saved);
     }
     this.#savedMs = clock.now();
+  }
+
+  /** Everything, and waits until it is stored. */
+  async #saveAll(): Promise<void> {
+    await this.#finishBases();
+    await this.#save();
+    await this.#finishBases();
+  }
+
+  async #finishBases(): Promise<void> {
+    for (const { saving } of this.#slots.values()) await saving;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #finish(slot: OwnedSlot, saved: Promise<void>): Promise<void> {
+    try {
+      await saved;
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      slot.saving = undefined;
+    }
+  }
+
+  async #saveSlot(slot: OwnedSlot): Promise<void> {
+    const { clock, telemetry } = this.#options;
+    const startMs = clock.now();
+    const { position } = slot.stage.reader.log;
+    const { snapshot, bytes } = await saveSlot(this.#snapshotOptions(), slot.stage, slot.snapshot);
+    slot.snapshot = snapshot;
+    // A base that was cut short was followed by a delta of all that came meanwhile.
+    slot.savedPosition = bytes > 0 ? snapshot.position : position;
+    slot.savedMs = startMs;
+    this.#goOn();
     const labels = { stage: 'window', shard: this.#options.shard.shardId };
-    telemetry.metric('checkpoint_duration_ms', this.#savedMs - startMs, labels);
+    telemetry.metric('checkpoint_duration_ms', clock.now() - startMs, labels);
     if (bytes > 0) telemetry.metric('checkpoint_bytes', bytes, labels);
   }
 
   #snapshotOptions(): SnapshotOptions {
-    return { ...this.#options, onProgress: this.#onProgress, isHurried: () => this.#request === 'stop' };
+    return {
+      ...this.#options,
+      onProgress: this.#onProgress,
+      isHurried: () => this.#request === 'stop' && this.#standsStill,
+    };
+  }
+
+  /** A step of the reader itself. While bases are being stored only their steps count: one that stands still must not go unnoticed. */
+  #goOn(): void {
+    for (const { saving } of this.#slots.values()) if (saving !== undefined) return;
+    this.#progress += 1;
   }
 
   #isAbandoned(): boolean {

@@ -1,12 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { StateEntry, StatePart } from '#shared/engine/memory-stage.ts';
+import type { Save, SaveKind, StatePart } from '#shared/engine/memory-stage.ts';
 import { migrate } from '#shared/engine/state-versions.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
-
-/** What a save is: all of the state, or what has changed since the save before. */
-export type SaveKind = 'base' | 'delta';
 
 /**
  * A part of a save is one object of the blob store:
@@ -26,10 +23,7 @@ const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 export const partCharsMaxDefault = 4_000_000;
 
 /** Makes the parts of a save, each as it is asked for. */
-export function* encodeParts(
-  save: { readonly kind: SaveKind; readonly log: Checkpoint; readonly entries: Iterable<StateEntry> },
-  partCharsMax: number,
-): Iterable<Uint8Array> {
+export function* encodeParts(save: Pick<Save, 'kind' | 'log' | 'entries'>, partCharsMax: number): Iterable<Uint8Array> {
   let index = 0;
   let start = `{"log":${JSON.stringify(save.log)},`;
   let texts: string[] = [];

@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import type { MemoryStage, Save, SaveKind } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { Checkpoint, SnapshotChain, SnapshotPiece } from '#shared/schemas/state.ts';
-import { decodePart, decodeWholeState, encodeParts, type SaveKind } from './snapshot-codec.ts';
+import { decodePart, decodeWholeState, encodeParts } from './snapshot-codec.ts';
 
 /** Objects that are read or removed at a time: most of what one takes is waiting. */
 export const objectsAtOnce = 8;
@@ -14,20 +14,15 @@ export interface PieceOptions {
   readonly onProgress?: () => void;
 }
 
-/** Puts what the stage has to save, part by part: no more than one is in memory. Undefined when it was cut short between two parts. */
+/** Puts what a save has, part by part: no more than one is in memory. Undefined when it was cut short between two parts. */
 export async function putPiece(
   { blobs, onProgress }: PieceOptions,
-  stage: MemoryStage,
-  save: {
-    readonly name: string;
-    readonly kind: SaveKind;
-    readonly partCharsMax: number;
-    readonly isCutShort: () => boolean;
-  },
+  save: Save,
+  options: { readonly name: string; readonly partCharsMax: number; readonly isCutShort: () => boolean },
 ): Promise<SnapshotPiece | undefined> {
-  const { name, kind, partCharsMax, isCutShort } = save;
+  const { name, partCharsMax, isCutShort } = options;
   const piece = { name, objectCount: 0, bytes: 0, crc32: 0 };
-  for (const part of encodeParts({ kind, log: stage.checkpoint(), entries: stage.entries(kind) }, partCharsMax)) {
+  for (const part of encodeParts(save, partCharsMax)) {
     if (isCutShort()) return undefined;
     await blobs.put(objectName(name, piece.objectCount), part);
     piece.objectCount += 1;

@@ -1,6 +1,7 @@
 import type { CompiledPipeline } from '#shared/engine/compile.ts';
 import type { ChunkLimits } from '#shared/engine/exchange.ts';
-import { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { MemoryStage, type SaveKind } from '#shared/engine/memory-stage.ts';
+import type { Overflow } from '#shared/engine/overflow.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
@@ -14,7 +15,15 @@ import {
   stateVersion,
 } from '#shared/schemas/state.ts';
 import { partCharsMaxDefault, refuseNewer } from './snapshot-codec.ts';
-import { isWholeState, objectsAtOnce, objectsOf, piecesOf, putPiece, restoreChain } from './snapshot-pieces.ts';
+import {
+  isWholeState,
+  objectsAtOnce,
+  objectsOf,
+  piecesOf,
+  putPiece,
+  restoreChain,
+  type UnreadablePiece,
+} from './snapshot-pieces.ts';
 
 // The state of a slot is a base and deltas in the blob store behind one pointer: the manifest in the slot's window checkpoint. A save puts
 // the objects of a base or a delta under new names, then swaps the pointer (rule 15). A crash between any two writes leaves the pointer
@@ -52,6 +61,8 @@ export interface SnapshotOptions {
    * grows by one delta for each change of owner, until somebody has the time for a base.
    */
   readonly isHurried?: () => boolean;
+  /** Where state goes that memory has no room for. Without it all of it is in memory. */
+  readonly overflow?: Overflow;
 }
 
 export interface SnapshotLimits {
@@ -100,11 +111,11 @@ export interface RestoredSlot {
  * still has it: that state is at most two chains old. Rejects with `STATE_UNREADABLE` when no whole state is left.
  */
 export async function restoreSlot(options: SnapshotOptions, slot: number): Promise<RestoredSlot> {
-  const { pipeline, state, chunkLimits } = options;
+  const { pipeline, state } = options;
   for (let tries = 1; tries <= restoreTriesMax; tries += 1) {
     const checkpoint = await state.readCheckpoint('window', slot);
     if (checkpoint?.snapshot === undefined)
-      return { stage: new MemoryStage(pipeline, slot, chunkLimits), snapshot: undefined };
+      return { stage: new MemoryStage(pipeline, slot, options), snapshot: undefined };
     const restored = await restoreFrom(options, slot, checkpoint);
     if (restored !== undefined) return restored;
   }
@@ -140,19 +151,19 @@ async function trySave(
   const { position } = stage.reader.log;
   const { owner, snapshotLimits } = options;
   const isHurried = options.isHurried ?? (() => false);
+  const isFirstOfPlan = isFirst(options, stored);
   const limits = { ...limitsDefault, ...snapshotLimits };
   const before = stored?.manifest;
-  // A delta of another plan would leave in the base what belongs to steps that are gone, for a later step of such a name to find.
-  const isFirstOfPlan = stored?.plan !== options.pipeline.planHash;
-  const hasBase = before !== undefined && !isFirstOfPlan && !isWholeState(before.chain.base);
-  const kind = hasBase && (isHurried() || !isFull(before.chain, limits)) ? 'delta' : 'base';
+  const kind = saveKindOf(options, stage, stored);
   const epoch = before?.owner === owner ? before.epoch : (before?.epoch ?? 0) + 1;
-  const revision = `${String(epoch).padStart(epochDigits, '0')}.${owner}.${stage.beginSave()}`;
+  // What is stored is of this moment, whatever becomes of the stage meanwhile.
+  const save = stage.beginSave(kind);
+  const revision = `${String(epoch).padStart(epochDigits, '0')}.${owner}.${save.number}`;
   let isStored = false;
   try {
     const name = `${folderOf(options, stage)}${revision}.${kind}`;
-    const isCutShort = () => kind === 'base' && hasBase && isHurried();
-    const piece = await putPiece(options, stage, { name, kind, partCharsMax: limits.partCharsMax, isCutShort });
+    const isCutShort = () => kind === 'base' && isHurried() && hasBaseOf(options, stage, stored);
+    const piece = await putPiece(options, save, { name, partCharsMax: limits.partCharsMax, isCutShort });
     if (piece === undefined) return undefined;
     const manifest: SnapshotManifest = {
       version: stateVersion,
@@ -160,13 +171,31 @@ async function trySave(
       owner,
       ...chainsWith(piece, kind, isFirstOfPlan && stage.reader.hasLost ? undefined : before),
     };
-    await swapPointer(options, stage, stored?.revision, { revision, manifest });
+    await swapPointer(options, stage.reader.slot, stored?.revision, { ...save.log, revision, snapshot: manifest });
     isStored = true;
     if (kind === 'base') await removeLeftovers(options, stage, manifest, before);
     return { snapshot: { position, revision, plan: options.pipeline.planHash, manifest }, bytes: piece.bytes };
   } finally {
     stage.endSave(isStored);
   }
+}
+
+/** What the next save of the stage is. The stage goes on while a base is stored, and stands still while a delta is. */
+export function saveKindOf(options: SnapshotOptions, stage: MemoryStage, stored: StoredSnapshot | undefined): SaveKind {
+  if (stored === undefined || !hasBaseOf(options, stage, stored)) return 'base';
+  if (options.isHurried?.() === true) return 'delta';
+  return isFull(stored.manifest.chain, { ...limitsDefault, ...options.snapshotLimits }) ? 'base' : 'delta';
+}
+
+/** Whether what has changed could be told as a delta. */
+function hasBaseOf(options: SnapshotOptions, stage: MemoryStage, stored: StoredSnapshot | undefined): boolean {
+  if (stored === undefined || stage.mustSaveAll) return false;
+  return !isFirst(options, stored) && !isWholeState(stored.manifest.chain.base);
+}
+
+/** A delta of another plan would leave in the base what belongs to steps that are gone, for a later step of such a name to find. */
+function isFirst({ pipeline }: SnapshotOptions, stored: StoredSnapshot | undefined): boolean {
+  return stored?.plan !== pipeline.planHash;
 }
 
 /** Undefined when the pointer was swapped meanwhile. */
@@ -181,8 +210,8 @@ async function restoreFrom(
   const unreadable = new Set<string>();
   for (const manifest of statesOf(manifestOf(checkpoint))) {
     if (piecesOf(manifest.chain).some(({ name }) => unreadable.has(name))) continue;
-    const stage = new MemoryStage(pipeline, slot, options.chunkLimits);
-    const failure = await restoreChain(options, stage, manifest.chain, checkpoint);
+    const stage = new MemoryStage(pipeline, slot, options);
+    const failure = await restoreOrClose(options, stage, manifest.chain, checkpoint);
     if (failure === undefined) {
       if (messages.length > 0) {
         const fields = { slot, unreadable: messages, position: stage.reader.log.position, storedPosition: position };
@@ -199,6 +228,23 @@ async function restoreFrom(
     'STATE_UNREADABLE',
     `no whole state of slot ${slot} of pipeline ${pipeline.id} is left in the blob store. ${messages.join(' ')} Restore the first of these objects, or all that can be, from the versions that the bucket keeps; without them the open windows of this slot are lost.`,
   );
+}
+
+/** What is given up lets go of what it has on the disk. */
+async function restoreOrClose(
+  options: SnapshotOptions,
+  stage: MemoryStage,
+  chain: SnapshotChain,
+  checkpoint: Checkpoint,
+): Promise<UnreadablePiece | undefined> {
+  let isWhole = false;
+  try {
+    const failure = await restoreChain(options, stage, chain, checkpoint);
+    isWhole = failure === undefined;
+    return failure;
+  } finally {
+    if (!isWhole) stage.close();
+  }
 }
 
 const goesBack =
@@ -233,7 +279,7 @@ function isFull({ base, deltas }: SnapshotChain, limits: SnapshotLimits): boolea
 
 function chainsWith(
   piece: SnapshotPiece,
-  kind: 'base' | 'delta',
+  kind: SaveKind,
   before: SnapshotManifest | undefined,
 ): Pick<SnapshotManifest, 'chain' | 'previous'> {
   if (before !== undefined && kind === 'delta') {
@@ -248,24 +294,22 @@ function chainsWith(
 
 async function swapPointer(
   { pipeline, state }: SnapshotOptions,
-  stage: MemoryStage,
+  slot: number,
   read: string | undefined,
-  written: { readonly revision: string; readonly manifest: SnapshotManifest },
+  checkpoint: Checkpoint,
 ): Promise<void> {
-  const { slot, log } = stage.reader;
-  const { revision, manifest } = written;
   const outcome = await state.writeCheckpoint({
     stage: 'window',
     slot,
-    checkpoint: { ...stage.checkpoint(), revision, snapshot: manifest },
+    checkpoint,
     condition: { kind: 'revision', revision: read },
   });
   if (outcome === 'written') return;
   // A client that got no answer asks again, and meets its own write.
-  if ((await state.readCheckpoint('window', slot))?.revision === revision) return;
+  if ((await state.readCheckpoint('window', slot))?.revision === checkpoint.revision) return;
   throw new MillraceError(
     'SNAPSHOT_FENCED',
-    `slot ${slot} of pipeline ${pipeline.id} has another checkpoint than this worker left, which stands at ${log.position}: another worker owns it. This one stops.`,
+    `slot ${slot} of pipeline ${pipeline.id} has another checkpoint than this worker left, which stands at ${checkpoint.position}: another worker owns it. This one stops.`,
   );
 }
 

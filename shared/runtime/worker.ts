@@ -1,6 +1,7 @@
 import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
 import type { ChunkLimits } from '#shared/engine/exchange.ts';
 import { LeaseBook } from '#shared/engine/leases.ts';
+import { Overflow, type OverflowLimits } from '#shared/engine/overflow.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -9,6 +10,7 @@ import type { Exchange } from '#shared/ports/exchange.ts';
 import type { ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import type { LeaseStore } from '#shared/ports/lease-store.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
+import type { RunStore } from '#shared/ports/run-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
@@ -43,6 +45,8 @@ export interface WorkerOptions {
   readonly chunkLimits?: ChunkLimits;
   /** How often at most all slots are told that the watermarks of rows have moved. By default it follows the number of slots. */
   readonly heartbeatEveryMs?: number;
+  /** Where state goes that memory has no room for, and how much that has. Without it all state is in memory. */
+  readonly overflow?: OverflowLimits & { readonly store: RunStore };
   /** After how long without progress a shard goes to somebody else. Default 10 s. */
   readonly leasePeriodMs?: number;
   /** Bytes that may have been read and not applied yet, over all its shards. Default 64 MiB. */
@@ -114,6 +118,7 @@ class WorkerRun {
   readonly #admit: () => Promise<void>;
 
   readonly #budget: ReadBudget;
+  readonly #overflow: Overflow | undefined;
   readonly #generationOf: (shardId: string) => Promise<number>;
   #shards: readonly ExchangeShard[] = [];
   #listedMs = Number.NEGATIVE_INFINITY;
@@ -129,6 +134,7 @@ class WorkerRun {
   constructor(options: WorkerOptions, pipeline: CompiledPipeline) {
     this.#options = options;
     this.#pipeline = pipeline;
+    this.#overflow = options.overflow && new Overflow(options.overflow.store, options.overflow);
     this.#periodMs = options.leasePeriodMs ?? leasePeriodMsDefault;
     this.#budget = options.readBudget ?? new ReadBudget();
     this.#book = new LeaseBook(options.worker, this.#periodMs);
@@ -306,8 +312,10 @@ class WorkerRun {
     const shard = this.#shards.find((listed) => listed.shardId === shardId);
     if (shard === undefined) return;
     this.#readerCount += 1;
+    const { overflow: _, ...options } = this.#options;
     const reader = new ShardReader({
-      ...this.#options,
+      ...options,
+      ...(this.#overflow && { overflow: this.#overflow }),
       owner: `${this.#options.worker}.${this.#readerCount}`,
       pipeline: this.#pipeline,
       shard,

@@ -27,6 +27,7 @@ const putBlocks = 'shared/runtime/put-blocks.ts';
 const worker = 'shared/runtime/worker.ts';
 const leases = 'shared/engine/leases.ts';
 const shardReader = 'shared/runtime/shard-reader.ts';
+const writeEmission = 'shared/runtime/write-emission.ts';
 const snapshots = 'shared/runtime/snapshots.ts';
 const snapshotCodec = 'shared/runtime/snapshot-codec.ts';
 const exchange = 'shared/engine/exchange.ts';
@@ -45,7 +46,6 @@ const processTurn = 'shared/engine/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
 const rows = 'shared/engine/rows.ts';
 const rowOrigin = 'shared/engine/row-origin.ts';
-const stageWriter = 'shared/runtime/stage-writer.ts';
 const rowFeed = 'shared/runtime/row-feed.ts';
 const memoryStage = 'shared/engine/memory-stage.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
@@ -242,9 +242,8 @@ export const sabotages = {
     mutations: [
       {
         file: shardReader,
-        find: 'if (batch.ended || clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();',
-        replace:
-          "if (batch.ended) return 'ended'; if (clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();",
+        find: 'if (batch.ended) await this.#saveAll(); else if',
+        replace: "if (batch.ended) return 'ended'; if",
       },
     ],
     bias: { pipelines: ['worker'], exchangeReshards: 2, workers: 2 },
@@ -476,9 +475,9 @@ export const sabotages = {
     mutations: [
       {
         file: snapshots,
-        find: 'await swapPointer(options, stage, stored?.revision, { revision, manifest });',
+        find: 'await swapPointer(options, stage.reader.slot, stored?.revision,',
         replace:
-          "if (kind === 'base') await removeLeftovers(options, stage, manifest, before); await swapPointer(options, stage, stored?.revision, { revision, manifest });",
+          "if (kind === 'base') await removeLeftovers(options, stage, manifest, before); await swapPointer(options, stage.reader.slot, stored?.revision,",
       },
     ],
     bias: { pipelines: ['worker'] },
@@ -522,6 +521,40 @@ export const sabotages = {
       },
     ],
     bias: rivals,
+  },
+  'a-base-of-one-moment': {
+    rule: '15: a base is of the moment when it began, while the slot goes on',
+    mutations: [
+      {
+        file: 'shared/engine/memory-stage.ts',
+        find: "entries: kind === 'base' ? operator.save() : operator.saveChanges(),",
+        replace: "get entries() { return kind === 'base' ? operator.save() : operator.saveChanges(); },",
+      },
+    ],
+    bias: { pipelines: ['worker'], faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'what-is-below-is-kept': {
+    rule: '15: what comes after a part of the state was put aside is added to it, and does not take its place',
+    mutations: [{ file: 'shared/engine/keyed-state.ts', find: 'if (this.#isMerged) this.#part += 1; }', replace: '}' }],
+    bias: { pipelines: ['worker'], overflow: true },
+  },
+  'spilled-changes-are-saved': {
+    rule: '15: a delta holds what was put aside since the save before',
+    mutations: [
+      { file: 'shared/engine/layer-stack.ts', find: 'isSaved: !this.#tracksSaves,', replace: 'isSaved: true,' },
+    ],
+    bias: { pipelines: ['worker'], overflow: true, faults: { ...harsh, 'worker-joins': 0.1 } },
+  },
+  'late-by-all-there-is': {
+    rule: '15: whether a record is late is judged by all that there is of its key, on the disk too',
+    mutations: [
+      {
+        file: 'shared/engine/session.ts',
+        find: 'const ofKey = this.#sessionsOf(key, isClosed(endMs, this.#allowedLatenessMs, watermarkMs));',
+        replace: 'const ofKey = this.#sessionsOf(key, false);',
+      },
+    ],
+    bias: { pipelines: ['worker'], overflow: true, late: true },
   },
   'whole-objects': {
     rule: '15: an object that has other bytes than were put is not restored',
@@ -674,9 +707,9 @@ export const sabotages = {
     rule: 'sinks: a snapshot is written after the files of the rows that it does not hold any more',
     mutations: [
       {
-        file: stageWriter,
-        find: 'await this.#writeFiles(files);',
-        replace: 'void this.#writeFiles(files).catch(() => undefined);',
+        file: writeEmission,
+        find: 'await writeFiles(options, emission.files);',
+        replace: 'void writeFiles(options, [...emission.files]).catch(() => undefined);',
       },
     ],
     bias: { pipelines: ['sinks'], faults: harsh },
@@ -714,7 +747,7 @@ export const sabotages = {
     rule: 'sinks: a record goes into the stream of a view when the one before it was accepted',
     mutations: [
       {
-        file: stageWriter,
+        file: writeEmission,
         find: 'await putEntries(into, [entry]);',
         replace: 'void putEntries(into, [entry]).catch(() => undefined);',
       },
@@ -800,7 +833,7 @@ export const sabotages = {
   },
   'turns-in-the-delta': {
     rule: 'process: a delta has the keys that had their turn since the save before, also without a new record',
-    mutations: [{ file: process, find: 'this.#changed.add(key); this.#take(', replace: 'this.#take(' }],
+    mutations: [{ file: process, find: 'this.#keys.noteChange(key); this.#take(', replace: 'this.#take(' }],
     bias: { ...processing, faults: { ...harsh, 'worker-joins': 0.1 } },
   },
   'columns-of-the-block': {
@@ -887,8 +920,8 @@ export const sabotages = {
       // No law says in which order a snapshot has its keys.
       {
         file: 'shared/engine/session.ts',
-        find: 'for (const [key, saved] of entry as unknown as SavedSessions) {',
-        replace: 'for (const [key, saved] of [...(entry as unknown as SavedSessions)].reverse()) {',
+        find: 'for (const [key, saved, isWhole = true] of keys) {',
+        replace: 'for (const [key, saved, isWhole = true] of [...keys].reverse()) {',
       },
     ],
     bias: { ...chained, pipelines: ['chained-ties'], slots: [1], outputsPerChunkMax: 1 },

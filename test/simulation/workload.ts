@@ -1,3 +1,4 @@
+import type { OverflowLimits } from '#shared/engine/overflow.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
 import { type Move, moveOf } from './move.ts';
@@ -59,6 +60,8 @@ export interface Scenario {
   /** How often at most slots are told of the watermarks of rows that are a stream again. */
   readonly heartbeatEveryMs: number;
   readonly snapshotLimits: SnapshotLimits;
+  /** What memory a worker has for its state; undefined: enough. */
+  readonly overflowLimits: OverflowLimits | undefined;
   /** How many workers there should be, and after how long without progress one loses its shards. */
   readonly workers: number;
   readonly leasePeriodMs: number;
@@ -89,6 +92,8 @@ export interface Bias {
   readonly rowReshards?: number;
   readonly outputsPerChunkMax?: number;
   readonly workers?: number;
+  /** Whether memory is short. */
+  readonly overflow?: boolean;
   readonly driftMax?: number;
   readonly onModel?: boolean;
   /** How often readers look. */
@@ -107,6 +112,11 @@ export function rowStreamsOf({ pipeline }: SimPipeline): readonly (readonly [vie
 }
 
 export const startMs = Date.UTC(2026, 0, 1);
+
+function overflowOf(random: Random, isShort = random.chance(0.5)): OverflowLimits | undefined {
+  const limits = { bytesMax: random.pick([1, 2_000, 10_000]), timersInMemoryMax: random.pick([1, 4]) };
+  return isShort ? limits : undefined;
+}
 
 export function createScenario(seed: number, bias: Bias = {}): Scenario {
   const scenario = createStill(seed, bias);
@@ -157,6 +167,7 @@ function createStill(seed: number, bias: Bias): Scenario {
       deltaBytesMin: random.pick([0, 64 * 1_024]),
       partCharsMax: random.pick([100, 500, 4_000_000]),
     },
+    overflowLimits: overflowOf(createRandom(seed, 'overflow'), bias.overflow),
     workers: bias.workers ?? random.pick([1, 2, 3]),
     // A worker that cannot take its turns within a period would lose all it has taken.
     leasePeriodMs: Math.max(random.pick([500, 3_000, 10_000]), stepMsMax * 50),

@@ -3,6 +3,7 @@ import { createKinesis } from '#local/kinesis/model.ts';
 import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore, type MemoryResultStore } from '#shared/adapters/memory/result-store.ts';
+import { createMemoryRunStore } from '#shared/adapters/memory/run-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { feedingStepsOf, stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
@@ -528,7 +529,7 @@ class World {
   }
 
   #startWorker(): void {
-    const { checkpointEveryMs, snapshotLimits, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
+    const { checkpointEveryMs, snapshotLimits, overflowLimits, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
     const { outputsPerChunkMax, blockBytesMax, heartbeatEveryMs } = this.#scenario;
     const task = this.#newTask('worker');
     const pipeline = this.#pipeline;
@@ -557,6 +558,7 @@ class World {
         // A row may name all records there are.
         chunkLimits: { outputsPerChunkMax, blockBytesMax: Math.max(blockBytesMax, rowBytesMax) },
         heartbeatEveryMs,
+        ...(overflowLimits && { overflow: { store: createMemoryRunStore(), ...overflowLimits } }),
         leasePeriodMs,
         onAlive: () => {
           running.aliveMs = this.#scheduler.nowMs;

@@ -343,7 +343,9 @@ describe('the worker of one slot', () => {
         const pipeline = compiled(window, 'fargate', { lateness: 2 });
         const all = blocksOf(pipeline, blocks);
         const first = inMemory(pipeline, all.slice(0, stopAt));
-        const saved = { log: first.stage.checkpoint(), entries: [...first.stage.entries('base')] };
+        const { log, entries } = first.stage.beginSave('base');
+        const saved = { log, entries: [...entries] };
+        first.stage.endSave(true);
         const second = new MemoryStage(pipeline, 0);
         second.restore(JSON.parse(JSON.stringify(saved)));
         for (const block of all) second.apply(block);

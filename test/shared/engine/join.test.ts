@@ -77,9 +77,11 @@ class TestJoin {
     const entries = isDelta ? this.operator.saveChanges() : this.operator.save();
     const saved = JSON.parse(JSON.stringify([...entries])) as readonly Json[];
     this.#chain = isDelta ? [...this.#chain, saved] : [saved];
+    if (!isDelta) this.operator.endSave(true);
     if (this.#chain.length % 2 === 1) {
       this.operator = new IntervalJoin(this.#step);
       for (const entry of this.#chain.flat()) this.operator.restore(entry);
+      this.operator.endRestore();
     }
     this.operator.markSaved();
   }

@@ -88,6 +88,8 @@ export class TestOperator {
     this.#chain = isDelta ? [...this.#chain, saved] : [saved];
     const restored = createOperator(this.step);
     for (const entry of this.#chain.flat()) restored.restore(entry);
+    restored.endRestore();
+    if (!isDelta) this.operator.endSave(true);
     const { keyCount, openCount } = this.operator;
     expect([restored.keyCount, restored.openCount]).toEqual([keyCount, openCount]);
     if (this.#chain.length % 2 === 1) this.operator = restored;

@@ -75,6 +75,8 @@ test('its record was counted, and how often it threw is counted besides, also ov
   expect(stage.reader.countsOf(step as never)).toEqual(counts);
   expect(stage.reader.counts).toMatchObject({ counted: 2, late: 0 });
   const restored = new MemoryStage(pipeline, 0);
-  restored.restore({ log: stage.checkpoint(), entries: [...stage.entries('base')] });
+  const { log, entries } = stage.beginSave('base');
+  restored.restore({ log, entries: [...entries] });
+  restored.endRestore();
   expect(restored.reader.countsOf(step as never)).toEqual(counts);
 });

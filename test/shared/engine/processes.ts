@@ -90,8 +90,10 @@ export class TestProcess {
     const entries = isDelta ? this.operator.saveChanges() : this.operator.save();
     const saved = JSON.parse(JSON.stringify([...entries])) as readonly Json[];
     this.#chain = isDelta ? [...this.#chain, saved] : [saved];
+    if (!isDelta) this.operator.endSave(true);
     const restored = new KeyedProcess(this.#step);
     for (const entry of this.#chain.flat()) restored.restore(entry);
+    restored.endRestore();
     expect([restored.keyCount, restored.openCount]).toEqual([this.operator.keyCount, this.operator.openCount]);
     if (this.#chain.length % 2 === 1) this.operator = restored;
     this.operator.markSaved();

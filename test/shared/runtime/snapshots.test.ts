@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MemoryStage } from '#shared/engine/memory-stage.ts';
 import { restoreSlot, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
 import { logPosition } from '#shared/schemas/position.ts';
-import type { SnapshotManifest } from '#shared/schemas/state.ts';
+import { type SnapshotManifest, stateVersion } from '#shared/schemas/state.ts';
 import { placed } from '../engine/blocks.ts';
 import { applyUpTo, finalsOf, pipeline, stores } from './stages.ts';
 
@@ -202,13 +202,42 @@ test('changes that could not be stored are in the next save', async () => {
   expect(finalsOf((await restoreSlot(options, 0)).stage)).toEqual(finalsOf(stage));
 });
 
-test('a stage stands still while it is saved', async () => {
+test('a stage stands still while a delta is stored', async () => {
   const options = stores();
-  const stage = stageAt(1);
-  const saving = saveSlot(options, stage, undefined);
-  expect(() => applyUpTo(stage, 2)).toThrow('stands still while it is saved');
-  await saving;
+  const { stage, snapshot } = await saveEach(options, 1);
   applyUpTo(stage, 2);
+  const saving = saveSlot(options, stage, snapshot);
+  expect(() => applyUpTo(stage, 3)).toThrow('stands still while a delta is stored');
+  await saving;
+  applyUpTo(stage, 3);
+});
+
+test('a stage goes on while a base is stored, which is of the moment when it began', async () => {
+  for (let count = 1; count < 9; count += 1) {
+    const options = stores();
+    const stage = stageAt(count);
+    const still = stageAt(count);
+    still.takeEmission();
+    const { put } = options.blobs;
+    let next = count;
+    const moving = {
+      ...options.blobs,
+      put: async (name: string, bytes: Uint8Array) => {
+        next += 1;
+        applyUpTo(stage, next);
+        await put(name, bytes);
+      },
+    };
+    const { snapshot } = await saveSlot({ ...options, blobs: moving }, stage, undefined);
+    expect(next).toBeGreaterThan(count + 1);
+    expect(finalsOf((await restoreSlot(options, 0)).stage)).toEqual(finalsOf(still));
+    // What came meanwhile is in the delta that follows.
+    await saveSlot(options, stage, snapshot);
+    const restored = (await restoreSlot(options, 0)).stage;
+    expect(restored.reader.log.position).toBe(stage.reader.log.position);
+    stage.takeEmission();
+    expect(finalsOf(restored)).toEqual(finalsOf(stage));
+  }
 });
 
 test('a snapshot that its owner replaces while it is read is read again', async () => {
@@ -274,12 +303,17 @@ test('a checkpoint of a later version stops the worker', async () => {
     ...options.state,
     readCheckpoint: async () => {
       const checkpoint = await readCheckpoint('window', 0);
-      return checkpoint && { ...checkpoint, snapshot: { ...(checkpoint.snapshot as SnapshotManifest), version: 3 } };
+      return (
+        checkpoint && {
+          ...checkpoint,
+          snapshot: { ...(checkpoint.snapshot as SnapshotManifest), version: stateVersion + 1 },
+        }
+      );
     },
   };
   await expect(restoreSlot({ ...options, state }, 0)).rejects.toMatchObject({
     code: 'STATE_UNREADABLE',
-    message: expect.stringContaining('version 3'),
+    message: expect.stringContaining(`version ${stateVersion + 1}`),
   });
 });
 

@@ -69,8 +69,8 @@ export function applyUpTo(stage: MemoryStage, count: number): void {
 }
 
 /** The final rows that a stage has made and will make, as text. */
-export function finalsOf(stage: MemoryStage, rowsBefore: readonly Row[] = []): readonly string[] {
-  stage.apply(placed(pipeline, { at: 9_999, to: 9_999, watermark: 1_000_000 }));
+export function finalsOf(stage: MemoryStage, rowsBefore: readonly Row[] = [], compiled = pipeline): readonly string[] {
+  stage.apply(placed(compiled, { at: 9_999, to: 9_999, watermark: 1_000_000 }));
   const rows = [...rowsBefore, ...stage.takeEmission().rows].filter((row) => row.final);
   return [...new Set(rows.map((row) => JSON.stringify(row)))].sort();
 }

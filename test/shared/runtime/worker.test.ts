@@ -128,12 +128,12 @@ test('a batch whose rows take longer to write than a lease lasts does not lose i
   const world = worldOf({ slots: 1 });
   await send(world, 1, ...Array.from({ length: 300 }, (_, key) => reading(1, `k${key}`)));
   await world.preprocess().process({ shardId: 'a', records: [punctuation(2, 1_000)] });
-  // A store that takes a second for ten rows, as long as they are not written again and again.
+  // A store that takes a second for twenty rows, as long as they are not written again and again.
   const { writeRows } = world.results;
   let seconds = 0;
   Object.assign(world.results, {
     writeRows: async (rows: readonly Row[]) => {
-      for (let written = 0; written < rows.length && seconds < 100; written += 10) {
+      for (let written = 0; written < rows.length && seconds < 100; written += 20) {
         await world.clock.sleep(1_000);
         seconds += 1;
       }
@@ -326,4 +326,26 @@ test('a batch that takes longer to apply than a lease lasts does not lose its sh
   await worker.run();
   expect(turns).toBe(8);
   expect(telemetry.lines.map(({ message }) => message)).not.toContain('A shard is given up.');
+});
+
+test('a worker with hardly any memory goes on where one with plenty stopped, and leaves nothing on its disk', async () => {
+  const world = worldOf({ slots: 2 });
+  let begun = 0;
+  const { begin } = world.runs;
+  Object.assign(world.runs, {
+    begin: (isSearched: boolean) => {
+      begun += 1;
+      return begin(isSearched);
+    },
+  });
+  for (let at = 1; at <= 6; at += 1) {
+    await send(world, at, ...['a', 'b', 'c', `k${at}`].map((key) => reading(at, key)));
+    await world.work(3, at % 3 === 0 ? undefined : { bytesMax: 1, timersInMemoryMax: 1 });
+    expect(world.runs.runCount()).toBe(0);
+  }
+  expect(begun).toBeGreaterThan(20);
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(7, 1_000)] });
+  await world.work(undefined, { bytesMax: 1 });
+  const amounts = (await world.lines('visits')).map((line) => JSON.parse(line)['amounts']);
+  expect(amounts.sort()).toEqual(['1', '1 2 3 4 5 6', '1 2 3 4 5 6', '1 2 3 4 5 6', '2', '3', '4', '5', '6']);
 });

@@ -3,8 +3,10 @@ import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import { createMemoryDeadLetters } from '#shared/adapters/memory/dead-letters.ts';
 import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
+import { createMemoryRunStore } from '#shared/adapters/memory/run-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
+import type { OverflowLimits } from '#shared/engine/overflow.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
@@ -118,6 +120,8 @@ export class World {
   readonly archive = createMemoryBlobStore();
   readonly deadLetters = createMemoryDeadLetters();
   readonly telemetry = createMemoryTelemetry();
+  /** The workers' scratch disk. */
+  readonly runs = createMemoryRunStore();
   readonly #rawShards: readonly string[];
   #workers = 0;
   readonly #aggregated = new Map<string, number>();
@@ -148,8 +152,8 @@ export class World {
     }
   }
 
-  /** A worker runs until it finds nothing new, or has read `readsMax` times, and stops. */
-  async work(readsMax = Number.POSITIVE_INFINITY): Promise<void> {
+  /** A worker runs until it finds nothing new, or has read `readsMax` times, and stops. It may have little memory. */
+  async work(readsMax = Number.POSITIVE_INFINITY, memory?: OverflowLimits): Promise<void> {
     let reads = 0;
     let quietRounds = 0;
     this.#workers += 1;
@@ -168,6 +172,7 @@ export class World {
       exchange: this.exchange,
       blobs: this.blobs,
       archive: this.archive,
+      ...(memory && { overflow: { store: this.runs, ...memory } }),
       onAlive: () => {
         quietRounds += 1;
         if (quietRounds > quietRoundsMax) worker.stop().catch(() => undefined);

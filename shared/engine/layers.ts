@@ -1,0 +1,269 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import type { Run, RunStore } from '#shared/ports/run-store.ts';
+import { MinHeap } from './heap.ts';
+
+/** How the values of keyed state are written, read and put together. */
+export interface Codec<V> {
+  readonly encode: (value: V) => Json;
+  /** Gives a value that nobody else has. */
+  readonly decode: (encoded: Json) => V;
+  /** What parts, the oldest first, make together: a value that nobody else has. They are not changed. */
+  readonly merge: (parts: readonly V[]) => V;
+  /** It only says that what older layers have is no more. */
+  readonly isGone: (value: V) => boolean;
+}
+
+/** A value in memory, or as the text of a run. */
+export type Stored<V> = { readonly value: V } | { readonly text: string };
+
+/** Keyed values that do not change any more. */
+export interface Layer<V> {
+  /** Values of one part replace one another, the newest layer's stands; those of different parts are merged. */
+  readonly part: number;
+  /** The slot's clock when it changed last. */
+  readonly touchedMs: number;
+  readonly count: number;
+  readonly get: (key: string) => Stored<V> | undefined;
+  /** By key, ascending. */
+  readonly sorted: () => Generator<readonly [key: string, stored: Stored<V>]>;
+}
+
+/** A layer in memory, which `get` looks into. */
+export class MemoryLayer<V> implements Layer<V> {
+  readonly part: number;
+  readonly touchedMs: number;
+  readonly keys: readonly string[];
+  readonly #valueOf: (key: string) => V | undefined;
+
+  constructor(options: {
+    readonly part: number;
+    readonly touchedMs: number;
+    readonly keys: readonly string[];
+    readonly valueOf: (key: string) => V | undefined;
+  }) {
+    this.part = options.part;
+    this.touchedMs = options.touchedMs;
+    this.keys = options.keys;
+    this.#valueOf = options.valueOf;
+  }
+
+  get count(): number {
+    return this.keys.length;
+  }
+
+  get(key: string): Stored<V> | undefined {
+    const value = this.#valueOf(key);
+    return value === undefined ? undefined : { value };
+  }
+
+  *sorted(): Generator<readonly [key: string, stored: Stored<V>]> {
+    for (const key of sortedInSteps(this.keys)) if (key !== undefined) yield [key, this.get(key) as Stored<V>];
+  }
+}
+
+/** A layer on the disk. Several may need it: the last one to let go of it removes it. */
+export class RunLayer<V> implements Layer<V> {
+  readonly part: number;
+  readonly touchedMs: number;
+  readonly #run: Run;
+  #users = 1;
+
+  constructor(run: Run, { part, touchedMs }: { readonly part: number; readonly touchedMs: number }) {
+    this.#run = run;
+    this.part = part;
+    this.touchedMs = touchedMs;
+  }
+
+  get count(): number {
+    return this.#run.entryCount;
+  }
+
+  get(key: string): Stored<V> | undefined {
+    const text = this.#run.get(key);
+    return text === undefined ? undefined : { text };
+  }
+
+  *sorted(): Generator<readonly [key: string, stored: Stored<V>]> {
+    for (const [key, text] of this.#run.entries()) yield [key, { text }];
+  }
+
+  retain(): void {
+    this.#users += 1;
+  }
+
+  release(): void {
+    this.#users -= 1;
+    if (this.#users === 0) this.#run.remove();
+  }
+}
+
+/** All keys of some layers, the oldest first, ascending, each with what the layers make of it. */
+export function mergeLayers<V>(
+  layers: readonly Layer<V>[],
+  codec: Codec<V>,
+): Generator<readonly [key: string, stored: Stored<V>]> {
+  return mergeStacks([layers], codec);
+}
+
+/** All keys of some layers, in any order: one layer in memory need not be sorted for it. */
+export function* entriesOf<V>(
+  layers: readonly Layer<V>[],
+  codec: Codec<V>,
+): Generator<readonly [key: string, stored: Stored<V>]> {
+  const [only] = layers;
+  if (layers.length !== 1 || !(only instanceof MemoryLayer)) return yield* mergeLayers(layers, codec);
+  for (const key of only.keys as readonly string[]) yield [key, only.get(key) as Stored<V>];
+}
+
+/** As `mergeLayers`, over the layers of several states, whose parts have nothing to do with one another. */
+export function* mergeStacks<V>(
+  stacks: readonly (readonly Layer<V>[])[],
+  codec: Codec<V>,
+): Generator<readonly [key: string, stored: Stored<V>]> {
+  const sources = stacks.flatMap((layers, stack) =>
+    layers.map((layer) => ({ entries: layer.sorted(), part: stack * partsMax + layer.part })),
+  );
+  try {
+    const heads = new MinHeap<Head<V>>((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.age - b.age));
+    const advance = (age: number): void => {
+      const { entries, part } = sources[age] as (typeof sources)[number];
+      const next = entries.next();
+      if (next.done !== true) heads.push({ key: next.value[0], age, found: [part, next.value[1]] });
+    };
+    for (const age of sources.keys()) advance(age);
+    for (let head = heads.pop(); head !== undefined; head = heads.pop()) {
+      const { key } = head;
+      advance(head.age);
+      if (heads.peek()?.key !== key) {
+        yield [key, head.found[1]];
+        continue;
+      }
+      const found = [head.found];
+      for (let next = heads.peek(); next?.key === key; next = heads.peek()) {
+        heads.pop();
+        found.push(next.found);
+        advance(next.age);
+      }
+      yield [key, combine(codec, found)];
+    }
+  } finally {
+    for (const { entries } of sources) entries.return(undefined);
+  }
+}
+
+/** More than a state will ever have. */
+const partsMax = 2 ** 30;
+
+interface Head<V> {
+  readonly key: string;
+  readonly age: number;
+  readonly found: readonly [part: number, stored: Stored<V>];
+}
+
+/** What the values of a key, the oldest first, each with its part, come to. */
+export function combine<V>(codec: Codec<V>, found: readonly (readonly [part: number, stored: Stored<V>])[]): Stored<V> {
+  const newest = found.filter(([part], index) => found[index + 1]?.[0] !== part).map(([, stored]) => stored);
+  const [only] = newest;
+  if (newest.length === 1 && only !== undefined) return only;
+  return { value: codec.merge(newest.map((stored) => readStored(codec, stored))) };
+}
+
+/** The value, which is not to be changed. */
+export function readStored<V>(codec: Codec<V>, stored: Stored<V>): V {
+  return 'value' in stored ? stored.value : codec.decode(JSON.parse(stored.text) as Json);
+}
+
+/** The value as JSON. */
+export function jsonOf<V>(codec: Codec<V>, stored: Stored<V>): Json {
+  return 'value' in stored ? codec.encode(stored.value) : (JSON.parse(stored.text) as Json);
+}
+
+/** Keys that are sorted in one go: some 0.1 s. */
+const keysPerSort = 100_000;
+/** Entries between two pauses. */
+const entriesPerStep = 1_000;
+
+/** Writes a layer as a run, with a pause after every step. */
+export function* writeLayer<V>(layer: MemoryLayer<V>, codec: Codec<V>, disk: Disk): Generator<void, RunLayer<V>> {
+  function* entries(): Generator<readonly [string, string] | undefined> {
+    for (const key of sortedInSteps(layer.keys))
+      yield key === undefined ? undefined : [key, textOf(codec, layer.get(key) as Stored<V>)];
+  }
+  return new RunLayer(yield* writeRun(entries(), disk), layer);
+}
+
+/** Writes neighbours, the oldest first, as one run, with a pause after every step. `hasAll`: there are no older ones. */
+export function* writeMerged<V>(
+  layers: readonly Layer<V>[],
+  codec: Codec<V>,
+  disk: Disk & { readonly hasAll: boolean },
+): Generator<void, RunLayer<V>> {
+  function* entries(): Generator<readonly [string, string] | undefined> {
+    for (const [key, stored] of mergeLayers(layers, codec)) {
+      if (disk.hasAll && codec.isGone(readStored(codec, stored))) continue;
+      yield [key, textOf(codec, stored)];
+    }
+  }
+  const run = yield* writeRun(entries(), disk);
+  return new RunLayer(run, {
+    part: (layers.at(-1) as Layer<V>).part,
+    touchedMs: Math.max(...layers.map(({ touchedMs }) => touchedMs)),
+  });
+}
+
+/** Where runs are written, and whether keys will be looked up in them. */
+export interface Disk {
+  readonly store: RunStore;
+  readonly isSearched: boolean;
+}
+
+function* writeRun(
+  entries: Iterable<readonly [key: string, text: string] | undefined>,
+  { store, isSearched }: Disk,
+): Generator<void, Run> {
+  const writer = store.begin(isSearched);
+  let isWhole = false;
+  try {
+    let count = 0;
+    for (const entry of entries) {
+      if (entry !== undefined) writer.add(entry[0], entry[1]);
+      count += 1;
+      if (entry === undefined || count % entriesPerStep === 0) yield;
+    }
+    isWhole = true;
+    return writer.end();
+  } finally {
+    // Whoever wanted the run has given it up.
+    if (!isWhole) writer.discard();
+  }
+}
+
+function textOf<V>(codec: Codec<V>, stored: Stored<V>): string {
+  return 'value' in stored ? JSON.stringify(codec.encode(stored.value)) : stored.text;
+}
+
+/** The keys, ascending; undefined is a pause. */
+function* sortedInSteps(keys: readonly string[]): Generator<string | undefined> {
+  const chunks: string[][] = [];
+  for (let from = 0; from < keys.length; from += keysPerSort) {
+    chunks.push(keys.slice(from, from + keysPerSort).sort());
+    yield undefined;
+  }
+  if (chunks.length <= 1) {
+    yield* chunks[0] ?? [];
+    return;
+  }
+  const places = chunks.map(() => 0);
+  const heads = new MinHeap<{ readonly key: string; readonly chunk: number }>((a, b) => (a.key < b.key ? -1 : 1));
+  const advance = (chunk: number): void => {
+    const place = places[chunk] as number;
+    const key = chunks[chunk]?.[place];
+    places[chunk] = place + 1;
+    if (key !== undefined) heads.push({ key, chunk });
+  };
+  for (const chunk of chunks.keys()) advance(chunk);
+  for (let head = heads.pop(); head !== undefined; head = heads.pop()) {
+    yield head.key;
+    advance(head.chunk);
+  }
+}
