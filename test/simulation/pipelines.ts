@@ -289,6 +289,12 @@ export const simPipelines: readonly SimPipeline[] = [
       sources: ['a'],
     };
   }),
+  // Rows that are on their way from slot to slot go on, whatever else the plan after has.
+  ...defineDeploy('chain-stays', () => {
+    const keyed = byKey(records('a', false));
+    const stays = chain(keyed);
+    return { before: stays, after: [onLambda('more', keyed, 0), ...stays], sources: ['a'] };
+  }),
   ...defineDeploy('shrinks', () => {
     const source = records('a', false);
     const keyed = byKey(source);

@@ -82,6 +82,8 @@ export interface WorldEnd {
 }
 
 const stepsMax = 30_000;
+/** Where rows cross the exchange again there are many more blocks to read, by workers that may hinder one another all the while. */
+const stepsMaxChained = 150_000;
 /** Closes every window. */
 const farFutureMs = startMs + 86_400_000;
 /** More than windows, sessions and lateness of a pipeline come to together. */
@@ -254,7 +256,9 @@ class World {
   async run(): Promise<WorldEnd> {
     await this.#restore();
     let stepsLeft = Number.POSITIVE_INFINITY;
-    while (!this.#stopped && stepsLeft > 0 && this.#scheduler.steps < stepsMax && this.#complaints.length === 0) {
+    const isChained = feedingStepsOf(this.#scenario.sim.pipeline.plan).length > 0;
+    const most = isChained ? stepsMaxChained : stepsMax;
+    while (!this.#stopped && stepsLeft > 0 && this.#scheduler.steps < most && this.#complaints.length === 0) {
       const more = await this.#scheduler.step(this.#choices());
       if (!more && (await this.#advancePhase())) break;
       if (this.#saved === undefined) continue;
