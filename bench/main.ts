@@ -36,7 +36,7 @@ const seed = Number(options.seed);
 /** Of a task of 2 GB, as infra/worker.ts divides it: what V8 may use, and of that the state. */
 const taskMb = 2_048;
 const heapMb = Math.floor(taskMb * 0.75);
-const stateMb = Math.floor(taskMb * 0.4);
+const stateMb = Math.floor(taskMb * 0.3);
 /** As JSON, with its key. */
 const bytesPerKey = 546;
 /** By key: three in four of all keys come, most of them once or twice. */
@@ -158,8 +158,8 @@ async function benchSpill(): Promise<void> {
     ['windows', 'even', 1],
     ['windows', 'hot', 1],
     // Its records are read back one by one when it closes, and take so long.
-    ['sessions', 'even', 0.2],
-    ['sessions', 'hot', 0.2],
+    ['sessions', 'even', 0.1],
+    ['sessions', 'hot', 0.1],
   ] as const) {
     const keys = Math.ceil(keyCount * share);
     const inMemory = await runSpill({ operator, mix, ...loadOf(Math.min(keys, keysInMemoryMax)) }, 6_000);

@@ -15,7 +15,7 @@ import {
 } from './layers.ts';
 
 /** So many runs of about the same size are made one: a key is looked up in each of them, or all are read at once. */
-const runsPerTier = { searched: 12, merged: 64 } as const;
+const runsPerTier = { searched: 12, merged: 128 } as const;
 const workPerStep = 1_000;
 
 interface Placed<V> {

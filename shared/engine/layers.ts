@@ -1,5 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import type { Run, RunStore } from '#shared/ports/run-store.ts';
+import type { Run, RunStore, RunWriter } from '#shared/ports/run-store.ts';
 import { MinHeap } from './heap.ts';
 
 /** How the values of keyed state are written, read and put together. */
@@ -57,7 +57,7 @@ export class MemoryLayer<V> implements Layer<V> {
   }
 
   *sorted(): Generator<readonly [key: string, stored: Stored<V>]> {
-    for (const key of sortedInSteps(this.keys)) if (key !== undefined) yield [key, this.get(key) as Stored<V>];
+    for (const keys of sortedBatches(this.keys)) for (const key of keys) yield [key, this.get(key) as Stored<V>];
   }
 }
 
@@ -183,13 +183,21 @@ const keysPerSort = 100_000;
 /** Entries between two pauses. */
 const entriesPerStep = 1_000;
 
+/** Where runs are written, and whether keys will be looked up in them. */
+export interface Disk {
+  readonly store: RunStore;
+  readonly isSearched: boolean;
+}
+
 /** Writes a layer as a run, with a pause after every step. */
 export function* writeLayer<V>(layer: MemoryLayer<V>, codec: Codec<V>, disk: Disk): Generator<void, RunLayer<V>> {
-  function* entries(): Generator<readonly [string, string] | undefined> {
-    for (const key of sortedInSteps(layer.keys))
-      yield key === undefined ? undefined : [key, textOf(codec, layer.get(key) as Stored<V>)];
-  }
-  return new RunLayer(yield* writeRun(entries(), disk), layer);
+  const run = yield* writeRun(disk, function* (writer) {
+    for (const keys of sortedBatches(layer.keys)) {
+      for (const key of keys) writer.add(key, textOf(codec, layer.get(key) as Stored<V>));
+      yield;
+    }
+  });
+  return new RunLayer(run, layer);
 }
 
 /** Writes neighbours, the oldest first, as one run, with a pause after every step. `hasAll`: there are no older ones. */
@@ -198,38 +206,26 @@ export function* writeMerged<V>(
   codec: Codec<V>,
   disk: Disk & { readonly hasAll: boolean },
 ): Generator<void, RunLayer<V>> {
-  function* entries(): Generator<readonly [string, string] | undefined> {
+  const run = yield* writeRun(disk, function* (writer) {
+    let count = 0;
     for (const [key, stored] of mergeLayers(layers, codec)) {
+      count += 1;
+      if (count % entriesPerStep === 0) yield;
       if (disk.hasAll && codec.isGone(readStored(codec, stored))) continue;
-      yield [key, textOf(codec, stored)];
+      writer.add(key, textOf(codec, stored));
     }
-  }
-  const run = yield* writeRun(entries(), disk);
+  });
   return new RunLayer(run, {
     part: (layers.at(-1) as Layer<V>).part,
     touchedMs: Math.max(...layers.map(({ touchedMs }) => touchedMs)),
   });
 }
 
-/** Where runs are written, and whether keys will be looked up in them. */
-export interface Disk {
-  readonly store: RunStore;
-  readonly isSearched: boolean;
-}
-
-function* writeRun(
-  entries: Iterable<readonly [key: string, text: string] | undefined>,
-  { store, isSearched }: Disk,
-): Generator<void, Run> {
+function* writeRun({ store, isSearched }: Disk, write: (writer: RunWriter) => Generator<void>): Generator<void, Run> {
   const writer = store.begin(isSearched);
   let isWhole = false;
   try {
-    let count = 0;
-    for (const entry of entries) {
-      if (entry !== undefined) writer.add(entry[0], entry[1]);
-      count += 1;
-      if (entry === undefined || count % entriesPerStep === 0) yield;
-    }
+    yield* write(writer);
     isWhole = true;
     return writer.end();
   } finally {
@@ -242,28 +238,30 @@ function textOf<V>(codec: Codec<V>, stored: Stored<V>): string {
   return 'value' in stored ? JSON.stringify(codec.encode(stored.value)) : stored.text;
 }
 
-/** The keys, ascending; undefined is a pause. */
-function* sortedInSteps(keys: readonly string[]): Generator<string | undefined> {
+/** The keys, ascending, some at a time; none while they are being sorted. */
+function* sortedBatches(keys: readonly string[]): Generator<readonly string[]> {
   const chunks: string[][] = [];
   for (let from = 0; from < keys.length; from += keysPerSort) {
     chunks.push(keys.slice(from, from + keysPerSort).sort());
-    yield undefined;
-  }
-  if (chunks.length <= 1) {
-    yield* chunks[0] ?? [];
-    return;
+    yield [];
   }
   const places = chunks.map(() => 0);
-  const heads = new MinHeap<{ readonly key: string; readonly chunk: number }>((a, b) => (a.key < b.key ? -1 : 1));
-  const advance = (chunk: number): void => {
-    const place = places[chunk] as number;
-    const key = chunks[chunk]?.[place];
-    places[chunk] = place + 1;
-    if (key !== undefined) heads.push({ key, chunk });
-  };
-  for (const chunk of chunks.keys()) advance(chunk);
-  for (let head = heads.pop(); head !== undefined; head = heads.pop()) {
-    yield head.key;
-    advance(head.chunk);
+  let batch: string[] = [];
+  for (;;) {
+    // There are so few chunks that looking at each is the quickest.
+    let least: string | undefined;
+    let from = 0;
+    for (let chunk = 0; chunk < chunks.length; chunk += 1) {
+      const key = chunks[chunk]?.[places[chunk] as number];
+      if (key === undefined || (least !== undefined && key >= least)) continue;
+      least = key;
+      from = chunk;
+    }
+    if (least === undefined) break;
+    places[from] = (places[from] as number) + 1;
+    if (batch.push(least) < entriesPerStep) continue;
+    yield batch;
+    batch = [];
   }
+  yield batch;
 }
