@@ -234,7 +234,7 @@ export class WindowedAggregate implements Operator {
   }
 
   work(entryCount: number): void {
-    for (const { older } of this.#slices.values()) older?.work(entryCount);
+    for (const { older, part } of this.#slices.values()) older?.work(entryCount, part);
   }
 
   close(): void {

@@ -174,7 +174,7 @@ export class KeyedState<V> {
   }
 
   work(entryCount: number): void {
-    this.#older.work(entryCount);
+    this.#older.work(entryCount, this.#part);
   }
 
   close(): void {

@@ -153,10 +153,13 @@ export class LayerStack<V> {
     return layers;
   }
 
-  /** Goes on with writing what lies in memory as runs, and with making few of many: about `entryCount` entries. True when none is left. */
-  work(entryCount: number): boolean {
+  /**
+   * Goes on with writing what lies in memory as runs, and with making few of many: about `entryCount` entries. `topPart` is the part of what
+   * is above. True when nothing is left.
+   */
+  work(entryCount: number, topPart: number): boolean {
     for (let left = entryCount; left > 0; left -= workPerStep) {
-      this.#task ??= this.#nextTask();
+      this.#task ??= this.#nextTask(topPart);
       if (this.#task === undefined) return true;
       if (this.#task.next().done === true) this.#task = undefined;
     }
@@ -170,13 +173,13 @@ export class LayerStack<V> {
     this.#placed = [];
   }
 
-  #nextTask(): Generator<void> | undefined {
+  #nextTask(topPart: number): Generator<void> | undefined {
     if (this.#disk === undefined) return undefined;
     for (const placed of this.#placed) {
       if (placed.layer instanceof MemoryLayer && placed.isLeaving)
         return this.#writeOut(placed, placed.layer, this.#disk);
     }
-    const range = this.#rangeToMerge();
+    const range = this.#rangeToMerge(topPart);
     return range === undefined ? undefined : this.#merge(range, this.#disk);
   }
 
@@ -205,7 +208,7 @@ export class LayerStack<V> {
    * The newest neighbours, as many as make a tier, none of which is of a greater order than the others come to. Each value is so written
    * again once for each power of that number that the state grows by. What is not saved is left as it is, since a delta has to tell it apart, and so is what a base holds in memory.
    */
-  #rangeToMerge(): readonly Placed<V>[] | undefined {
+  #rangeToMerge(topPart: number): readonly Placed<V>[] | undefined {
     const saved = this.#placed.findIndex(({ layer, wasSaved }) => !wasSaved || layer instanceof MemoryLayer);
     const end = saved === -1 ? this.#placed.length : saved;
     const perTier = this.#disk?.isSearched === true ? runsPerTier.searched : runsPerTier.merged;
@@ -213,15 +216,19 @@ export class LayerStack<V> {
     for (const tier of [...new Set(tiers)].sort((a, b) => a - b)) {
       let start = end;
       while (start > 0 && (tiers[start - 1] as number) <= tier) start -= 1;
-      const range = this.#ofWholeParts(start, end);
+      const range = this.#ofWholeParts(start, end, topPart);
       if (range.length >= perTier) return range;
     }
     return undefined;
   }
 
-  /** Values of one part replace one another: what is merged with other parts must have all of its part, or be of one alone. */
-  #ofWholeParts(from: number, to: number): readonly Placed<V>[] {
-    const partOf = (at: number): number | undefined => this.#placed[at]?.layer.part;
+  /**
+   * Values of one part replace one another: what is merged with other parts must have all of its part, or be of one alone. While a state
+   * is restored more of the newest part may come, so the top counts as a layer.
+   */
+  #ofWholeParts(from: number, to: number, topPart: number): readonly Placed<V>[] {
+    const partOf = (at: number): number | undefined =>
+      at === this.#placed.length ? topPart : this.#placed[at]?.layer.part;
     let start = from;
     let end = to;
     if (partOf(start) === partOf(end - 1)) return this.#placed.slice(start, end);
