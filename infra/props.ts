@@ -62,7 +62,10 @@ export interface WorkerProps {
   /** After how long without progress a task loses a shard to another one; a task that dies is missed for so long. Default: 10. */
   readonly leaseSeconds?: number;
   readonly cpuUnits?: number;
+  /** Two fifths of it are for state; state beyond that lies on the disk. Default: 2,048. */
   readonly memoryMiB?: number;
+  /** Of each task, from 21 to 200; 20 of it cost nothing. Default: 21. */
+  readonly diskGiB?: number;
   /** How it reads the exchange. Fan-out has records at once and takes no reads from the aggregate function; AWS bills it extra. */
   readonly reading?: Reading;
 }
@@ -95,6 +98,9 @@ const leaseSecondsMax = 60;
 const cpuUnitsPerThread = 1_024;
 /** CloudWatch looks once a minute, and a new task takes some to start. */
 const drainSecondsMin = 60;
+/** What Fargate can be asked for; by itself it gives 20. */
+const diskGiBMin = 21;
+const diskGiBMax = 200;
 /** After the alarm there must be time to act: the rest of the retention. */
 const lagPerRetentionMax = 1 / 4;
 
@@ -138,6 +144,8 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
   });
   const leaseSeconds = props.worker?.leaseSeconds ?? 10;
   checkRange(pipeline.id, { name: 'worker.leaseSeconds', value: leaseSeconds, min: 1, max: leaseSecondsMax });
+  const diskGiB = props.worker?.diskGiB ?? diskGiBMin;
+  checkRange(pipeline.id, { name: 'worker.diskGiB', value: diskGiB, min: diskGiBMin, max: diskGiBMax });
   return {
     removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     rawShards,
@@ -154,6 +162,7 @@ export function sizingOf(props: StreamPipelineProps): Sizing {
       leaseSeconds,
       cpuUnits,
       memoryMiB: props.worker?.memoryMiB ?? 2_048,
+      diskGiB,
       reading: props.worker?.reading ?? 'polling',
     },
     lagMax,

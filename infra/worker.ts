@@ -101,10 +101,11 @@ interface TaskNeighbours extends Neighbours {
 }
 
 function createTask(scope: Construct, it: TaskNeighbours): FargateTaskDefinition {
-  const { cpuUnits, memoryMiB, reading, leaseSeconds, threads, drainSeconds } = it.sizing.worker;
+  const { cpuUnits, memoryMiB, diskGiB, reading, leaseSeconds, threads, drainSeconds } = it.sizing.worker;
   const taskDefinition = new FargateTaskDefinition(scope, 'Task', {
     cpu: cpuUnits,
     memoryLimitMiB: memoryMiB,
+    ephemeralStorageGiB: diskGiB,
     runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
     taskRole: createTaskRole(scope, it),
   });

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
@@ -6,6 +8,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
+import { createDiskRunStore } from '#shared/adapters/disk/run-store.ts';
 import { createDynamoDbLeaseStore } from '#shared/adapters/dynamodb/lease-store.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
@@ -23,7 +26,7 @@ import type { Report, Start } from './messages.ts';
  * One thread of the worker: a member of the fleet like any other, with a name and leases of its own, so that it matters to nobody in
  * which process it runs. Ends when it was asked to stop and has handed over; rejects when it cannot go on.
  */
-export async function runMember({ thread }: Start): Promise<void> {
+export async function runMember({ thread, stateMb }: Start): Promise<void> {
   const settings = readSettings('worker', process.env);
   const pipeline = selectPipeline(pipelines, settings);
   const clock = wallClock;
@@ -63,6 +66,10 @@ export async function runMember({ thread }: Start): Promise<void> {
     deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
     clock,
     telemetry,
+    overflow: {
+      store: createDiskRunStore(join(tmpdir(), 'millrace-state')),
+      bytesMax: stateMb * 1e6,
+    },
     leasePeriodMs: readCount('LEASE_SECONDS', settings.LEASE_SECONDS) * 1_000,
     onAlive: () => tell({ kind: 'alive', isReady: worker.isReady(), isMoving: worker.isMoving() }),
   });

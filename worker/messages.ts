@@ -4,6 +4,8 @@ import type { Told } from '#shared/adapters/telemetry/forward.ts';
 export interface Start {
   /** From 0. */
   readonly thread: number;
+  /** What of its memory its state may take, in MB; more of it lies on the disk. */
+  readonly stateMb: number;
 }
 
 /** To a thread: hand over and end. */

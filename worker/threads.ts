@@ -11,6 +11,8 @@ export interface ThreadsOptions {
   readonly count: number;
   /** Of each thread, in MB; the thread that needs more ends. */
   readonly heapMb: number;
+  /** What of it the state of a thread may take. */
+  readonly stateMb: number;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   /** How long those that go on may take to hand over when one has failed. */
@@ -83,12 +85,12 @@ export function startThreads(options: ThreadsOptions): Threads {
 }
 
 function startThread(
-  { program, heapMb, clock, telemetry }: ThreadsOptions,
+  { program, heapMb, stateMb, clock, telemetry }: ThreadsOptions,
   index: number,
   onFailure: (index: number, error: string) => void,
 ): Thread {
   const worker = new Worker(program, {
-    workerData: { thread: index } satisfies Start,
+    workerData: { thread: index, stateMb } satisfies Start,
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
   });
   const load = createThreadLoad({ utilization: worker.performance.eventLoopUtilization, now: clock.now });

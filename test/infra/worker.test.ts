@@ -24,6 +24,13 @@ describe('worker', () => {
     expect(task['Volumes']).toEqual([{ Name: 'scratch' }]);
   });
 
+  test("state that its memory has no room for lies on the task's disk", () => {
+    const sized = templateOf(fargateOnly, { worker: { memoryMiB: 4_096, diskGiB: 100 } });
+    const [larger = {}] = propertiesOf(sized, 'AWS::ECS::TaskDefinition');
+    expect([task['EphemeralStorage'], larger['EphemeralStorage']]).toEqual([{ SizeInGiB: 21 }, { SizeInGiB: 100 }]);
+    expect(() => templateOf(fargateOnly, { worker: { diskGiB: 20 } })).toThrow(/SETTING_INVALID.*worker\.diskGiB/);
+  });
+
   test('it is not root, has no capabilities, and is the user that the image names', () => {
     expect(container['User']).toBe('10001:10001');
     expect(container['LinuxParameters']).toEqual({ Capabilities: { Drop: ['ALL'] } });

@@ -113,8 +113,9 @@ export function rowStreamsOf({ pipeline }: SimPipeline): readonly (readonly [vie
 
 export const startMs = Date.UTC(2026, 0, 1);
 
-function littleMemory(random: Random): OverflowLimits {
-  return { bytesMax: random.pick([1, 2_000, 10_000]), timersInMemoryMax: random.pick([1, 4]) };
+function overflowOf(random: Random, isShort = random.chance(0.5)): OverflowLimits | undefined {
+  const limits = { bytesMax: random.pick([1, 2_000, 10_000]), timersInMemoryMax: random.pick([1, 4]) };
+  return isShort ? limits : undefined;
 }
 
 export function createScenario(seed: number, bias: Bias = {}): Scenario {
@@ -166,8 +167,7 @@ function createStill(seed: number, bias: Bias): Scenario {
       deltaBytesMin: random.pick([0, 64 * 1_024]),
       partCharsMax: random.pick([100, 500, 4_000_000]),
     },
-    // No host has it yet: see decision 0014.
-    overflowLimits: bias.overflow === true ? littleMemory(createRandom(seed, 'overflow')) : undefined,
+    overflowLimits: overflowOf(createRandom(seed, 'overflow'), bias.overflow),
     workers: bias.workers ?? random.pick([1, 2, 3]),
     // A worker that cannot take its turns within a period would lose all it has taken.
     leasePeriodMs: Math.max(random.pick([500, 3_000, 10_000]), stepMsMax * 50),

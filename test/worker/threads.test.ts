@@ -20,6 +20,7 @@ function start(program: string) {
   const threads = startThreads({
     program: new URL(`data:text/javascript,${encodeURIComponent(preamble + program)}`),
     count: 2,
+    stateMb: 10,
     heapMb: 16,
     clock: wallClock,
     telemetry,
