@@ -62,7 +62,7 @@ export interface WorkerProps {
   /** After how long without progress a task loses a shard to another one; a task that dies is missed for so long. Default: 10. */
   readonly leaseSeconds?: number;
   readonly cpuUnits?: number;
-  /** Two fifths of it are for state; state beyond that lies on the disk. Default: 2,048. */
+  /** Three tenths of it are for state, in all its threads; state beyond that lies on the disk. Default: 2,048. */
   readonly memoryMiB?: number;
   /** Of each task, from 21 to 200; 20 of it cost nothing. Default: 21. */
   readonly diskGiB?: number;

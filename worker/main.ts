@@ -14,7 +14,7 @@ import { startThreads } from './threads.ts';
 /** What V8 may use of the task's memory; the rest is for buffers, compression and Node itself. */
 const heapShare = 0.75;
 /** What of it the state may take; beyond that it goes to the disk. The rest is for the records at hand and for what V8 has not collected yet. */
-const stateShare = 0.4;
+const stateShare = 0.3;
 /** How often the load is measured, and the protection of the task looked after. */
 const lookEveryMs = 5_000;
 /** Fargate gives 120 s from SIGTERM to SIGKILL; after a failure of our own we take no longer. */
