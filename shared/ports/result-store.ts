@@ -23,6 +23,6 @@ export interface ResultStore {
   }) => Promise<readonly Row[]>;
   /** The start of the newest window of the view that has a row. */
   readonly newestWindow: (view: string) => Promise<number | undefined>;
-  /** Every slot's partial of the window. Strongly consistent. */
+  /** Every slot's partials of the windows that start there, which may end at different times. Strongly consistent. */
   readonly readTotals: (view: string, windowStartMs: number) => Promise<readonly TotalPartial[]>;
 }

@@ -114,14 +114,18 @@ async function readWindows(
   // Rule 16: every slot's W first, then the partials.
   const watermarkMs = await leastWatermark(state, pipeline, step);
   const rows = await findRows(results, query);
-  const totals = new Map<number, Totals>();
+  const totals = new Map<string, Totals>();
   if (step.totals.length > 0) {
-    for (const startMs of new Set(rows.map((row) => row.windowStartMs))) {
-      totals.set(startMs, mergeTotals(step, await results.readTotals(query.view, startMs)));
+    for (const [startMs, ofStart] of Map.groupBy(rows, (row) => row.windowStartMs)) {
+      const partials = await results.readTotals(query.view, startMs);
+      for (const endMs of new Set(ofStart.map((row) => row.windowEndMs))) {
+        const ofWindow = partials.filter(({ windowEndMs }) => windowEndMs === endMs);
+        totals.set(`${startMs}/${endMs}`, mergeTotals(step, ofWindow));
+      }
     }
   }
   const printed = rows.map((row): PrintedRow => {
-    const total = totals.get(row.windowStartMs);
+    const total = totals.get(`${row.windowStartMs}/${row.windowEndMs}`);
     // A share is final only when the total is: when all slots have passed the window.
     const final =
       row.final && (total === undefined || isClosed(row.windowEndMs, step.plan.allowedLatenessMs, watermarkMs));

@@ -94,7 +94,7 @@ class FinalRows {
   readonly #endMs: number[] = [];
   readonly #columns: { readonly name: string; readonly values: unknown[] }[];
   /** By window start. */
-  readonly #totals = new Map<number, Totals>();
+  readonly #totals = new Map<string, Totals>();
 
   constructor(step: CompiledStep) {
     this.#step = step;
@@ -120,7 +120,7 @@ class FinalRows {
 
   addTotal(partial: TotalPartial): void {
     if (this.#step.op !== 'aggregate') return;
-    this.#totals.set(partial.windowStartMs, mergeTotals(this.#step, [partial]));
+    this.#totals.set(`${partial.windowStartMs}/${partial.windowEndMs}`, mergeTotals(this.#step, [partial]));
   }
 
   *print(): Generator<PrintedRow> {
@@ -130,7 +130,7 @@ class FinalRows {
 
   #printAt(at: number): PrintedRow {
     const row = this.#rowAt(at);
-    return printRow(this.#step, row, this.#totals.get(row.windowStartMs) ?? {});
+    return printRow(this.#step, row, this.#totals.get(`${row.windowStartMs}/${row.windowEndMs}`) ?? {});
   }
 
   #compare(a: number, b: number): number {

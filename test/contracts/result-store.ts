@@ -388,6 +388,13 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       expect(await store.readTotals('by-ip', 0)).toEqual(partials);
     });
 
+    test('windows that start together and end apart have totals apart', async () => {
+      const store = await open();
+      const partials = [total({ slot: 0 }), total({ slot: 0, windowEndMs: 75_000 }), total({ slot: 1 })];
+      await store.writeTotals([...partials].reverse());
+      expect(await store.readTotals('by-ip', 0)).toEqual(partials);
+    });
+
     test('a partial is read as it was written, however large its accumulators', async () => {
       const store = await open();
       const written = total({

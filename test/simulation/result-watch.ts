@@ -40,10 +40,12 @@ export class ResultWatch {
       },
       writeTotals: async (totals) => {
         const outcome = await given.writeTotals(totals);
-        for (const { view, slot, windowStartMs } of totals) {
+        for (const { view, slot, windowStartMs, windowEndMs } of totals) {
           if (!this.#views.has(view)) continue;
-          const total = (await this.#store.readTotals(view, windowStartMs)).find((partial) => partial.slot === slot);
-          if (total !== undefined) this.#look(`total ${view} slot ${slot} ${windowStartMs}`, total);
+          const total = (await this.#store.readTotals(view, windowStartMs)).find(
+            (partial) => partial.slot === slot && partial.windowEndMs === windowEndMs,
+          );
+          if (total !== undefined) this.#look(`total ${view} slot ${slot} ${windowStartMs} to ${windowEndMs}`, total);
         }
         return outcome;
       },

@@ -14,7 +14,7 @@ import { sortableDay, sortableTime } from './sortable-time.ts';
 //   row    by-ip#ip=1.2.3.4    <start>/<end>              view, ip, windowStart, windowEnd, final, requests, bytes, ...,
 //                                                         position, ttl, window, windowKey
 //   joined by-ip#ip=1.2.3.4    <start>/<end>#<id>         as a row, without windowStart and windowEnd: it has no window; emitted ones too
-//   total  by-ip#total#<ISO>   00007 (the slot)           view, slot, windowStart, windowEnd, final, columns, position, ttl
+//   total  by-ip#total#<ISO>   00007/<end> (of the slot)  view, slot, windowStart, windowEnd, final, columns, position, ttl
 //   day    by-ip#days          2015-05-17                 ttl
 //
 //   <start>     2015-05-17T10:00:00.000Z                  ISO 8601 in UTC; with `/` and the end its interval
@@ -116,7 +116,7 @@ export function partitionOfKey(view: string, key: string): string {
 export function itemOfTotal(total: TotalPartial): Item {
   return {
     pk: { S: partitionOfTotals(total.view, total.windowStartMs) },
-    sk: { S: String(total.slot).padStart(5, '0') },
+    sk: { S: `${String(total.slot).padStart(5, '0')}/${sortableTime(total.windowEndMs)}` },
     view: { S: total.view },
     slot: { N: String(total.slot) },
     windowStart: { S: isoOf(total.windowStartMs) },

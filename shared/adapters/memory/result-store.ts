@@ -5,7 +5,7 @@ import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
 export interface ResultDump {
   /** By view, then window start, then key, then window end, then id. */
   readonly rows: readonly Row[];
-  /** By view, then window start, then slot. */
+  /** By view, then window start, then slot, then window end. */
   readonly totals: readonly TotalPartial[];
 }
 
@@ -14,9 +14,9 @@ export type MemoryResultStore = ResultStore & { readonly dump: () => ResultDump 
 /** Results in memory. Nothing expires. `createMemoryResultStore(other.dump())` is a copy of `other`. */
 export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
   const rows: Views<string, Row> = new Map();
-  const totals: Views<number, TotalPartial> = new Map();
+  const totals: Views<string, TotalPartial> = new Map();
   for (const row of from?.rows ?? []) writeNewer(rows, idOf(row), row);
-  for (const total of from?.totals ?? []) writeNewer(totals, total.slot, total);
+  for (const total of from?.totals ?? []) writeNewer(totals, idOfTotal(total), total);
 
   const rowsOfView: ResultStore['rowsOfView'] = async ({ view, fromMs, toMs, rowsMax }) => {
     const found: Row[] = [];
@@ -29,7 +29,9 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
 
   return {
     writeRows: async (written) => ({ fenced: countOf(written, (row) => !writeNewer(rows, idOf(row), row)) }),
-    writeTotals: async (written) => ({ fenced: countOf(written, (total) => !writeNewer(totals, total.slot, total)) }),
+    writeTotals: async (written) => ({
+      fenced: countOf(written, (total) => !writeNewer(totals, idOfTotal(total), total)),
+    }),
 
     rowsOfKey: async ({ view, key, fromMs, toMs, rowsMax }) => {
       const found = windowsOf(rows, view, fromMs, toMs).flatMap(([, ofWindow]) =>
@@ -46,14 +48,14 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
       return newest;
     },
     readTotals: async (view, windowStartMs) =>
-      [...(totals.get(view)?.get(windowStartMs)?.values() ?? [])].sort((a, b) => a.slot - b.slot),
+      [...(totals.get(view)?.get(windowStartMs)?.values() ?? [])].sort(bySlotAndEnd),
 
     dump: () => ({
       rows: all(rows).sort(
         (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || byKeyAndEnd(a, b),
       ),
       totals: all(totals).sort(
-        (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || a.slot - b.slot,
+        (a, b) => compareKeys(a.view, b.view) || a.windowStartMs - b.windowStartMs || bySlotAndEnd(a, b),
       ),
     }),
   };
@@ -62,6 +64,14 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
 /** What tells the rows of a view that start at the same time apart. */
 function idOf(row: Row): string {
   return `${row.windowEndMs} ${row.id ?? ''} ${row.key}`;
+}
+
+function idOfTotal(total: TotalPartial): string {
+  return `${total.slot} ${total.windowEndMs}`;
+}
+
+function bySlotAndEnd(a: TotalPartial, b: TotalPartial): number {
+  return a.slot - b.slot || a.windowEndMs - b.windowEndMs;
 }
 
 function byKeyAndEnd(a: Row, b: Row): number {
