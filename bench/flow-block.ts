@@ -67,7 +67,7 @@ export function flowBlock(
         key: keys.map((_, index) => index),
         shares: keys.map(() => 1),
         columns: (route?.columns ?? []).map(({ select }) =>
-          keys.map((key) => select({ bytes: (key * 7_919) % 100_003 })),
+          keys.map((key) => select({ bytes: (key * 7_919) % 100_003 }, 1_000 + (key % 1_000_000))),
         ),
       },
     ],

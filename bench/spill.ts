@@ -207,7 +207,9 @@ function put(
           keys: it.keys,
           key: indexes,
           shares: indexes.map(() => 1),
-          columns: (route?.columns ?? []).map(({ select }) => it.values.map((bytes) => select({ bytes }))),
+          columns: (route?.columns ?? []).map(({ select }) =>
+            it.values.map((bytes, at) => select({ bytes }, it.timeMs[at] ?? 0)),
+          ),
         },
       ],
     },

@@ -94,7 +94,7 @@ export interface CompiledRoute {
 }
 
 export interface RouteColumn {
-  readonly select: (record: unknown) => unknown;
+  readonly select: (record: unknown, timeMs: number) => unknown;
   readonly refuse: ((value: unknown) => string | undefined) | undefined;
   /** `step.column`, for messages. */
   readonly label: string;

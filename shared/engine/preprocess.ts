@@ -22,6 +22,8 @@ export class Transformer {
   #count = 0;
   #shares = 0;
   #where = '';
+  /** The event time of the record at hand. */
+  #timeMs = 0;
 
   constructor(pipeline: CompiledPipeline, { root, routes }: CompiledOrigin) {
     this.#root = root;
@@ -50,6 +52,7 @@ export class Transformer {
 
   #transform(record: DecodedRecord): DecodedRecord | Rejection {
     this.#shares = 0;
+    this.#timeMs = record.timeMs;
     try {
       this.#visitAll(this.#root.next, record.value);
     } catch (error) {
@@ -111,7 +114,7 @@ export class Transformer {
     }
     for (let index = 0; index < route.columns.length; index += 1) {
       const column = route.columns[index] as CompiledRoute['columns'][number];
-      const selected = column.select(value);
+      const selected = column.select(value, this.#timeMs);
       const refusal = column.refuse?.(selected);
       if (refusal !== undefined) throw new Refusal('invalid', `${column.label}: ${refusal}`);
       staged.values[index] = selected;

@@ -12,8 +12,11 @@ export interface Aggregator<In, Value, Accumulator, Out> {
   /** Names the aggregator in the plan; with `config` it is the identity of the state. */
   readonly kind: string;
   readonly config: { readonly [name: string]: Json };
-  /** Takes what the aggregator needs from a record, in the preprocess stage: only this crosses the exchange. Pure. */
-  readonly select: (record: In) => Value;
+  /**
+   * Takes what the aggregator needs from a record and its event time, in the preprocess stage: only this crosses the exchange. A row that
+   * is a record again has the event time of rows. Pure.
+   */
+  readonly select: (record: In, timeMs: number) => Value;
   /** Why a selected value cannot be aggregated, or undefined when it can. The record then is rejected as `invalid`. */
   readonly refuse?: (value: Value) => string | undefined;
   readonly create: () => Accumulator;

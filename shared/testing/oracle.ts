@@ -302,7 +302,7 @@ function fold(
     for (const id of outputIds) {
       const output = evaluation.outputs.get(id);
       if (output === undefined) throw new Error(`the log holds output ${id}, which no record gave`);
-      accumulator = aggregator.add(accumulator, aggregator.select(output.value));
+      accumulator = aggregator.add(accumulator, aggregator.select(output.value, output.timeMs));
     }
     columns[name] = aggregator.result(accumulator);
   }

@@ -35,7 +35,7 @@ export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: n
         return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
       case 'key': {
         const key = keyOf(pipeline, child, binding.call(value));
-        if (key === undefined || !isUsable(pipeline, child, value)) return false;
+        if (key === undefined || !isUsable(pipeline, child, value, timeMs)) return false;
         found.push({ route: child.id, key, timeMs, value });
         return true;
       }
@@ -64,11 +64,11 @@ function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string |
   }
 }
 
-function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown): boolean {
-  return stepsBehind(pipeline, route).every((step) => isUsableIn(pipeline, step, route, value));
+function isUsable(pipeline: Pipeline, route: PlanNode, value: unknown, timeMs: number): boolean {
+  return stepsBehind(pipeline, route).every((step) => isUsableIn(pipeline, step, route, value, timeMs));
 }
 
-function isUsableIn(pipeline: Pipeline, step: StepPlan, route: PlanNode, value: unknown): boolean {
+function isUsableIn(pipeline: Pipeline, step: StepPlan, route: PlanNode, value: unknown, timeMs: number): boolean {
   switch (step.op) {
     case 'join':
     case 'process':
@@ -76,7 +76,9 @@ function isUsableIn(pipeline: Pipeline, step: StepPlan, route: PlanNode, value: 
     case 'top':
       return isRankable(step, value as Readonly<Record<string, unknown>>);
     case 'aggregate':
-      return Object.values(aggregatesOf(pipeline, step)).every((one) => one.refuse?.(one.select(value)) === undefined);
+      return Object.values(aggregatesOf(pipeline, step)).every(
+        (one) => one.refuse?.(one.select(value, timeMs)) === undefined,
+      );
   }
 }
 

@@ -260,7 +260,8 @@ describe('a total over all keys', () => {
     const operator = createOperator(step);
     const emission = createEmission();
     const values: unknown[] = [];
-    for (const [index, input] of step.inputs.entries()) values[input] = step.aggregators[index]?.select({ amount: 1 });
+    for (const [index, input] of step.inputs.entries())
+      values[input] = step.aggregators[index]?.select({ amount: 1 }, 0);
     operator.add('key=a', 0, 0, values, Number.NEGATIVE_INFINITY, 0, fromAnywhere);
     for (const clockMs of [5, 10, 15]) operator.refresh({ slot: 0, position: logStart, clockMs }, emission);
     expect(emission.totals).toHaveLength(1);

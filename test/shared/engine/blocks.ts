@@ -80,7 +80,9 @@ function blockOf(pipeline: CompiledPipeline, block: TestBlock): Block {
         shares: ofRoute.map((output) => output.shares ?? 1),
         // A column of the reading's amount, or a count of 1.
         columns: columns.map((column) =>
-          ofRoute.map((output) => column.select({ at: output.at, key: output.key ?? 'k', amount: output.amount ?? 1 })),
+          ofRoute.map((output) =>
+            column.select({ at: output.at, key: output.key ?? 'k', amount: output.amount ?? 1 }, output.at),
+          ),
         ),
       };
     }),

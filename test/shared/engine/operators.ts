@@ -57,7 +57,7 @@ export class TestOperator {
   }
 
   add(timeMs: number, amount: number, key = 'k', clockMs = 0): boolean {
-    const values = this.step.aggregators.map((one) => one.select({ at: timeMs, key, amount }));
+    const values = this.step.aggregators.map((one) => one.select({ at: timeMs, key, amount }, timeMs));
     const row: unknown[] = [];
     // Values stand where the route's columns are.
     for (const [index, input] of this.step.inputs.entries()) row[input] = values[index];

@@ -34,7 +34,7 @@ test(`is exact up to ${exactMax} values, and an estimate from the next one on`, 
   const hashes = values.map(distinct.select).reduce(distinct.add, distinct.create());
   expect(distinct.result(hashes)).toBe(exactMax);
   expect(hashes).toBeInstanceOf(Set);
-  expect(distinct.add(hashes, distinct.select('one more'))).toBeInstanceOf(Uint8Array);
+  expect(distinct.add(hashes, distinct.select('one more', 0))).toBeInstanceOf(Uint8Array);
 });
 
 test("1, '1' and true are three values", () => {
@@ -48,7 +48,7 @@ test('0 and -0 are one value', () => {
 test('selects a whole number that JSON keeps exactly', () => {
   fc.assert(
     fc.property(fc.string(), (value) => {
-      const selected = distinct.select(value);
+      const selected = distinct.select(value, 0);
       expect(Number.isSafeInteger(selected)).toBe(true);
       expect(selected).toBeGreaterThanOrEqual(0);
     }),
@@ -61,7 +61,7 @@ test.each([
   [Number.NaN, 'NaN'],
   [{}, 'an object'],
 ])('refuses %j, saying what came', (value, shown) => {
-  expect(distinct.refuse?.(distinct.select(value as unknown as string))).toBe(
+  expect(distinct.refuse?.(distinct.select(value as unknown as string, 0))).toBe(
     `${shown} is neither a string, a finite number nor a boolean`,
   );
 });
@@ -94,7 +94,7 @@ describe('the estimate', () => {
   test('of a million hashed texts is within three standard errors', () => {
     let accumulator = distinct.create();
     for (let index = 0; index < 1_000_000; index += 1)
-      accumulator = distinct.add(accumulator, distinct.select(`10.0.${index}`));
+      accumulator = distinct.add(accumulator, distinct.select(`10.0.${index}`, 0));
     expect(Math.abs(distinct.result(accumulator) / 1_000_000 - 1)).toBeLessThan(3 * standardError);
   });
 
@@ -119,7 +119,7 @@ describe('as it is stored', () => {
   test('never takes more than the registers and their tag', () => {
     let accumulator = distinct.create();
     for (let index = 0; index < 1_000; index += 1) {
-      accumulator = distinct.add(accumulator, distinct.select(index));
+      accumulator = distinct.add(accumulator, distinct.select(index, 0));
       expect(String(distinct.encode(accumulator)).length).toBeLessThanOrEqual(2 ** 12 + 1);
     }
   });
