@@ -1,11 +1,18 @@
 export type { Aggregator, AnyAggregator, Json } from './aggregator.ts';
+export { argMax } from './aggregators/arg-max.ts';
+export { argMin } from './aggregators/arg-min.ts';
 export { count } from './aggregators/count.ts';
 export { countDistinct } from './aggregators/count-distinct.ts';
+export { correlation, covariance } from './aggregators/covariance.ts';
+export { decimalSum } from './aggregators/decimal-sum.ts';
+export { first } from './aggregators/first.ts';
+export { last } from './aggregators/last.ts';
 export { max } from './aggregators/max.ts';
 export { mean } from './aggregators/mean.ts';
 export { min } from './aggregators/min.ts';
 export { quantile } from './aggregators/quantile.ts';
 export { sum } from './aggregators/sum.ts';
+export { type SpreadOptions, stddev, variance } from './aggregators/variance.ts';
 export type { Decoder } from './decoder.ts';
 export { type AccessLogRecord, combinedLog } from './decoders/combined-log.ts';
 export { csv } from './decoders/csv.ts';

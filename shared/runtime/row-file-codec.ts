@@ -33,7 +33,10 @@ const windowColumns: ReadonlySet<string> = new Set(['windowStart', 'windowEnd'])
 const joinTimes: ReadonlySet<string> = new Set(joinTimeColumns);
 /** Built-in aggregators that give whole numbers, and those that give numbers. */
 const wholeKinds: ReadonlySet<string> = new Set(['count', 'count-distinct']);
-const numberKinds: ReadonlySet<string> = new Set(['sum', 'min', 'max', 'mean', 'quantile']);
+const numberKinds: ReadonlySet<string> = new Set([
+  ...['sum', 'min', 'max', 'mean', 'quantile'],
+  ...['variance', 'stddev', 'covariance', 'correlation'],
+]);
 
 const typeOfDeclared: Readonly<Record<string, BasicType>> = {
   string: 'STRING',

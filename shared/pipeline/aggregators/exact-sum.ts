@@ -1,4 +1,5 @@
 import type { Json } from '../aggregator.ts';
+import { type Binary, binaryOf, roundQuotient } from './exact-ratio.ts';
 import { unreadable } from './numeric.ts';
 
 /**
@@ -50,19 +51,15 @@ export function roundExactSum(sum: ExactSum): number {
   return total;
 }
 
-/** The number nearest to the sum divided by `count`, rounded once. */
+/** The number nearest to the sum divided by `count`, rounded once. Of nothing it is NaN. */
 export function divideExactSum(sum: ExactSum, count: number): number {
   if (typeof sum === 'number') return sum / count + 0;
-  let scaled = 0n;
-  for (const partial of sum) scaled += scaledOf(partial);
-  const dividend = scaled < 0n ? -scaled : scaled;
-  // The quotient keeps the 53 bits that a number has, and is rounded half to even where they end.
-  const unitBits = Math.max(0, bitLengthOf(dividend / BigInt(count)) - 53);
-  const divisor = BigInt(count) << BigInt(unitBits);
-  let quotient = dividend / divisor;
-  const twice = (dividend % divisor) * 2n;
-  if (twice > divisor || (twice === divisor && quotient % 2n === 1n)) quotient += 1n;
-  return (scaled < 0n ? -1 : 1) * Number(quotient) * 2 ** (unitBits - scaleBits);
+  return roundQuotient(binaryOf(sum), binaryOf([count]));
+}
+
+/** The sum as it is, to calculate on without rounding. */
+export function binaryOfSum(sum: ExactSum): Binary {
+  return binaryOf(typeof sum === 'number' ? [sum] : sum);
 }
 
 /** Canonical: a number when that is the sum, otherwise the nearest number, then the nearest to what is left, and so on. */
@@ -122,23 +119,4 @@ const sumMagnitudeMax = 2 ** 1017;
 
 function isPartial(value: Json): value is number {
   return typeof value === 'number' && value >= -sumMagnitudeMax && value <= sumMagnitudeMax;
-}
-
-/** Every finite number is a whole multiple of 2^-1074. */
-const scaleBits = 1_074;
-const double = new Float64Array(1);
-const doubleBits = new BigUint64Array(double.buffer);
-
-function scaledOf(value: number): bigint {
-  double[0] = Math.abs(value);
-  const bits = doubleBits[0] as bigint;
-  const exponent = bits >> 52n;
-  const fraction = bits & 0xf_ffff_ffff_ffffn;
-  const scaled = exponent === 0n ? fraction : (fraction | 0x10_0000_0000_0000n) << (exponent - 1n);
-  return value < 0 ? -scaled : scaled;
-}
-
-function bitLengthOf(value: bigint): number {
-  const hex = value.toString(16);
-  return (hex.length - 1) * 4 + 32 - Math.clz32(Number.parseInt(hex.slice(0, 1), 16));
 }

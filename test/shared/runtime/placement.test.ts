@@ -2,8 +2,14 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   type AnyOutput,
+  argMax,
+  argMin,
+  correlation,
   count,
   countDistinct,
+  decimalSum,
+  first,
+  last,
   max,
   mean,
   milliseconds,
@@ -17,6 +23,7 @@ import {
   sliding,
   sum,
   tumbling,
+  variance,
   type WindowSpec,
 } from '#shared/pipeline/index.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
@@ -47,6 +54,16 @@ function pipelineFor(window: WindowSpec, placement: Placement): Pipeline {
     max: max((reading: Reading) => reading.amount),
     p50: quantile(0.5, (reading: Reading) => reading.amount),
     keys: countDistinct((reading: Reading) => reading.at),
+    first: first((reading: Reading) => ({ at: reading.at, amount: reading.amount })),
+    last: last((reading: Reading) => reading.amount),
+    least: argMin((reading: Reading) => reading.at, { by: (reading) => reading.amount }),
+    most: argMax((reading: Reading) => reading.at, { by: (reading) => reading.amount }),
+    spread: variance((reading: Reading) => reading.amount),
+    related: correlation(
+      (reading: Reading) => reading.amount,
+      (reading, timeMs) => timeMs - reading.amount,
+    ),
+    exact: decimalSum((reading: Reading) => reading.amount),
   };
   const derived = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
   const allowedLateness = milliseconds(0);

@@ -9,11 +9,22 @@ export function scaledOf(value: number): bigint {
   return value < 0 ? -scaled : scaled;
 }
 
+/** What `scaledOf` multiplies by. */
+export const unit = 2n ** 1_074n;
+
 /** Whether no other number is nearer to `sum(values) / count`, and of two equally near ones `result` is the even one. */
 export function isNearest(result: number, values: readonly number[], count = 1): boolean {
-  const exact = values.reduce((total, value) => total + scaledOf(value), 0n);
+  return isNearestRatio(
+    result,
+    values.reduce((total, value) => total + scaledOf(value), 0n),
+    BigInt(count) * unit,
+  );
+}
+
+/** Whether no other number is nearer to `dividend / divisor`, which is above 0, and of two equally near ones `result` is the even one. */
+export function isNearestRatio(result: number, dividend: bigint, divisor: bigint): boolean {
   const distanceOf = (candidate: number): bigint => {
-    const distance = scaledOf(candidate) * BigInt(count) - exact;
+    const distance = scaledOf(candidate) * divisor - dividend * unit;
     return distance < 0n ? -distance : distance;
   };
   const own = distanceOf(result);

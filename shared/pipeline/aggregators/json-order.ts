@@ -1,0 +1,51 @@
+import type { Json } from '../aggregator.ts';
+import { refuseJson } from '../join.ts';
+import { canonicalJson } from '../plan-hash.ts';
+
+/** The most characters of one value that an aggregator keeps as it is, as JSON: it is stored with its key's state. */
+export const keptCharactersMax = 10_000;
+
+/** The value with the names of objects sorted, as every store gives it back; what JSON cannot hold as it is. */
+export function plainOf(value: Json): Json {
+  switch (typeof value) {
+    case 'number':
+      // Adding 0 turns -0 into 0, which is all that JSON knows.
+      return value + 0;
+    case 'object':
+      return value === null || refuseJson(value) !== undefined ? value : (JSON.parse(canonicalJson(value)) as Json);
+    default:
+      return value;
+  }
+}
+
+/** Why a value cannot be kept, or undefined when it can. */
+export function refuseKept(value: unknown): string | undefined {
+  const refusal = refuseJson(value);
+  if (refusal !== undefined) return `the value ${refusal}`;
+  if (typeof value !== 'string' && typeof value !== 'object') return undefined;
+  const characters = typeof value === 'string' ? value.length : JSON.stringify(value).length;
+  if (characters <= keptCharactersMax) return undefined;
+  return `the value has ${characters} characters as JSON; at most ${keptCharactersMax} are allowed`;
+}
+
+/** Whether `decode` may take it for a kept value. */
+export function isKept(value: Json | undefined): value is Json {
+  return value !== undefined && refuseKept(value) === undefined;
+}
+
+/** An order of all JSON: numbers by size, before texts by their UTF-16 units, before the rest by canonical JSON. 0 for equal values only. */
+export function compareJson(a: Json, b: Json): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  const rankA = rankOf(a);
+  const rankB = rankOf(b);
+  if (rankA !== rankB) return rankA - rankB;
+  return rankA === 1 ? compareTexts(a as string, b as string) : compareTexts(canonicalJson(a), canonicalJson(b));
+}
+
+function rankOf(value: Json): number {
+  return typeof value === 'number' ? 0 : typeof value === 'string' ? 1 : 2;
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a === b ? 0 : 1;
+}

@@ -1,0 +1,75 @@
+import type { Aggregator } from '../aggregator.ts';
+import { binaryOf, roundQuotient } from './exact-ratio.ts';
+import {
+  addPoint,
+  centredProduct,
+  createMoments,
+  decodeMoments,
+  encodeMoments,
+  type Moments,
+  mergeMoments,
+  momentOf,
+  refuseMoment,
+} from './moments.ts';
+
+/** Of which values the spread is asked for. */
+export interface SpreadOptions {
+  /** Whether the values are all there are (divided by n). Otherwise they are a sample of others (divided by n - 1), which is the default. */
+  readonly population?: boolean;
+}
+
+/**
+ * The variance: `variance((r) => r.latencyMs)`, of a sample, or with `{ population: true }` of all there is. Null of a sample of fewer
+ * than two values.
+ *
+ * It is the number nearest to the exact variance, whatever the order of the values. Values lie within 1e145 either side of 0; one nearer
+ * to 0 than 1e-144 counts as 0. State is a count and two exact sums.
+ */
+export function variance<In>(
+  of: (record: In, timeMs: number) => number,
+  { population = false }: SpreadOptions = {},
+): Aggregator<In, number, Moments, number | null> {
+  return spread('variance', of, population, (value) => value);
+}
+
+/**
+ * The standard deviation: `stddev((r) => r.latencyMs)`. The square root of what `variance` gives, with its options and its limits, so
+ * off by less than one unit in the last place.
+ */
+export function stddev<In>(
+  of: (record: In, timeMs: number) => number,
+  { population = false }: SpreadOptions = {},
+): Aggregator<In, number, Moments, number | null> {
+  return spread('stddev', of, population, Math.sqrt);
+}
+
+function spread<In>(
+  kind: string,
+  of: (record: In, timeMs: number) => number,
+  population: boolean,
+  show: (variance: number) => number,
+): Aggregator<In, number, Moments, number | null> {
+  return {
+    kind,
+    config: { population },
+    select: (record, timeMs) => momentOf(of(record, timeMs)),
+    refuse: refuseMoment,
+    create: () => createMoments(1),
+    add: addPoint,
+    merge: mergeMoments,
+    result: (moments) => {
+      const found = covarianceOf(moments, 0, 0, population);
+      return found === null ? null : show(found);
+    },
+    encode: encodeMoments,
+    decode: (encoded) => decodeMoments(kind, 1, encoded),
+  };
+}
+
+/** The covariance of two variables, of one and itself its variance; null where there are too few points for one. */
+export function covarianceOf(moments: Moments, a: number, b: number, population: boolean): number | null {
+  const { count } = moments;
+  const divisor = population ? count : count - 1;
+  if (divisor <= 0) return null;
+  return roundQuotient(centredProduct(moments, a, b), binaryOf([count * divisor]));
+}
