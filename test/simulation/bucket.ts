@@ -1,8 +1,8 @@
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { SnapshotChain, SnapshotManifest } from '#shared/schemas/state.ts';
+import type { Random } from '#shared/testing/random.ts';
 import type { Call } from './ports.ts';
-import type { Random } from './random.ts';
 import type { FaultKind } from './workload.ts';
 
 /**

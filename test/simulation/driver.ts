@@ -4,8 +4,8 @@ import { defaultSettings } from '#local/event-source-mapping/settings.ts';
 import type { Kinesis } from '#local/kinesis/model.ts';
 import type { InvocationOutcome } from '#local/lambda/outcome.ts';
 import type { Clock } from '#shared/ports/clock.ts';
+import type { Random } from '#shared/testing/random.ts';
 import type { InvocationEnd, Mapping, MappingFault } from './mapping.ts';
-import type { Random } from './random.ts';
 import type { Choice, Task } from './scheduler.ts';
 import type { SimRecord, SimStream } from './stream.ts';
 

@@ -1,6 +1,6 @@
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
-import type { Random } from './random.ts';
+import type { Random } from '#shared/testing/random.ts';
 import type { FlawName } from './sabotages.ts';
 import type { Flaws } from './world.ts';
 

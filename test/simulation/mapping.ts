@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '#shared/testing/random.ts';
 import type { Choice, Task } from './scheduler.ts';
 import type { SimRecord, SimShard, SimStream } from './stream.ts';
 

@@ -1,7 +1,7 @@
 import { feedingStepsOf, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { RawStreams } from '#shared/ports/raw-streams.ts';
+import { createRandom } from '#shared/testing/random.ts';
 import { simPipelines } from './pipelines.ts';
-import { createRandom } from './random.ts';
 import type { SimStream } from './stream.ts';
 import type { Scenario } from './workload.ts';
 

@@ -1,5 +1,5 @@
 import type { ExchangeEntry } from '#shared/ports/exchange.ts';
-import type { Random } from './random.ts';
+import type { Random } from '#shared/testing/random.ts';
 import type { SimStream } from './stream.ts';
 import type { FaultKind } from './workload.ts';
 

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '#shared/testing/random.ts';
 
 /** Something that runs and may be ended or held up between any two calls of a port: an invocation, or a worker. */
 export interface Task {

@@ -1,5 +1,5 @@
 import type { Kinesis } from '#local/kinesis/model.ts';
-import type { Random } from './random.ts';
+import type { Random } from '#shared/testing/random.ts';
 
 export interface SimRecord {
   readonly sequence: string;

@@ -1,9 +1,9 @@
 import type { OverflowLimits } from '#shared/engine/overflow.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
+import { createRandom, type Random } from '#shared/testing/random.ts';
 import { type Move, moveOf } from './move.ts';
 import { type SimPipeline, simPipelines } from './pipelines.ts';
-import { createRandom, type Random } from './random.ts';
 import { outOfOrdernessMs, type SimValue } from './records.ts';
 
 /** What the world does, in this order, while everything else goes on. */
