@@ -44,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/ports',
     'shared/runtime',
     'shared/adapters/memory',
+    'shared/adapters/telemetry:memory.ts',
   ],
   pipelines: ['shared/pipeline', 'zod'],
   // The read API describes the plan, hence the pipeline's types.

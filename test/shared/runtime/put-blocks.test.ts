@@ -6,8 +6,8 @@ import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import type { ExchangeEntry } from '#shared/ports/exchange.ts';
 import { decodeBlock } from '#shared/runtime/block-codec.ts';
 import { putBlocks } from '#shared/runtime/put-blocks.ts';
+import { createManualClock } from '#shared/testing/manual-clock.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
-import { createManualClock } from './world.ts';
 
 const output = readings()
   .keyBy((reading) => ({ key: reading.key }))

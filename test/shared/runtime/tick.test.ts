@@ -3,8 +3,9 @@ import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
 import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import { decodeBlock } from '#shared/runtime/block-codec.ts';
 import { createTick } from '#shared/runtime/tick.ts';
+import { createManualClock } from '#shared/testing/manual-clock.ts';
+import { MemoryStream } from '#shared/testing/memory-stream.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
-import { createManualClock, MemoryExchange } from './world.ts';
 
 const slots = 4;
 const output = readings()
@@ -16,7 +17,7 @@ const pipeline = pipelineOf([output], { slots });
 
 function open() {
   const clock = createManualClock();
-  const exchange = new MemoryExchange(clock);
+  const exchange = new MemoryStream({ clock });
   const { tick } = createTick({ pipeline, exchange, clock, telemetry: createMemoryTelemetry() });
   const stored = () => exchange.stored.map((shard) => shard.records.map(({ bytes }) => decodeBlock(bytes, 'here')));
   return { clock, exchange, tick, stored };
