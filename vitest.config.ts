@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const slow = ['test/e2e/**', 'test/infra/**', 'test/simulation/**'];
+const slow = ['test/docs/**', 'test/e2e/**', 'test/infra/**', 'test/simulation/**'];
 
 export default defineConfig({
   test: {
@@ -10,6 +10,7 @@ export default defineConfig({
         extends: true,
         test: { name: 'infra', include: ['test/infra/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000 },
       },
+      { extends: true, test: { name: 'docs', include: ['test/docs/**/*.test.ts'], testTimeout: 180_000 } },
       { extends: true, test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 600_000 } },
       {
         extends: true,
