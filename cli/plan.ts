@@ -2,6 +2,7 @@ import { defineCommand } from 'citty';
 import {
   type AggregatePlan,
   columnsOf,
+  inputIdsOf,
   inputsOf,
   isStep,
   type JoinPlan,
@@ -10,6 +11,7 @@ import {
   type ProcessPlan,
   type StepPlan,
   sourcesOf,
+  sourcesOfInput,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -79,6 +81,8 @@ function describeStep(step: StepPlan): string {
       return `${describeJoin(step)}, ${lateness(step)}`;
     case 'process':
       return `${describeProcess(step)}, ${lateness(step)}`;
+    case 'select':
+      return `a row of each record${step.isKeyed ? ', under its key' : ''}`;
     case 'top':
       return `the ${step.count} rows of each window of ${step.source} with the highest ${step.by}`;
   }
@@ -90,8 +94,10 @@ function lateness({ allowedLatenessMs }: StepPlan): string {
 
 /** A step reads a stream, or the rows of another step; without a sink its own rows go nowhere but into others. */
 function describeInputs(plan: Plan, step: StepPlan): readonly string[] {
-  const names = [...new Set(inputsOf(step).map(({ source }) => source))];
-  const readers = stepsOf(plan).filter((other) => inputsOf(other).some(({ source }) => source === step.id));
+  const names = [...new Set(inputsOf(step).flatMap(sourcesOfInput))];
+  const readers = stepsOf(plan).filter((other) =>
+    inputsOf(other).some((input) => sourcesOfInput(input).includes(step.id)),
+  );
   const isChained = readers.length > 0 || names.some((name) => stepsOf(plan).some(({ id }) => id === name));
   if (!isChained) return [];
   const rows = readers.length === 0 ? '' : `; its rows are read by ${readers.map(({ id }) => id).join(' and ')}`;
@@ -131,6 +137,7 @@ function describeEmit(step: StepPlan): string {
   if (step.op === 'join') return 'rows as pairs are found';
   if (step.op === 'process') return 'rows in the order of event time, behind the watermark';
   if (step.op === 'top') return 'rows when windows close';
+  if (step.op === 'select') return 'rows as records come';
   return step.emit === 'on-close' ? 'rows when windows close' : `rows refreshed every ${duration(step.refreshMs)}`;
 }
 
@@ -151,9 +158,8 @@ function drawPlan(plan: Plan): readonly string[] {
   const ids = new Map(plan.nodes.map((node, index) => [node.id, `n${index}`]));
   for (const node of plan.nodes) {
     lines.push(`  ${ids.get(node.id)}${shapeOf(node)}`);
-    if (node.op === 'source') continue;
     // What follows a key has crossed the exchange.
-    for (const { input } of isStep(node) ? inputsOf(node) : [node])
+    for (const input of inputIdsOf(node))
       lines.push(`  ${ids.get(input)} ${isStep(node) ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
   }
   return lines;
@@ -171,6 +177,8 @@ function shapeOf(node: PlanNode): string {
       return `["${node.id}<br/>${node.does.kind}<br/>${node.placement}"]`;
     case 'top':
       return `["${node.id}<br/>top ${node.count} by ${node.by}<br/>${node.placement}"]`;
+    case 'select':
+      return `["${node.id}<br/>select<br/>${node.placement}"]`;
     default:
       return `(["${node.op}"])`;
   }

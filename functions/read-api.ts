@@ -56,6 +56,8 @@ function describeKind(step: StepPlan): object {
       return { join: { kind: step.kind, lowerMs: step.lowerMs, upperMs: step.upperMs } };
     case 'process':
       return { process: { ...step.does, ...(step.ttlMs === undefined ? {} : { ttlMs: step.ttlMs }) } };
+    case 'select':
+      return { select: step.isKeyed ? 'by key' : 'without a key' };
     case 'top':
       return { top: { of: step.source, count: step.count, by: step.by } };
   }

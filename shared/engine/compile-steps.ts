@@ -8,7 +8,9 @@ import {
   type JoinPlan,
   type JoinSidePlan,
   type ProcessPlan,
+  type SelectPlan,
   sinksOf,
+  sourcesOfInput,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
 import { rankColumn } from '#shared/pipeline/rows.ts';
@@ -22,6 +24,7 @@ import type {
   CompiledJoin,
   CompiledProcess,
   CompiledRoute,
+  CompiledSelect,
   CompiledStep,
   CompiledTop,
   JoinSide,
@@ -46,9 +49,14 @@ export interface RouteDraft extends CompiledRoute {
   readonly inputs: Map<AnyAggregator<unknown>, number>;
 }
 
-export function draftRoute(id: string, index: number, source: string, call: (record: unknown) => KeyShape): RouteDraft {
+export function draftRoute(
+  id: string,
+  index: number,
+  sources: readonly string[],
+  call: (record: unknown) => KeyShape,
+): RouteDraft {
   const taken = new Set(reservedColumns.map((column) => column.toLowerCase()));
-  return { id, index, source, call, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
+  return { id, index, sources, call, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
 }
 
 export function compileAggregate(
@@ -79,7 +87,7 @@ export function compileAggregate(
     stage,
     columns,
     sinks,
-    sources: [plan.source],
+    sources: sourcesOfInput(plan),
     aggregators,
     inputs,
     totals,
@@ -102,7 +110,7 @@ export function compileJoin(
     stage: stageOf(plan.placement),
     columns: columnsOf(plan).kept,
     sinks: sinksOf(plan),
-    sources: [...new Set([plan.left.source, plan.right.source])],
+    sources: [...new Set([plan.left, plan.right].flatMap(sourcesOfInput))],
     left: compileSide(plan.left, left),
     right: compileSide(plan.right, right),
   };
@@ -122,9 +130,9 @@ export function compileProcess(
     stage: stageOf(plan.placement),
     columns: columnsOf(plan).kept,
     sinks: sinksOf(plan),
-    sources: [...new Set(plan.inputs.map(({ source }) => source))],
+    sources: [...new Set(plan.inputs.flatMap(sourcesOfInput))],
     inputs: plan.inputs.map((side, at) => ({
-      source: side.source,
+      sources: sourcesOfInput(side),
       ...addSide(routeOf(side.input), side, selectors[at] as Selectors<unknown>, { step: plan.id, columnCount }),
     })),
     callbacks,
@@ -176,6 +184,26 @@ function refuseRanked({ by }: TopPlan, row: Readonly<Record<string, unknown>>): 
   if (!Number.isFinite(row[by])) return `ranks by column ${by}, which is ${row[by]} and no number`;
   const refused = Object.entries(row).find(([, value]) => refuseJson(value) !== undefined);
   return refused && `column ${refused[0]} ${refuseJson(refused[1])}`;
+}
+
+/** The row crosses as one value: which of its columns it has is a part of it. */
+export function compileSelect(
+  plan: SelectPlan,
+  contract: string,
+  select: (record: unknown) => Readonly<Record<string, unknown>>,
+  route: RouteDraft,
+): CompiledSelect {
+  const { columns } = plan;
+  const refuse = (row: unknown): string | undefined => {
+    const refused = Object.entries(row as Readonly<Record<string, unknown>>).flatMap(([column, value]) => {
+      const refusal = refuseJoined(value, columns.length);
+      return refusal === undefined ? [] : [`column ${column} ${refusal}`];
+    });
+    return refused[0];
+  };
+  const input = addColumn(route, { select, refuse, label: plan.id });
+  const common = { contract, stage: stageOf(plan.placement), sinks: sinksOf(plan), sources: sourcesOfInput(plan) };
+  return { op: 'select', plan, ...common, columns, input };
 }
 
 /** Gives the column's place among those of the route. */

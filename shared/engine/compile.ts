@@ -7,14 +7,17 @@ import {
   type AggregatePlan,
   columnsOf,
   feedingStepsOf,
+  inputIdsOf,
   inputsOf,
   isStep,
   type JoinPlan,
   type ProcessPlan,
   routesOf,
+  type SelectPlan,
   type SourcePlan,
   type StepPlan,
   type sinksOf,
+  sourcesOfInput,
   stepsOf,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
@@ -28,6 +31,7 @@ import {
   compileAggregate,
   compileJoin,
   compileProcess,
+  compileSelect,
   compileTop,
   draftRoute,
   type RouteDraft,
@@ -66,7 +70,10 @@ export interface CompiledRowSource extends CompiledOrigin {
   readonly step: CompiledStep;
 }
 
-/** A node of the tree that hangs below a source or a step: what is shared by several branches is computed once. */
+/**
+ * A node of the tree that hangs below a source or a step: what is shared by several branches is computed once. What stands behind a union hangs
+ * below each of its streams.
+ */
 export interface TransformNode {
   readonly binding: Binding;
   readonly id: string;
@@ -79,7 +86,8 @@ export interface CompiledRoute {
   readonly id: string;
   /** Its place among the routes of the pipeline. */
   readonly index: number;
-  readonly source: string;
+  /** The streams, and the steps whose rows are streams again, that its records come from. */
+  readonly sources: readonly string[];
   readonly call: (record: unknown) => KeyShape;
   /** Names that the rows behind this route have, so that no key column may have one. */
   readonly taken: ReadonlySet<string>;
@@ -100,7 +108,7 @@ export interface RouteColumn {
   readonly label: string;
 }
 
-export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess | CompiledTop;
+export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess | CompiledTop | CompiledSelect;
 
 interface CommonStep {
   /** The token of its contract: what its state means. */
@@ -139,13 +147,20 @@ export interface CompiledProcess extends CommonStep {
 }
 
 export interface ProcessInput extends JoinSide {
-  readonly source: string;
+  readonly sources: readonly string[];
 }
 
 export interface CompiledTop extends CommonStep {
   readonly op: 'top';
   readonly plan: TopPlan;
   /** The index of the ranked row among the route's columns. */
+  readonly input: number;
+}
+
+export interface CompiledSelect extends CommonStep {
+  readonly op: 'select';
+  readonly plan: SelectPlan;
+  /** The index of the row among the route's columns. */
   readonly input: number;
 }
 
@@ -165,8 +180,10 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
     return binding as Extract<Binding, { op: O }>;
   };
   const routes = new Map<string, RouteDraft>();
-  for (const { id, source } of routesOf(plan))
-    routes.set(id, draftRoute(id, routes.size, source, bindingOf(id, 'key').call));
+  for (const route of routesOf(plan)) {
+    const sources = sourcesOfInput(route);
+    routes.set(route.id, draftRoute(route.id, routes.size, sources, bindingOf(route.id, 'key').call));
+  }
   const routeOf = (id: string): RouteDraft => {
     const route = routes.get(id);
     assert(route !== undefined, `route ${id} is in plan ${plan.id}`);
@@ -182,6 +199,8 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
         return compileProcess(step, contract, bindingOf(step.id, 'process'), routeOf);
       case 'top':
         return compileTop(step, contract, routeOf(step.input), routesTo(step.source));
+      case 'select':
+        return compileSelect(step, contract, bindingOf(step.id, 'select').row, routeOf(step.input));
     }
   };
   const routesTo = (id: string): readonly RouteDraft[] =>
@@ -194,7 +213,8 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
       route.steps.push(compiled);
       route.readers.push(readerOf(compiled, index));
       // The key of ranked rows is ours, and their columns are the ranked step's.
-      if (step.op !== 'top') for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
+      const hasOwnKey = step.op === 'top' || (step.op === 'select' && !step.isKeyed);
+      if (!hasOwnKey) for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
       if (compiled.sinks.files !== undefined) route.taken.add(filePartition);
       if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
     }
@@ -206,7 +226,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
   const rowSources = new Map<string, CompiledRowSource>();
   const nodes = new Map<string, TransformNode>();
   const routesFrom = (id: string): readonly CompiledRoute[] =>
-    [...routes.values()].filter((candidate) => candidate.source === id);
+    [...routes.values()].filter((candidate) => candidate.sources.includes(id));
   const feeding = new Set(feedingStepsOf(plan).map(({ id }) => id));
   for (const node of plan.nodes) {
     if (isStep(node)) {
@@ -232,9 +252,11 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
         routes: routesFrom(node.id),
       });
     } else {
-      const input = nodes.get(node.input);
-      assert(input !== undefined, `node ${node.input} stands before ${node.id} in plan ${plan.id}`);
-      input.next.push(compiled);
+      for (const id of inputIdsOf(node)) {
+        const input = nodes.get(id);
+        assert(input !== undefined, `node ${id} stands before ${node.id} in plan ${plan.id}`);
+        input.next.push(compiled);
+      }
     }
   }
   return {
@@ -264,6 +286,7 @@ function columnsOfInput(step: CompiledStep, input: number): readonly number[] {
     case 'process':
       return step.inputs[input]?.inputs ?? [];
     case 'top':
+    case 'select':
       return [step.input];
   }
 }

@@ -14,6 +14,7 @@ import type { Holder, Overflow } from './overflow.ts';
 import { KeyedProcess } from './process.ts';
 import { RowOrigin } from './row-origin.ts';
 import { compareRows, watermarkOfRows } from './rows.ts';
+import { SelectedRows } from './select.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
 import { TopRows } from './top.ts';
@@ -23,6 +24,7 @@ export function createOperator(step: CompiledStep, overflow?: Overflow): Operato
   if (step.op === 'join') return new IntervalJoin(step, overflow);
   if (step.op === 'process') return new KeyedProcess(step, overflow);
   if (step.op === 'top') return new TopRows(step);
+  if (step.op === 'select') return new SelectedRows(step);
   const { window } = step.plan;
   return window.kind === 'session'
     ? new SessionAggregate(step, window, overflow)

@@ -86,6 +86,9 @@ export class Transformer {
       case 'flatMap':
         for (const part of binding.call(value)) this.#visitAll(node.next, part);
         return;
+      case 'union':
+        this.#visitAll(node.next, value);
+        return;
       case 'key':
         if (node.route !== undefined) this.#stage(node.route, value);
         return;

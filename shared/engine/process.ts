@@ -189,9 +189,8 @@ export class KeyedProcess implements Operator {
     const { key, timeMs, context, firstRow } = moment;
     const { plan, inputs } = this.#step;
     if (failure !== undefined) {
-      const { source } = inputs[taken.input] as ProcessInput;
       const isTimer = !('values' in taken);
-      const from = { step: this.#step, source, ...positionOf(taken.at) };
+      const from = { step: this.#step, ...positionOf(inputs[taken.input] as ProcessInput, taken.at) };
       emission.failures.push({ ...from, key, timeMs, isTimer, message: failure });
     }
     for (const row of this.#turn.rows) {
@@ -308,11 +307,15 @@ function isEmpty({ waiting, timers, state }: KeyEntry): boolean {
   return waiting.length === 0 && timers.length === 0 && state === undefined;
 }
 
-/** Of `origin/sequence/sub`; a file's name may have slashes too. */
-function positionOf(at: string): Pick<CallbackFailure, 'origin' | 'sequence' | 'sub'> {
+/** Of `origin/sequence/sub`, which begins with the source where there are several; a file's name may have slashes too. */
+function positionOf(
+  { sources }: ProcessInput,
+  at: string,
+): Pick<CallbackFailure, 'source' | 'origin' | 'sequence' | 'sub'> {
   const parts = at.split('/');
   const [sequence = '', sub] = parts.splice(-2);
-  return { origin: parts.join('/'), sequence, sub: Number(sub) };
+  const source = (sources.length === 1 ? sources[0] : parts.shift()) as string;
+  return { source, origin: parts.join('/'), sequence, sub: Number(sub) };
 }
 
 /** Behind those of its time. Most records are newer than all before them. */

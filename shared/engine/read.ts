@@ -85,12 +85,10 @@ function printRanked({ columns }: CompiledStep, row: PrintableRow): PrintedRow {
   return printed as PrintedRow;
 }
 
-function printWithoutWindow(
-  { columns }: CompiledStep,
-  { view, final, key, columns: values }: PrintableRow,
-): PrintedRow {
-  const printed: Record<string, unknown> = { view, final, ...decodeKey(key) };
-  for (const column of columns) printed[column] = values[column];
+function printWithoutWindow(step: CompiledStep, { view, final, key, columns: values }: PrintableRow): PrintedRow {
+  const hasKey = step.op !== 'select' || step.plan.isKeyed;
+  const printed: Record<string, unknown> = { view, final, ...(hasKey ? decodeKey(key) : undefined) };
+  for (const column of step.columns) if (values[column] !== undefined) printed[column] = values[column];
   return printed as PrintedRow;
 }
 

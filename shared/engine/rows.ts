@@ -40,6 +40,7 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
       // Timers are set for later than what sets them.
       return watermarkMs - step.plan.allowedLatenessMs;
     case 'top':
+    case 'select':
       return watermarkMs;
   }
 }

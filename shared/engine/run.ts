@@ -7,6 +7,7 @@ import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
 import { Preprocessor, type StagedOutput, Transformer } from './preprocess.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from './rows.ts';
+import { originIn } from './slot.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
 export interface Dispositions {
@@ -129,13 +130,14 @@ export class DirectRun {
     let lateSteps = none;
     let lateCount = 0;
     const from = this.#from;
-    from.origin = at?.origin ?? '';
+    const origin = { source: preprocessor.source.plan.id, shard: at?.origin ?? '' };
     from.sequence = at?.line ?? this.dispositions.sent;
     for (let index = 0; index < preprocessor.outputCount; index += 1) {
       const output = preprocessor.outputs[index] as (typeof preprocessor.outputs)[number];
       const steps = this.#stepsOfRoute[output.route.index] as readonly StepRun[];
       wanted += steps.length;
       from.route = output.route.id;
+      from.origin = originIn(output.route, origin);
       from.sub = index;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
@@ -192,7 +194,8 @@ export class DirectRun {
     this.#rowCount += 1;
     for (let index = 0; index < transformer.outputCount; index += 1) {
       const { route, key, values } = transformer.outputs[index] as StagedOutput;
-      const from = { route: route.id, origin: row.view, sequence: this.#rowCount, sub: index };
+      const origin = originIn(route, { source: row.view, shard: row.view });
+      const from = { route: route.id, origin, sequence: this.#rowCount, sub: index };
       for (const { operator, counts, watermarkMs } of this.#stepsOfRoute[route.index] as readonly StepRun[]) {
         if (operator.add(key.text, key.id, timeMs, values, watermarkMs, 0, from)) counts.counted += 1;
         else counts.late += 1;

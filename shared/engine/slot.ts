@@ -10,7 +10,7 @@ import {
 } from '#shared/schemas/position.ts';
 import type { Checkpoint, LateMark, SlotCounts, Stage, StepProgress } from '#shared/schemas/state.ts';
 import { admitCheckpoint, checkSlots, type Delivery, deliveryOf } from './admit.ts';
-import type { CompiledPipeline, CompiledStep } from './compile.ts';
+import type { CompiledPipeline, CompiledRoute, CompiledStep } from './compile.ts';
 import type { CallbackFailure } from './emit.ts';
 import { SlotLog } from './watermark.ts';
 
@@ -40,7 +40,7 @@ export interface NewOutput extends OutputOrigin {
 /** Which route an output took, and its position: what tells it apart from all others of the route. */
 export interface OutputOrigin {
   route: string;
-  /** The raw shard or, of a step's row, the slot. */
+  /** The raw shard or, of a step's row, the slot; where the route has several sources, behind the source and a `/`. */
   origin: string;
   sequence: string | number;
   sub: number;
@@ -159,7 +159,7 @@ export class SlotReader {
     // Rule 8: judged against W as it was before this block.
     const watermarks = delivery.targets.map(({ step }) => this.log.watermarkOfStep(step));
     output.position = position;
-    output.origin = block.origin.shard;
+    output.origin = originIn(this.#pipeline.routes.get(delivery.targets[0]?.route ?? ''), block.origin);
     output.values.length = outputs.columns.length;
     for (let index = 0; index < outputs.sub.length; index += 1) {
       const at: RecordPosition = [
@@ -263,6 +263,14 @@ export class SlotReader {
       key: decodeKey(key),
     };
   }
+}
+
+/** How outputs of a route tell where they come from. Shards of two streams may have one name. */
+export function originIn(
+  route: CompiledRoute | undefined,
+  { source, shard }: { readonly source: string; readonly shard: string },
+): string {
+  return route === undefined || route.sources.length === 1 ? shard : `${source}/${shard}`;
 }
 
 const none: string[] = [];

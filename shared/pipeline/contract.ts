@@ -2,7 +2,7 @@ import { hashHex } from '#shared/schemas/hash.ts';
 import { stateVersion } from '#shared/schemas/state.ts';
 import type { Json } from './aggregator.ts';
 import type { Placement } from './placement.ts';
-import { type Plan, type StepPlan, sinksOf, sourcesOf, stepsOf } from './plan.ts';
+import { inputIdsOf, isStep, type Plan, type StepPlan, sinksOf, sourcesOf, stepsOf } from './plan.ts';
 import { canonicalJson } from './plan-hash.ts';
 
 /**
@@ -136,8 +136,9 @@ function columnsInOrder(aggregates: Fields): Json {
 /** What a record goes through before the step, without the numbers that tell branches apart: those depend on the other branches. */
 function pathOf(plan: Plan, id: string): string {
   const node = plan.nodes.find((candidate) => candidate.id === id);
-  if (node === undefined || node.op === 'source' || !('input' in node)) return id;
-  return 'sinks' in node ? id : `${pathOf(plan, node.input)} > ${node.op}`;
+  if (node === undefined || node.op === 'source' || isStep(node)) return id;
+  const paths = inputIdsOf(node).map((input) => pathOf(plan, input));
+  return `${node.op === 'union' ? `(${paths.join(', ')})` : paths[0]} > ${node.op}`;
 }
 
 /** Where a step's sides get their records from is not what their state means. */

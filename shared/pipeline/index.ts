@@ -13,6 +13,7 @@ export { min } from './aggregators/min.ts';
 export { quantile } from './aggregators/quantile.ts';
 export { sum } from './aggregators/sum.ts';
 export { type SpreadOptions, stddev, variance } from './aggregators/variance.ts';
+export { union } from './combine.ts';
 export type { Decoder } from './decoder.ts';
 export { type AccessLogRecord, combinedLog } from './decoders/combined-log.ts';
 export { csv } from './decoders/csv.ts';
@@ -27,6 +28,7 @@ export type { Plan } from './plan.ts';
 export type { ProcessContext, RowColumns, TableJoinKind } from './process.ts';
 export type { ProcessedTable, TableJoinedStream } from './processed.ts';
 export type { FinalTable, FinalWindowedStream, FinalWindowTable, TopTable } from './rows.ts';
+export type { SelectedTable } from './select.ts';
 export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';
 export {
   type KeyedStream,

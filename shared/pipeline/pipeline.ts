@@ -8,7 +8,8 @@ import type { AggregatePlan, JoinSidePlan, Plan, PlanNode } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import type { TopDefinition } from './rows.ts';
-import { collectSteps, inputNodesOf, sourceNameOf } from './steps.ts';
+import { rowOfRecord, type SelectDefinition } from './select.ts';
+import { collectSteps, inputNodesOf, originsOf, sourcesPlanOf } from './steps.ts';
 import type {
   AggregateDefinition,
   JoinDefinition,
@@ -42,7 +43,9 @@ export type Binding =
       readonly selectors: readonly Selectors<unknown>[];
       readonly callbacks: ProcessCallbacks;
     }
-  | { readonly op: 'top' };
+  | { readonly op: 'top' }
+  | { readonly op: 'union' }
+  | { readonly op: 'select'; readonly row: (record: unknown) => Readonly<Record<string, unknown>> };
 
 // biome-ignore lint/suspicious/noExplicitAny: an output's key and row types are carried for the reader's sake only.
 export type AnyOutput = Output<string, any, any>;
@@ -105,7 +108,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
     id,
     outputs.map((output) => output.step),
   );
-  const inputs = steps.flatMap((step) => inputNodesOf(step).map(sourceNameOf));
+  const inputs = steps.flatMap((step) => inputNodesOf(step).flatMap(originsOf));
   checkNames(
     id,
     [
@@ -157,6 +160,7 @@ class Graph {
     if (step.op === 'join') this.#addJoin(step, decision);
     else if (step.op === 'process') this.#addProcess(step, decision);
     else if (step.op === 'top') this.#addTop(step, decision);
+    else if (step.op === 'select') this.#addSelect(step, decision);
     else this.#addAggregate(step, decision);
   }
 
@@ -166,7 +170,7 @@ class Graph {
       {
         op: 'aggregate',
         id: step.name,
-        source: sourceNameOf(step.key.input).name,
+        ...sourcesPlanOf(step.key.input),
         input,
         window: step.window,
         allowedLatenessMs: step.allowedLatenessMs,
@@ -225,7 +229,7 @@ class Graph {
     return sides.map(({ key, columns }, at) => {
       const isTwice = sides.findIndex((side) => side.key === key) < at;
       const input = this.#addKey(isTwice ? { ...key } : key);
-      return { source: sourceNameOf(key.input).name, input, columns: Object.keys(columns) };
+      return { ...sourcesPlanOf(key.input), input, columns: Object.keys(columns) };
     });
   }
 
@@ -253,6 +257,25 @@ class Graph {
     );
   }
 
+  #addSelect({ name, key, columns, isKeyed, sinks }: SelectDefinition, { placement, reason }: PlacementDecision): void {
+    const input = this.#addKey(key);
+    this.#add(
+      {
+        op: 'select',
+        id: name,
+        ...sourcesPlanOf(key.input),
+        input,
+        columns: Object.keys(columns),
+        isKeyed,
+        allowedLatenessMs: 0,
+        sinks,
+        placement,
+        reason,
+      },
+      { op: 'select', row: (record) => rowOfRecord(columns, record) },
+    );
+  }
+
   aggregatesOf(step: string): Readonly<Record<string, AnyAggregator<unknown>>> {
     const binding = this.bindings.get(step);
     assert(binding?.op === 'aggregate', `step ${step} has its aggregates bound`);
@@ -265,7 +288,7 @@ class Graph {
     const input = this.#addStream(key.input);
     const id = this.#freeId(`${input}/key`);
     this.#ids.set(key, id);
-    this.#add({ op: 'key', id, source: sourceNameOf(key.input).name, input }, { op: 'key', call: key.call });
+    this.#add({ op: 'key', id, ...sourcesPlanOf(key.input), input }, { op: 'key', call: key.call });
     return id;
   }
 
@@ -288,6 +311,13 @@ class Graph {
         { op: 'source', schema: node.schema, timestamp: node.timestamp, decoders: node.decoders },
       );
       return node.name;
+    }
+    if (node.op === 'union') {
+      const inputs = node.inputs.map((one) => this.#addStream(one));
+      const id = this.#freeId(`${inputs[0]}/union`);
+      this.#ids.set(node, id);
+      this.#add({ op: 'union', id, inputs }, { op: 'union' });
+      return id;
     }
     const input = this.#addStream(node.input);
     const id = this.#freeId(`${input}/${node.op}`);

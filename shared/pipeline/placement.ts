@@ -33,6 +33,12 @@ export function place(step: StepDefinition, feeds = false): PlacementDecision & 
       reason: 'records of a key wait in memory until they can be taken in the order of their event times',
     };
   }
+  if (step.op === 'select') {
+    return {
+      placement: 'fargate',
+      reason: "its rows go out as they come, each once, in the order of the slot's log",
+    };
+  }
   if (step.op === 'top') return { placement: 'fargate', reason: 'the rows of all keys are ranked in one memory' };
   if (feeds) {
     const decision: PlacementDecision = {

@@ -1,6 +1,6 @@
 import { hashHex } from '#shared/schemas/hash.ts';
 import type { AnyAggregator, Json } from './aggregator.ts';
-import type { Plan } from './plan.ts';
+import { isStep, type Plan } from './plan.ts';
 
 /**
  * Hex. Changes with everything that blocks, state, rows and placement depend on; not with callbacks, with the sentence that says why a step
@@ -14,7 +14,7 @@ export function hashPlan(
 ): string {
   const selected = new Map<string, AnyAggregator<unknown>[]>();
   const nodes = plan.nodes.map((node) => {
-    if (node.op === 'join' || node.op === 'process' || node.op === 'top') {
+    if (node.op !== 'aggregate' && isStep(node)) {
       const { reason: _, ...step } = node;
       return step;
     }

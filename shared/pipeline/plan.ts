@@ -20,7 +20,7 @@ export interface Plan {
   readonly nodes: readonly PlanNode[];
 }
 
-export type PlanNode = SourcePlan | TransformPlan | RoutePlan | StepPlan;
+export type PlanNode = SourcePlan | TransformPlan | UnionPlan | RoutePlan | StepPlan;
 
 export interface SourcePlan {
   readonly op: 'source';
@@ -38,24 +38,50 @@ export interface TransformPlan {
   readonly input: string;
 }
 
-/** A `keyBy` that a stateful step needs: here records cross the exchange. */
-export interface RoutePlan {
-  readonly op: 'key';
+/** Several streams as one. */
+export interface UnionPlan {
+  readonly op: 'union';
   readonly id: string;
-  /** The stream, or the step whose rows are a stream again. */
+  /** As those of a transform. One that is named twice gives each record twice. */
+  readonly inputs: readonly string[];
+}
+
+/** Where the records of a step's input come from. */
+export interface InputPlan {
+  /** The stream, or the step whose rows are a stream again; of several the first. */
   readonly source: string;
+  /** All of them, where there are several. */
+  readonly sources?: readonly string[];
   readonly input: string;
 }
 
-/** A stateful step: one view or, without a sink, a step that only feeds others. */
-export type StepPlan = AggregatePlan | JoinPlan | ProcessPlan | TopPlan;
+/** A `keyBy` that a step needs: here records cross the exchange. */
+export interface RoutePlan extends InputPlan {
+  readonly op: 'key';
+  readonly id: string;
+}
 
-export interface AggregatePlan {
+/** A step behind the exchange: one view or, without a sink, a step that only feeds others. */
+export type StepPlan = AggregatePlan | JoinPlan | ProcessPlan | TopPlan | SelectPlan;
+
+/** A row of each record, without state. */
+export interface SelectPlan extends InputPlan {
+  readonly op: 'select';
+  /** The step's name, which is the view's. */
+  readonly id: string;
+  readonly columns: readonly string[];
+  /** Its rows have a key; those of others are spread over the slots by a number that nobody is shown. */
+  readonly isKeyed: boolean;
+  readonly allowedLatenessMs: 0;
+  readonly sinks: readonly SinkSpec[];
+  readonly placement: Placement;
+  readonly reason: string;
+}
+
+export interface AggregatePlan extends InputPlan {
   readonly op: 'aggregate';
   /** The step's name, which is the view's. */
   readonly id: string;
-  readonly source: string;
-  readonly input: string;
   readonly window: WindowSpec;
   readonly allowedLatenessMs: number;
   readonly emit: 'on-update' | 'on-close';
@@ -120,9 +146,7 @@ export interface TopPlan {
   readonly reason: string;
 }
 
-export interface JoinSidePlan {
-  readonly source: string;
-  readonly input: string;
+export interface JoinSidePlan extends InputPlan {
   /** Names of the columns that are selected from this side's records. */
   readonly columns: readonly string[];
 }
@@ -141,25 +165,38 @@ export function stepsOf(plan: Plan, placement?: Placement): readonly StepPlan[] 
 }
 
 export function isStep(node: PlanNode): node is StepPlan {
-  return node.op === 'aggregate' || node.op === 'join' || node.op === 'process' || node.op === 'top';
+  return 'sinks' in node;
 }
 
 /** The steps whose rows are a stream again, which other steps read. */
 export function feedingStepsOf(plan: Plan): readonly StepPlan[] {
-  return stepsOf(plan).filter((step) => routesOf(plan).some(({ source }) => source === step.id));
+  return stepsOf(plan).filter((step) => routesOf(plan).some((route) => sourcesOfInput(route).includes(step.id)));
 }
 
 /** The routes that feed a step, with their sources: one, or both sides of a join. */
-export function inputsOf(step: StepPlan): readonly { readonly source: string; readonly input: string }[] {
+export function inputsOf(step: StepPlan): readonly InputPlan[] {
   switch (step.op) {
     case 'aggregate':
     case 'top':
+    case 'select':
       return [step];
     case 'join':
       return [step.left, step.right];
     case 'process':
       return step.inputs;
   }
+}
+
+/** The streams, and the steps whose rows are streams again, that an input's records come from. */
+export function sourcesOfInput({ source, sources }: InputPlan): readonly string[] {
+  return sources ?? [source];
+}
+
+/** The nodes that a stream's node reads: one, several of a union, none of a source. */
+export function inputIdsOf(node: PlanNode): readonly string[] {
+  if (node.op === 'source') return [];
+  if (node.op === 'union') return node.inputs;
+  return isStep(node) ? inputsOf(node).map(({ input }) => input) : [node.input];
 }
 
 /** Where the rows of a step go, by kind: at most one of each. */
@@ -185,6 +222,7 @@ export function timeColumnsOf(step: StepPlan): readonly string[] {
   switch (step.op) {
     case 'aggregate':
     case 'top':
+    case 'select':
       return [];
     case 'join':
       return joinTimeColumns;
@@ -204,5 +242,7 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
       return { kept: [processTimeColumn, ...Object.keys(step.row)], derived: [] };
     case 'top':
       return { kept: Object.keys(step.aggregates), derived: [] };
+    case 'select':
+      return { kept: step.columns, derived: [] };
   }
 }

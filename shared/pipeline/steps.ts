@@ -1,4 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import type { InputPlan } from './plan.ts';
 import type { StepDefinition, StreamNode } from './stream.ts';
 
 /**
@@ -22,7 +23,7 @@ export function collectSteps(pipeline: string, outputs: readonly StepDefinition[
   };
   const collectInput = (node: StreamNode): void => {
     if (node.op === 'rows') collect(node.step);
-    else if (node.op !== 'source') collectInput(node.input);
+    else for (const input of nodesBefore(node)) collectInput(input);
   };
   // Of two outputs with one name the check of names has more to say.
   for (const step of outputs) if (outputOf.get(step.name) === step) collect(step);
@@ -39,20 +40,35 @@ export function inputNodesOf(step: StepDefinition): readonly StreamNode[] {
     case 'top':
       return [step.input];
     case 'aggregate':
+    case 'select':
       return [step.key.input];
   }
 }
 
-/** The stream, or the step, that a node's records come from. */
-export function sourceNameOf(node: StreamNode): { readonly name: string; readonly isStep: boolean } {
+/** The nodes that a node reads, itself not a step. */
+function nodesBefore(node: StreamNode): readonly StreamNode[] {
+  if (node.op === 'union') return node.inputs;
+  return 'input' in node ? [node.input] : [];
+}
+
+/** The streams, and the steps, that a node's records come from, each once. */
+export function originsOf(node: StreamNode): readonly { readonly name: string; readonly isStep: boolean }[] {
   switch (node.op) {
     case 'source':
-      return { name: node.name, isStep: false };
+      return [{ name: node.name, isStep: false }];
     case 'rows':
-      return { name: node.step.name, isStep: true };
-    default:
-      return sourceNameOf(node.input);
+      return [{ name: node.step.name, isStep: true }];
+    default: {
+      const origins = nodesBefore(node).flatMap(originsOf);
+      return origins.filter(({ name }, at) => origins.findIndex((other) => other.name === name) === at);
+    }
   }
+}
+
+/** Where a node's records come from, as the plan says it. */
+export function sourcesPlanOf(node: StreamNode): Pick<InputPlan, 'source' | 'sources'> {
+  const names = originsOf(node).map(({ name }) => name);
+  return { source: names[0] as string, ...(names.length === 1 ? {} : { sources: names }) };
 }
 
 /** What is derived from a table, and where its rows go, makes no other step of it. */

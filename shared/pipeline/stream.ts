@@ -27,6 +27,7 @@ import {
   tableJoinOf,
 } from './processed.ts';
 import type { FinalTable, FinalWindowedStream, FinalWindowTable, TopDefinition, TopTable } from './rows.ts';
+import { type SelectDefinition, type SelectedColumns, type SelectedTable, selectedOf, spreadKey } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from './window.ts';
 
@@ -36,7 +37,8 @@ export type StreamNode =
   | RowsNode
   | { readonly op: 'filter'; readonly input: StreamNode; readonly call: (record: unknown) => boolean }
   | { readonly op: 'map'; readonly input: StreamNode; readonly call: (record: unknown) => unknown }
-  | { readonly op: 'flatMap'; readonly input: StreamNode; readonly call: (record: unknown) => readonly unknown[] };
+  | { readonly op: 'flatMap'; readonly input: StreamNode; readonly call: (record: unknown) => readonly unknown[] }
+  | { readonly op: 'union'; readonly inputs: readonly StreamNode[] };
 
 export interface SourceNode {
   readonly op: 'source';
@@ -61,7 +63,12 @@ export interface KeyNode {
 }
 
 /** A stateful step as it was defined. Its name is the identity of its state. Without a sink it only feeds other steps. */
-export type StepDefinition = AggregateDefinition | JoinDefinition | ProcessDefinition | TopDefinition;
+export type StepDefinition =
+  | AggregateDefinition
+  | JoinDefinition
+  | ProcessDefinition
+  | TopDefinition
+  | SelectDefinition;
 
 export interface AggregateDefinition {
   readonly op: 'aggregate';
@@ -158,6 +165,14 @@ export interface Stream<T> {
    * name of another column of its rows: what the types cannot see of it is rejected record by record.
    */
   keyBy<K extends KeyShape>(select: (record: T) => Without<K, ReservedColumn>): KeyedStream<T, K>;
+  /**
+   * Gives a row of each record, once and final, without a window: no record is late for it. `name` is the view's name. Rows of a keyed
+   * stream lie under their keys; these have none.
+   */
+  select<const Name extends string, const C extends SelectedColumns<T>>(
+    name: Name,
+    columns: Without<C, ReservedColumn>,
+  ): SelectedTable<Name, unknown, SelectedRow<C>>;
 }
 
 /** A stream that others may send to. `In` is what the schema accepts, `T` what it gives. */
@@ -189,6 +204,11 @@ export interface SessionOptions extends CommonWindowOptions {
 export interface KeyedStream<T, K extends KeyShape> {
   readonly key: KeyNode;
   readonly __key?: K;
+  /** Gives a row of each record under its key, once and final, without a window: no record is late for it. */
+  select<const Name extends string, const C extends SelectedColumns<T>>(
+    name: Name,
+    columns: Without<C, ReservedColumn | NamesOf<K>>,
+  ): SelectedTable<Name, K, K & SelectedRow<C>>;
   window(
     spec: TumblingWindow | SlidingWindow,
     options: WindowOptions & { readonly emit: 'on-close' },
@@ -280,7 +300,8 @@ export function stream<S extends StandardSchemaV1>(
   return { ...streamOf<StandardSchemaV1.InferOutput<S>>(node), name };
 }
 
-function streamOf<T>(node: StreamNode): Stream<T> {
+/** A node's records as a stream. */
+export function streamOf<T>(node: StreamNode): Stream<T> {
   const self: Stream<T> = {
     node,
     filter: <U extends T>(predicate: (record: T) => boolean) =>
@@ -292,6 +313,7 @@ function streamOf<T>(node: StreamNode): Stream<T> {
     through: (piece) => piece(self),
     keyBy: <K extends KeyShape>(select: (record: T) => K) =>
       keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),
+    select: (name, columns) => selectedOf(name, spreadKey(node), columns as SelectedColumns<unknown>, false),
   };
   return self;
 }
@@ -313,6 +335,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
     joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),
+    select: (name, columns) => selectedOf(name, key, columns as SelectedColumns<unknown>, true),
   };
 }
 

@@ -5,6 +5,7 @@ import { joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
 import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
+import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { type SlidingWindow, sliceOf } from './window.ts';
 
@@ -65,6 +66,10 @@ export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean
     checkTop(where, step);
     return;
   }
+  if (step.op === 'select') {
+    checkSelect(where, step);
+    return;
+  }
   checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
   if (step.op === 'join') checkJoin(where, step);
   else if (step.op === 'process') checkProcess(where, step);
@@ -90,6 +95,15 @@ function checkTop(where: string, { input, count, by }: TopDefinition): void {
   const column = Object.keys(step.aggregates).find((name) => name.toLowerCase() === rankColumn);
   if (column !== undefined)
     throw invalid(where, `ranks rows that have a column ${column} already. Rename it in ${step.name}.`);
+}
+
+function checkSelect(where: string, { columns }: SelectDefinition): void {
+  const names = Object.keys(columns);
+  if (names.length === 0) throw invalid(where, 'selects no columns; name at least one.');
+  for (const column of names) checkColumn(where, column);
+  const duplicate = names.find(isNamedBefore);
+  if (duplicate !== undefined)
+    throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
 }
 
 function checkSinks(where: string, step: StepDefinition): void {
@@ -123,6 +137,8 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
       return Object.keys(step.row);
     case 'top':
       return columnsOfStep(step.input.step);
+    case 'select':
+      return Object.keys(step.columns);
   }
 }
 

@@ -218,7 +218,9 @@ function topOf(rows: readonly PrintedRow[], top: number, by: string): readonly P
 async function leastWatermark(state: StateStore, pipeline: CompiledPipeline, step: CompiledAggregate): Promise<number> {
   const checkpoints = await readCheckpoints(state, pipeline, step.stage);
   return Math.min(
-    ...checkpoints.map((checkpoint) => checkpoint?.sources[step.plan.source]?.watermarkMs ?? Number.NEGATIVE_INFINITY),
+    ...checkpoints.flatMap((checkpoint) =>
+      step.sources.map((source) => checkpoint?.sources[source]?.watermarkMs ?? Number.NEGATIVE_INFINITY),
+    ),
   );
 }
 

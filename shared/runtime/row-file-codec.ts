@@ -54,6 +54,8 @@ function plannedType(step: StepPlan, name: string, values: readonly unknown[]): 
       if (name === rankColumn) return 'INT64';
       return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType({ ...step, derived: {} }, name, values);
     }
+    case 'select':
+      return undefined;
     case 'join':
       return joinTimes.has(name) ? 'TIMESTAMP' : undefined;
     case 'process':

@@ -5,8 +5,10 @@ import {
   inputsOf,
   type JoinPlan,
   type ProcessPlan,
+  type SelectPlan,
   type StepPlan,
   sourcesOf,
+  sourcesOfInput,
   stepsOf,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
@@ -75,7 +77,9 @@ function readBlock(
   }
   for (const one of sources.values()) one.advance();
   for (const judge of judges) {
-    const awaited = inputsOf(judge.step).flatMap(({ source: name }) => sources.get(name) ?? []);
+    const awaited = inputsOf(judge.step)
+      .flatMap(sourcesOfInput)
+      .flatMap((name) => sources.get(name) ?? []);
     const live = awaited.filter((one) => awaited.length === 1 || !one.isSilent());
     if (live.length > 0)
       judge.watermarkMs = Math.max(judge.watermarkMs, Math.min(...live.map((one) => one.watermarkMs)));
@@ -199,6 +203,7 @@ interface Judge {
 }
 
 function judgeOf(step: StepPlan): Judge {
+  if (step.op === 'select') return new TolerantJudge(step);
   if (step.op === 'join' || step.op === 'process' || step.op === 'top') return new RecordJudge(step);
   return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);
 }
@@ -214,6 +219,28 @@ class RecordJudge implements Judge {
 
   take({ timeMs }: Candidate, watermarkMs: number): boolean {
     return timeMs + this.step.allowedLatenessMs >= watermarkMs;
+  }
+
+  close(): void {
+    // Nothing is kept.
+  }
+
+  cells(): readonly OracleCell[] {
+    return [];
+  }
+}
+
+/** Without windows and order nothing is late. */
+class TolerantJudge implements Judge {
+  readonly step: SelectPlan;
+  watermarkMs = Number.NEGATIVE_INFINITY;
+
+  constructor(step: SelectPlan) {
+    this.step = step;
+  }
+
+  take(): boolean {
+    return true;
   }
 
   close(): void {

@@ -13,6 +13,7 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import { outputsOfRows, topRowsOf } from './chain-oracle.ts';
 import { joinedRowsOf } from './join-oracle.ts';
 import { processedRowsOf } from './process-oracle.ts';
+import { selectedRowsOf } from './select-oracle.ts';
 import { aggregatesOf, type Fresh, walk } from './walk.ts';
 
 /** A raw record as a producer sent it. */
@@ -124,6 +125,7 @@ function rowsOfStep(
   const late = verdict?.late.get(step.id) ?? new Set<string>();
   if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
   if (step.op === 'top') return topRowsOf(step, evaluation);
+  if (step.op === 'select') return selectedRowsOf(pipeline, step, evaluation);
   if (step.op === 'process') {
     const { rows, threw } = processedRowsOf(pipeline, step, evaluation, late);
     it.threw.set(step.id, threw);

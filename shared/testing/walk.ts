@@ -15,13 +15,17 @@ import { reservedColumns } from '#shared/schemas/row.ts';
 import { isRankable } from './chain-oracle.ts';
 import { isJson, selectorsOf } from './join-oracle.ts';
 import type { OracleOutput } from './oracle.ts';
+import { selectedRowOf } from './select-oracle.ts';
 
 export type Fresh = Omit<OracleOutput, 'id' | 'recordId'>;
 
 /** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
 export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
-  const children = pipeline.plan.nodes.filter(
-    (child) => child.op !== 'source' && !isStep(child) && child.input === node,
+  // A union that names it twice stands there twice.
+  const children = pipeline.plan.nodes.flatMap((child) =>
+    child.op === 'source' || isStep(child)
+      ? []
+      : (child.op === 'union' ? child.inputs : [child.input]).filter((input) => input === node).map(() => child),
   );
   // Part by part through all branches, so a flatMap's second output stands behind everything of its first.
   return children.every((child) => {
@@ -31,6 +35,8 @@ export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: n
         return binding.call(value) ? walk(pipeline, child.id, value, timeMs, found) : true;
       case 'map':
         return walk(pipeline, child.id, binding.call(value), timeMs, found);
+      case 'union':
+        return walk(pipeline, child.id, value, timeMs, found);
       case 'flatMap':
         return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
       case 'key': {
@@ -51,7 +57,9 @@ function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string |
   const rowColumns = behind.flatMap((step) => {
     const { kept, derived } = columnsOf(step);
     const isRanked = stepsOf(pipeline.plan).some((other) => other.op === 'top' && other.source === step.id);
-    return step.op === 'top' ? [] : [...kept, ...derived, ...(isRanked ? ['rank'] : [])];
+    return step.op === 'top' || (step.op === 'select' && !step.isKeyed)
+      ? []
+      : [...kept, ...derived, ...(isRanked ? ['rank'] : [])];
   });
   try {
     for (const name of Object.keys(columns)) {
@@ -73,6 +81,8 @@ function isUsableIn(pipeline: Pipeline, step: StepPlan, route: PlanNode, value: 
     case 'join':
     case 'process':
       return Object.values(selectorsOf(pipeline, step, route.id)).every((select) => isJson(select(value)));
+    case 'select':
+      return Object.values(selectedRowOf(pipeline, step, value)).every(isJson);
     case 'top':
       return isRankable(step, value as Readonly<Record<string, unknown>>);
     case 'aggregate':

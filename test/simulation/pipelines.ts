@@ -14,11 +14,12 @@ import {
   sliding,
   type TableJoinKind,
   tumbling,
+  union,
 } from '#shared/pipeline/index.ts';
 
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
-import { byKey, byTag, columns, ids, type Keyed, records, shares, sink, type Tagged } from './records.ts';
+import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
@@ -267,6 +268,24 @@ export const simPipelines: readonly SimPipeline[] = [
         withTable('inner', left, table, { kind: 'inner', lateness: 2 }),
         withTable('left', left, table, { kind: 'left', ttlS: 8, lateness: 0 }),
         withTable('with-itself', left, left, { kind: 'left', lateness: 0 }),
+      ],
+      sources: ['a', 'b'],
+    };
+  }),
+  ...define('rows', (withIdle) => {
+    const a = records('a', withIdle);
+    const both = union(a, records('b', withIdle));
+    const files = s3({ format: 'ndjson', every: seconds(5), rowsMax: 2 });
+    return {
+      outputs: [
+        kept(both)
+          .select('rows', { id: (record) => record.id, key: (record) => record.key })
+          .to(sink),
+        byKey(a)
+          .select('keyed', { id: (record) => record.id, tag: (record) => record.tags[0] })
+          .to(sink, files, kinesis()),
+        onWorker('tumbling', byKey(both), 1),
+        joined('pairs', byKey(both), byKey(a), { kind: 'left', fromS: 0, toS: 5, lateness: 0 }),
       ],
       sources: ['a', 'b'],
     };

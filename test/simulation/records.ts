@@ -7,6 +7,7 @@ import {
   milliseconds,
   rate,
   ratio,
+  type Stream,
   shareOfTotal,
   stream,
   sum,
@@ -84,7 +85,7 @@ export function records(name: string, withIdle: boolean) {
   });
 }
 
-export function kept(source: ReturnType<typeof records>) {
+export function kept(source: Stream<SimValue>) {
   return source
     .filter((record) => {
       trip(record, 'filter');
@@ -96,7 +97,7 @@ export function kept(source: ReturnType<typeof records>) {
     });
 }
 
-export function byKey(source: ReturnType<typeof records>) {
+export function byKey(source: Stream<SimValue>) {
   return kept(source).keyBy((record) => {
     trip(record, 'key');
     return { key: record.key };

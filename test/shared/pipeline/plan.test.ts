@@ -24,7 +24,7 @@ import {
   sum,
   tumbling,
 } from '#shared/pipeline/index.ts';
-import { inputsOf, isStep } from '#shared/pipeline/plan.ts';
+import { inputIdsOf } from '#shared/pipeline/plan.ts';
 import { canonicalJson, hashPlan } from '#shared/pipeline/plan-hash.ts';
 import type { WindowOptions } from '#shared/pipeline/stream.ts';
 
@@ -90,8 +90,7 @@ describe('the plan', () => {
     ]);
     const seen = new Set<string>();
     for (const node of plan.nodes) {
-      const inputs = node.op === 'source' ? [] : isStep(node) ? inputsOf(node) : [node];
-      for (const { input } of inputs) expect(seen).toContain(input);
+      for (const input of inputIdsOf(node)) expect(seen).toContain(input);
       seen.add(node.id);
     }
   });

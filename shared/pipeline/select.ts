@@ -1,0 +1,65 @@
+import type { Json } from './aggregator.ts';
+import type { SinkSpec } from './sink.ts';
+import type { KeyNode, KeyShape, Output, Simplify, StreamNode } from './stream.ts';
+
+/** The columns of a row, each from the record. Where one gives nothing (`undefined`), the row does not have it. */
+export type SelectedColumns<T> = Readonly<Record<string, (record: T) => Json | undefined>>;
+
+export interface SelectedTable<Name extends string, K, Row> {
+  /** Names where the rows go: to one sink or several, of different kinds. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<Row>>;
+}
+
+/** A row of each record: no state, no window, nothing that could be late. */
+export interface SelectDefinition {
+  readonly op: 'select';
+  readonly name: string;
+  readonly key: KeyNode;
+  readonly columns: SelectedColumns<unknown>;
+  readonly isKeyed: boolean;
+  readonly sinks: readonly SinkSpec[];
+}
+
+/** The only column of the key by which rows without a key are spread over the slots. It lies in the table, and is not shown. */
+export const spreadColumn = 'part';
+/** Enough for the rows to be spread evenly over any number of slots that is of use. */
+const spreadParts = 256;
+
+/** Spreads the records of a stream. A retry must find a record in the slot where it was, so all of it counts and nothing else. */
+export function spreadKey(input: StreamNode): KeyNode {
+  return { op: 'key', input, call: spread };
+}
+
+function spread(record: unknown): KeyShape {
+  return { [spreadColumn]: hashText(JSON.stringify(record) ?? '') % spreadParts };
+}
+
+/** FNV-1a: any even spread will do, as long as it stays the same. */
+export function hashText(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  // The low bits of similar texts are alike.
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+/** The step that gives a row of each record. */
+export function selectedOf<Name extends string, K, Row>(
+  name: Name,
+  key: KeyNode,
+  columns: SelectedColumns<unknown>,
+  isKeyed: boolean,
+): SelectedTable<Name, K, Row> {
+  const step: SelectDefinition = { op: 'select', name, key, columns, isKeyed, sinks: [] };
+  return { to: (...sinks) => ({ name, step: { ...step, sinks } }) };
+}
+
+/** What `select` makes of a record: its row, without the columns that have nothing. */
+export function rowOfRecord(columns: SelectedColumns<unknown>, record: unknown): Readonly<Record<string, unknown>> {
+  const row: Record<string, unknown> = {};
+  for (const name in columns) {
+    const value = columns[name]?.(record);
+    if (value !== undefined) row[name] = value;
+  }
+  return row;
+}
