@@ -78,8 +78,8 @@ function idsOf({ ids }: Readonly<Record<string, unknown>>): readonly string[] {
 
 /** What makes a printed row this row and no other. */
 export function nameOfRow(row: PrintedRow): string {
-  // Rows of a process step have nothing that no other has but all of their columns.
-  if ('time' in row) return JSON.stringify(row);
+  // Rows of a process step, and those of records, have nothing that no other has but all of their columns.
+  if (!('windowStart' in row || 'leftTime' in row)) return JSON.stringify(row);
   const { view, windowStart, windowEnd, rank, key, tag, odd, leftId, rightId } = row as PrintedRow &
     Readonly<Record<string, unknown>>;
   return JSON.stringify([view, windowStart, windowEnd, rank ?? key, tag, odd, leftId, rightId]);

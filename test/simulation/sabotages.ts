@@ -608,7 +608,7 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/engine/compile-steps.ts',
-        find: 'sources: [...new Set([plan.left.source, plan.right.source])],',
+        find: 'sources: [...new Set([plan.left, plan.right].flatMap(sourcesOfInput))],',
         replace: 'sources: [plan.left.source],',
       },
     ],
