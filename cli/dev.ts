@@ -14,7 +14,7 @@ import { fail } from './fail.ts';
 import { parseFaults } from './faults.ts';
 import { createFeed } from './feed.ts';
 import { createGenerator } from './generate.ts';
-import { checkReadable, parseInputs, withFormat } from './input.ts';
+import { checkReadable, formats, parseInputs, withFormat } from './input.ts';
 import { startLive } from './live.ts';
 import { createLogFile } from './log-file.ts';
 import { writeRows } from './output.ts';
@@ -44,7 +44,7 @@ export const devCommand = defineCommand({
       valueHint: 'FILE|-',
       description: 'Records to push, a line each; without it, seeded traffic is made up',
     },
-    format: { type: 'string', valueHint: 'ndjson|csv|combined', description: 'The format of the input' },
+    format: { type: 'string', valueHint: Object.keys(formats).join('|'), description: 'The format of the input' },
     rate: {
       type: 'string',
       valueHint: 'N|max',

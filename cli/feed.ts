@@ -5,13 +5,13 @@ import { localClient } from '#local/client.ts';
 import type { LocalStack } from '#local/stack.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { createKinesisProducer, type Producer } from '#shared/adapters/kinesis/producer.ts';
-import { walkLines } from '#shared/pipeline/lines.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { FaultKind } from './faults.ts';
 import type { Generator } from './generate.ts';
-import { type Input, readLineChunks } from './input.ts';
+import type { Input } from './input.ts';
+import { readRawRecords } from './raw-records.ts';
 
 /** Pushes records into the raw streams through the Kinesis SDK, as any other producer would. */
 export interface Feed {
@@ -71,28 +71,23 @@ export function createFeed(options: { readonly stack: LocalStack; readonly rate:
       }
     },
     pushInputs: async (pipeline, inputs, { isEnd, faults, perform }) => {
-      const total = await countLines(inputs);
-      const everyLines = Math.max(1, Math.floor(total / (faults.length + 1)));
+      const total = await countRecords(pipeline, inputs);
+      const everyRecords = Math.max(1, Math.floor(total / (faults.length + 1)));
       const startMs = performance.now();
       let performed = 0;
-      for (const { source, path } of inputs) {
-        const producer = producerOf(source);
-        let number = 0;
-        for await (const bytes of readLineChunks(path)) {
-          for (const line of numberedLines(bytes)) {
-            if (stopped) return;
-            number += 1;
-            if (line === '') continue;
-            // The partition key tells where the record came from, and spreads the records over the shards.
-            await producer.put({ data: encoder.encode(line), partitionKey: `${basename(path)}:${number}` });
-            pushed += 1;
-            if (performed < faults.length && pushed >= (performed + 1) * everyLines) {
-              await producer.flush();
-              await perform(faults[performed] as FaultKind);
-              performed += 1;
-            }
-            if (rate !== undefined) await pace(startMs, pushed, rate);
+      for (const input of inputs) {
+        const producer = producerOf(input.source);
+        for await (const { data, number } of readRawRecords(pipeline, input)) {
+          if (stopped) return;
+          // The partition key tells where the record came from, and spreads the records over the shards.
+          await producer.put({ data, partitionKey: `${basename(input.path)}:${number}` });
+          pushed += 1;
+          if (performed < faults.length && pushed >= (performed + 1) * everyRecords) {
+            await producer.flush();
+            await perform(faults[performed] as FaultKind);
+            performed += 1;
           }
+          if (rate !== undefined) await pace(startMs, pushed, rate);
         }
         await producer.flush();
       }
@@ -108,23 +103,12 @@ export async function pace(startMs: number, count: number, rate: number): Promis
   if (aheadMs > generateEveryMs) await setTimeout(aheadMs);
 }
 
-/** All lines, empty ones too, so that they can be numbered. */
-export function* numberedLines(bytes: Buffer): Iterable<string> {
-  const text = bytes.toString('utf8');
-  for (let start = 0; start < text.length; ) {
-    const found = text.indexOf('\n', start);
-    const end = found === -1 ? text.length : found;
-    yield text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
-    start = end + 1;
-  }
-}
-
 /** Standard input is not read twice: its faults come at its start. */
-async function countLines(inputs: readonly Input[]): Promise<number> {
+async function countRecords(pipeline: Pipeline, inputs: readonly Input[]): Promise<number> {
   let count = 0;
-  for (const { path } of inputs) {
-    if (path === '-') continue;
-    for await (const bytes of readLineChunks(path)) walkLines(bytes.toString('latin1'), () => (count += 1));
+  for (const input of inputs) {
+    if (input.path === '-') continue;
+    for await (const _ of readRawRecords(pipeline, input)) count += 1;
   }
   return count;
 }

@@ -2,10 +2,21 @@ import { accessSync, constants, createReadStream, statSync } from 'node:fs';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { decompressed } from './decompressed.ts';
 import { isNodeError } from './node-error.ts';
 
 /** The formats of `--format`, by the decoders that read them. */
-export const formats = { ndjson: 'json', csv: 'csv', combined: 'combined' } as const;
+export const formats = {
+  ndjson: 'json',
+  csv: 'csv',
+  combined: 'combined',
+  common: 'common',
+  json: 'json-document',
+  'vpc-flow-log': 'vpc-flow-log',
+  syslog: 'syslog',
+  avro: 'avro',
+  protobuf: 'protobuf',
+} as const;
 
 /** A file of records for a source; `-` is standard input. */
 export interface Input {
@@ -72,26 +83,80 @@ export function checkReadable(inputs: readonly Input[]): void {
 /** Larger pieces are no faster, and what is made of them fills the memory before it is collected. */
 const chunkBytes = 1 << 16;
 
-/** The bytes of a file in pieces that end at line ends. `INPUT_UNREADABLE` when it cannot be read. */
-export async function* readLineChunks(path: string): AsyncGenerator<Buffer> {
-  let rest: Buffer | undefined;
+/**
+ * The bytes of a file, without gzip or zstd if it begins as they do. `onRead` is told how many bytes of the file were read.
+ * `INPUT_UNREADABLE` when it cannot be read.
+ */
+export async function* readChunks(path: string, onRead: (bytes: number) => void = () => {}): AsyncGenerator<Buffer> {
   try {
     const stream: AsyncIterable<Buffer> =
       path === '-' ? process.stdin : createReadStream(path, { highWaterMark: chunkBytes });
-    for await (const bytes of stream) {
-      const end = bytes.lastIndexOf(10) + 1;
-      if (end === 0) {
-        rest = rest === undefined ? bytes : Buffer.concat([rest, bytes]);
-        continue;
-      }
-      const whole = bytes.subarray(0, end);
-      yield rest === undefined ? whole : Buffer.concat([rest, whole]);
-      rest = end === bytes.length ? undefined : bytes.subarray(end);
-    }
+    yield* decompressed(counted(stream, onRead));
   } catch (cause) {
     throw unreadable(path, cause);
   }
+}
+
+async function* counted(stream: AsyncIterable<Buffer>, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {
+  for await (const bytes of stream) {
+    onRead(bytes.length);
+    yield bytes;
+  }
+}
+
+/** In pieces that end at line ends. */
+export async function* readLineChunks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<Buffer> {
+  yield* wholeLines(readChunks(path, onRead));
+}
+
+/** Cuts pieces at line ends. */
+export async function* wholeLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let rest: Buffer | undefined;
+  for await (const bytes of chunks) {
+    const end = bytes.lastIndexOf(10) + 1;
+    if (end === 0) {
+      rest = rest === undefined ? bytes : Buffer.concat([rest, bytes]);
+      continue;
+    }
+    const whole = bytes.subarray(0, end);
+    yield rest === undefined ? whole : Buffer.concat([rest, whole]);
+    rest = end === bytes.length ? undefined : bytes.subarray(end);
+  }
   if (rest !== undefined && rest.length > 0) yield rest;
+}
+
+/** A file of a binary format is read whole. */
+const wholeBytesMax = 1 << 30;
+
+/** The bytes of a file as its format wants them: lines in pieces that end at line ends, others whole. */
+export async function* readInputBytes(
+  path: string,
+  readsLines: (start: Uint8Array) => boolean,
+  onRead?: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  const chunks = readChunks(path, onRead);
+  const first = await chunks.next();
+  if (first.done === true) return;
+  async function* all(): AsyncGenerator<Buffer> {
+    yield first.value as Buffer;
+    yield* chunks;
+  }
+  if (readsLines(first.value)) {
+    yield* wholeLines(all());
+    return;
+  }
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of all()) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes > wholeBytesMax)
+      throw new MillraceError(
+        'INPUT_UNREADABLE',
+        `${path} holds more than ${wholeBytesMax} bytes, and a file of its format is read whole; split it.`,
+      );
+  }
+  yield Buffer.concat(parts);
 }
 
 function unreadable(path: string, cause: unknown): MillraceError {

@@ -7,9 +7,10 @@ import { createKinesisProducer } from '#shared/adapters/kinesis/producer.ts';
 import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { listOf, wholeNumber } from './arguments.ts';
-import { numberedLines, pace } from './feed.ts';
-import { parseInputs, readLineChunks } from './input.ts';
+import { pace } from './feed.ts';
+import { parseInputs } from './input.ts';
 import { createProgress } from './progress.ts';
+import { readRawRecords } from './raw-records.ts';
 import { loadPipeline } from './registry.ts';
 import { readStackFile } from './stack-file.ts';
 
@@ -50,16 +51,10 @@ export const pushCommand = defineCommand({
       const producer = createKinesisProducer({ client, streamName, clock: wallClock });
       const progress = createProgress(path);
       const startMs = performance.now();
-      let number = 0;
-      for await (const bytes of readLineChunks(path)) {
-        for (const line of numberedLines(bytes)) {
-          number += 1;
-          if (line === '') continue;
-          await producer.put({ data: new TextEncoder().encode(line), partitionKey: `${basename(path)}:${number}` });
-          pushed += 1;
-          if (rate !== undefined) await pace(startMs, pushed, rate);
-        }
-        progress.add(bytes.length);
+      for await (const { data, number } of readRawRecords(pipeline, { source, path }, progress.add)) {
+        await producer.put({ data, partitionKey: `${basename(path)}:${number}` });
+        pushed += 1;
+        if (rate !== undefined) await pace(startMs, pushed, rate);
       }
       await producer.flush();
       progress.end();

@@ -1,7 +1,6 @@
 import { defineCommand } from 'citty';
 import type { CallbackFailure } from '#shared/engine/emit.ts';
-import type { RejectedRow, Taken } from '#shared/engine/run.ts';
-import { walkLines } from '#shared/pipeline/lines.ts';
+import type { FileReader, RejectedRow, Taken } from '#shared/engine/run.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
@@ -9,7 +8,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
-import { type Input, parseInputs, readLineChunks, withFormat } from './input.ts';
+import { formats, type Input, parseInputs, readInputBytes, withFormat } from './input.ts';
 import { openOutput, writeRows } from './output.ts';
 import { createProgress } from './progress.ts';
 import { loadPipeline } from './registry.ts';
@@ -35,7 +34,7 @@ export const runCommand = defineCommand({
     },
     format: {
       type: 'string',
-      valueHint: 'ndjson|csv|combined',
+      valueHint: Object.keys(formats).join('|'),
       description: 'Format of the input; by default each line is recognised',
     },
     view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
@@ -55,10 +54,9 @@ export const runCommand = defineCommand({
     const run = createBoundedRun(pipeline);
     const letters = createLetters(args['dead-letters']);
     for (const input of inputs) {
-      await readInput(input, (line, number) => {
-        const taken = run.takeLine(input.source, line, { origin: input.path, line: number });
-        if (taken !== undefined && (taken.rejection !== undefined || taken.lateSteps.length > 0))
-          letters.add(`${input.path}:${number}`, letterOfLine(input, line, number, taken));
+      await readInput(input, run.openFile(input.source, input.path), (taken, { line, payload }) => {
+        if (taken.rejection !== undefined || taken.lateSteps.length > 0)
+          letters.add(`${input.path}:${line}`, letterOfRecord(input, payload, line, taken));
         for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
       });
     }
@@ -77,23 +75,11 @@ function checkView(pipeline: string, views: readonly string[], view: string | un
     throw new MillraceError('VIEW_UNKNOWN', `pipeline ${pipeline} has no view ${view}; it has ${views.join(', ')}.`);
 }
 
-/** Calls `take` for each line with its number, from 1. */
-async function readInput(input: Input, take: (line: string, number: number) => void): Promise<void> {
+/** Reads a file, lines in pieces and other formats whole. */
+async function readInput(input: Input, file: FileReader, visit: Parameters<FileReader['read']>[1]): Promise<void> {
   const progress = createProgress(input.path);
-  let lineCount = 0;
-  for await (const bytes of readLineChunks(input.path)) {
-    const before = lineCount;
-    walkLines(bytes.toString('utf8'), (line, index) => take(line, before + index + 1));
-    lineCount += countLines(bytes);
-    progress.add(bytes.length);
-  }
+  for await (const bytes of readInputBytes(input.path, file.readsLines, progress.add)) file.read(bytes, visit);
   progress.end();
-}
-
-function countLines(bytes: Buffer): number {
-  let count = 0;
-  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count += 1;
-  return count;
 }
 
 /** Takes the records that were not counted: all of them go to a file as NDJSON when one is named, the first ones are shown. */
@@ -120,9 +106,9 @@ function createLetters(path: string | undefined): {
 
 type Letter = Pick<DeadLetter, 'reason' | 'message'> & Readonly<Record<string, unknown>>;
 
-function letterOfLine(
+function letterOfRecord(
   input: Input,
-  line: string,
+  payload: string | Uint8Array,
   number: number,
   { rejection, lateSteps, eventTimeMs }: Taken,
 ): Letter {
@@ -134,7 +120,7 @@ function letterOfLine(
     sequence: String(number),
     ...(lateSteps.length === 0 ? {} : { steps: lateSteps }),
     ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
-    payload: line,
+    ...(typeof payload === 'string' ? { payload } : { payloadBase64: Buffer.from(payload).toString('base64') }),
   };
 }
 

@@ -24,17 +24,6 @@ export interface DecodedRecord {
   readonly timeMs: number;
 }
 
-/** One line of a raw record, decoded and validated; undefined for a line without a record, such as a header. */
-export function decodeLine(source: CompiledSource, line: string): DecodedRecord | Rejection | undefined {
-  let raw: unknown;
-  try {
-    raw = decoderFor(source, line).decodeLine(line);
-  } catch (error) {
-    return { kind: 'rejected', reason: 'undecodable', message: messageOf(error) };
-  }
-  return raw === undefined ? undefined : validate(source, raw);
-}
-
 /** Checks a value against the source's schema and reads its event time. */
 export function validate(source: CompiledSource, raw: unknown): DecodedRecord | Rejection {
   let result: ReturnType<CompiledSource['schema']['~standard']['validate']>;
@@ -94,14 +83,6 @@ function millisecondsOf(time: unknown): number {
 }
 
 const issuesShownMax = 5;
-
-function decoderFor(source: CompiledSource, line: string): CompiledSource['decoders'][number] {
-  const { decoders } = source;
-  for (const decoder of decoders) {
-    if (decoders.length === 1 || decoder.recognises(line)) return decoder;
-  }
-  throw new Error(`the line is of none of the formats ${decoders.map((decoder) => decoder.format).join(', ')}`);
-}
 
 type Issue = {
   readonly message: string;

@@ -1,7 +1,9 @@
+import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
 import type { CompiledOrigin, CompiledPipeline, CompiledRoute, CompiledSource, TransformNode } from './compile.ts';
-import { type DecodedRecord, decodeLine, messageOf, type Rejection, validate } from './decode.ts';
+import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
 import { KeyDictionary, type KeyEntry } from './key.ts';
+import { RecordReader } from './record-reader.ts';
 
 /** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
 export interface StagedOutput {
@@ -127,18 +129,34 @@ export class Transformer {
   }
 }
 
-/** A `Transformer` behind a stream, whose lines it decodes. */
+/** A `Transformer` behind a stream, whose raw records it reads. */
 export class Preprocessor extends Transformer {
   readonly source: CompiledSource;
+  /** Where the record at hand stands. */
+  readonly reader: RecordReader;
 
-  constructor(pipeline: CompiledPipeline, source: CompiledSource) {
+  /** `tools` are needed for bytes, not for lines and values. */
+  constructor(pipeline: CompiledPipeline, source: CompiledSource, tools?: DecodeTools) {
     super(pipeline, source);
     this.source = source;
+    this.reader = new RecordReader(source, tools);
+  }
+
+  /** Takes the records in the bytes of what the reader has begun, one after the other; `visit` finds the outputs of one. */
+  takeBytes(bytes: Uint8Array, visit: (taken: DecodedRecord | Rejection) => void): void {
+    this.reader.readBytes(bytes, (decoded) => {
+      const taken = this.take(decoded);
+      if (taken !== undefined) visit(taken);
+    });
   }
 
   /** Takes one line; undefined for a line that holds no record. */
   takeLine(line: string): DecodedRecord | Rejection | undefined {
-    return this.take(decodeLine(this.source, line));
+    let taken: DecodedRecord | Rejection | undefined;
+    this.reader.readLine(line, (decoded) => {
+      taken = this.take(decoded);
+    });
+    return taken;
   }
 
   /** Takes a value that is decoded already, such as a test's. */

@@ -1,3 +1,4 @@
+import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
@@ -56,10 +57,11 @@ export class DirectRun {
   #rowCount = 0;
   readonly #emission = createEmission();
 
-  constructor(pipeline: CompiledPipeline) {
+  /** `tools` are needed for bytes, not for lines and values. */
+  constructor(pipeline: CompiledPipeline, tools?: DecodeTools) {
     for (const [name, source] of pipeline.sources) {
       this.#sources.set(name, {
-        preprocessor: new Preprocessor(pipeline, source),
+        preprocessor: new Preprocessor(pipeline, source, tools),
         outOfOrdernessMs: source.plan.outOfOrdernessMs,
         watermarkMs: Number.NEGATIVE_INFINITY,
         steps: [],
@@ -101,6 +103,27 @@ export class DirectRun {
     const run = this.#source(source);
     const decoded = run.preprocessor.takeLine(line);
     return decoded === undefined ? undefined : this.#take(run, decoded, at);
+  }
+
+  /**
+   * Begins a file of a source: what stands at its top, such as a header, holds until the next one begins. Gives what reads its bytes, whole
+   * or, where the format is one of lines, in pieces that end at line ends.
+   */
+  openFile(source: string, origin: string): FileReader {
+    const run = this.#source(source);
+    const { preprocessor } = run;
+    const { reader } = preprocessor;
+    reader.begin({}, { isFile: true });
+    const at = { origin, line: 0 };
+    return {
+      readsLines: (start) => reader.readsLines(start),
+      read: (bytes, visit) => {
+        preprocessor.takeBytes(bytes, (decoded) => {
+          at.line = reader.line;
+          visit(this.#take(run, decoded, at), reader);
+        });
+      },
+    };
   }
 
   /** Takes one value of a source, decoded already. */
@@ -208,6 +231,17 @@ export class DirectRun {
     if (source === undefined) throw new Error(`Bug in Millrace: no source ${name} in the plan`);
     return source;
   }
+}
+
+/** Reads one file of a source. */
+export interface FileReader {
+  /** Whether a file that begins so is lines, and may be read in pieces. */
+  readonly readsLines: (start: Uint8Array) => boolean;
+  /** `visit` is told what became of each record, and where it stands: its line, or its number where there are no lines, from 1. */
+  readonly read: (
+    bytes: Uint8Array,
+    visit: (taken: Taken, at: { readonly line: number; readonly payload: string | Uint8Array }) => void,
+  ) => void;
 }
 
 /** Which line of which file, from 1. */

@@ -293,7 +293,7 @@ export function stream<S extends StandardSchemaV1>(
     name,
     schema: options.schema,
     timestamp: options.timestamp as (record: unknown) => Date | number,
-    decoders: 'decodeLine' in decode ? [decode] : decode,
+    decoders: 'format' in decode ? [decode] : decode,
     outOfOrdernessMs: options.outOfOrderness,
     idleAfterMs: options.idleAfter,
   };

@@ -1,9 +1,15 @@
 import { Buffer } from 'node:buffer';
 import { type CompiledPipeline, type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { eventTimeMsMax, eventTimeMsMin, messageOf, type Rejection } from '#shared/engine/decode.ts';
+import {
+  type DecodedRecord,
+  eventTimeMsMax,
+  eventTimeMsMin,
+  messageOf,
+  type Rejection,
+} from '#shared/engine/decode.ts';
 import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/exchange.ts';
 import { Preprocessor } from '#shared/engine/preprocess.ts';
-import { walkLines } from '#shared/pipeline/lines.ts';
+import { decompressedBytesMax } from '#shared/pipeline/decoder.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
@@ -19,6 +25,7 @@ import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { OriginCounts } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
 import { deaggregate, userRecordsMax } from './deaggregate.ts';
+import { compressionOf, decodeTools, decompress } from './decode-tools.ts';
 import { putBlocks } from './put-blocks.ts';
 
 /** A record of a raw stream. It may be an aggregate of the Kinesis Producer Library; its records are then told apart. */
@@ -113,6 +120,8 @@ class Attempt {
   readonly #limits: ChunkLimits;
   readonly #tallies: Tally[] = [];
   readonly #letters: DeadLetter[] = [];
+  /** What the raw record at hand may still decompress to: all its user records together, so that none of them is a bomb. */
+  #roomBytes = 0;
   /** Everything of the batch up to here was accepted by the exchange. */
   #accepted: string | undefined;
   /** What was noted of a lone record before its callbacks were called. */
@@ -129,7 +138,7 @@ class Attempt {
     this.#pipeline = pipeline;
     this.#shardId = shardId;
     this.#limits = options.limits ?? chunkLimits;
-    this.#preprocessor = new Preprocessor(pipeline, source);
+    this.#preprocessor = new Preprocessor(pipeline, source, decodeTools);
     this.#packer = new ChunkPacker({ pipeline, source: options.source, shard: shardId, roster, limits: this.#limits });
   }
 
@@ -171,6 +180,7 @@ class Attempt {
 
   #take(record: RawRecord): void {
     const tally = this.#tallyOf(record);
+    this.#roomBytes = decompressedBytesMax;
     const userRecords = deaggregate(record.bytes) ?? [record];
     if (userRecords === 'too-many') {
       const message = `the record is an aggregate of more than ${userRecordsMax} records; aggregate fewer`;
@@ -185,48 +195,62 @@ class Attempt {
 
   /** Takes a record that is no aggregate, whose first line has this index. Gives the index of the line behind its last. */
   #takeUserRecord(tally: Tally, record: RawRecord, first: number): number {
-    const text = decodeUtf8(record.bytes);
-    if (text === undefined) {
-      const message = 'the record is not UTF-8 text';
-      this.#reject(tally, record, first, record.bytes, { kind: 'rejected', reason: 'undecodable', message });
-      return first + 1;
-    }
     if (record.partitionKey === watermarkPartitionKey) {
-      this.#takePunctuation(tally, record, first, text);
+      this.#takePunctuation(tally, record, first);
       return first + 1;
     }
-    let index = first;
-    walkLines(text, (line) => {
-      this.#takeLine(tally, record, index, line);
-      index += 1;
-    });
-    return index;
+    const { reader } = this.#preprocessor;
+    const unpacked = this.#unpack(record);
+    if (unpacked instanceof Uint8Array) {
+      reader.begin({ arrivalMs: record.arrivalMs }, { index: first });
+      this.#preprocessor.takeBytes(unpacked, (taken) => this.#takeRecord(tally, record, taken));
+      return reader.index;
+    }
+    this.#reject(tally, record, first, record.bytes, unpacked);
+    return first + 1;
   }
 
-  #takeLine(tally: Tally, record: RawRecord, index: number, line: string): void {
-    const taken = this.#preprocessor.takeLine(line);
-    if (taken === undefined) return;
+  /** The record's bytes as they were before they were compressed, if they were. */
+  #unpack(record: RawRecord): Uint8Array | Rejection {
+    const kind = compressionOf(record.bytes);
+    if (kind === undefined) return record.bytes;
+    const bytes = decompress(record.bytes, { kind, bytesMax: this.#roomBytes });
+    if (bytes === 'too-large') {
+      const message = `the record holds more than ${decompressedBytesMax} bytes when it is decompressed (${kind}); put less into one`;
+      return { kind: 'rejected', reason: 'too-large', message };
+    }
+    if (bytes instanceof Error) {
+      // Numbers of a binary format may look like it, so the format is asked, and no text begins so.
+      if (!this.#preprocessor.reader.readsLines(record.bytes)) return record.bytes;
+      const message = `the record begins as ${kind} does, and cannot be decompressed: ${bytes.message}`;
+      return { kind: 'rejected', reason: 'undecodable', message };
+    }
+    this.#roomBytes -= bytes.length;
+    return bytes;
+  }
+
+  #takeRecord(tally: Tally, record: RawRecord, taken: DecodedRecord | Rejection): void {
+    const { outputs, outputCount, shares, reader } = this.#preprocessor;
     if (taken.kind === 'rejected') {
-      this.#reject(tally, record, index, line, taken);
+      this.#reject(tally, record, reader.index, reader.payload, taken);
       return;
     }
-    const { outputs, outputCount, shares } = this.#preprocessor;
     for (let output = 0; output < outputCount; output += 1) {
       const bytes = ChunkPacker.sizeOf(outputs[output] as (typeof outputs)[number]);
       if (bytes <= this.#limits.blockBytesMax) continue;
       const message = `an output of the record may take ${bytes} bytes, and a block holds ${this.#limits.blockBytesMax}; shorten its key or the values it selects`;
-      this.#reject(tally, record, index, line, { kind: 'rejected', reason: 'too-large', message });
+      this.#reject(tally, record, reader.index, reader.payload, { kind: 'rejected', reason: 'too-large', message });
       return;
     }
     tally.sent += 1;
     if (outputCount === 0) tally.filtered += 1;
-    this.#packer.add(record.sequence, index, taken.timeMs, outputs, outputCount, shares);
+    this.#packer.add(record.sequence, reader.index, taken.timeMs, outputs, outputCount, shares);
   }
 
-  #takePunctuation(tally: Tally, record: RawRecord, index: number, text: string): void {
+  #takePunctuation(tally: Tally, record: RawRecord, index: number): void {
     let watermark: unknown;
     try {
-      watermark = (JSON.parse(text) as { readonly watermark?: unknown }).watermark;
+      watermark = (JSON.parse(decodeTools.text(record.bytes) ?? '') as { readonly watermark?: unknown }).watermark;
     } catch {
       watermark = undefined;
     }
@@ -235,7 +259,7 @@ class Attempt {
       return;
     }
     const message = `a record with the partition key ${watermarkPartitionKey} must be {"watermark": <milliseconds since 1970>} within the years 1 to 9999`;
-    this.#reject(tally, record, index, text, { kind: 'rejected', reason: 'undecodable', message });
+    this.#reject(tally, record, index, record.bytes, { kind: 'rejected', reason: 'undecodable', message });
   }
 
   #reject(tally: Tally, record: RawRecord, sub: number, payload: string | Uint8Array, rejection: Rejection): void {
@@ -363,15 +387,6 @@ class Attempt {
 }
 
 const noCounts: OriginCounts = { sequence: '', sent: 0, filtered: 0, rejected: 0 };
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
 
 function isTransient(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'retry' in error && error.retry === true;

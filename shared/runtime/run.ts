@@ -12,6 +12,7 @@ import {
 import {
   DirectRun,
   type Dispositions,
+  type FileReader,
   type LinePosition,
   type RejectedRow,
   type StepCounts,
@@ -19,6 +20,7 @@ import {
 } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
+import { decodeTools } from './decode-tools.ts';
 
 /** A pipeline over bounded input, in one process and without servers. */
 export interface BoundedRun {
@@ -27,6 +29,8 @@ export interface BoundedRun {
    * fails later.
    */
   readonly takeLine: (source: string, line: string, at?: LinePosition) => Taken | undefined;
+  /** Begins a file of a source, in any of its formats; it is no longer compressed. */
+  readonly openFile: (source: string, origin: string) => FileReader;
   /** Takes one value of a source, decoded already. */
   readonly takeValue: (source: string, value: unknown) => Taken;
   /**
@@ -44,7 +48,7 @@ export interface BoundedRun {
 
 export function createBoundedRun(pipeline: Pipeline): BoundedRun {
   const compiled = compile(pipeline);
-  const run = new DirectRun(compiled);
+  const run = new DirectRun(compiled, decodeTools);
   const views = new Map(
     compiled.steps.flatMap((step) => (step.plan.sinks.length === 0 ? [] : [[step.plan.id, new FinalRows(step)]])),
   );
@@ -59,6 +63,16 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
       const taken = run.takeLine(source, line, at);
       if (run.emission.rows.length > 0) keepRows(run.emission);
       return taken;
+    },
+    openFile: (source, origin) => {
+      const file = run.openFile(source, origin);
+      return {
+        readsLines: file.readsLines,
+        read: (bytes, visit) => {
+          file.read(bytes, visit);
+          if (run.emission.rows.length > 0) keepRows(run.emission);
+        },
+      };
     },
     takeValue: (source, value) => {
       const taken = run.takeValue(source, value);

@@ -150,15 +150,9 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
       rejections.push({ id: `${recordId}/0`, reason: 'threw' });
       continue;
     }
-    const text = typeof record.data === 'string' ? record.data : readUtf8(record.data);
-    if (text === undefined) {
-      sent += 1;
-      rejections.push({ id: `${recordId}/0`, reason: 'undecodable' });
-      continue;
-    }
-    const lines = text.split(/\r?\n|\r$/).filter((line) => line !== '');
+    const lines = linesOf(record.data);
     for (const [index, line] of lines.entries()) {
-      const taken = takeLine(pipeline, record.source, line);
+      const taken = line === undefined ? 'undecodable' : takeLine(pipeline, record.source, line);
       if (taken === undefined) continue;
       sent += 1;
       if (typeof taken === 'string') {
@@ -185,8 +179,8 @@ function takeLine(
   if (binding?.op !== 'source') throw new Error(`the pipeline has no source ${source}`);
   let decoded: unknown;
   try {
-    const decoder =
-      binding.decoders.length === 1 ? binding.decoders[0] : binding.decoders.find((one) => one.recognises(line));
+    const decoders = binding.decoders.filter((one) => 'decodeLine' in one);
+    const decoder = decoders.length === 1 ? decoders[0] : decoders.find((one) => one.recognises(line));
     if (decoder === undefined) return 'undecodable';
     decoded = decoder.decodeLine(line);
   } catch {
@@ -353,6 +347,20 @@ function numbersOf(pipeline: Pipeline, evaluation: Evaluation, verdict: Verdict 
     late: wanted.size - counted.size,
     rejected: evaluation.rejections.length,
   };
+}
+
+/** The lines that are not empty; undefined for one that is no text. */
+function linesOf(data: string | Uint8Array): readonly (string | undefined)[] {
+  if (typeof data === 'string') return data.split(/\r?\n|\r$/).filter((line) => line !== '');
+  const lines: (string | undefined)[] = [];
+  for (let start = 0; start < data.length; ) {
+    const found = data.indexOf(10, start);
+    const end = found === -1 ? data.length : found;
+    const text = readUtf8(data.subarray(start, end));
+    lines.push(text?.replace(/\r$/, ''));
+    start = end + 1;
+  }
+  return lines.filter((line) => line !== '');
 }
 
 function readUtf8(bytes: Uint8Array): string | undefined {

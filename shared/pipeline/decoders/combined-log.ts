@@ -1,4 +1,4 @@
-import type { Decoder } from '../decoder.ts';
+import type { LineDecoder } from '../decoder.ts';
 
 /** A line of a web server's access log. What the server did not know, which it writes as `-`, is an empty text. */
 export interface AccessLogRecord {
@@ -18,7 +18,7 @@ export interface AccessLogRecord {
   readonly agent: string;
 }
 
-interface AccessLogDecoder extends Decoder {
+interface AccessLogDecoder extends LineDecoder {
   readonly decodeLine: (line: string) => AccessLogRecord;
 }
 

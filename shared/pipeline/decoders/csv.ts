@@ -1,5 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
-import type { Decoder } from '../decoder.ts';
+import type { LineDecoder } from '../decoder.ts';
 
 export type CsvColumnType = 'string' | 'number' | 'boolean';
 
@@ -14,7 +14,7 @@ export function csv(options: {
   readonly columns: Readonly<Record<string, CsvColumnType>>;
   /** One character. Default `,`. */
   readonly separator?: string;
-}): Decoder {
+}): LineDecoder {
   const { separator = ',' } = options;
   const columns = Object.entries(options.columns).map(([name, type], index) => ({ name, type, number: index + 1 }));
   checkOptions(columns, separator);

@@ -1,7 +1,7 @@
-import type { Decoder } from '../decoder.ts';
+import type { LineDecoder } from '../decoder.ts';
 
 /** One JSON value a line. The schema says which values are records. */
-export function json(): Decoder {
+export function json(): LineDecoder {
   return {
     format: 'json',
     config: {},

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import * as mini from 'zod/mini';
 import { type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { decodeLine, validate } from '#shared/engine/decode.ts';
+import { validate } from '#shared/engine/decode.ts';
+import { RecordReader, type VisitRecord } from '#shared/engine/record-reader.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import { combinedLog, count, csv, json, milliseconds, stream, tumbling } from '#shared/pipeline/index.ts';
 import { pipelineOf, sink } from '../readings.ts';
@@ -20,6 +21,13 @@ function sourceOf<S extends StandardSchemaV1>(
     .to(sink);
   const [source] = compile(pipelineOf([output])).sources.values();
   return source as CompiledSource;
+}
+
+/** What one line comes to. */
+function decodeLine(source: CompiledSource, line: string): Parameters<VisitRecord>[0] {
+  const found: Parameters<VisitRecord>[0][] = [];
+  new RecordReader(source).readLine(line, (taken) => found.push(taken));
+  return found[0];
 }
 
 const schema = z.object({ at: z.number(), nested: z.object({ deep: z.array(z.string()) }).optional() });

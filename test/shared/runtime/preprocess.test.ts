@@ -87,7 +87,9 @@ describe('what becomes of records', () => {
   test('is one letter for bytes that are no text', async () => {
     const { send, deadLetters } = setUp();
     await send({ ...rawRecord(1, ''), bytes: Uint8Array.of(0xff, 0xfe) });
-    expect(deadLetters.letters).toMatchObject([{ reason: 'undecodable', message: 'the record is not UTF-8 text' }]);
+    expect(deadLetters.letters).toMatchObject([
+      { reason: 'undecodable', message: 'the line is not UTF-8 text: byte 1 is 0xff' },
+    ]);
   });
 
   test('is a letter that is cut when the line is long', async () => {

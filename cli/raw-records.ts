@@ -1,0 +1,61 @@
+import { compile } from '#shared/engine/compile.ts';
+import { RecordReader } from '#shared/engine/record-reader.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { decodeTools } from '#shared/runtime/decode-tools.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { type Input, readInputBytes } from './input.ts';
+
+/** A raw record to be put, and the number of its line; for formats without lines, of its first record. From 1. */
+export interface NumberedRecord {
+  readonly data: Uint8Array;
+  readonly number: number;
+}
+
+/**
+ * Cuts a file into raw records: a line each, or what a binary format lets stand alone. `onRead` is told how many bytes of the file were
+ * read.
+ */
+export async function* readRawRecords(
+  pipeline: Pipeline,
+  input: Input,
+  onRead?: (bytes: number) => void,
+): AsyncGenerator<NumberedRecord> {
+  const source = compile(pipeline).sources.get(input.source);
+  if (source === undefined)
+    throw new MillraceError('INPUT_INVALID', `pipeline ${pipeline.id} has no source ${input.source}.`);
+  const reader = new RecordReader(source, decodeTools);
+  reader.begin({}, { isFile: true });
+  const standAlone = source.decoders.every((decoder) => !('begin' in decoder));
+  let number = 0;
+  for await (const bytes of readInputBytes(input.path, (start) => reader.readsLines(start), onRead)) {
+    if (standAlone && reader.readsLines(bytes)) {
+      for (const data of linesOf(bytes)) {
+        number += 1;
+        if (data.length > 0) yield { data, number };
+      }
+    } else yield* recordsIn(reader, bytes);
+  }
+}
+
+/** All lines, empty ones too, so that they can be numbered. */
+function* linesOf(bytes: Buffer): Iterable<Uint8Array> {
+  for (let start = 0; start < bytes.length; ) {
+    const found = bytes.indexOf(10, start);
+    const end = found === -1 ? bytes.length : found;
+    yield bytes.subarray(start, end > start && bytes[end - 1] === 13 ? end - 1 : end);
+    start = end + 1;
+  }
+}
+
+/** What stands alone may hold several records, which then have one payload. */
+function recordsIn(reader: RecordReader, bytes: Buffer): readonly NumberedRecord[] {
+  const records: NumberedRecord[] = [];
+  let last: string | Uint8Array | undefined;
+  reader.readBytes(bytes, (taken) => {
+    const { payload, line } = reader;
+    if (taken === undefined || payload === last) return;
+    last = payload;
+    records.push({ data: typeof payload === 'string' ? Buffer.from(payload) : payload, number: line });
+  });
+  return records;
+}

@@ -1,0 +1,247 @@
+import {
+  type BytesDecoder,
+  type DecodeContext,
+  type DecodedPart,
+  type DecodeTools,
+  type LineDecoder,
+  recordsPerRawMax,
+} from '#shared/pipeline/decoder.ts';
+import type { CompiledSource } from './compile.ts';
+import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
+
+/** Takes what one line or message came to; undefined for one that holds no record. Asks the reader where it stands, when it matters. */
+export type VisitRecord = (taken: DecodedRecord | Rejection | undefined) => void;
+
+/**
+ * Finds the records in the bytes of one raw record, or of a file: lines of text, or what a binary format holds. Each has its index, which
+ * is a function of the bytes alone, so that every attempt gives it the same place (rule 2).
+ */
+export class RecordReader {
+  readonly #source: CompiledSource;
+  readonly #tools: DecodeTools | undefined;
+  readonly #bytesDecoders: readonly BytesDecoder[];
+  readonly #lineDecoders: readonly LineDecoder[];
+  /** Those that depend on lines before have begun afresh. */
+  #begun: readonly LineDecoder[] = [];
+  #context: DecodeContext = {};
+  #index = 0;
+  #indexMax = 0;
+  #line = 0;
+  #text = '';
+  #bytes: Uint8Array | undefined;
+
+  constructor(source: CompiledSource, tools?: DecodeTools) {
+    this.#source = source;
+    this.#tools = tools;
+    this.#bytesDecoders = source.decoders.filter((decoder) => 'decodeBytes' in decoder);
+    this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
+    this.begin({});
+  }
+
+  /** Of the record at hand, counted over all lines that are not empty and all messages since `begin`. Behind the last one: how many. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** The number of the line at hand, from 1, counted over all since `begin`; for formats without lines, the index from 1. */
+  get line(): number {
+    return this.#line;
+  }
+
+  /** What a dead letter of the record at hand shows: its line, or its bytes. */
+  get payload(): string | Uint8Array {
+    return this.#bytes ?? this.#text;
+  }
+
+  /** Begins a raw record or a file. `index` is that of its first record; a file may hold any number of them. */
+  begin(context: DecodeContext, { index = 0, isFile = false } = {}): void {
+    this.#context = context;
+    this.#index = index;
+    this.#indexMax = isFile ? Number.POSITIVE_INFINITY : recordsPerRawMax;
+    this.#line = 0;
+    this.#begun = this.#lineDecoders.some((decoder) => decoder.begin !== undefined)
+      ? this.#lineDecoders.map((decoder) => ({ ...decoder, ...decoder.begin?.() }))
+      : this.#lineDecoders;
+  }
+
+  /** Whether bytes that begin so are lines, which may be read in pieces that end at line ends; other formats want them whole. */
+  readsLines(start: Uint8Array): boolean {
+    return this.#bytesDecoderOf(start) === undefined;
+  }
+
+  /** Reads bytes that are no longer compressed. */
+  readBytes(bytes: Uint8Array, visit: VisitRecord): void {
+    const decoder = this.#bytesDecoderOf(bytes);
+    if (decoder !== undefined) this.#readMessages(decoder, bytes, visit);
+    else this.#readLines(bytes, visit);
+  }
+
+  /** Reads one line; the next one has the next index. */
+  readLine(line: string, visit: VisitRecord): void {
+    this.#text = line;
+    this.#bytes = undefined;
+    this.#line += 1;
+    visit(this.#decodeLine(line));
+    this.#index += 1;
+  }
+
+  /** The whole of it is rejected, as one record. */
+  reject(bytes: Uint8Array, rejection: Omit<Rejection, 'kind'>, visit: VisitRecord): void {
+    this.#bytes = bytes;
+    visit({ kind: 'rejected', ...rejection });
+    this.#index += 1;
+  }
+
+  #bytesDecoderOf(start: Uint8Array): BytesDecoder | undefined {
+    const [first] = this.#bytesDecoders;
+    if (first === undefined || this.#source.decoders.length === 1) return first;
+    return this.#bytesDecoders.find((decoder) => decoder.recognisesBytes(start));
+  }
+
+  #readMessages(decoder: BytesDecoder, bytes: Uint8Array, visit: VisitRecord): void {
+    const parts = this.#partsOf(decoder, bytes);
+    for (let part = parts.next(); part.done !== true; part = parts.next()) {
+      this.#line += 1;
+      if (this.#index >= this.#indexMax) {
+        this.reject(bytes, tooMany, visit);
+        return;
+      }
+      const { value } = part;
+      this.#bytes = value.payload;
+      visit('wrong' in value ? undecodable(value.wrong) : validate(this.#source, value.value));
+      this.#index += 1;
+    }
+  }
+
+  /** What a decoder throws is a part too. What a callback throws is not caught here: it is not called between the two. */
+  *#partsOf(decoder: BytesDecoder, bytes: Uint8Array): Generator<DecodedPart> {
+    let parts: Iterator<DecodedPart> | undefined;
+    for (;;) {
+      let next: IteratorResult<DecodedPart>;
+      try {
+        parts ??= decoder.decodeBytes(bytes, { ...this.#context, tools: this.#lent })[Symbol.iterator]();
+        next = parts.next();
+      } catch (error) {
+        yield { wrong: messageOf(error), payload: bytes };
+        return;
+      }
+      if (next.done === true) return;
+      yield next.value;
+    }
+  }
+
+  #readLines(bytes: Uint8Array, visit: VisitRecord): void {
+    const tools = this.#lent;
+    const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf && this.#line === 0;
+    const text = tools.text(isMarked ? bytes.subarray(byteOrderMarkBytes) : bytes);
+    if (text !== undefined) {
+      this.#readText(text, visit);
+      return;
+    }
+    // Some line is no text: it alone is rejected.
+    for (let start = isMarked ? byteOrderMarkBytes : 0; start < bytes.length; ) {
+      const found = bytes.indexOf(lineFeed, start);
+      const next = found === -1 ? bytes.length : found + 1;
+      const line = bytes.subarray(start, next);
+      const lineText = tools.text(line);
+      if (lineText !== undefined) this.#readText(lineText, visit);
+      else {
+        this.#line += 1;
+        this.reject(withoutEnd(line), { reason: 'undecodable', message: notText(line) }, visit);
+      }
+      start = next;
+    }
+  }
+
+  /** Empty lines are counted, so that the number is an editor's, yet are no records. */
+  #readText(text: string, visit: VisitRecord): void {
+    this.#bytes = undefined;
+    for (let start = 0; start < text.length; ) {
+      const found = text.indexOf('\n', start);
+      const next = found === -1 ? text.length : found;
+      const end = text.charCodeAt(next - 1) === carriageReturn && next > start ? next - 1 : next;
+      this.#line += 1;
+      if (end > start) {
+        if (this.#index >= this.#indexMax) {
+          this.#text = text.slice(start);
+          visit({ kind: 'rejected', ...tooMany });
+          this.#index += 1;
+          return;
+        }
+        this.#text = text.slice(start, end);
+        visit(this.#decodeLine(this.#text));
+        this.#index += 1;
+      }
+      start = next + 1;
+    }
+  }
+
+  #decodeLine(line: string): DecodedRecord | Rejection | undefined {
+    let raw: unknown;
+    try {
+      raw = this.#decoderOf(line).decodeLine(line, this.#context);
+    } catch (error) {
+      return undecodable(messageOf(error));
+    }
+    return raw === undefined ? undefined : validate(this.#source, raw);
+  }
+
+  #decoderOf(line: string): Pick<LineDecoder, 'decodeLine'> {
+    const decoders = this.#begun;
+    for (let at = 0; at < decoders.length; at += 1) {
+      const decoder = decoders[at] as LineDecoder;
+      if (this.#source.decoders.length === 1 || decoder.recognises(line)) return decoder;
+    }
+    throw new Error(
+      `the line is of none of the formats ${this.#source.decoders.map((decoder) => decoder.format).join(', ')}`,
+    );
+  }
+
+  get #lent(): DecodeTools {
+    if (this.#tools === undefined) throw new Error('Bug in Millrace: bytes are read by a reader without tools');
+    return this.#tools;
+  }
+}
+
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+const byteOrderMarkBytes = 3;
+
+const tooMany = {
+  reason: 'too-large',
+  message: `the record holds more than ${recordsPerRawMax} records; put fewer into one`,
+} as const;
+
+function undecodable(message: string): Rejection {
+  return { kind: 'rejected', reason: 'undecodable', message };
+}
+
+function notText(line: Uint8Array): string {
+  const at = textBytesOf(line);
+  return `the line is not UTF-8 text: byte ${at + 1} is 0x${(line[at] as number).toString(16).padStart(2, '0')}`;
+}
+
+/** How many of the bytes are text in UTF-8 (The Unicode Standard, table 3-7), from the first on. */
+function textBytesOf(bytes: Uint8Array): number {
+  for (let at = 0; at < bytes.length; ) {
+    const lead = bytes[at] as number;
+    const more = lead < 0x80 ? 0 : lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : 3;
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return at;
+    // Neither longer than needed, nor half of a pair, nor beyond the last character.
+    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+    for (let part = 1; part <= more; part += 1) {
+      const byte = bytes[at + part];
+      if (byte === undefined || byte < (part === 1 ? least : 0x80) || byte > (part === 1 ? most : 0xbf)) return at;
+    }
+    at += more + 1;
+  }
+  return bytes.length;
+}
+
+function withoutEnd(line: Uint8Array): Uint8Array {
+  let end = line.length;
+  if (line[end - 1] === lineFeed) end -= 1;
+  if (line[end - 1] === carriageReturn) end -= 1;
+  return line.subarray(0, end);
+}

@@ -1,0 +1,66 @@
+import { Buffer } from 'node:buffer';
+import { gunzipSync, inflateRawSync, zstdDecompressSync } from 'node:zlib';
+import type { Compression, DecodeTools } from '#shared/pipeline/decoder.ts';
+import { ZstdFrames } from './zstd-frames.ts';
+
+/** What the host lends to decoders, which are pure. */
+export const decodeTools: DecodeTools = {
+  text: (bytes) => {
+    try {
+      return utf8.decode(bytes);
+    } catch {
+      return undefined;
+    }
+  },
+  decompress: (bytes, { kind, bytesMax }) => decompressors[kind](bytes, { maxOutputLength: Math.max(1, bytesMax) }),
+};
+
+// A mark at the start of a raw record is taken away there; anywhere else it is a character like others.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+const decompressors: Readonly<
+  Record<Compression, (bytes: Uint8Array, options: { readonly maxOutputLength: number }) => Uint8Array>
+> = { gzip: gunzipSync, zstd: unzstd, deflate: inflateRawSync };
+
+/** Frame by frame, since Node.js stops behind the first one. */
+function unzstd(bytes: Uint8Array, { maxOutputLength }: { readonly maxOutputLength: number }): Uint8Array {
+  const frames = new ZstdFrames();
+  const parts: Uint8Array[] = [];
+  let start = 0;
+  let room = maxOutputLength;
+  for (const end of frames.endsIn(bytes)) {
+    const part = zstdDecompressSync(bytes.subarray(start, end), { maxOutputLength: Math.max(1, room) });
+    if (part.length > room) throw Object.assign(new Error('too much'), { code: tooLargeCode });
+    room -= part.length;
+    parts.push(part);
+    start = end;
+  }
+  if (!frames.isWhole) throw new Error('the last frame of zstd is not whole');
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+}
+
+const tooLargeCode = 'ERR_BUFFER_TOO_LARGE';
+
+/** The first bytes of gzip (RFC 1952, with its only method) and of a frame of zstd (RFC 8878). */
+const magicNumbers = { gzip: [0x1f, 0x8b, 0x08], zstd: [0x28, 0xb5, 0x2f, 0xfd] } as const;
+
+/** How bytes that begin so are compressed; undefined when they do not look it. */
+export function compressionOf(start: Uint8Array): 'gzip' | 'zstd' | undefined {
+  for (const kind of ['gzip', 'zstd'] as const)
+    if (magicNumbers[kind].every((byte, index) => start[index] === byte)) return kind;
+  return undefined;
+}
+
+/** What was compressed; `too-large` when it holds more than `bytesMax`, and an Error when it is not whole. */
+export function decompress(
+  bytes: Uint8Array,
+  { kind, bytesMax }: { readonly kind: 'gzip' | 'zstd'; readonly bytesMax: number },
+): Uint8Array | 'too-large' | Error {
+  if (bytesMax <= 0) return 'too-large';
+  try {
+    return decodeTools.decompress(bytes, { kind, bytesMax });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === tooLargeCode) return 'too-large';
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
