@@ -165,7 +165,7 @@ function unreadable(path: string, cause: unknown): MillraceError {
 }
 
 function describe(cause: unknown): string {
-  if (!isNodeError(cause)) return String(cause);
+  if (!isNodeError(cause)) return cause instanceof Error ? cause.message : String(cause);
   switch (cause.code) {
     case 'ENOENT':
       return 'there is no such file';

@@ -1,5 +1,5 @@
 /** Takes the place of `node:zlib` in the runtime while thousands of seeds run: packing would take most of their time. */
-export { crc32 } from 'node:zlib';
+export { crc32, gunzipSync, inflateRawSync } from 'node:zlib';
 export const constants = { ZSTD_c_compressionLevel: 0 };
 
 export function zstdCompressSync(data: string | Uint8Array): Uint8Array {
