@@ -128,6 +128,13 @@ function describeWindow({ window }: AggregatePlan): string {
       return `tumbling windows of ${duration(window.sizeMs)}`;
     case 'sliding':
       return `sliding windows of ${duration(window.sizeMs)} every ${duration(window.slideMs)}`;
+    case 'cumulative':
+      return `cumulative windows of up to ${duration(window.sizeMs)} in steps of ${duration(window.stepMs)}`;
+    case 'calendar': {
+      const from =
+        window.weekStart === undefined ? '' : ` from ${window.weekStart === 'sunday' ? 'Sunday' : 'Monday'} on`;
+      return `calendar windows of a ${window.unit}${from} in ${window.timeZone}`;
+    }
     case 'session':
       return `sessions with a gap of ${duration(window.gapMs)}`;
   }

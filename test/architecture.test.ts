@@ -15,7 +15,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/schemas': [],
   'shared/pipeline': ['shared/schemas', '@standard-schema/spec'],
   // The scratch disk is a type, and synchronous as the engine is: what it holds comes back when it is asked for, unchanged.
-  'shared/engine': ['shared/schemas', 'shared/pipeline', 'shared/ports:run-store.ts', '@standard-schema/spec'],
+  'shared/engine': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/ports:run-store.ts',
+    '@standard-schema/spec',
+    // Time zones: pure, but for the runtime's own table of them.
+    'temporal-polyfill',
+  ],
   'shared/ports': ['shared/schemas'],
   'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'hyparquet-writer', 'node:'],
   // One pool of connections for all clients of a process.

@@ -1,5 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { type SlidingWindow, sliceOf, type TumblingWindow } from '#shared/pipeline/window.ts';
+import type { AlignedWindow } from '#shared/pipeline/window.ts';
 import {
   accumulatorsAt,
   addToTotal,
@@ -38,18 +38,17 @@ import {
   setKey,
   thaw,
 } from './slice.ts';
-import { alignDown, isClosed, lastStart, slideOf, type WindowRange } from './window.ts';
+import { gridOf, type WindowGrid, type WindowRange } from './window.ts';
 
 /**
- * Tumbling and sliding windows in memory, cut into slices: one update per record whatever the overlap, and a window's row is
- * merged from its slices when it fires. A tumbling window is the case of one slice.
+ * Windows that all keys share, in memory, cut into slices: one update per record whatever the overlap, and a window's row is
+ * merged from its slices when it fires. A tumbling or calendar window is the case of one slice.
  */
 export class WindowedAggregate implements Operator {
   readonly #step: CompiledAggregate;
-  readonly #window: TumblingWindow | SlidingWindow;
-  readonly #sliceMs: number;
+  readonly #grid: WindowGrid;
   readonly #slices = new Map<number, Slice>();
-  /** Starts of windows that hold something and have not fired. */
+  /** Names of windows that hold something and have not fired. */
   readonly #open = new Set<number>();
   /** No window closes before the watermark reaches this. */
   #nextCloseMs = Number.POSITIVE_INFINITY;
@@ -74,10 +73,9 @@ export class WindowedAggregate implements Operator {
   /** Undefined when nothing bounds memory. */
   readonly #size: SizeEstimate | undefined;
 
-  constructor(step: CompiledAggregate, window: TumblingWindow | SlidingWindow, overflow?: Overflow) {
+  constructor(step: CompiledAggregate, window: AlignedWindow, overflow?: Overflow) {
     this.#step = step;
-    this.#window = window;
-    this.#sliceMs = sliceOf(window);
+    this.#grid = gridOf(window);
     this.#codec = codecOf(step);
     this.#overflow = overflow;
     this.#isSearched = step.plan.emit === 'on-update';
@@ -162,8 +160,8 @@ export class WindowedAggregate implements Operator {
     }
     this.#lastSlice = undefined;
     if (isStored) return;
-    for (const startMs of opened) this.#opened.add(startMs);
-    for (const startMs of fired) this.#fired.add(startMs);
+    for (const nameMs of opened) this.#opened.add(nameMs);
+    for (const nameMs of fired) this.#fired.add(nameMs);
     for (const startMs of dropped) this.#dropped.add(startMs);
     for (const slice of changedSlices) if (this.#slices.get(slice.startMs) === slice) this.#noteChange(slice);
   }
@@ -254,8 +252,8 @@ export class WindowedAggregate implements Operator {
 
   #restoreWindows({ emittedMs, opened, fired, dropped }: SavedWindows): void {
     this.#emittedMs = emittedMs;
-    for (const startMs of opened) this.#addOpen(startMs);
-    for (const startMs of fired) this.#open.delete(startMs);
+    for (const nameMs of opened) this.#addOpen(nameMs);
+    for (const nameMs of fired) this.#open.delete(nameMs);
     for (const startMs of dropped) {
       this.#slices.get(startMs)?.older?.clear();
       this.#slices.delete(startMs);
@@ -277,7 +275,7 @@ export class WindowedAggregate implements Operator {
 
   /** The slice that holds `timeMs`, which is begun if there is none; undefined when there is none and it would be closed. */
   #findSlice(timeMs: number, watermarkMs: number): Slice | undefined {
-    const startMs = alignDown(timeMs, this.#sliceMs);
+    const startMs = this.#grid.sliceStart(timeMs);
     let slice = this.#slices.get(startMs);
     if (slice === undefined) {
       if (watermarkMs >= this.#closedFromMs(startMs)) return undefined;
@@ -297,7 +295,7 @@ export class WindowedAggregate implements Operator {
   }
 
   #addSlice(startMs: number): Slice {
-    const range = { startMs, endMs: startMs + this.#sliceMs, closedFromMs: this.#closedFromMs(startMs) };
+    const range = { startMs, endMs: this.#grid.sliceEnd(startMs), closedFromMs: this.#closedFromMs(startMs) };
     const total = this.#step.totals.length > 0 ? createAccumulators(this.#step) : undefined;
     const slice = createSlice(this.#step, range, total);
     this.#slices.set(startMs, slice);
@@ -319,37 +317,35 @@ export class WindowedAggregate implements Operator {
 
   /** The last window over a slice closes last. Windows begin and end between slices, so all records of a slice have the same one. */
   #closedFromMs(sliceStartMs: number): number {
-    return lastStart(this.#window, sliceStartMs) + this.#window.sizeMs + this.#step.plan.allowedLatenessMs;
+    return this.#grid.lastEnd(sliceStartMs) + this.#step.plan.allowedLatenessMs;
   }
 
   #openWindowsOver(sliceStartMs: number, watermarkMs: number): void {
-    const { sizeMs } = this.#window;
-    const slide = slideOf(this.#window);
-    for (let startMs = lastStart(this.#window, sliceStartMs); startMs > sliceStartMs - sizeMs; startMs -= slide) {
-      if (!isClosed(startMs + sizeMs, this.#step.plan.allowedLatenessMs, watermarkMs)) this.#addOpen(startMs);
-    }
+    for (const nameMs of this.#grid.namesAt(sliceStartMs))
+      if (watermarkMs < this.#closesAt(nameMs)) this.#addOpen(nameMs);
   }
 
-  #addOpen(startMs: number): void {
-    if (this.#open.has(startMs)) return;
-    this.#open.add(startMs);
-    this.#opened.add(startMs);
-    this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + this.#step.plan.allowedLatenessMs);
+  #addOpen(nameMs: number): void {
+    if (this.#open.has(nameMs)) return;
+    this.#open.add(nameMs);
+    this.#opened.add(nameMs);
+    this.#nextCloseMs = Math.min(this.#nextCloseMs, this.#closesAt(nameMs));
+  }
+
+  /** The watermark that closes a window. */
+  #closesAt(nameMs: number): number {
+    return this.#grid.rangeOf(nameMs).endMs + this.#step.plan.allowedLatenessMs;
   }
 
   *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
-    const { allowedLatenessMs } = this.#step.plan;
-    const closed = [...this.#open].filter((startMs) =>
-      isClosed(startMs + this.#window.sizeMs, allowedLatenessMs, watermarkMs),
-    );
-    for (const startMs of closed.sort((a, b) => a - b)) {
-      yield* this.#emitWindow({ startMs, endMs: startMs + this.#window.sizeMs }, true, 0, context, emission);
-      this.#open.delete(startMs);
-      if (!this.#opened.delete(startMs)) this.#fired.add(startMs);
+    const closed = [...this.#open].filter((nameMs) => watermarkMs >= this.#closesAt(nameMs));
+    for (const nameMs of closed.sort((a, b) => a - b)) {
+      yield* this.#emitWindow(this.#grid.rangeOf(nameMs), true, 0, context, emission);
+      this.#open.delete(nameMs);
+      if (!this.#opened.delete(nameMs)) this.#fired.add(nameMs);
     }
     this.#nextCloseMs = Number.POSITIVE_INFINITY;
-    for (const startMs of this.#open)
-      this.#nextCloseMs = Math.min(this.#nextCloseMs, startMs + this.#window.sizeMs + allowedLatenessMs);
+    for (const nameMs of this.#open) this.#nextCloseMs = Math.min(this.#nextCloseMs, this.#closesAt(nameMs));
     for (const slice of this.#slices.values()) {
       // The last window over a slice has closed: nobody will ask for it again.
       if (watermarkMs >= slice.closedFromMs) this.#drop(slice);
@@ -358,10 +354,8 @@ export class WindowedAggregate implements Operator {
   }
 
   *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
-    for (const startMs of this.#open) {
-      const window = { startMs, endMs: startMs + this.#window.sizeMs };
-      yield* this.#emitWindow(window, false, this.#emittedMs, context, emission);
-    }
+    for (const nameMs of this.#open)
+      yield* this.#emitWindow(this.#grid.rangeOf(nameMs), false, this.#emittedMs, context, emission);
     this.#emittedMs = context.clockMs;
   }
 
@@ -374,7 +368,7 @@ export class WindowedAggregate implements Operator {
     emission: Emission,
   ): Generator<void> {
     const slices: Slice[] = [];
-    for (let startMs = window.startMs; startMs < window.endMs; startMs += this.#sliceMs) {
+    for (let startMs = window.startMs; startMs < window.endMs; startMs = this.#grid.sliceEnd(startMs)) {
       const slice = this.#slices.get(startMs);
       if (slice !== undefined) slices.push(slice);
     }

@@ -16,7 +16,7 @@ import type { CompiledAggregate, CompiledPipeline } from './compile.ts';
 import { createEmission, type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
 import { groupOf } from './key.ts';
 import { type NewOutput, type PlacedBlock, SlotReader } from './slot.ts';
-import { isClosed, windowStarts } from './window.ts';
+import { gridOf, isClosed, type WindowGrid } from './window.ts';
 
 /** What the aggregate stage wants written, in this order: cells, letters, marks, rows and totals, and last the checkpoint. */
 export interface CellEffects {
@@ -50,8 +50,11 @@ export class CellStage {
     for (const step of pipeline.steps) {
       if (step.stage !== 'aggregate' || step.op !== 'aggregate') continue;
       const saved = this.reader.progressOf(step.plan.id);
+      const { window } = step.plan;
+      assert(window.kind !== 'session', 'placement refuses sessions on Lambda');
       this.#steps.set(step.plan.id, {
         step,
+        grid: gridOf(window),
         since: this.reader.sinceOf(step.plan.id),
         open: new Set(saved?.open),
         emittedMs: saved?.emittedMs ?? 0,
@@ -117,13 +120,11 @@ export class CellStage {
   }
 
   #add(step: CompiledAggregate, output: NewOutput): boolean {
-    const { window, allowedLatenessMs } = step.plan;
-    assert(window.kind !== 'session', 'placement refuses sessions on Lambda');
+    const { open, grid } = this.#stepWork(step);
     let counted = false;
-    for (const paneMs of windowStarts(window, output.timeMs)) {
-      if (isClosed(paneMs + window.sizeMs, allowedLatenessMs, output.watermarkMs)) continue;
+    for (const paneMs of grid.namesAt(output.timeMs)) {
+      if (isClosed(grid.rangeOf(paneMs).endMs, step.plan.allowedLatenessMs, output.watermarkMs)) continue;
       counted = true;
-      const { open } = this.#stepWork(step);
       if (!open.has(paneMs)) {
         open.add(paneMs);
         this.#opened.add(paneName(step.plan.id, paneMs));
@@ -153,11 +154,10 @@ export class CellStage {
   }
 
   #close(work: StepWork): void {
-    const { window, allowedLatenessMs, source } = work.step.plan;
-    if (window.kind === 'session') return;
+    const { allowedLatenessMs, source } = work.step.plan;
     const watermarkMs = this.reader.log.watermarkOf(source);
     for (const paneMs of work.open) {
-      if (!isClosed(paneMs + window.sizeMs, allowedLatenessMs, watermarkMs)) continue;
+      if (!isClosed(work.grid.rangeOf(paneMs).endMs, allowedLatenessMs, watermarkMs)) continue;
       work.open.delete(paneMs);
       this.#closed.push({ step: work.step, paneMs });
     }
@@ -193,9 +193,7 @@ export class CellStage {
   }
 
   #emit(step: CompiledAggregate, cell: Cell, final: boolean, sinceMs: number, emission: Emission): void {
-    const { window: spec } = step.plan;
-    if (spec.kind === 'session') return;
-    const window = { startMs: cell.id.paneMs, endMs: cell.id.paneMs + spec.sizeMs };
+    const window = this.#stepWork(step).grid.rangeOf(cell.id.paneMs);
     const context: EmissionContext = {
       slot: this.reader.slot,
       position: cell.position,
@@ -313,6 +311,7 @@ export type SavedCellKey = readonly [key: string, touchedMs: number, encoded: Js
 
 interface StepWork {
   readonly step: CompiledAggregate;
+  readonly grid: WindowGrid;
   /** Cells at or below this are of an earlier step of its name. */
   readonly since: LogPosition;
   readonly open: Set<number>;

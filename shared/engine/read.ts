@@ -54,7 +54,7 @@ export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals |
 export function compareInOrder({ op }: CompiledStep): (a: RowPlace, b: RowPlace) => number {
   return (a, b) => {
     if (a.windowStartMs !== b.windowStartMs) return a.windowStartMs - b.windowStartMs;
-    if (op === 'top') return rankOf(a) - rankOf(b);
+    if (op === 'top') return a.windowEndMs - b.windowEndMs || rankOf(a) - rankOf(b);
     if (a.key !== b.key) return a.key < b.key ? -1 : 1;
     return a.windowEndMs - b.windowEndMs;
   };

@@ -11,6 +11,7 @@ import type { CompiledAggregate, CompiledPipeline } from './compile.ts';
 import { groupOf, slotOf } from './key.ts';
 import { type StateEntry, stepOf } from './memory-stage.ts';
 import type { SavedSlice, SavedWindows } from './saved-slice.ts';
+import { gridOf } from './window.ts';
 
 // State of S slots as that of another number. Slots are ranges of the key's hash, so one becomes several, or several become one. Each child
 // has the marks of its parent. Parents of one child must have seen the same of every raw shard: a mark is one number, and below it
@@ -127,22 +128,24 @@ function isByKey(op: string): boolean {
   return op === 'aggregate' || op === 'join' || op === 'process';
 }
 
-/** The totals of a step's open windows, in the slot whose entries these are: start, end, and accumulators. */
+/** The totals of a step's open windows by their names, in the slot whose entries these are. */
 export function totalsOfWindows(step: CompiledAggregate, entries: readonly Json[]): ReadonlyMap<number, Accumulators> {
   const totals = new Map<number, Accumulators>();
   const { window } = step.plan;
   if (window.kind === 'session') return totals;
+  const grid = gridOf(window);
   for (const entry of entries) {
     if (Array.isArray(entry)) continue;
-    for (const startMs of (entry as unknown as SavedWindows).opened) totals.set(startMs, createAccumulators(step));
+    for (const nameMs of (entry as unknown as SavedWindows).opened) totals.set(nameMs, createAccumulators(step));
   }
   for (const entry of entries) {
     if (!Array.isArray(entry)) continue;
     const [sliceMs, , total] = entry as unknown as SavedSlice;
     if (total === null) continue;
-    for (const [startMs, into] of totals)
-      if (sliceMs >= startMs && sliceMs < startMs + window.sizeMs)
-        mergeTotal(step, into, decodeAccumulators(step, total));
+    for (const [nameMs, into] of totals) {
+      const { startMs, endMs } = grid.rangeOf(nameMs);
+      if (sliceMs >= startMs && sliceMs < endMs) mergeTotal(step, into, decodeAccumulators(step, total));
+    }
   }
   return totals;
 }

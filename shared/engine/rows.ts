@@ -3,7 +3,7 @@ import { decodeKey } from '#shared/schemas/key.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
-import { alignDown, slideOf } from './window.ts';
+import { gridOf } from './window.ts';
 
 // What the final rows of a step are as a stream: records with an event time, in an order of their own, behind a watermark.
 
@@ -27,8 +27,7 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
       // Sessions that end just now are still open (see `SessionAggregate`).
       if (window.kind === 'session') return watermarkMs - Math.max(allowedLatenessMs, 1);
       const closedMs = watermarkMs - allowedLatenessMs;
-      const slideMs = slideOf(window);
-      return alignDown(closedMs - window.sizeMs, slideMs) + slideMs + window.sizeMs - 1;
+      return gridOf(window).nextEnd(closedMs) - 1;
     }
     case 'join': {
       const { kind, lowerMs, upperMs, allowedLatenessMs } = step.plan;

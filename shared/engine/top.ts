@@ -4,7 +4,7 @@ import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { CompiledTop } from './compile.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import type { Operator } from './operator.ts';
-import { isClosed } from './window.ts';
+import { gridOf, isClosed } from './window.ts';
 
 /** A row while others may still rank above it. */
 export interface Ranked {
@@ -49,14 +49,14 @@ export class TopRows implements Operator {
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    const { id, windowMs } = this.#step.plan;
+    const { id, window, windowMs = 0 } = this.#step.plan;
     for (const [endMs, ranked] of [...this.#windows].sort(([a], [b]) => a - b)) {
       if (!isClosed(endMs, 0, watermarkMs)) return;
       for (const [index, { columns }] of ranked.entries()) {
         emission.rows.push({
           view: id,
           key: encodeKey({ [rankColumn]: index + 1 }),
-          windowStartMs: endMs - windowMs,
+          windowStartMs: window === undefined ? endMs - windowMs : gridOf(window).startOf(endMs),
           windowEndMs: endMs,
           final: true,
           position: context.position,

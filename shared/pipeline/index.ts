@@ -39,4 +39,16 @@ export {
   type WindowedStream,
   type WindowedTable,
 } from './stream.ts';
-export { type SlidingWindow, session, sliding, type TumblingWindow, tumbling, type WindowSpec } from './window.ts';
+export {
+  type AlignedWindow,
+  type CalendarWindow,
+  type CumulativeWindow,
+  calendar,
+  cumulative,
+  type SlidingWindow,
+  session,
+  sliding,
+  type TumblingWindow,
+  tumbling,
+  type WindowSpec,
+} from './window.ts';

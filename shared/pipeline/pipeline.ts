@@ -246,7 +246,9 @@ class Graph {
         input,
         count,
         by,
-        windowMs: step.window.sizeMs,
+        ...(step.window.kind === 'tumbling' || step.window.kind === 'sliding'
+          ? { windowMs: step.window.sizeMs }
+          : { window: step.window }),
         aggregates: kindsOf(step.aggregates),
         allowedLatenessMs: 0,
         sinks,

@@ -1,4 +1,5 @@
 import type { AggregateDefinition, StepDefinition } from './stream.ts';
+import type { AlignedWindow } from './window.ts';
 
 /** Where a stateful step runs: in the aggregate Lambda, or in the Fargate worker. */
 export type Placement = 'lambda' | 'fargate';
@@ -69,6 +70,12 @@ function placeAutomatically(step: AggregateDefinition): PlacementDecision {
   if (emit === 'on-close') {
     return { placement: 'fargate', reason: 'on-close fires once, when the window is complete' };
   }
+  if (window.kind === 'calendar') {
+    return {
+      placement: 'fargate',
+      reason: `windows of a ${window.unit} stay in memory instead of being rewritten for hours`,
+    };
+  }
   if (window.sizeMs > windowMsMaxOnLambda) {
     return {
       placement: 'fargate',
@@ -105,10 +112,14 @@ function outOf({ sinks }: AggregateDefinition): string | undefined {
 }
 
 /** In how many windows a record is at most. */
-export function overlapOf(window: {
-  readonly kind: string;
-  readonly sizeMs: number;
-  readonly slideMs?: number;
-}): number {
-  return window.slideMs === undefined ? 1 : Math.ceil(window.sizeMs / window.slideMs);
+export function overlapOf(window: AlignedWindow): number {
+  switch (window.kind) {
+    case 'sliding':
+      return Math.ceil(window.sizeMs / window.slideMs);
+    case 'cumulative':
+      return Math.ceil(window.sizeMs / window.stepMs);
+    case 'tumbling':
+    case 'calendar':
+      return 1;
+  }
 }

@@ -4,7 +4,7 @@ import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
 import type { Placement } from './placement.ts';
 import { type ProcessKind, processTimeColumn, type RowColumns, tableTimeColumn } from './process.ts';
 import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
-import type { WindowSpec } from './window.ts';
+import type { CalendarWindow, CumulativeWindow, WindowSpec } from './window.ts';
 
 /**
  * A pipeline as data: a graph of nodes, in an order in which inputs come first. It is JSON, it is immutable, and it holds
@@ -136,8 +136,9 @@ export interface TopPlan {
   readonly input: string;
   readonly count: number;
   readonly by: string;
-  /** Of the windows whose rows are ranked. */
-  readonly windowMs: number;
+  /** The size of the windows whose rows are ranked, or the windows themselves where they are of several sizes. */
+  readonly windowMs?: number;
+  readonly window?: CumulativeWindow | CalendarWindow;
   /** The columns of the rows that are ranked, without their keys'. */
   readonly aggregates: AggregatePlan['aggregates'];
   readonly allowedLatenessMs: 0;

@@ -29,7 +29,7 @@ import {
 import type { FinalTable, FinalWindowedStream, FinalWindowTable, TopDefinition, TopTable } from './rows.ts';
 import { type SelectDefinition, type SelectedColumns, type SelectedTable, selectedOf, spreadKey } from './select.ts';
 import type { SinkSpec } from './sink.ts';
-import type { SessionWindow, SlidingWindow, TumblingWindow, WindowSpec } from './window.ts';
+import type { AlignedWindow, SessionWindow, WindowSpec } from './window.ts';
 
 /** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
 export type StreamNode =
@@ -210,10 +210,10 @@ export interface KeyedStream<T, K extends KeyShape> {
     columns: Without<C, ReservedColumn | NamesOf<K>>,
   ): SelectedTable<Name, K, K & SelectedRow<C>>;
   window(
-    spec: TumblingWindow | SlidingWindow,
+    spec: AlignedWindow,
     options: WindowOptions & { readonly emit: 'on-close' },
   ): FinalWindowedStream<T, K, 'aligned'>;
-  window(spec: TumblingWindow | SlidingWindow, options: WindowOptions): WindowedStream<T, K>;
+  window(spec: AlignedWindow, options: WindowOptions): WindowedStream<T, K>;
   window(spec: SessionWindow, options: SessionOptions): FinalWindowedStream<T, K, 'session'>;
   /** Joins each record with those of `right` that have the same key and lie near it in event time (an interval join). */
   join<Right, RightKey extends KeyShape, const Kind extends JoinKind = 'inner'>(

@@ -7,7 +7,7 @@ import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
 import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
-import { type SlidingWindow, sliceOf } from './window.ts';
+import { type CalendarWindow, type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
 export const expectedKeysMax = 100_000_000;
@@ -88,7 +88,7 @@ function checkTop(where: string, { input, count, by }: TopDefinition): void {
   if (step.op !== 'aggregate' || step.window.kind === 'session')
     throw invalid(
       where,
-      `ranks the rows of ${step.name}, whose keys share no windows. Rank those of a tumbling or sliding window.`,
+      `ranks the rows of ${step.name}, whose keys share no windows. Rank those of windows that begin and end for all keys together, such as tumbling ones.`,
     );
   if (!Object.hasOwn(step.aggregates, by))
     throw invalid(where, `ranks by column ${by}, which ${step.name} does not aggregate.`);
@@ -186,6 +186,20 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
         throw invalid(where, `a record would be in ${overlapOf(window)} windows; at most ${overlapMax} are allowed.`);
       checkSlices(where, window);
       break;
+    case 'cumulative':
+      checkDuration(where, 'window size', window.sizeMs, 1);
+      checkDuration(where, 'step', window.stepMs, 1);
+      if (window.sizeMs % window.stepMs !== 0)
+        throw invalid(
+          where,
+          `has cumulative windows of up to ${window.sizeMs} ms in steps of ${window.stepMs} ms, which do not divide it. Choose a step that does.`,
+        );
+      if (overlapOf(window) > overlapMax)
+        throw invalid(where, `a record would be in ${overlapOf(window)} windows; at most ${overlapMax} are allowed.`);
+      break;
+    case 'calendar':
+      checkCalendar(where, window);
+      break;
     case 'session':
       checkDuration(where, 'gap', window.gapMs, 1);
       if (step.emit !== 'on-close')
@@ -193,6 +207,21 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
       break;
   }
   checkColumns(where, step);
+}
+
+function checkCalendar(where: string, { unit, timeZone, weekStart }: CalendarWindow): void {
+  if (!['day', 'week', 'month'].includes(unit))
+    throw invalid(where, `has calendar windows of unit ${JSON.stringify(unit)}; use 'day', 'week' or 'month'.`);
+  if (weekStart !== undefined && weekStart !== 'monday' && weekStart !== 'sunday')
+    throw invalid(where, `has weeks that begin on ${JSON.stringify(weekStart)}; use 'monday' or 'sunday'.`);
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: timeZone ?? '' });
+  } catch {
+    throw invalid(
+      where,
+      `has calendar windows in time zone ${JSON.stringify(timeZone)}, which is none; use a name of the IANA time zone database, such as 'Europe/Berlin' or 'UTC'.`,
+    );
+  }
 }
 
 function checkSlices(where: string, window: SlidingWindow): void {

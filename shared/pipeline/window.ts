@@ -19,7 +19,33 @@ export interface SessionWindow {
   readonly gapMs: number;
 }
 
-export type WindowSpec = TumblingWindow | SlidingWindow | SessionWindow;
+/**
+ * Windows that begin together and end one after the other: [start, start + step), [start, start + 2 steps), … up to the whole size, which is
+ * where the next ones begin (Flink's CUMULATE). A record is in all that have not ended before it. Aligned to the epoch; [start, end).
+ */
+export interface CumulativeWindow {
+  readonly kind: 'cumulative';
+  readonly sizeMs: number;
+  readonly stepMs: number;
+}
+
+export type CalendarUnit = 'day' | 'week' | 'month';
+export type WeekStart = 'monday' | 'sunday';
+
+/** Days, weeks or months of a place, side by side, as long as they are there: a day may have 23 or 25 hours. [start, end). */
+export interface CalendarWindow {
+  readonly kind: 'calendar';
+  readonly unit: CalendarUnit;
+  /** An IANA name. */
+  readonly timeZone: string;
+  /** Of weeks only. */
+  readonly weekStart?: WeekStart;
+}
+
+/** Windows whose bounds all keys share. */
+export type AlignedWindow = TumblingWindow | SlidingWindow | CumulativeWindow | CalendarWindow;
+
+export type WindowSpec = AlignedWindow | SessionWindow;
 
 /** `tumbling(minutes(5))`: [00:00, 00:05), [00:05, 00:10), … */
 export function tumbling(size: Duration): TumblingWindow {
@@ -29,6 +55,24 @@ export function tumbling(size: Duration): TumblingWindow {
 /** `sliding(minutes(5), { every: minutes(1) })`: [00:00, 00:05), [00:01, 00:06), … */
 export function sliding(size: Duration, options: { readonly every: Duration }): SlidingWindow {
   return { kind: 'sliding', sizeMs: size, slideMs: options.every };
+}
+
+/** `cumulative(hours(24), { step: hours(1) })`: [00:00, 01:00), [00:00, 02:00), … [00:00, 24:00), and anew: today so far, every hour. */
+export function cumulative(size: Duration, options: { readonly step: Duration }): CumulativeWindow {
+  return { kind: 'cumulative', sizeMs: size, stepMs: options.step };
+}
+
+/**
+ * `calendar('day', { timeZone: 'Europe/Berlin' })`: from local midnight to local midnight, which is 23 or 25 hours where clocks are changed. A
+ * day that begins without a midnight begins with its first moment; one that a place has skipped is no window. Weeks begin on Monday.
+ */
+export function calendar<const Unit extends CalendarUnit>(
+  unit: Unit,
+  options: { readonly timeZone: string } & (Unit extends 'week' ? { readonly weekStart?: WeekStart } : unknown),
+): CalendarWindow {
+  const { timeZone, weekStart } = options as { readonly timeZone: string; readonly weekStart?: WeekStart };
+  // The default is written too: what a window means stands in the plan.
+  return { kind: 'calendar', unit, timeZone, ...(unit === 'week' ? { weekStart: weekStart ?? 'monday' } : {}) };
 }
 
 /** `session({ gap: minutes(30) })`: a visit ends after half an hour of silence. */

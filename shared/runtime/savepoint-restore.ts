@@ -13,6 +13,7 @@ import {
   ttlMsOf,
 } from '#shared/engine/reslot.ts';
 import { SlotReader } from '#shared/engine/slot.ts';
+import { gridOf } from '#shared/engine/window.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { diffContracts, refuseLosses } from '#shared/pipeline/contract-diff.ts';
@@ -302,8 +303,8 @@ class Restore {
     for (const step of this.#pipeline.steps) {
       if (step.stage !== 'window' || step.op !== 'aggregate') continue;
       const ofStep = entries.flatMap(([of, entry]): readonly Json[] => (of === step.plan.id ? [entry] : []));
-      for (const [startMs, total] of totalsOfWindows(step, ofStep))
-        this.#noteTotal(step, slot, startMs, log.clockMs, total);
+      for (const [nameMs, total] of totalsOfWindows(step, ofStep))
+        this.#noteTotal(step, slot, nameMs, log.clockMs, total);
     }
   }
 
@@ -348,15 +349,16 @@ class Restore {
     this.#noteTotal(step, cell.id.slot, cell.id.paneMs, clockMs, total);
   }
 
-  #noteTotal(step: CompiledAggregate, slot: number, startMs: number, clockMs: number, total: Accumulators): void {
+  #noteTotal(step: CompiledAggregate, slot: number, nameMs: number, clockMs: number, total: Accumulators): void {
     const { window } = step.plan;
     const ttlMs = ttlMsOf(step);
     if (step.totals.length === 0 || window.kind === 'session' || ttlMs === undefined) return;
+    const { startMs, endMs } = gridOf(window).rangeOf(nameMs);
     this.#totals.push({
       view: step.plan.id,
       slot,
       windowStartMs: startMs,
-      windowEndMs: startMs + window.sizeMs,
+      windowEndMs: endMs,
       final: false,
       position: this.#position,
       columns: encodeTotal(step, total),

@@ -109,7 +109,7 @@ export interface StepProgress {
   readonly late: number;
   /** How often a callback threw in the stage itself; what it was called for is among the counted. */
   readonly threw?: number;
-  /** Starts of panes that hold something and are not closed, ascending. */
+  /** Names of panes that hold something and are not closed, ascending. */
   readonly open: readonly number[];
   /** When rows were last emitted, on the slot's clock. */
   readonly emittedMs: number;
@@ -123,7 +123,7 @@ export interface StepProgress {
 export interface CellId {
   readonly step: string;
   readonly slot: number;
-  /** Where the pane starts, in event time. */
+  /** The pane's name: where its window starts or, where several start together, where it ends, in event time. */
   readonly paneMs: number;
   /** A key group, or `totalGroup`. */
   readonly group: number;

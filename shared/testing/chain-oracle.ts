@@ -67,19 +67,19 @@ export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly Print
     candidates
       .filter((output) => output.timeMs === timeMs)
       .map(({ value }) => {
-        const { windowStart: _start, windowEnd: _end, ...row } = value as Readonly<Record<string, unknown>>;
+        const { windowStart, windowEnd: _end, ...row } = value as Readonly<Record<string, unknown>>;
         const names = Object.keys(row).filter((name) => !kept.includes(name));
         const key = Object.fromEntries(names.sort().map((name) => [name, row[name]])) as KeyColumns;
         const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
-        return { key, text: encodeKey(key), columns, by: Number(row[step.by]) };
+        return { key, text: encodeKey(key), columns, by: Number(row[step.by]), windowStart: windowStart as Date };
       })
       .sort((a, b) => b.by - a.by || (a.text < b.text ? -1 : 1))
       .slice(0, step.count)
       .map(
-        ({ key, columns }, at) =>
+        ({ key, columns, windowStart }, at) =>
           ({
             view: step.id,
-            windowStart: new Date(timeMs + 1 - step.windowMs).toISOString(),
+            windowStart: windowStart.toISOString(),
             windowEnd: new Date(timeMs + 1).toISOString(),
             final: true,
             rank: at + 1,

@@ -264,7 +264,7 @@ class AlignedJudge implements Judge {
   take({ id, key, timeMs }: Candidate, watermarkMs: number): boolean {
     const open = windowsAt(this.step, timeMs).filter(([, endMs]) => watermarkMs < endMs + this.step.allowedLatenessMs);
     for (const [startMs, endMs] of open) {
-      const name = `${startMs}/${key}`;
+      const name = `${startMs}/${endMs}/${key}`;
       const cell = this.#cells.get(name) ?? { key, startMs, endMs, outputIds: [] };
       cell.outputIds.push(id);
       this.#cells.set(name, cell);

@@ -10,6 +10,7 @@ import {
 } from '#shared/pipeline/plan.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
+import { calendarWindowAt } from './calendar-oracle.ts';
 import { outputsOfRows, topRowsOf } from './chain-oracle.ts';
 import { joinedRowsOf } from './join-oracle.ts';
 import { processedRowsOf } from './process-oracle.ts';
@@ -240,15 +241,22 @@ function sessionsOf(outputs: readonly OracleOutput[], gapMs: number): readonly R
 }
 
 function alignedOf(step: AggregatePlan, outputs: readonly OracleOutput[]): readonly Range[] {
-  const ranges = new Map<number, Range>();
-  for (const { timeMs } of outputs) for (const range of windowsAt(step, timeMs)) ranges.set(range[0], range);
+  const ranges = new Map<string, Range>();
+  for (const { timeMs } of outputs) for (const range of windowsAt(step, timeMs)) ranges.set(range.join('/'), range);
   return [...ranges.values()];
 }
 
-/** The tumbling or sliding windows that hold a time, found by asking every candidate. */
+/** The windows that hold a time, where all keys share them, found by asking every candidate. */
 export function windowsAt(step: AggregatePlan, timeMs: number): readonly Range[] {
   const { window } = step;
   if (window.kind === 'session') throw new Error('sessions are not aligned');
+  if (window.kind === 'calendar') return [calendarWindowAt(window, timeMs)];
+  if (window.kind === 'cumulative') {
+    const startMs = Math.floor(timeMs / window.sizeMs) * window.sizeMs + 0;
+    return Array.from({ length: window.sizeMs / window.stepMs }, (_, at) => startMs + (at + 1) * window.stepMs)
+      .filter((endMs) => timeMs < endMs)
+      .map((endMs) => [startMs, endMs]);
+  }
   const slideMs = window.kind === 'sliding' ? window.slideMs : window.sizeMs;
   const found: Range[] = [];
   for (let index = Math.floor((timeMs - window.sizeMs) / slideMs); index * slideMs <= timeMs; index += 1) {
@@ -268,14 +276,22 @@ function rowsOf(
 ): readonly PrintedRow[] {
   const aggregates = aggregatesOf(pipeline, step);
   const folded = cells.map((cell) => ({ cell, columns: fold(aggregates, cell.outputIds, evaluation) }));
-  const totals = new Map<number, Readonly<Record<string, unknown>>>();
+  const totals = new Map<string, Readonly<Record<string, unknown>>>();
   for (const { cell } of folded) {
-    if (totals.has(cell.startMs)) continue;
-    const inWindow = cells.filter((other) => other.startMs === cell.startMs).flatMap((other) => other.outputIds);
-    totals.set(cell.startMs, fold(aggregates, inWindow, evaluation));
+    const name = `${cell.startMs}/${cell.endMs}`;
+    if (totals.has(name)) continue;
+    const inWindow = cells.filter(({ startMs, endMs }) => `${startMs}/${endMs}` === name);
+    totals.set(
+      name,
+      fold(
+        aggregates,
+        inWindow.flatMap((other) => other.outputIds),
+        evaluation,
+      ),
+    );
   }
   return folded
-    .sort((a, b) => a.cell.startMs - b.cell.startMs || (a.cell.key < b.cell.key ? -1 : a.cell.key > b.cell.key ? 1 : 0))
+    .sort((a, b) => compareCells(a.cell, b.cell))
     .map(({ cell, columns }) => ({
       view: step.id,
       windowStart: new Date(cell.startMs).toISOString(),
@@ -283,8 +299,12 @@ function rowsOf(
       final: true,
       ...decodeKey(cell.key),
       ...columns,
-      ...derive(step, columns, totals.get(cell.startMs) ?? {}, cell.endMs - cell.startMs),
+      ...derive(step, columns, totals.get(`${cell.startMs}/${cell.endMs}`) ?? {}, cell.endMs - cell.startMs),
     }));
+}
+
+function compareCells(a: OracleCell, b: OracleCell): number {
+  return a.startMs - b.startMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) || a.endMs - b.endMs;
 }
 
 function fold(

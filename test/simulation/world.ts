@@ -85,7 +85,7 @@ const stepsMax = 30_000;
 /** Where rows cross the exchange again there are many more blocks to read, by workers that may hinder one another all the while. */
 const stepsMaxChained = 150_000;
 /** Closes every window. */
-const farFutureMs = startMs + 86_400_000;
+const farFutureMs = startMs + 40 * 86_400_000;
 /** More than windows, sessions and lateness of a pipeline come to together. */
 const pipelineSpanMs = 3_600_000;
 const rowBytesMax = 5_000;

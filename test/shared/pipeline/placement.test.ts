@@ -1,5 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { type Duration, days, hours, minutes, seconds, session, sliding, tumbling } from '#shared/pipeline/index.ts';
+import {
+  calendar,
+  cumulative,
+  type Duration,
+  days,
+  hours,
+  minutes,
+  seconds,
+  session,
+  sliding,
+  tumbling,
+} from '#shared/pipeline/index.ts';
 import {
   overlapMaxOnLambda,
   overlapMaxOnLambdaByOverride,
@@ -9,7 +20,7 @@ import {
   windowMsMaxOnLambda,
 } from '#shared/pipeline/placement.ts';
 import type { StepDefinition } from '#shared/pipeline/stream.ts';
-import type { WindowSpec } from '#shared/pipeline/window.ts';
+import type { AlignedWindow, WindowSpec } from '#shared/pipeline/window.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
 
 function stepOf(
@@ -37,6 +48,13 @@ describe('without a wish', () => {
     ['longer ones go to fargate', tumbling(justLonger), undefined, 'fargate', /stay in memory/],
     ['a week says how long it is', tumbling(days(7)), undefined, 'fargate', /windows of 168 h/],
     ['on-close goes to fargate', tumbling(minutes(1)), 'on-close', 'fargate', /fires once/],
+    [
+      'calendar days go to fargate',
+      calendar('day', { timeZone: 'UTC' }),
+      undefined,
+      'fargate',
+      /of a day stay in memory/,
+    ],
     ['sessions go to fargate', sessions, undefined, 'fargate', /sessions grow and merge/],
     [
       '8 overlapping windows go to lambda',
@@ -92,7 +110,7 @@ describe('an override', () => {
 });
 
 describe('overlapOf', () => {
-  test.each<readonly [WindowSpec & { readonly sizeMs: number }, number]>([
+  test.each<readonly [AlignedWindow, number]>([
     [tumbling(minutes(1)), 1],
     [sliding(seconds(10), { every: seconds(10) }), 1],
     [sliding(seconds(10), { every: seconds(5) }), 2],
@@ -100,6 +118,8 @@ describe('overlapOf', () => {
     //         [8---------18)    a record at 9 is in both, one at 5 in the first alone
     [sliding(seconds(10), { every: seconds(8) }), 2],
     [sliding(seconds(10), { every: seconds(3) }), 4],
+    [cumulative(seconds(10), { step: seconds(2) }), 5],
+    [calendar('month', { timeZone: 'UTC' }), 1],
   ])('of %j is %d', (window, overlap) => {
     expect(overlapOf(window)).toBe(overlap);
   });

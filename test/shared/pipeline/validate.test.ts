@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { Derived } from '#shared/pipeline/derive.ts';
 import {
   type AnyOutput,
+  calendar,
   count,
   countDistinct,
+  cumulative,
   type Duration,
   days,
   dynamodb,
@@ -223,6 +225,41 @@ describe('a step', () => {
       'a slice too many',
       { window: sliding(ms(slicesMax + 1), { every: ms(slicesMax) }) },
       `slides by 100000 ms with a size of 100001 ms, which have no longer common divisor than 1 ms, so a window would be 100001 slices; at most ${slicesMax} are allowed. Choose a slide that divides the size, or give both in a unit of at least 2 ms.`,
+    ],
+    [
+      'a cumulative step of 0',
+      { window: cumulative(ms(5), { step: ms(0) }) },
+      'step is 0 ms; it must be a whole number of at least 1 ms.',
+    ],
+    [
+      'a step that does not divide the size',
+      { window: cumulative(ms(5), { step: ms(2) }) },
+      'has cumulative windows of up to 5 ms in steps of 2 ms, which do not divide it. Choose a step that does.',
+    ],
+    [
+      'too many steps',
+      { window: cumulative(ms(10_001), { step: ms(1) }) },
+      `a record would be in 10001 windows; at most ${overlapMax} are allowed.`,
+    ],
+    [
+      'a time zone that is none',
+      { window: calendar('day', { timeZone: 'Berlin' }) },
+      "has calendar windows in time zone \"Berlin\", which is none; use a name of the IANA time zone database, such as 'Europe/Berlin' or 'UTC'.",
+    ],
+    [
+      'no time zone',
+      { window: calendar('day', {} as never) },
+      "has calendar windows in time zone undefined, which is none; use a name of the IANA time zone database, such as 'Europe/Berlin' or 'UTC'.",
+    ],
+    [
+      'a unit that is none',
+      { window: calendar('hour' as 'day', { timeZone: 'UTC' }) },
+      "has calendar windows of unit \"hour\"; use 'day', 'week' or 'month'.",
+    ],
+    [
+      'weeks from Friday on',
+      { window: calendar('week', { timeZone: 'UTC', weekStart: 'friday' as never }) },
+      "has weeks that begin on \"friday\"; use 'monday' or 'sunday'.",
     ],
     ['a gap of 0', { window: session({ gap: ms(0) }) }, 'gap is 0 ms; it must be a whole number of at least 1 ms.'],
     ['no columns', { aggregates: {} }, 'aggregates no columns; name at least one, such as { count: count() }.'],

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
+  type AlignedWindow,
   type AnyOutput,
   argMax,
   argMin,
+  calendar,
   correlation,
   count,
   countDistinct,
+  cumulative,
   decimalSum,
   first,
   last,
@@ -27,7 +30,6 @@ import {
   type WindowSpec,
 } from '#shared/pipeline/index.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
-import type { SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 import { amounts, pipelineOf, type Reading, readings, sink } from '../readings.ts';
@@ -36,7 +38,8 @@ import { linesOf, punctuation, rawRecord, World } from './world.ts';
 // The results of a step must be the same rows wherever it is placed (DESIGN 3): one input through preprocess, exchange, and the aggregate
 // stage or the worker, and through `run`, compared byte for byte.
 
-const far = 1_000_000;
+// Beyond the end of a day.
+const far = 1_000_000_000;
 
 /** One step behind a filter, a map and a flatMap. */
 function pipelineFor(window: WindowSpec, placement: Placement): Pipeline {
@@ -71,7 +74,7 @@ function pipelineFor(window: WindowSpec, placement: Placement): Pipeline {
     window.kind === 'session'
       ? keyed.window(window, { allowedLateness }).aggregate('view', columns).derive(derived).to(sink)
       : keyed
-          .window(window as TumblingWindow | SlidingWindow, { allowedLateness, placement, refresh: milliseconds(1) })
+          .window(window as AlignedWindow, { allowedLateness, placement, refresh: milliseconds(1) })
           .aggregate('view', columns)
           .derive({ ...derived, share: shareOfTotal('total') })
           .to(sink);
@@ -144,6 +147,8 @@ const ten = tumbling(milliseconds(10));
 const windows: readonly (readonly [string, WindowSpec])[] = [
   ['tumbling', ten],
   ['sliding', sliding(milliseconds(10), { every: milliseconds(4) })],
+  ['cumulative', cumulative(milliseconds(20), { step: milliseconds(5) })],
+  ['calendar', calendar('day', { timeZone: 'UTC' })],
 ];
 
 test.each(windows)(
