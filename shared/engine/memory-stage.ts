@@ -1,8 +1,8 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { Block } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
-import type { LogPosition } from '#shared/schemas/position.ts';
-import type { Checkpoint } from '#shared/schemas/state.ts';
+import { type LogPosition, logStart } from '#shared/schemas/position.ts';
+import type { Checkpoint, RowProgress } from '#shared/schemas/state.ts';
 import { WindowedAggregate } from './aggregate.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import { createEmission, type Emission, emitAll } from './emit.ts';
@@ -44,6 +44,9 @@ export interface Save {
   /** Made as they are asked for. */
   readonly entries: Iterable<StateEntry>;
 }
+
+/** A slot that has put no rows yet. */
+const unheard: RowProgress = { toldMs: null, toldAt: logStart, madeAt: logStart };
 
 /** Behind a step's name, which has no such character: the rows that wait in its outlet. */
 const outletMark = '/outlet';
@@ -240,7 +243,7 @@ export class MemoryStage implements Holder {
       slots: this.#pipeline.slots,
       ...this.reader.log.save(),
       counts: { ...this.reader.counts },
-      ...(this.#origins.size === 0 ? {} : { told: this.#told() }),
+      ...(this.#origins.size === 0 ? {} : { rows: this.#rowProgress() }),
       steps: Object.fromEntries(
         [...this.#operators.keys()].map((step) => [
           step.plan.id,
@@ -261,7 +264,12 @@ export class MemoryStage implements Holder {
   restore({ log, entries }: StatePart): void {
     if (log !== undefined) {
       this.reader = new SlotReader(this.#pipeline, 'window', this.reader.slot, log);
-      for (const [step, origin] of this.#origins) origin.toldMs = log.told?.[step.plan.id] ?? Number.NEGATIVE_INFINITY;
+      for (const [step, origin] of this.#origins) {
+        const { toldMs, toldAt, madeAt } = log.rows?.[step.plan.id] ?? unheard;
+        origin.toldMs = toldMs ?? Number.NEGATIVE_INFINITY;
+        origin.toldAt = toldAt;
+        origin.madeAt = madeAt;
+      }
     }
     for (const [id, entry] of entries) {
       // What is not of a step that goes on was named as a loss.
@@ -331,9 +339,12 @@ export class MemoryStage implements Holder {
     this.#overflow.relieve(addedCount);
   }
 
-  #told(): Readonly<Record<string, number | null>> {
+  #rowProgress(): Readonly<Record<string, RowProgress>> {
     return Object.fromEntries(
-      [...this.#origins].map(([step, { toldMs }]) => [step.plan.id, Number.isFinite(toldMs) ? toldMs : null]),
+      [...this.#origins].map(([step, { toldMs, toldAt, madeAt }]) => [
+        step.plan.id,
+        { toldMs: Number.isFinite(toldMs) ? toldMs : null, toldAt, madeAt },
+      ]),
     );
   }
 

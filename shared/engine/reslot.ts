@@ -1,7 +1,9 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { identityOf } from '#shared/pipeline/contract.ts';
 import { sinksOf } from '#shared/pipeline/plan.ts';
+import { keyOfTop } from '#shared/pipeline/rows.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { encodeKey } from '#shared/schemas/key.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint, SourceProgress, StepProgress, StoredCell } from '#shared/schemas/state.ts';
 import { totalGroup } from '#shared/schemas/state.ts';
@@ -24,26 +26,36 @@ export function parentsOf(slot: number, before: number, after: number): readonly
   return Array.from({ length: count }, (_, index) => slot * count + index);
 }
 
-/** What every raw shard's records were seen up to, as text; equal texts have seen the same. */
-export function marksOf({ sources }: Pick<Checkpoint, 'sources'>): string {
-  const marks = Object.entries(sources).flatMap(([source, { origins }]) =>
-    Object.entries(origins).map(([shard, { mark }]) => `${source}/${shard} ${mark?.join('/') ?? ''}`),
+/** What every raw shard's records of the sources were seen up to, as text; equal texts have seen the same. */
+export function marksOf({ sources }: Pick<Checkpoint, 'sources'>, rawSources: readonly string[]): string {
+  const marks = rawSources.flatMap((source) =>
+    Object.entries(sources[source]?.origins ?? {}).map(
+      ([shard, { mark }]) => `${source}/${shard} ${mark?.join('/') ?? ''}`,
+    ),
   );
   return marks.sort().join('\n');
 }
 
+export interface MoveOptions {
+  readonly slot: number;
+  readonly position: LogPosition;
+  readonly isFirst: boolean;
+  readonly rawSources: readonly string[];
+}
+
 /**
- * The log of a slot that the parents' logs become, at `position`. Counts are sums, so of several children the first has them all. Throws
- * `SAVEPOINT_REFUSED` for parents that have not seen the same.
+ * The log of a slot that the parents' logs become, at `position`. Counts are sums, so of several children the first has them all. What is
+ * not of `rawSources` are rows of steps, none of which is under way: the slots that made them begin anew, with positions above the old ones,
+ * and tell all others anew how far they are. Throws `SAVEPOINT_REFUSED` for parents that have not seen the same.
  */
 export function moveLog(
   { slots, groups }: Pick<CompiledPipeline, 'slots' | 'groups'>,
   parents: readonly Checkpoint[],
-  { slot, position, isFirst }: { readonly slot: number; readonly position: LogPosition; readonly isFirst: boolean },
+  { slot, position, isFirst, rawSources }: MoveOptions,
 ): Checkpoint {
   const [first, ...others] = parents;
   if (first === undefined) throw new Error('Bug in Millrace: a slot is made of at least one');
-  if (others.some((other) => marksOf(other) !== marksOf(first))) {
+  if (others.some((other) => marksOf(other, rawSources) !== marksOf(first, rawSources))) {
     throw new MillraceError(
       'SAVEPOINT_REFUSED',
       `the slots that slot ${slot} of ${slots} would be made of have not seen the same of every raw shard. Pause the producers and take a savepoint with --drained.`,
@@ -60,7 +72,10 @@ export function moveLog(
     position,
     clockMs: Math.max(...parents.map(({ clockMs }) => clockMs)),
     sources: Object.fromEntries(
-      Object.keys(first.sources).map((name) => [name, moveSource(parents.map(({ sources }) => sources[name]))]),
+      Object.keys(first.sources).map((name) => {
+        const moved = moveSource(parents.map(({ sources }) => sources[name]));
+        return [name, rawSources.includes(name) ? moved : withoutOrigins(moved)];
+      }),
     ),
     ...(joins === undefined ? {} : { joins }),
     counts: {
@@ -83,9 +98,7 @@ export function moveLog(
 
 /** Without the origins: for raw streams that were made anew, whose shards have the names of others. W stays. */
 export function leaveOrigins(log: Checkpoint): Checkpoint {
-  const sources = Object.entries(log.sources).map(
-    ([name, source]) => [name, { ...source, roster: {}, origins: {} }] as const,
-  );
+  const sources = Object.entries(log.sources).map(([name, source]) => [name, withoutOrigins(source)] as const);
   return { ...log, sources: Object.fromEntries(sources) };
 }
 
@@ -109,6 +122,8 @@ export function moveEntries(
       totals.set(id, ofStep);
       if (!Array.isArray(entry)) moved.push([id, entry]);
       else moved.push([id, ofStep.take(entry as unknown as SavedSlice, isOwn) as unknown as Json]);
+    } else if (step?.op === 'top') {
+      if (isOwn(encodeKey(keyOfTop(id)))) moved.push([id, entry]);
     } else if (step !== undefined && isByKey(step.op)) {
       moved.push([id, (entry as readonly (readonly [string, ...Json[]])[]).filter(([key]) => isOwn(key))]);
     } else {
@@ -251,6 +266,10 @@ function moveSource(parents: readonly (SourceProgress | undefined)[]): SourcePro
       }),
     ),
   };
+}
+
+function withoutOrigins(source: SourceProgress): SourceProgress {
+  return { ...source, roster: {}, origins: {} };
 }
 
 function joinsOf(parents: readonly Checkpoint[]): Checkpoint['joins'] | undefined {

@@ -1,7 +1,7 @@
 import type { Block, Roster } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
-import { type LogPosition, sequenceInLog } from '#shared/schemas/position.ts';
+import { type LogPosition, logStart, sequenceInLog } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import type { CompiledPipeline, CompiledRoute, CompiledRowSource } from './compile.ts';
 import type { Rejection } from './decode.ts';
@@ -30,13 +30,17 @@ export class RowOrigin {
   #promisedMs = Number.NEGATIVE_INFINITY;
   /** The watermark that every slot has been told. */
   toldMs = Number.NEGATIVE_INFINITY;
+  /** The block up to which every slot has been told that there are no more rows. */
+  toldAt: LogPosition = logStart;
+  /** The last block that made rows. */
+  madeAt: LogPosition = logStart;
 
   constructor(pipeline: CompiledPipeline, source: CompiledRowSource, slot: number, limits: ChunkLimits) {
     this.#pipeline = pipeline;
     this.#source = source;
-    this.#shard = shardOf(slot);
+    this.#shard = originOf(slot);
     // No slot's rows are complete before each slot was heard of (rule 9).
-    this.#roster = Object.fromEntries(Array.from({ length: pipeline.slots }, (_, one) => [shardOf(one), []]));
+    this.#roster = Object.fromEntries(Array.from({ length: pipeline.slots }, (_, one) => [originOf(one), []]));
     this.#limits = limits;
     this.#transformer = new Transformer(pipeline, source);
   }
@@ -45,6 +49,7 @@ export class RowOrigin {
   take(position: LogPosition, rows: readonly Row[], watermarkMs: number): void {
     const packer = this.#openPacker();
     const sequence = sequenceInLog(position);
+    if (rows.length > 0) this.madeAt = position;
     const isWanted = this.#selectTop(rows);
     for (const [index, row] of rows.entries()) this.#takeRow(packer, sequence, index, row, isWanted);
     packer.complete(sequence);
@@ -61,11 +66,11 @@ export class RowOrigin {
   }
 
   /**
-   * Rule 5: an empty block for every slot that may not have been told the watermark, to be put when all chunks are accepted. `position` is
-   * the last block of the log that was applied.
+   * Rule 5: an empty block for every slot that may not have been told the watermark, or that all rows were sent, to be put when all chunks
+   * are accepted. `position` is the last block of the log that was applied.
    */
   heartbeats(position: LogPosition, watermarkMs: number): readonly Block[] {
-    if (watermarkMs <= this.toldMs) return [];
+    if (watermarkMs <= this.toldMs && this.toldAt >= this.madeAt) return [];
     let packer = this.#packer;
     if (packer === undefined) {
       packer = this.#openPacker();
@@ -74,6 +79,7 @@ export class RowOrigin {
       this.#isPackerTaken = true;
     }
     this.toldMs = watermarkMs;
+    this.toldAt = position;
     return packer.heartbeats();
   }
 
@@ -147,7 +153,8 @@ export class RowOrigin {
   }
 }
 
-function shardOf(slot: number): string {
+/** The name by which a slot's log is an origin. */
+export function originOf(slot: number): string {
   return `slot-${slot}`;
 }
 

@@ -7,7 +7,7 @@ import { type PlacementDecision, place } from './placement.ts';
 import type { AggregatePlan, JoinSidePlan, Plan, PlanNode } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
-import type { TopDefinition } from './rows.ts';
+import { keyOfTop, type TopDefinition } from './rows.ts';
 import { rowOfRecord, type SelectDefinition } from './select.ts';
 import { collectSteps, inputNodesOf, originsOf, sourcesPlanOf } from './steps.ts';
 import type {
@@ -236,8 +236,7 @@ class Graph {
   #addTop({ name, input: rows, count, by, sinks }: TopDefinition, { placement, reason }: PlacementDecision): void {
     const { step } = rows;
     assert(step.op === 'aggregate' && step.window.kind !== 'session', `${name} ranks the rows of aligned windows`);
-    // All rows of a window meet in one slot, and those of another top in another.
-    const input = this.#addKey({ op: 'key', input: rows, call: () => ({ top: name }) });
+    const input = this.#addKey({ op: 'key', input: rows, call: () => keyOfTop(name) });
     this.#add(
       {
         op: 'top',

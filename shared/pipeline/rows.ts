@@ -68,6 +68,11 @@ export interface TopDefinition {
   readonly sinks: readonly SinkSpec[];
 }
 
+/** All rows of a window meet in one slot, and those of another top in another. */
+export function keyOfTop(name: string): KeyShape {
+  return { top: name };
+}
+
 /** The column that tells the rows of one window apart. */
 export const rankColumn = 'rank';
 

@@ -1,4 +1,5 @@
 import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import { type CopiedLog, type RowsUnderWay, rowsUnderWay } from '#shared/engine/cut.ts';
 import type { StateEntry } from '#shared/engine/memory-stage.ts';
 import { marksOf } from '#shared/engine/reslot.ts';
 import { contractOf } from '#shared/pipeline/contract.ts';
@@ -34,7 +35,7 @@ const pauseMs = 200;
  * streams have too. Nothing is a savepoint before its manifest is there, which is written last.
  *
  * With `drainMsMax` it waits so long at most until every raw record was read; without, it takes the state as it is. Rejects with
- * `SAVEPOINT_REFUSED` when steps read the rows of others, when the state is of another plan, when a slot was written to all the time, or when it did not come to that.
+ * `SAVEPOINT_REFUSED` when rows of a step that others read are under way all the time, when the state is of another plan, when a slot was written to all the time, or when it did not come to that.
  */
 export async function createSavepoint(
   from: SavepointSource,
@@ -42,22 +43,10 @@ export async function createSavepoint(
   { id, drainMsMax }: { readonly id: string; readonly drainMsMax?: number | undefined },
 ): Promise<SavepointManifest> {
   const pipeline = compile(from.pipeline);
-  refuseChains(pipeline);
   await checkPlan(from);
-  if (drainMsMax !== undefined) await waitUntilDrained(from, pipeline, drainMsMax);
-  const slots: SavedSlot[] = [];
-  const logs: Checkpoint[] = [];
-  for (const stage of stagesOf(pipeline)) {
-    for (let slot = 0; slot < pipeline.slots; slot += 1) {
-      const contents = stage === 'window' ? await copyWindows(from, pipeline, slot) : await copyCells(from, slot);
-      if (contents === undefined) continue;
-      logs.push(contents.log);
-      const piece = await putContents(to, `${id}/${stage}-${slot}`, contents);
-      slots.push({ stage, slot, position: contents.log.position, piece });
-    }
-  }
+  const { slots, logs } = await copyAll(from, pipeline, { to, id, drainMsMax });
   const isWhole = slots.length === stagesOf(pipeline).length * pipeline.slots || slots.length === 0;
-  const isAligned = isWhole && new Set(logs.map(marksOf)).size <= 1;
+  const isAligned = isWhole && new Set(logs.map((log) => marksOf(log, rawSourcesOf(pipeline)))).size <= 1;
   const isDrained = isAligned && (await isAtEnd(from, pipeline, logs[0]));
   if (drainMsMax !== undefined && !isDrained)
     throw notDrained(from.pipeline.id, 'was not at the end of its raw streams');
@@ -86,21 +75,68 @@ export async function createSavepoint(
 }
 
 /**
- * Waits until all raw records were read and stand in the state of every slot, and no row waits for its file. It does not stop the producers; while they go on it never
- * comes to that, and rejects with `SAVEPOINT_REFUSED` after `waitMsMax`.
+ * Copies every slot, each for itself. Where steps read the rows of others the copies must be a cut that no row crosses: what is under way from
+ * slot to slot is in the exchange alone, and the raw streams do not give it again to a slot that was copied before it came. So it waits until
+ * there is none, and copies all of them again when some came meanwhile.
  */
-async function waitUntilDrained(from: SavepointSource, pipeline: CompiledPipeline, waitMsMax: number): Promise<void> {
-  const endMs = from.clock.now() + waitMsMax;
+async function copyAll(
+  from: SavepointSource,
+  pipeline: CompiledPipeline,
+  { to, id, drainMsMax }: { readonly to: BlobStore; readonly id: string; readonly drainMsMax: number | undefined },
+): Promise<{ readonly slots: readonly SavedSlot[]; readonly logs: readonly Checkpoint[] }> {
+  const { clock } = from;
+  const endMs = clock.now() + (drainMsMax ?? triesMax * pauseMs);
   for (;;) {
-    const logs = await Promise.all(
-      stagesOf(pipeline).flatMap((stage) =>
-        Array.from({ length: pipeline.slots }, (_, slot) => from.state.readCheckpoint(stage, slot)),
-      ),
-    );
-    const isAligned = new Set(logs.map((log) => (log === undefined ? '' : marksOf(log)))).size === 1;
+    if (drainMsMax !== undefined) await waitUntilDrained(from, pipeline, { endMs, waitMsMax: drainMsMax });
+    let crossing = rowsUnderWay(pipeline, await readAllLogs(from, pipeline));
+    if (crossing === undefined) {
+      const copies = await copySlots(from, pipeline, { to, id });
+      crossing = rowsUnderWay(pipeline, copies);
+      if (crossing === undefined)
+        return { slots: copies.flatMap(({ saved }) => saved ?? []), logs: copies.flatMap(({ log }) => log ?? []) };
+    }
+    if (clock.now() >= endMs) throw stillUnderWay(pipeline.id, crossing);
+    await clock.sleep(pauseMs);
+  }
+}
+
+interface SlotCopy extends CopiedLog {
+  readonly saved: SavedSlot | undefined;
+}
+
+async function copySlots(
+  from: SavepointSource,
+  pipeline: CompiledPipeline,
+  { to, id }: { readonly to: BlobStore; readonly id: string },
+): Promise<readonly SlotCopy[]> {
+  const copies: SlotCopy[] = [];
+  for (const stage of stagesOf(pipeline)) {
+    for (let slot = 0; slot < pipeline.slots; slot += 1) {
+      const contents = stage === 'window' ? await copyWindows(from, pipeline, slot) : await copyCells(from, slot);
+      const log = contents?.log;
+      const piece = contents && (await putContents(to, `${id}/${stage}-${slot}`, contents));
+      const saved = log && piece && { stage, slot, position: log.position, piece };
+      copies.push({ stage, slot, log, saved });
+    }
+  }
+  return copies;
+}
+
+/**
+ * Waits until all raw records were read and stand in the state of every slot, and no row waits for its file. It does not stop the producers; while they go on it never
+ * comes to that, and rejects with `SAVEPOINT_REFUSED` at `endMs`.
+ */
+async function waitUntilDrained(
+  from: SavepointSource,
+  pipeline: CompiledPipeline,
+  { endMs, waitMsMax }: { readonly endMs: number; readonly waitMsMax: number },
+): Promise<void> {
+  for (;;) {
+    const logs = (await readAllLogs(from, pipeline)).map(({ log }) => log);
+    const marks = logs.map((log) => (log === undefined ? '' : marksOf(log, rawSourcesOf(pipeline))));
     // A row that waits for its file would go into one here, when a tick or a block that is put again moves the clock, and into one there.
     const isEmptied = logs.every((log) => Object.values(log?.steps ?? {}).every(({ waiting = 0 }) => waiting === 0));
-    if (isAligned && isEmptied && (await isAtEnd(from, pipeline, logs[0]))) return;
+    if (new Set(marks).size === 1 && isEmptied && (await isAtEnd(from, pipeline, logs[0]))) return;
     if (from.clock.now() >= endMs)
       throw notDrained(
         from.pipeline.id,
@@ -110,6 +146,22 @@ async function waitUntilDrained(from: SavepointSource, pipeline: CompiledPipelin
   }
 }
 
+function readAllLogs({ state }: SavepointSource, pipeline: CompiledPipeline): Promise<readonly CopiedLog[]> {
+  return Promise.all(
+    stagesOf(pipeline).flatMap((stage) =>
+      Array.from({ length: pipeline.slots }, async (_, slot) => ({
+        stage,
+        slot,
+        log: await state.readCheckpoint(stage, slot),
+      })),
+    ),
+  );
+}
+
+function rawSourcesOf({ sources }: CompiledPipeline): readonly string[] {
+  return [...sources.keys()];
+}
+
 function notDrained(pipeline: string, what: string): MillraceError {
   return new MillraceError(
     'SAVEPOINT_REFUSED',
@@ -117,15 +169,10 @@ function notDrained(pipeline: string, what: string): MillraceError {
   );
 }
 
-/**
- * Rows that are a stream again are under way from slot to slot, in the exchange alone: the raw streams do not give them again to a slot that
- * was copied before they came.
- */
-function refuseChains({ id, rowSources }: CompiledPipeline): void {
-  if (rowSources.size === 0) return;
-  throw new MillraceError(
+function stillUnderWay(pipeline: string, { step, from, to }: RowsUnderWay): MillraceError {
+  return new MillraceError(
     'SAVEPOINT_REFUSED',
-    `pipeline ${id} has steps that read the rows of ${[...rowSources.keys()].join(', ')}, and what is under way between steps cannot be saved yet. Start the changed pipeline under another name beside it, and stop this one when its windows have closed.`,
+    `pipeline ${pipeline} has steps that read the rows of others, and some were under way between them all the time, last rows of ${step} from slot ${from} to slot ${to}. Pause the producers and take the savepoint with --drained.`,
   );
 }
 

@@ -227,7 +227,7 @@ class Restore {
     const moved = moveLog(
       this.#pipeline,
       parents.map(({ log }) => log),
-      { slot, position: this.#position, isFirst },
+      { slot, position: this.#position, isFirst, rawSources: this.#manifest.sources.map(({ source }) => source) },
     );
     const log = this.#isNew ? leaveOrigins(moved) : moved;
     const entries = parents.flatMap((parent) => parent.entries);

@@ -27,11 +27,8 @@ export interface Checkpoint {
   readonly sources: Readonly<Record<string, SourceProgress>>;
   /** W of each step that several sources feed, by its id; null is minus infinity. */
   readonly joins?: Readonly<Record<string, number | null>>;
-  /**
-   * Of each step whose rows are a stream again, the watermark that this slot has told all slots; null is minus infinity. Not of the log, but
-   * true: who goes on from here need not tell it again.
-   */
-  readonly told?: Readonly<Record<string, number | null>>;
+  /** Of each step whose rows are a stream again, what this slot has put of them. */
+  readonly rows?: Readonly<Record<string, RowProgress>>;
   readonly counts: SlotCounts;
   readonly steps: Readonly<Record<string, StepProgress>>;
   /** Into how many key groups cells are cut. */
@@ -78,6 +75,16 @@ export interface SourceProgress {
   /** Every raw shard that a block has listed, with its parents and when it was first listed. */
   readonly roster: Readonly<Record<string, { readonly parents: readonly string[]; readonly sinceMs: number }>>;
   readonly origins: Readonly<Record<string, OriginProgress>>;
+}
+
+/** How far a slot has come with putting a step's rows on the exchange again. */
+export interface RowProgress {
+  /** The watermark that it has told all slots; null is minus infinity. Not of the log, but true: who goes on from here need not tell it again. */
+  readonly toldMs: number | null;
+  /** The block up to which it has told all slots that there are no more rows. As true as `toldMs`. */
+  readonly toldAt: LogPosition;
+  /** The last block that made rows, all of which the exchange has taken. */
+  readonly madeAt: LogPosition;
 }
 
 export interface OriginProgress {
