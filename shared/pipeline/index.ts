@@ -1,18 +1,34 @@
 export type { Aggregator, AnyAggregator, Json } from './aggregator.ts';
 export { argMax } from './aggregators/arg-max.ts';
 export { argMin } from './aggregators/arg-min.ts';
+export { collect } from './aggregators/collect.ts';
 export { count } from './aggregators/count.ts';
 export { countDistinct } from './aggregators/count-distinct.ts';
 export { correlation, covariance } from './aggregators/covariance.ts';
 export { decimalSum } from './aggregators/decimal-sum.ts';
+export { type Distinct, distinct } from './aggregators/distinct.ts';
+export { ewma } from './aggregators/ewma.ts';
+export { type DistinctCount, exactDistinct } from './aggregators/exact-distinct.ts';
 export { first } from './aggregators/first.ts';
+export { histogram } from './aggregators/histogram.ts';
 export { last } from './aggregators/last.ts';
+export {
+  type LinearFit,
+  linearRegression,
+  type MultipleFit,
+  multipleRegression,
+} from './aggregators/linear-regression.ts';
 export { max } from './aggregators/max.ts';
 export { mean } from './aggregators/mean.ts';
 export { min } from './aggregators/min.ts';
 export { quantile } from './aggregators/quantile.ts';
+export { quantiles } from './aggregators/quantiles.ts';
+export { rateOfChange } from './aggregators/rate-of-change.ts';
+export { sampled } from './aggregators/sampled.ts';
 export { sum } from './aggregators/sum.ts';
+export { type Frequent, topK } from './aggregators/top-k.ts';
 export { type SpreadOptions, stddev, variance } from './aggregators/variance.ts';
+export { zScore } from './aggregators/z-score.ts';
 export { union } from './combine.ts';
 export type { Decoder } from './decoder.ts';
 export { type AccessLogRecord, combinedLog } from './decoders/combined-log.ts';

@@ -35,7 +35,12 @@ const joinTimes: ReadonlySet<string> = new Set(joinTimeColumns);
 const wholeKinds: ReadonlySet<string> = new Set(['count', 'count-distinct']);
 const numberKinds: ReadonlySet<string> = new Set([
   ...['sum', 'min', 'max', 'mean', 'quantile'],
-  ...['variance', 'stddev', 'covariance', 'correlation'],
+  ...['variance', 'stddev', 'covariance', 'correlation', 'ewma', 'rate-of-change', 'z-score'],
+]);
+/** Those that give lists and objects, also where a file happens to have none. */
+const deepKinds: ReadonlySet<string> = new Set([
+  ...['collect', 'distinct', 'exact-distinct', 'histogram', 'quantiles', 'sampled', 'top-k'],
+  ...['linear-regression', 'multiple-regression'],
 ]);
 
 const typeOfDeclared: Readonly<Record<string, BasicType>> = {
@@ -75,6 +80,7 @@ function aggregatedType(
 ): BasicType | undefined {
   const kind = Object.hasOwn(step.aggregates, name) ? step.aggregates[name]?.kind : undefined;
   if (kind !== undefined && wholeKinds.has(kind) && values.every(Number.isSafeInteger)) return 'INT64';
+  if (kind !== undefined && deepKinds.has(kind)) return 'JSON';
   const isNumber = (kind !== undefined && numberKinds.has(kind)) || Object.hasOwn(step.derived, name);
   return isNumber && values.every((value) => typeof value === 'number') ? 'DOUBLE' : undefined;
 }

@@ -1,8 +1,7 @@
-import { MillraceError } from '#shared/schemas/error.ts';
 import { hash128 } from '#shared/schemas/hash.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import { createRegisters, estimateDistinct, rankMax, takeHash } from './hyper-log-log.ts';
-import { describe, unreadable } from './numeric.ts';
+import { checkWhole, describe, unreadable } from './numeric.ts';
 
 export const precisionDefault = 12;
 export const precisionMin = 4;
@@ -23,12 +22,7 @@ export function countDistinct<In>(
   options: { readonly precision?: number } = {},
 ): Aggregator<In, number | string, Distinct, number> {
   const { precision = precisionDefault } = options;
-  if (!Number.isInteger(precision) || precision < precisionMin || precision > precisionMax) {
-    throw new MillraceError(
-      'PIPELINE_INVALID',
-      `countDistinct: precision is ${precision}; it must be a whole number from ${precisionMin} to ${precisionMax}.`,
-    );
-  }
+  checkWhole({ kind: 'countDistinct', name: 'precision', value: precision, min: precisionMin, max: precisionMax });
   const registerCount = 2 ** precision;
   // The hashes are kept for as long as they take less room than the registers.
   const exactMax = Math.floor(registerCount / hashDigits);

@@ -1,6 +1,5 @@
-import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
-import { describe, unreadable } from './numeric.ts';
+import { checkWhole, describe, unreadable } from './numeric.ts';
 
 /** A decimal number: `units` / 10^`scale`. */
 interface Decimal {
@@ -31,7 +30,7 @@ export function decimalSum<In>(
   of: (record: In, timeMs: number) => string | number | bigint,
   { scale, as = 'string' }: { readonly scale?: number; readonly as?: 'string' | 'number' } = {},
 ): Aggregator<In, string, Decimal, string | number> {
-  checkScale(scale);
+  checkWhole({ kind: 'decimalSum', name: 'scale', value: scale ?? 0, min: 0, max: decimalDigitsMax });
   return {
     kind: 'decimal-sum',
     config: { as, ...(scale === undefined ? {} : { scale }) },
@@ -47,14 +46,6 @@ export function decimalSum<In>(
     encode: textOf,
     decode: (encoded) => decode(encoded, scale),
   };
-}
-
-function checkScale(scale: number | undefined): void {
-  if (scale === undefined || (Number.isInteger(scale) && scale >= 0 && scale <= decimalDigitsMax)) return;
-  throw new MillraceError(
-    'PIPELINE_INVALID',
-    `decimalSum: scale is ${scale}; it must be a whole number from 0 to ${decimalDigitsMax}.`,
-  );
 }
 
 /** Changes `into`. */

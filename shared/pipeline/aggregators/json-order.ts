@@ -28,6 +28,21 @@ export function refuseKept(value: unknown): string | undefined {
   return `the value has ${characters} characters as JSON; at most ${keptCharactersMax} are allowed`;
 }
 
+/** All the values of one list together, as JSON. With others they have to fit into a row, and an item of DynamoDB has 400 KB. */
+export const listCharactersMax = 40_000;
+
+/** Why a value cannot be one of a list of `max`, or undefined when it can. */
+export function listed(max: number): (value: unknown) => string | undefined {
+  const charactersMax = Math.floor(listCharactersMax / max);
+  return (value) => {
+    const refusal = refuseKept(value);
+    if (refusal !== undefined || (typeof value !== 'string' && typeof value !== 'object')) return refusal;
+    const characters = typeof value === 'string' ? value.length : JSON.stringify(value).length;
+    if (characters <= charactersMax) return undefined;
+    return `the value has ${characters} characters as JSON; in a list of ${max} at most ${charactersMax} are allowed`;
+  };
+}
+
 /** Whether `decode` may take it for a kept value. */
 export function isKept(value: Json | undefined): value is Json {
   return value !== undefined && refuseKept(value) === undefined;

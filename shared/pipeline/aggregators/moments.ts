@@ -122,7 +122,7 @@ const wholeMax = 2 ** 53;
  * Adds the exact product of two numbers: the nearest number and what it is off by, which is a number too (T. J. Dekker, A floating-point
  * technique for extending the available precision, 1971). Nothing over- or underflows between the magnitudes above.
  */
-function addProduct(sum: ExactSum, a: number, b: number): ExactSum {
+export function addProduct(sum: ExactSum, a: number, b: number): ExactSum {
   const product = a * b;
   if (product <= wholeMax && product >= -wholeMax && Number.isInteger(a) && Number.isInteger(b))
     return addExactly(sum, product);

@@ -1,3 +1,5 @@
+import { MillraceError } from '#shared/schemas/error.ts';
+
 /**
  * No value beyond this can be summed: with it, 2^53 values cannot overflow, so whether a sum is finite never depends on the order
  * of its values, and a value is refused by itself, before it crosses the exchange. No measured quantity is so large.
@@ -50,4 +52,20 @@ export function unreadable(kind: string, expected: string, encoded: unknown): Er
 
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
+}
+
+/** Throws `PIPELINE_INVALID` unless an option of an aggregator is a whole number from `min` to `max`. */
+export function checkWhole(option: {
+  readonly kind: string;
+  readonly name: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+}): void {
+  const { kind, name, value, min, max } = option;
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new MillraceError(
+    'PIPELINE_INVALID',
+    `${kind}: ${name} is ${value}; it must be a whole number from ${min} to ${max}.`,
+  );
 }

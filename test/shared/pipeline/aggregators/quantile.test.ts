@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   accuracyDefault,
-  quantile,
   quantileBinsMax,
   quantileMagnitudeMax,
   quantileMagnitudeMin,
-} from '#shared/pipeline/aggregators/quantile.ts';
+} from '#shared/pipeline/aggregators/dd-sketch.ts';
+import { quantile } from '#shared/pipeline/aggregators/quantile.ts';
 import { aggregatorLaws } from '#test/contracts/aggregator.ts';
 import { seededRandom } from './arbitraries.ts';
 
