@@ -52,6 +52,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/runtime',
     'shared/adapters/memory',
     'shared/adapters/telemetry:memory.ts',
+    // In tests alone, so lazily.
+    '@duckdb/node-api',
   ],
   pipelines: ['shared/pipeline', 'zod'],
   // The read API describes the plan, hence the pipeline's types.

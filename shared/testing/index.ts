@@ -1,4 +1,6 @@
 export type { DeadLetter } from '#shared/schemas/dead-letter.ts';
+export type { BatchAggregate } from './batch/aggregates.ts';
 export type { RowOf, RowQuery, SourceOf, TestDriver, TestDriverOptions } from './driver.ts';
 export { testDriver } from './driver.ts';
 export type { FaultKind, FaultOptions, FaultRates } from './faults.ts';
+export { type BatchOptions, expectSameAsBatch, type Sent, sent } from './same-as-batch.ts';

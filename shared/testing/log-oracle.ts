@@ -186,13 +186,13 @@ class SourceLog {
   }
 }
 
-interface Candidate {
+export interface Candidate {
   readonly id: string;
   readonly key: string;
   readonly timeMs: number;
 }
 
-interface Judge {
+export interface Judge {
   readonly step: StepPlan;
   /** The step's: no source that feeds it and is waited for is further behind. */
   watermarkMs: number;
@@ -202,7 +202,8 @@ interface Judge {
   cells(): readonly OracleCell[];
 }
 
-function judgeOf(step: StepPlan): Judge {
+/** Says which outputs of a step are late, and which windows hold the others. They are given in the order of their judgement. */
+export function judgeOf(step: StepPlan): Judge {
   if (step.op === 'select') return new TolerantJudge(step);
   if (step.op === 'join' || step.op === 'process' || step.op === 'top') return new RecordJudge(step);
   return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);

@@ -160,8 +160,8 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
         rejections.push({ id: `${recordId}/${index}`, reason: taken });
         continue;
       }
-      if (taken.length === 0) filtered += 1;
-      for (const [at, output] of taken.entries()) {
+      if (taken.outputs.length === 0) filtered += 1;
+      for (const [at, output] of taken.outputs.entries()) {
         const id = `${recordId}/${index * 1_000_000 + at}`;
         outputs.set(id, { ...output, id, recordId: `${recordId}/${index}` });
       }
@@ -170,12 +170,18 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
   return { outputs, rejections, sent, filtered };
 }
 
+/** A record that is none of the rejected, with what it becomes. */
+export interface OracleTaken {
+  readonly timeMs: number;
+  readonly outputs: readonly Fresh[];
+}
+
 /** One line's outputs, the reason why it is rejected, or undefined when it holds no record. */
-function takeLine(
+export function takeLine(
   pipeline: Pipeline,
   source: string,
   line: string,
-): readonly Fresh[] | OracleRejection['reason'] | undefined {
+): OracleTaken | OracleRejection['reason'] | undefined {
   const binding = pipeline.bindings.get(source);
   if (binding?.op !== 'source') throw new Error(`the pipeline has no source ${source}`);
   let decoded: unknown;
@@ -202,7 +208,7 @@ function takeLine(
       return 'invalid';
     const found: Fresh[] = [];
     const usable = walk(pipeline, source, result.value, Math.floor(timeMs), found);
-    return usable ? found : 'invalid';
+    return usable ? { timeMs: Math.floor(timeMs), outputs: found } : 'invalid';
   } catch {
     return 'threw';
   }

@@ -1,0 +1,68 @@
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { feedingStepsOf, inputsOf, sourcesOfInput, stepsOf } from '#shared/pipeline/plan.ts';
+import { hasCode } from '#shared/schemas/error.ts';
+import { outputsOfRows } from '../chain-oracle.ts';
+import type { Database } from './database.ts';
+import { type FlatOutput, flatten, judge, type SentRecord } from './flat.ts';
+import { type BatchRow, batchRowsOf, type OwnAggregates, refusal } from './step-rows.ts';
+
+export interface Batch {
+  /** Of the views that a query says. */
+  readonly rows: readonly BatchRow[];
+  /** Steps that no query says, and those behind them: by id, the error that says why. */
+  readonly refused: ReadonlyMap<string, unknown>;
+}
+
+/**
+ * The final rows of all views, computed by DuckDB over the whole of each history at once: the callbacks are called, which gives a flat table of
+ * keys, times and values, and DuckDB forms the windows, groups, joins and ranks. What a step's rows become is a table again.
+ */
+export async function batchOf(
+  database: Database,
+  pipeline: Pipeline,
+  histories: readonly (readonly SentRecord[])[],
+  own: OwnAggregates = {},
+): Promise<Batch> {
+  const outputs: FlatOutput[] = [...flatten(pipeline, histories)];
+  const feeding = new Set(feedingStepsOf(pipeline.plan));
+  const rows: BatchRow[] = [];
+  const refused = new Map<string, unknown>();
+  for (const step of stepsOf(pipeline.plan)) {
+    const sources = inputsOf(step).flatMap(sourcesOfInput);
+    const before = sources.find((source) => refused.has(source));
+    if (before !== undefined) {
+      refused.set(step.id, refused.get(before));
+      continue;
+    }
+    const rowSources = sources.filter((source) => [...feeding].some(({ id }) => id === source));
+    if (rowSources.length > 0 && rowSources.length < sources.length) {
+      refused.set(step.id, refusal(pipeline, step, 'it reads records and rows, which are judged by each other'));
+      continue;
+    }
+    let made: readonly BatchRow[];
+    try {
+      made = await batchRowsOf(database, pipeline, step, judge(pipeline, step, outputs), own);
+    } catch (error) {
+      if (!hasCode(error, 'PIPELINE_INVALID')) throw error;
+      refused.set(step.id, error);
+      continue;
+    }
+    if (step.sinks.length > 0) rows.push(...made);
+    if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made));
+  }
+  return { rows, refused };
+}
+
+/** The rows of a step as records of those behind it. */
+function recordsOf(
+  pipeline: Pipeline,
+  step: ReturnType<typeof stepsOf>[number],
+  rows: readonly BatchRow[],
+): readonly FlatOutput[] {
+  return [...Map.groupBy(rows, ({ history }) => history)].flatMap(([history, ofHistory]) => {
+    const printed = ofHistory.map(({ row }) => row);
+    return outputsOfRows(pipeline, step, printed).outputs.map(({ route, key, timeMs, value }, seq) => {
+      return { route, key, timeMs, value, history, seq, watermarks: new Map() };
+    });
+  });
+}

@@ -1,0 +1,253 @@
+import type { Aggregator } from '#shared/pipeline/aggregator.ts';
+import type { Derived } from '#shared/pipeline/derive.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import {
+  type AggregatePlan,
+  columnsOf,
+  type JoinPlan,
+  type SelectPlan,
+  type StepPlan,
+  type TopPlan,
+} from '#shared/pipeline/plan.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { selectorsOf } from '../join-oracle.ts';
+import { selectedRowOf } from '../select-oracle.ts';
+import { aggregatesOf } from '../walk.ts';
+import { type BatchAggregate, batchAggregates } from './aggregates.ts';
+import type { Cell, ColumnType, Database, Table } from './database.ts';
+import type { Judged } from './flat.ts';
+import { windowedSql } from './windows.ts';
+
+/** A row as the batch has it, and by column how large a difference is none. */
+export interface BatchRow {
+  readonly history: number;
+  readonly row: PrintedRow;
+  readonly slack: Readonly<Record<string, number>>;
+}
+
+/** How a batch computes aggregators that are not Millrace's own, by kind. */
+export type OwnAggregates = Readonly<Record<string, BatchAggregate>>;
+
+/** The rows of one step for all histories at once. Rejects with `PIPELINE_INVALID` what no query says, naming the step. */
+export async function batchRowsOf(
+  database: Database,
+  pipeline: Pipeline,
+  step: StepPlan,
+  records: readonly Judged[],
+  own: OwnAggregates,
+): Promise<readonly BatchRow[]> {
+  switch (step.op) {
+    case 'aggregate':
+      return windowRows(database, pipeline, step, records, own);
+    case 'join':
+      return joinRows(database, pipeline, step, records);
+    case 'top':
+      return topRows(database, step, records);
+    case 'select':
+      return selectedRows(pipeline, step, records);
+    default:
+      throw refusal(pipeline, step, 'its callbacks are functions of one record after the other');
+  }
+}
+
+/** Says that a step cannot be compared, and why. */
+export function refusal({ id }: Pipeline, step: StepPlan, why: string): MillraceError {
+  return new MillraceError(
+    'PIPELINE_INVALID',
+    `${id}: no query says what step ${step.id} does: ${why}. Compare the other steps, or this one with an answer of your own.`,
+  );
+}
+
+/** The columns that every table has. */
+function placesOf(records: readonly Judged[]): Table['columns'] {
+  const column = (name: string, type: ColumnType, cellOf: (record: Judged) => Cell) => ({
+    name,
+    type,
+    cells: records.map(cellOf),
+  });
+  return [
+    column('history', 'BIGINT', ({ history }) => history),
+    column('seq', 'BIGINT', ({ seq }) => seq),
+    column('key', 'VARCHAR', ({ key }) => key),
+    column('t', 'BIGINT', ({ timeMs }) => timeMs),
+    column('w', 'BIGINT', ({ watermarkMs }) => watermarkMs),
+    column('late', 'BOOLEAN', ({ isLate }) => isLate),
+    column('life', 'BIGINT', ({ life }) => life),
+  ];
+}
+
+async function windowRows(
+  database: Database,
+  pipeline: Pipeline,
+  step: AggregatePlan,
+  records: readonly Judged[],
+  own: OwnAggregates,
+): Promise<readonly BatchRow[]> {
+  const windowed = windowedSql('records', step);
+  if (windowed === undefined) throw refusal(pipeline, step, `its windows are of kind ${step.window.kind}`);
+  const columns = Object.entries(aggregatesOf(pipeline, step)).map(([name, aggregator], index) => {
+    const { kind, config } = aggregator as AnyAggregator<unknown>;
+    const batch = own[kind] ?? batchAggregates[kind]?.(config);
+    if (batch === undefined)
+      throw refusal(
+        pipeline,
+        step,
+        `its column ${name} is of kind ${kind}; say in the option aggregates how it is computed`,
+      );
+    return { name, aggregator: aggregator as Aggregator<unknown, unknown, unknown, unknown>, batch, index };
+  });
+  const cells = columns.flatMap(({ aggregator, batch, index }) => {
+    const selected = records.map(({ value, timeMs }) => aggregator.select(value, timeMs));
+    return batch.inputs.map(({ type, cell }, input) => ({
+      name: `c${index}_${input}`,
+      type,
+      cells: selected.map((one) => cell(one as never)),
+    }));
+  });
+  await database.put('records', { columns: [...placesOf(records), ...cells] });
+  const aggregates = columns.flatMap(({ batch, index }) => {
+    const names = batch.inputs.map((_, input) => `c${index}_${input}`);
+    return [`${batch.sql(names)} AS v${index}`, `${batch.slack?.(names) ?? 0} AS s${index}`];
+  });
+  const shares = Object.values(step.derived).filter(({ kind }) => kind === 'share-of-total');
+  const totals = shares.map((derived) => `totals.v${indexOf(columns, derived)}`);
+  const sql = `
+    WITH windowed AS (${windowed}),
+    rows AS (SELECT history, key, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, key, ws, we),
+    totals AS (SELECT history, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, ws, we)
+    SELECT rows.*${totals.map((total) => `, ${total}`).join('')} FROM rows
+    ${shares.length === 0 ? '' : 'JOIN totals ON totals.history = rows.history AND totals.ws = rows.ws AND totals.we = rows.we'}
+    ORDER BY history, ws, key, we`;
+  return (await database.query(sql)).map((found) => {
+    const [history, key, ws, we, ...values] = found as [number, string, number, number, ...unknown[]];
+    const row: Record<string, unknown> = { view: step.id, ...boundsOf(ws, we), final: true, ...decodeKey(key) };
+    const slack: Record<string, number> = {};
+    for (const { name, batch, index } of columns) {
+      const value = values[index * 2];
+      row[name] = batch.read === undefined ? value : batch.read(value);
+      slack[name] = Number(values[index * 2 + 1]);
+    }
+    for (const [name, derived] of Object.entries(step.derived)) {
+      const share = shares.indexOf(derived);
+      const total = Number(values[columns.length * 2 + share]);
+      row[name] = derivedOf(derived, row, total, we - ws);
+      // Relative to what it is computed of.
+      slack[name] = Math.max(...derived.columns.map((column) => relative(slack[column], row[column]))) * 2;
+      slack[name] = Math.max(slack[name], 1e-14) * Math.abs(Number(row[name]));
+    }
+    return { history, row: row as PrintedRow, slack };
+  });
+}
+
+function indexOf(columns: readonly { readonly name: string }[], { columns: [first] }: Derived<string>): number {
+  return columns.findIndex(({ name }) => name === first);
+}
+
+function relative(slack = 0, value: unknown): number {
+  return slack === 0 ? 0 : slack / Math.abs(Number(value));
+}
+
+/** Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
+function derivedOf(
+  { kind, columns: [first = '', second = ''] }: Derived<string>,
+  row: Readonly<Record<string, unknown>>,
+  total: number,
+  windowMs: number,
+): number | null {
+  const part = Number(row[first]);
+  const whole = kind === 'share-of-total' ? total : kind === 'ratio' ? Number(row[second]) : windowMs / 1_000;
+  const quotient = part === 0 && whole === 0 ? 0 : part / whole;
+  return Number.isFinite(quotient) ? quotient : null;
+}
+
+function boundsOf(startMs: number, endMs: number): { readonly windowStart: string; readonly windowEnd: string } {
+  return { windowStart: new Date(startMs).toISOString(), windowEnd: new Date(endMs).toISOString() };
+}
+
+/** DuckDB says which records meet; what is selected from them stays here, since it may be any JSON. */
+async function joinRows(
+  database: Database,
+  pipeline: Pipeline,
+  step: JoinPlan,
+  records: readonly Judged[],
+): Promise<readonly BatchRow[]> {
+  const side = (name: 'left' | 'right'): readonly Judged[] => records.filter(({ route }) => route === step[name].input);
+  const sides = { left: side('left'), right: side('right') };
+  for (const name of ['left', 'right'] as const) await database.put(`${name}_side`, { columns: placesOf(sides[name]) });
+  const onTime = `(w IS NULL OR t + ${step.allowedLatenessMs} >= w)`;
+  const kind = { inner: 'INNER', left: 'LEFT', full: 'FULL' }[step.kind];
+  const sql = `
+    WITH l AS (SELECT * FROM left_side WHERE ${onTime}), r AS (SELECT * FROM right_side WHERE ${onTime})
+    SELECT coalesce(l.history, r.history), l.seq, r.seq
+    FROM l ${kind} JOIN r ON l.history = r.history AND l.key = r.key
+      AND r.t >= l.t + ${step.lowerMs} AND r.t <= l.t + ${step.upperMs}`;
+  const found = (name: 'left' | 'right'): ReadonlyMap<string, Judged> =>
+    new Map(sides[name].map((record) => [`${record.history}/${record.seq}`, record]));
+  const [lefts, rights] = [found('left'), found('right')];
+  const selectors = {
+    left: selectorsOf(pipeline, step, step.left.input),
+    right: selectorsOf(pipeline, step, step.right.input),
+  };
+  return (await database.query(sql)).map(([history, leftSeq, rightSeq]) => {
+    const left = lefts.get(`${history}/${leftSeq}`);
+    const right = rights.get(`${history}/${rightSeq}`);
+    const row: Record<string, unknown> = {
+      view: step.id,
+      final: true,
+      ...decodeKey((left ?? (right as Judged)).key),
+      leftTime: left === undefined ? null : new Date(left.timeMs).toISOString(),
+      rightTime: right === undefined ? null : new Date(right.timeMs).toISOString(),
+    };
+    for (const [name, select] of Object.entries(selectors.left))
+      row[name] = left === undefined ? null : select(left.value);
+    for (const [name, select] of Object.entries(selectors.right))
+      row[name] = right === undefined ? null : select(right.value);
+    return { history: Number(history), row: row as PrintedRow, slack: {} };
+  });
+}
+
+async function topRows(database: Database, step: TopPlan, records: readonly Judged[]): Promise<readonly BatchRow[]> {
+  const { kept } = columnsOf(step);
+  const ranked = records.map((record) => {
+    const { windowStart: _start, windowEnd: _end, ...row } = record.value as Readonly<Record<string, unknown>>;
+    const names = Object.keys(row)
+      .filter((name) => !kept.includes(name))
+      .sort();
+    const key = Object.fromEntries(names.map((name) => [name, row[name]])) as KeyColumns;
+    const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
+    return { record: { ...record, key: encodeKey(key) }, columns: { ...key, ...columns }, by: Number(row[step.by]) };
+  });
+  const places = placesOf(ranked.map(({ record }) => record));
+  const by = { name: 'score', type: 'DOUBLE', cells: ranked.map((one) => one.by) } as const;
+  const index = { name: 'place', type: 'BIGINT', cells: ranked.map((_, at) => at) } as const;
+  await database.put('ranked', { columns: [...places, by, index] });
+  const sql = `
+    SELECT history, t, row_number() OVER (PARTITION BY history, t ORDER BY score DESC, key) AS rank, place
+    FROM ranked QUALIFY rank <= ${step.count}`;
+  return (await database.query(sql)).map((found) => {
+    const [history, timeMs, rank, at] = found as [number, number, number, number];
+    const row = {
+      view: step.id,
+      ...boundsOf(timeMs + 1 - step.windowMs, timeMs + 1),
+      final: true,
+      rank,
+      ...ranked[at]?.columns,
+    };
+    return { history, row: row as unknown as PrintedRow, slack: {} };
+  });
+}
+
+/** A row of each record: there is nothing to ask a database. */
+function selectedRows(pipeline: Pipeline, step: SelectPlan, records: readonly Judged[]): readonly BatchRow[] {
+  return records.map(({ history, key, value }) => {
+    const row = {
+      view: step.id,
+      final: true,
+      ...(step.isKeyed ? decodeKey(key) : {}),
+      ...selectedRowOf(pipeline, step, value),
+    };
+    return { history, row: row as PrintedRow, slack: {} };
+  });
+}

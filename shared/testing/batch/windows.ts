@@ -1,0 +1,44 @@
+import type { AggregatePlan } from '#shared/pipeline/plan.ts';
+
+/**
+ * The query that puts each record of a step into its windows: all columns of the table, with the window's bounds in milliseconds as `ws` and
+ * `we`. A record that comes late to a window is not in it. Undefined for windows that no query says.
+ *
+ * `w` is the watermark before the record, null where there is none yet; `life` tells sessions of one key apart that must not meet.
+ */
+export function windowedSql(table: string, { window, allowedLatenessMs }: AggregatePlan): string | undefined {
+  const inTime = `(w IS NULL OR w < we + ${allowedLatenessMs})`;
+  switch (window.kind) {
+    case 'tumbling':
+      return `SELECT * FROM (SELECT *, ${alignedDown('t', window.sizeMs)} AS ws, ws + ${window.sizeMs} AS we FROM ${table}) WHERE ${inTime}`;
+    case 'sliding': {
+      const { sizeMs, slideMs } = window;
+      const last = alignedDown('t', slideMs);
+      const starts = `unnest(generate_series(${last} - ${Math.ceil(sizeMs / slideMs) * slideMs}, ${last}, ${slideMs}))`;
+      return `SELECT * FROM (SELECT *, ws + ${sizeMs} AS we FROM (SELECT *, ${starts} AS ws FROM ${table})) WHERE we > t AND ${inTime}`;
+    }
+    case 'session':
+      return sessionsSql(table, window.gapMs);
+    default:
+      return undefined;
+  }
+}
+
+/** The largest multiple of `step` at or below `time`, before 1970 too. */
+function alignedDown(time: string, step: number): string {
+  return `${time} - ((${time} % ${step}) + ${step}) % ${step}`;
+}
+
+/** A record more than the gap behind the one before it begins a session. Which records are late is in the table already. */
+function sessionsSql(table: string, gapMs: number): string {
+  const ofKey = 'PARTITION BY history, key, life';
+  return `
+    SELECT *, min(t) OVER session AS ws, max(t) OVER session + ${gapMs} AS we
+    FROM (
+      SELECT *, sum(begins::INT) OVER (${ofKey} ORDER BY t, seq) AS number
+      FROM (
+        SELECT *, coalesce(t - lag(t) OVER (${ofKey} ORDER BY t, seq) > ${gapMs}, true) AS begins
+        FROM ${table} WHERE NOT late
+      )
+    ) WINDOW session AS (${ofKey}, number)`;
+}

@@ -1,0 +1,140 @@
+import { days } from '#shared/pipeline/duration.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { Placement } from '#shared/pipeline/placement.ts';
+import { isStep, sinksOf } from '#shared/pipeline/plan.ts';
+import { dynamodb } from '#shared/pipeline/sink.ts';
+import { createBoundedRun } from '#shared/runtime/run.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { batchOf } from './batch/batch.ts';
+import { differences } from './batch/compare.ts';
+import { type Database, openDatabase } from './batch/database.ts';
+import type { SentRecord } from './batch/flat.ts';
+import type { OwnAggregates } from './batch/step-rows.ts';
+import { type SourceOf, type TestDriverOptions, testDriver } from './driver.ts';
+
+/** A record on its way to a stream: a value that its schema accepts, or the text of a line. */
+export interface Sent {
+  readonly stream: string;
+  readonly record: unknown;
+}
+
+/** Names the stream that records are sent to: `sent(clicks, [{ at: 0, user: 'ann' }])`. */
+export function sent<In>(source: SourceOf<In>, records: readonly (NoInfer<In> | string)[]): readonly Sent[] {
+  const stream = typeof source === 'string' ? source : source.name;
+  return records.map((record) => ({ stream, record }));
+}
+
+export interface BatchOptions {
+  /** The views that are compared. By default all, so that one which no query says is refused. */
+  readonly views?: readonly string[];
+  /** How DuckDB computes aggregators that are not Millrace's own, by kind. */
+  readonly aggregates?: OwnAggregates;
+  /** Of the hosts, which run the pipeline besides. `batchRecords` other than 1 makes other records late. */
+  readonly driver?: Pick<TestDriverOptions, 'faults' | 'exchangeShards'>;
+}
+
+/** Of errors, the first few. */
+const shownMax = 5;
+
+/**
+ * Runs a pipeline over records, in their order, as `millrace run` does and on all its hosts, and compares the rows with those that DuckDB
+ * computes over all records at once. Rejects with an error that says which rows differ. Records may be late: a window takes a record if
+ * the watermark before it, the greatest event time so far less `outOfOrderness`, has not reached the window's end and the allowed lateness.
+ *
+ * `await expectSameAsBatch(site, sent(clicks, [{ at: 0, user: 'ann', bytes: 1 }]));`
+ */
+export async function expectSameAsBatch(
+  pipeline: Pipeline,
+  records: readonly Sent[],
+  options: BatchOptions = {},
+): Promise<void> {
+  const database = await openDatabase();
+  try {
+    const different = await compareWithBatch(database, pipeline, [records], {
+      ...options,
+      hosts: [{ name: 'the driver', pipeline: inTable(pipeline) }],
+    });
+    const [first] = different;
+    if (first !== undefined)
+      throw new Error(`the rows are not those of a batch:\n  ${first.lines.slice(0, shownMax).join('\n  ')}`);
+  } finally {
+    database.close();
+  }
+}
+
+export interface HistoryDifference {
+  /** Its number. */
+  readonly history: number;
+  readonly lines: readonly string[];
+}
+
+/** A pipeline as it is placed for its hosts. */
+export interface Hosted {
+  readonly name: string;
+  readonly pipeline: Pipeline;
+}
+
+/**
+ * Compares many histories at once, each of them on its own: DuckDB answers for all of them together. Gives the histories in which something
+ * differs. Rejects with `PIPELINE_INVALID` when one of the views cannot be compared.
+ */
+export async function compareWithBatch(
+  database: Database,
+  pipeline: Pipeline,
+  histories: readonly (readonly Sent[])[],
+  options: BatchOptions & { readonly hosts?: readonly Hosted[] },
+): Promise<readonly HistoryDifference[]> {
+  const lines = histories.map((records) => records.map(lineOf));
+  const batch = await batchOf(database, pipeline, lines, options.aggregates);
+  const views = options.views ?? Object.keys(pipeline.outputs);
+  for (const view of views) if (batch.refused.has(view)) throw batch.refused.get(view);
+  const byHistory = Map.groupBy(
+    batch.rows.filter(({ row }) => views.includes(row.view)),
+    ({ history }) => history,
+  );
+  const different: HistoryDifference[] = [];
+  for (const [history, records] of lines.entries()) {
+    const expected = byHistory.get(history) ?? [];
+    const found = [...differences(pipeline, expected, runRows(pipeline, records, views), 'the run')];
+    for (const hosted of options.hosts ?? [])
+      found.push(...differences(pipeline, expected, await hostedRows(hosted, records, views, options), hosted.name));
+    if (found.length > 0) different.push({ history, lines: found });
+  }
+  return different;
+}
+
+function lineOf({ stream, record }: Sent): SentRecord {
+  return { source: stream, line: typeof record === 'string' ? record : JSON.stringify(record) };
+}
+
+function runRows(pipeline: Pipeline, records: readonly SentRecord[], views: readonly string[]): readonly PrintedRow[] {
+  const run = createBoundedRun(pipeline);
+  for (const { source, line } of records) run.takeLine(source, line);
+  return [...run.finish()].filter(({ view }) => views.includes(view));
+}
+
+async function hostedRows(
+  { pipeline }: Hosted,
+  records: readonly SentRecord[],
+  views: readonly string[],
+  { driver: options }: BatchOptions,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const driver = testDriver(pipeline, options);
+  for (const { source, line } of records) await driver.send(source, [line]);
+  await driver.close();
+  const rows: Readonly<Record<string, unknown>>[] = [];
+  for (const view of views) for (const row of await driver.read(view)) rows.push({ view, ...(row as object) });
+  return rows;
+}
+
+/** The pipeline with all its views in the results table, where a driver reads them, and on the worker if that is wanted. */
+export function inTable(pipeline: Pipeline, placement?: Placement & 'fargate'): Pipeline {
+  const nodes = pipeline.plan.nodes.map((node) => {
+    if (!isStep(node)) return node;
+    const sinks = node.sinks.length === 0 || sinksOf(node).table !== undefined ? node.sinks : [...node.sinks, table];
+    return { ...node, sinks, placement: placement ?? node.placement };
+  });
+  return { ...pipeline, plan: { ...pipeline.plan, nodes } };
+}
+
+const table = dynamodb({ ttl: days(1) });
