@@ -54,6 +54,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/adapters/telemetry:memory.ts',
     // In tests alone, so lazily.
     '@duckdb/node-api',
+    'fast-check',
+    'zod',
+    '@standard-schema/spec',
   ],
   pipelines: ['shared/pipeline', 'zod'],
   // The read API describes the plan, hence the pipeline's types.

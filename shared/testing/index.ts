@@ -1,4 +1,5 @@
 export type { DeadLetter } from '#shared/schemas/dead-letter.ts';
+export { arbitraries, type HistoryOptions, type StreamHistory } from './arbitraries.ts';
 export type { BatchAggregate } from './batch/aggregates.ts';
 export type { RowOf, RowQuery, SourceOf, TestDriver, TestDriverOptions } from './driver.ts';
 export { testDriver } from './driver.ts';

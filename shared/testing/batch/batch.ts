@@ -9,6 +9,8 @@ import { type BatchRow, batchRowsOf, type OwnAggregates, refusal } from './step-
 export interface Batch {
   /** Of the views that a query says. */
   readonly rows: readonly BatchRow[];
+  /** The histories in which a record lies behind the watermark of its source. */
+  readonly behind: ReadonlySet<number>;
   /** Steps that no query says, and those behind them: by id, the error that says why. */
   readonly refused: ReadonlyMap<string, unknown>;
 }
@@ -24,6 +26,7 @@ export async function batchOf(
   own: OwnAggregates = {},
 ): Promise<Batch> {
   const outputs: FlatOutput[] = [...flatten(pipeline, histories)];
+  const behind = new Set(outputs.filter(({ isBehind }) => isBehind).map(({ history }) => history));
   const feeding = new Set(feedingStepsOf(pipeline.plan));
   const rows: BatchRow[] = [];
   const refused = new Map<string, unknown>();
@@ -50,7 +53,7 @@ export async function batchOf(
     if (step.sinks.length > 0) rows.push(...made);
     if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made));
   }
-  return { rows, refused };
+  return { rows, behind, refused };
 }
 
 /** The rows of a step as records of those behind it. */
@@ -62,7 +65,7 @@ function recordsOf(
   return [...Map.groupBy(rows, ({ history }) => history)].flatMap(([history, ofHistory]) => {
     const printed = ofHistory.map(({ row }) => row);
     return outputsOfRows(pipeline, step, printed).outputs.map(({ route, key, timeMs, value }, seq) => {
-      return { route, key, timeMs, value, history, seq, watermarks: new Map() };
+      return { route, key, timeMs, value, history, seq, watermarks: new Map(), isBehind: false };
     });
   });
 }

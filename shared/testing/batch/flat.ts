@@ -17,6 +17,8 @@ export interface FlatOutput extends Fresh {
   readonly seq: number;
   /** Of the sources before this record, null while one of them has none: by source, the greatest event time less its disorder. */
   readonly watermarks: ReadonlyMap<string, number>;
+  /** Whether its record lies behind the watermark of its own source, so that how records are batched may matter. */
+  readonly isBehind: boolean;
 }
 
 /**
@@ -31,7 +33,9 @@ export function flatten(pipeline: Pipeline, histories: readonly (readonly SentRe
     for (const { source, line } of records) {
       const taken = takeLine(pipeline, source, line);
       if (taken === undefined || typeof taken === 'string') continue;
-      for (const output of taken.outputs) outputs.push({ ...output, history, seq: outputs.length, watermarks });
+      const isBehind = taken.timeMs < (watermarks.get(source) ?? Number.NEGATIVE_INFINITY);
+      for (const output of taken.outputs)
+        outputs.push({ ...output, history, seq: outputs.length, watermarks, isBehind });
       const watermarkMs = taken.timeMs - (disorderMs.get(source) ?? 0);
       if (watermarkMs > (watermarks.get(source) ?? Number.NEGATIVE_INFINITY))
         watermarks = new Map(watermarks).set(source, watermarkMs);

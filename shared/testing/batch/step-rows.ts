@@ -88,7 +88,7 @@ async function windowRows(
   const windowed = windowedSql('records', step);
   if (windowed === undefined) throw refusal(pipeline, step, `its windows are of kind ${step.window.kind}`);
   const columns = Object.entries(aggregatesOf(pipeline, step)).map(([name, aggregator], index) => {
-    const { kind, config } = aggregator as AnyAggregator<unknown>;
+    const { kind, config } = aggregator;
     const batch = own[kind] ?? batchAggregates[kind]?.(config);
     if (batch === undefined)
       throw refusal(

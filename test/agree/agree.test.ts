@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { agree } from './agree.ts';
+import { type Suite, suites } from './suites.ts';
+
+// A few histories of each pipeline; `npm run agree -- --histories 10000` has as many as one wants.
+
+const seed = Number(process.env['MILLRACE_TEST_SEED'] ?? 1);
+
+test.each(suites)('$name: DuckDB, a run and the hosts agree', async (suite) => {
+  const { difference } = await agree(suite, { histories: 6, seed });
+  expect(difference).toBeUndefined();
+});
+
+test('a difference is found, and its history cut down to what it takes', async () => {
+  const suite = suites.find(({ name }) => name === 'tumbling on lambda') as Suite;
+  const one = new Map(suite.pipeline.bindings);
+  const view = one.get('view');
+  if (view?.op !== 'aggregate') throw new Error('the step aggregates');
+  const { n } = view.aggregates;
+  if (n === undefined) throw new Error('it counts');
+  // Wrong from the third record on.
+  const add = (count: number, selected: number): number => (count === 2 ? 2 : count + selected);
+  one.set('view', { ...view, aggregates: { ...view.aggregates, n: { ...n, add } } });
+  const wrong = { ...suite, pipeline: { ...suite.pipeline, bindings: one } };
+  const { difference } = await agree(wrong, { histories: 40, seed: 1 });
+  expect(difference?.lines[0]).toMatch(/^the run has n = 2 where the batch has 3, in the row/);
+  expect(difference?.records.length).toBeLessThanOrEqual(3);
+});

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { flows } from '#pipelines/flow.ts';
+import { pipelines } from '#pipelines/index.ts';
+import { requests } from '#pipelines/traffic.ts';
+import {
+  type AnyOutput,
+  count,
+  countDistinct,
+  max,
+  mean,
+  milliseconds,
+  min,
+  minutes,
+  type Pipeline,
+  type Placement,
+  quantile,
+  rate,
+  ratio,
+  type SlidingWindow,
+  session,
+  shareOfTotal,
+  sliding,
+  sum,
+  type TumblingWindow,
+  tumbling,
+} from '#shared/pipeline/index.ts';
+import { sourcesOf } from '#shared/pipeline/plan.ts';
+import {
+  arbitraries,
+  type BatchAggregate,
+  type HistoryOptions,
+  type Sent,
+  type StreamHistory,
+} from '#shared/testing/index.ts';
+import { pipelineOf, type Reading, readings, sink } from '../shared/readings.ts';
+import { simPipelines } from '../simulation/pipelines.ts';
+import { records as simRecords } from '../simulation/records.ts';
+
+/** A pipeline, and what it is given. */
+export interface Suite {
+  readonly name: string;
+  readonly pipeline: Pipeline;
+  readonly histories: fc.Arbitrary<readonly Sent[]>;
+  /** How DuckDB computes aggregators that are the tests' own. */
+  readonly aggregates?: Readonly<Record<string, BatchAggregate>>;
+}
+
+const key = fc.constantFrom('a', 'b', 'c', 'd');
+const amount = fc.integer({ min: 0, max: 40 });
+
+/** How the records of a source are drawn, by its name. A pipeline that reads another one must have it here. */
+const drawn: Readonly<Record<string, StreamHistory<never>>> = {
+  requests: {
+    stream: requests,
+    time: (timeMs: number, record: object) => ('timeMs' in record ? { timeMs } : { ts: timeMs }),
+    keys: { host: 6, ip: 6, path: 4 },
+    fields: { status: fc.constantFrom(200, 200, 304, 404) },
+  } as unknown as StreamHistory<never>,
+  flows: {
+    stream: flows,
+    time: 'ts',
+    fields: { ip: fc.constantFrom('a.1', 'a.2', 'b.1', 'b.2') },
+  } as unknown as StreamHistory<never>,
+};
+
+const ofReadings: StreamHistory<Reading> = {
+  stream: readings({ outOfOrderness: 3_000 }),
+  time: 'at',
+  fields: { key, amount, tags: fc.subarray(['x', 'y']) },
+};
+const ofSim = (name: string) => ({
+  stream: simRecords(name, false),
+  time: 'at' as const,
+  fields: { id: fc.nat(999), key, amount, tags: fc.array(key, { maxLength: 3 }) },
+});
+
+/** Which records, as the simulation's own aggregator shows them. */
+const ids: BatchAggregate = {
+  inputs: [{ type: 'BIGINT', cell: (id: number) => id }],
+  sql: ([id]) => `array_to_string(list_sort(list(${id})), ',')`,
+};
+
+/** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
+export const suites: readonly Suite[] = [
+  ...gridOf(),
+  ...pipelines.map((pipeline): Suite => {
+    const streams = sourcesOf(pipeline.plan).map(({ id }) => {
+      const stream = drawn[id];
+      if (stream === undefined) throw new Error(`test/agree/suites.ts does not know how records of ${id} are drawn`);
+      return stream;
+    });
+    return {
+      name: `pipelines/${pipeline.id}`,
+      pipeline: fewSlots(pipeline),
+      histories: historiesOf(streams, { pace: minutes(2) }),
+    };
+  }),
+  ...simPipelines
+    // The same with more slots is the same, and what is late where shards fall silent is a matter of time.
+    .filter(({ pipeline, earlier, hasIdle }) => pipeline.plan.slots === 1 && earlier === undefined && !hasIdle)
+    .map(
+      ({ pipeline, sources }, index): Suite => ({
+        name: `simulation/${pipeline.id}-${index}`,
+        pipeline,
+        histories: historiesOf(sources.map(ofSim), {}),
+        aggregates: { ids },
+      }),
+    ),
+];
+
+function historiesOf(streams: readonly StreamHistory<never>[], options: HistoryOptions): Suite['histories'];
+function historiesOf(streams: readonly object[], options: HistoryOptions): Suite['histories'];
+function historiesOf(streams: readonly object[], options: HistoryOptions): Suite['histories'] {
+  // Half of the histories have no late records.
+  return fc
+    .constantFrom(0, 0.15)
+    .chain((late) => arbitraries.history(streams as readonly StreamHistory<object>[], { ...options, late }));
+}
+
+/** Slots say where a key is kept, and not what becomes of it. */
+function fewSlots(pipeline: Pipeline): Pipeline {
+  return { ...pipeline, plan: { ...pipeline.plan, slots: 2, groups: 1 } };
+}
+
+/** Every window, with every aggregator that a query can say, wherever it may be placed. */
+function gridOf(): readonly Suite[] {
+  const keyed = readings({ outOfOrderness: 3_000 })
+    .flatMap((reading) => [reading, ...(reading.tags ?? []).map((tag) => ({ ...reading, key: tag }))])
+    .keyBy((reading) => ({ key: reading.key, even: reading.amount % 2 === 0 }));
+  const value = (reading: Reading): number => reading.amount / 4;
+  const columns = {
+    n: count<Reading>(),
+    large: count((reading: Reading) => reading.amount > 20),
+    total: sum(value),
+    mean: mean(value),
+    least: min(value),
+    most: max(value),
+    median: quantile(0.5, value),
+    p90: quantile(0.9, value, { accuracy: 0.05 }),
+    different: countDistinct((reading: Reading) => reading.at),
+  };
+  const perRow = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
+  const aligned = (name: string, window: TumblingWindow | SlidingWindow, placement: Placement): AnyOutput =>
+    keyed
+      .window(window, {
+        allowedLateness: milliseconds(1_500),
+        refresh: milliseconds(1),
+        placement,
+      })
+      .aggregate(name, columns)
+      .derive({ ...perRow, share: shareOfTotal('total') })
+      .to(sink);
+  const windows = {
+    tumbling: tumbling(milliseconds(10_000)),
+    'sliding-evenly': sliding(milliseconds(12_000), { every: milliseconds(4_000) }),
+    'sliding-unevenly': sliding(milliseconds(10_000), { every: milliseconds(4_000) }),
+  } as const;
+  const histories = historiesOf([ofReadings as never], {});
+  return [
+    ...Object.entries(windows).flatMap(([name, window]) =>
+      (['lambda', 'fargate'] as const).map(
+        (placement): Suite => ({
+          name: `${name} on ${placement}`,
+          pipeline: pipelineOf([aligned('view', window, placement)], { slots: 2 }),
+          histories,
+        }),
+      ),
+    ),
+    ...[0, 2_000].map(
+      (lateness): Suite => ({
+        name: `sessions, lateness ${lateness}`,
+        pipeline: pipelineOf(
+          [
+            keyed
+              .window(session({ gap: milliseconds(4_000) }), { allowedLateness: milliseconds(lateness) })
+              .aggregate('view', columns)
+              .derive(perRow)
+              .to(sink),
+          ],
+          { slots: 2 },
+        ),
+        histories,
+      }),
+    ),
+  ];
+}

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { seconds, stream } from '#shared/pipeline/index.ts';
+import { arbitraries } from '#shared/testing/index.ts';
+import { readings } from '../readings.ts';
+
+const clicks = stream('clicks', {
+  schema: z.object({
+    at: z.iso.datetime(),
+    user: z.string(),
+    shop: z.number().int(),
+    bytes: z.number().int().nonnegative(),
+    device: z.enum(['phone', 'desk']).optional(),
+    tags: z.array(z.string().max(3)),
+    referrer: z.union([z.literal('none'), z.object({ host: z.string() })]).nullable(),
+  }),
+  timestamp: (click) => new Date(click.at),
+  outOfOrderness: seconds(10),
+});
+const start = new Date('2026-03-29T00:00:00.000Z');
+const options = { records: [60, 60], start } as const;
+const drawn = (late: number, duplicates: number) =>
+  fc.sample(
+    arbitraries.history([{ stream: clicks, time: 'at', keys: { user: 12, shop: 3 } }], {
+      ...options,
+      late,
+      duplicates,
+    }),
+    { numRuns: 40, seed: 1 },
+  );
+type Click = { readonly at: string; readonly user: string; readonly shop: number };
+
+/** How far each record is behind the newest one before it, in seconds. */
+function lags(history: ReturnType<typeof drawn>[number]): readonly number[] {
+  let newest = Number.NEGATIVE_INFINITY;
+  return history.map(({ record }) => {
+    const at = Date.parse((record as Click).at);
+    newest = Math.max(newest, at);
+    return (newest - at) / 1_000;
+  });
+}
+
+test('the stream takes every record', () => {
+  for (const { stream: name, record } of drawn(0.1, 0.1).flat()) {
+    expect(name).toBe('clicks');
+    expect(clicks.node.op === 'source' && clicks.node.schema['~standard'].validate(record)).toEqual({ value: record });
+  }
+});
+
+test('records lie within the disorder of the stream, and late ones beyond', () => {
+  const inTime = drawn(0, 0).flatMap(lags);
+  expect([Math.max(...inTime) > 8, Math.max(...inTime) <= 10]).toEqual([true, true]);
+  const late = drawn(0.3, 0).flatMap(lags);
+  const share = late.filter((lag) => lag > 10).length / late.length;
+  expect(share).toBeGreaterThan(0.15);
+  expect(share).toBeLessThan(0.4);
+});
+
+test('some keys are hot and others cold', () => {
+  const counts = Map.groupBy(drawn(0, 0).flat(), ({ record }) => (record as Click).user);
+  expect(counts.size).toBe(12);
+  const sizeOf = (user: string): number => counts.get(user)?.length ?? 0;
+  expect(sizeOf('user-1')).toBeGreaterThan(5 * sizeOf('user-5'));
+  expect(
+    new Set(
+      drawn(0, 0)
+        .flat()
+        .map(({ record }) => (record as Click).shop),
+    ),
+  ).toEqual(new Set([0, 1, 2]));
+});
+
+test('some records are sent twice', () => {
+  const repeated = (share: number): number =>
+    drawn(0, share).reduce(
+      (sum, history) => sum + history.length - new Set(history.map(({ record }) => record)).size,
+      0,
+    );
+  expect(repeated(0)).toBe(0);
+  expect(repeated(0.2)).toBeGreaterThan(40 * 60 * 0.1);
+});
+
+test('several streams go on together, those of other schemas by the fields that are given', () => {
+  const reading = {
+    stream: readings({ outOfOrderness: 5_000 }),
+    time: 'at',
+    fields: { key: fc.constant('k') },
+  } as const;
+  const [history = []] = fc.sample(
+    arbitraries.history([reading, { stream: clicks, time: 'at' }], { ...options, late: 0, duplicates: 0 }),
+    { numRuns: 1, seed: 1 },
+  );
+  const times = history.map(({ record }) => new Date((record as Click).at).getTime());
+  expect(new Set(history.map(({ stream: name }) => name))).toEqual(new Set(['readings', 'clicks']));
+  expect(times.every((at, index) => index === 0 || at > (times[index - 1] as number) - 10_001)).toBe(true);
+  expect(history.find((one) => one.stream === 'readings')?.record).toEqual({ at: expect.any(Number), key: 'k' });
+});
+
+test('a field that the schema does not say enough of is named', () => {
+  const mails = stream('mails', {
+    schema: z.object({ at: z.number(), to: z.string().regex(/^x+$/) }),
+    timestamp: (mail) => mail.at,
+    outOfOrderness: seconds(0),
+  });
+  expect(() => arbitraries.history([{ stream: mails, time: 'at' }])).toThrow(
+    'INPUT_INVALID: mails.to must be a text of the form ^x+$; give an arbitrary for this field in the option fields.',
+  );
+  const given = { to: fc.constant('xx') };
+  expect(fc.sample(arbitraries.history([{ stream: mails, time: 'at', fields: given }]), 1)).toHaveLength(1);
+  expect(() => arbitraries.history([{ stream: readings(), time: () => ({}) }])).toThrow('schema of test; give');
+});
