@@ -3,9 +3,20 @@ import { flows } from '#pipelines/flow.ts';
 import { pipelines } from '#pipelines/index.ts';
 import { requests } from '#pipelines/traffic.ts';
 import {
+  type AlignedWindow,
   type AnyOutput,
+  argMax,
+  argMin,
+  calendar,
+  correlation,
   count,
   countDistinct,
+  covariance,
+  cumulative,
+  decimalSum,
+  first,
+  hours,
+  last,
   max,
   mean,
   milliseconds,
@@ -16,13 +27,13 @@ import {
   quantile,
   rate,
   ratio,
-  type SlidingWindow,
   session,
   shareOfTotal,
   sliding,
+  stddev,
   sum,
-  type TumblingWindow,
   tumbling,
+  variance,
 } from '#shared/pipeline/index.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import {
@@ -80,6 +91,11 @@ const ids: BatchAggregate = {
   sql: ([id]) => `array_to_string(list_sort(list(${id})), ',')`,
 };
 
+const idsOfRows: BatchAggregate = {
+  inputs: [{ type: 'VARCHAR', cell: (some: string) => some }],
+  sql: ([some]) => `array_to_string(list_sort(string_split(string_agg(${some}, ','), ',')::BIGINT[]), ',')`,
+};
+
 /** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
 export const suites: readonly Suite[] = [
   ...gridOf(),
@@ -103,7 +119,7 @@ export const suites: readonly Suite[] = [
         name: `simulation/${pipeline.id}-${index}`,
         pipeline,
         histories: historiesOf(sources.map(ofSim), {}),
-        aggregates: { ids },
+        aggregates: { ids, 'ids-of-rows': idsOfRows },
       }),
     ),
 ];
@@ -138,9 +154,18 @@ function gridOf(): readonly Suite[] {
     median: quantile(0.5, value),
     p90: quantile(0.9, value, { accuracy: 0.05 }),
     different: countDistinct((reading: Reading) => reading.at),
+    variance: variance(value),
+    stddev: stddev(value, { population: true }),
+    covariance: covariance(value, (reading: Reading) => reading.at % 10_000),
+    correlation: correlation(value, (reading: Reading) => reading.at % 10_000),
+    first: first((reading: Reading) => reading.amount),
+    last: last((reading: Reading) => ({ of: reading.key, amount: reading.amount })),
+    cheapest: argMin((reading: Reading) => reading.at, { by: value }),
+    dearest: argMax((reading: Reading) => reading.tags ?? null, { by: (reading) => reading.key }),
+    money: decimalSum((reading: Reading) => `${reading.amount}.${reading.amount % 7}0`),
   };
   const perRow = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
-  const aligned = (name: string, window: TumblingWindow | SlidingWindow, placement: Placement): AnyOutput =>
+  const aligned = (name: string, window: AlignedWindow, placement: Placement): AnyOutput =>
     keyed
       .window(window, {
         allowedLateness: milliseconds(1_500),
@@ -154,7 +179,15 @@ function gridOf(): readonly Suite[] {
     tumbling: tumbling(milliseconds(10_000)),
     'sliding-evenly': sliding(milliseconds(12_000), { every: milliseconds(4_000) }),
     'sliding-unevenly': sliding(milliseconds(10_000), { every: milliseconds(4_000) }),
+    cumulative: cumulative(milliseconds(12_000), { step: milliseconds(3_000) }),
   } as const;
+  const calendars = [
+    calendar('day', { timeZone: 'Europe/Berlin' }),
+    calendar('day', { timeZone: 'America/St_Johns' }),
+    calendar('week', { timeZone: 'America/New_York', weekStart: 'sunday' }),
+    calendar('week', { timeZone: 'Australia/Lord_Howe' }),
+    calendar('month', { timeZone: 'Asia/Kathmandu' }),
+  ];
   const histories = historiesOf([ofReadings as never], {});
   return [
     ...Object.entries(windows).flatMap(([name, window]) =>
@@ -165,6 +198,16 @@ function gridOf(): readonly Suite[] {
           histories,
         }),
       ),
+    ),
+    ...calendars.map(
+      (window): Suite => ({
+        name: `${window.unit}s in ${window.timeZone}`,
+        pipeline: pipelineOf([aligned('view', window, 'lambda')], { slots: 2 }),
+        // Over a month, so that clocks are changed in some.
+        histories: fc
+          .constantFrom('2026-03-05', '2026-10-20', '2025-12-30')
+          .chain((start) => historiesOf([ofReadings as never], { pace: hours(40), start: new Date(start) })),
+      }),
     ),
     ...[0, 2_000].map(
       (lateness): Suite => ({

@@ -211,30 +211,31 @@ async function joinRows(
 async function topRows(database: Database, step: TopPlan, records: readonly Judged[]): Promise<readonly BatchRow[]> {
   const { kept } = columnsOf(step);
   const ranked = records.map((record) => {
-    const { windowStart: _start, windowEnd: _end, ...row } = record.value as Readonly<Record<string, unknown>>;
+    const { windowStart, windowEnd, ...row } = record.value as Readonly<Record<string, unknown>>;
     const names = Object.keys(row)
       .filter((name) => !kept.includes(name))
       .sort();
     const key = Object.fromEntries(names.map((name) => [name, row[name]])) as KeyColumns;
     const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
-    return { record: { ...record, key: encodeKey(key) }, columns: { ...key, ...columns }, by: Number(row[step.by]) };
+    const bounds = boundsOf(Number(windowStart), Number(windowEnd));
+    return {
+      record: { ...record, key: encodeKey(key) },
+      bounds,
+      columns: { ...key, ...columns },
+      by: Number(row[step.by]),
+    };
   });
   const places = placesOf(ranked.map(({ record }) => record));
-  const by = { name: 'score', type: 'DOUBLE', cells: ranked.map((one) => one.by) } as const;
-  const index = { name: 'place', type: 'BIGINT', cells: ranked.map((_, at) => at) } as const;
-  await database.put('ranked', { columns: [...places, by, index] });
+  const score = { name: 'score', type: 'DOUBLE', cells: ranked.map((one) => one.by) } as const;
+  const start = { name: 'start', type: 'VARCHAR', cells: ranked.map(({ bounds }) => bounds.windowStart) } as const;
+  const place = { name: 'place', type: 'BIGINT', cells: ranked.map((_, at) => at) } as const;
+  await database.put('ranked', { columns: [...places, score, start, place] });
   const sql = `
-    SELECT history, t, row_number() OVER (PARTITION BY history, t ORDER BY score DESC, key) AS rank, place
+    SELECT history, row_number() OVER (PARTITION BY history, t, start ORDER BY score DESC, key) AS rank, place
     FROM ranked QUALIFY rank <= ${step.count}`;
   return (await database.query(sql)).map((found) => {
-    const [history, timeMs, rank, at] = found as [number, number, number, number];
-    const row = {
-      view: step.id,
-      ...boundsOf(timeMs + 1 - step.windowMs, timeMs + 1),
-      final: true,
-      rank,
-      ...ranked[at]?.columns,
-    };
+    const [history, rank, at] = found as [number, number, number];
+    const row = { view: step.id, ...ranked[at]?.bounds, final: true, rank, ...ranked[at]?.columns };
     return { history, row: row as unknown as PrintedRow, slack: {} };
   });
 }

@@ -1,4 +1,5 @@
 import type { AggregatePlan } from '#shared/pipeline/plan.ts';
+import type { CalendarWindow } from '#shared/pipeline/window.ts';
 
 /**
  * The query that puts each record of a step into its windows: all columns of the table, with the window's bounds in milliseconds as `ws` and
@@ -17,11 +18,34 @@ export function windowedSql(table: string, { window, allowedLatenessMs }: Aggreg
       const starts = `unnest(generate_series(${last} - ${Math.ceil(sizeMs / slideMs) * slideMs}, ${last}, ${slideMs}))`;
       return `SELECT * FROM (SELECT *, ws + ${sizeMs} AS we FROM (SELECT *, ${starts} AS ws FROM ${table})) WHERE we > t AND ${inTime}`;
     }
+    case 'cumulative': {
+      const { sizeMs, stepMs } = window;
+      const start = alignedDown('t', sizeMs);
+      // Those whose end is behind the record.
+      const ends = `unnest(generate_series(ws + ((t - ws) // ${stepMs} + 1) * ${stepMs}, ws + ${sizeMs}, ${stepMs}))`;
+      return `SELECT * FROM (SELECT *, ${ends} AS we FROM (SELECT *, ${start} AS ws FROM ${table})) WHERE ${inTime}`;
+    }
+    case 'calendar':
+      return `SELECT * FROM (${calendarSql(table, window)}) WHERE ${inTime}`;
     case 'session':
       return sessionsSql(table, window.gapMs);
     default:
       return undefined;
   }
+}
+
+/** What the clock on the wall showed, cut off, and what moment that was there. */
+function calendarSql(table: string, { unit, timeZone, weekStart }: CalendarWindow): string {
+  const zone = `'${timeZone.replaceAll("'", "''")}'`;
+  const wall = `(make_timestamptz(t * 1000) AT TIME ZONE ${zone})`;
+  // DuckDB's weeks begin on Mondays.
+  const first =
+    unit === 'week' && weekStart === 'sunday'
+      ? `date_trunc('week', ${wall} + INTERVAL 1 DAY) - INTERVAL 1 DAY`
+      : `date_trunc('${unit}', ${wall})`;
+  const moment = (local: string): string => `epoch_ms((${local})::TIMESTAMP AT TIME ZONE ${zone})`;
+  return `SELECT *, ${moment('local')} AS ws, ${moment(`local + INTERVAL 1 ${unit}`)} AS we
+    FROM (SELECT *, ${first} AS local FROM ${table})`;
 }
 
 /** The largest multiple of `step` at or below `time`, before 1970 too. */
