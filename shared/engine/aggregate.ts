@@ -14,6 +14,7 @@ import { LayerStack } from './layer-stack.ts';
 import type { Codec } from './layers.ts';
 import type { Operator } from './operator.ts';
 import { type Overflow, SizeEstimate } from './overflow.ts';
+import { createRunningFold, type RunningFold } from './running-fold.ts';
 import {
   type BegunBase,
   type FrozenSlice,
@@ -38,7 +39,7 @@ import {
   setKey,
   thaw,
 } from './slice.ts';
-import { gridOf, type WindowGrid, type WindowRange } from './window.ts';
+import { gridOf, slicesOf, type WindowGrid, type WindowRange } from './window.ts';
 
 /**
  * Windows that all keys share, in memory, cut into slices: one update per record whatever the overlap, and a window's row is
@@ -72,6 +73,10 @@ export class WindowedAggregate implements Operator {
   #tracksSaves = false;
   /** Undefined when nothing bounds memory. */
   readonly #size: SizeEstimate | undefined;
+  /** For windows that overlap. */
+  readonly #fold: RunningFold | undefined;
+  /** The end of the last window that has closed: what comes before it may be in the fold. */
+  #foldedMs = Number.NEGATIVE_INFINITY;
 
   constructor(step: CompiledAggregate, window: AlignedWindow, overflow?: Overflow) {
     this.#step = step;
@@ -80,6 +85,7 @@ export class WindowedAggregate implements Operator {
     this.#overflow = overflow;
     this.#isSearched = step.plan.emit === 'on-update';
     this.#size = overflow && new SizeEstimate(bytesPerKey);
+    this.#fold = slicesOf(window) >= slicesToFold ? createRunningFold(step) : undefined;
   }
 
   get keyCount(): number {
@@ -105,12 +111,14 @@ export class WindowedAggregate implements Operator {
     const slice = isInLast ? last : this.#findSlice(timeMs, watermarkMs);
     if (slice === undefined || watermarkMs >= slice.closedFromMs) return false;
     const recent = keyId < this.#recentPlaces.length ? (this.#recentPlaces[keyId] as number) : 0;
-    const isRecent = recent < slice.keys.length && slice.keys[recent] === key;
+    const keyCount = slice.keys.length;
+    const isRecent = recent < keyCount && slice.keys[recent] === key;
     const place = isRecent ? recent : this.#findPlace(slice, key, keyId);
     if (place < slice.savedCount) markChanged(slice, place);
     addValuesAt(this.#step, slice.columns, place, values);
     slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
+    if (timeMs < this.#foldedMs) this.#fold?.note(slice, key, values, slice.keys.length > keyCount);
     if (this.#size?.isDue()) this.#size.take(encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)));
     if (slice.total !== undefined) addToTotal(this.#step, slice.total, values);
     return true;
@@ -213,6 +221,7 @@ export class WindowedAggregate implements Operator {
   get bytesHeld(): number {
     let count = 0;
     for (const slice of this.#slices.values()) count += ownCountOf(slice);
+    count += this.#fold?.keyCount ?? 0;
     return count * (this.#size?.bytes ?? 0);
   }
 
@@ -241,6 +250,7 @@ export class WindowedAggregate implements Operator {
   }
 
   #freeze(slice: Slice, part = slice.part + 1): void {
+    this.#fold?.clear();
     const disk = this.#overflow && { store: this.#overflow.store, isSearched: this.#isSearched };
     freeze(slice, this.#step, { part, newStack: () => new LayerStack(this.#codec, disk, this.#tracksSaves) });
   }
@@ -263,6 +273,7 @@ export class WindowedAggregate implements Operator {
   #restoreSlice([startMs, touchedMs, total, keys, part = 0]: SavedSlice): void {
     const slice = this.#slices.get(startMs) ?? this.#addSlice(startMs);
     this.#noteChange(slice);
+    this.#fold?.clear();
     if (part > slice.part) {
       this.#freeze(slice, part);
       slice.part = part;
@@ -359,6 +370,14 @@ export class WindowedAggregate implements Operator {
     this.#emittedMs = context.clockMs;
   }
 
+  /** Without `sinceMs` it is all that the window holds, which is asked for once. */
+  #contentsOf(window: WindowRange, slices: readonly Slice[], sinceMs: number | undefined) {
+    const canFold = sinceMs === undefined && slices.every(({ older }) => older === undefined);
+    if (this.#fold === undefined || !canFold) return contentsOf(slices, sinceMs ?? 0, this.#step, this.#codec);
+    this.#foldedMs = Math.max(this.#foldedMs, window.endMs);
+    return this.#fold.contents(slices);
+  }
+
   /** Emits the keys of a window that changed at or after `sinceMs`, with a pause after each, and its total when it changed. */
   *#emitWindow(
     window: WindowRange,
@@ -373,7 +392,7 @@ export class WindowedAggregate implements Operator {
       if (slice !== undefined) slices.push(slice);
     }
     let isChanged = false;
-    for (const [key, accumulators] of contentsOf(slices, sinceMs, this.#step, this.#codec)) {
+    for (const [key, accumulators] of this.#contentsOf(window, slices, final ? undefined : sinceMs)) {
       isChanged = true;
       emitRow(emission, this.#step, context, { key, window, final, accumulators });
       yield;
@@ -389,6 +408,9 @@ export class WindowedAggregate implements Operator {
     });
   }
 }
+
+/** From so many slices a window on it is cheaper to keep what they hold together. */
+const slicesToFold = 4;
 
 /** Of the structures around a key's accumulators. */
 const bytesPerKey = 200;

@@ -54,6 +54,18 @@ function createGrid(window: AlignedWindow): WindowGrid {
   }
 }
 
+/** Of how many slices a window is made, at the most. */
+export function slicesOf(window: AlignedWindow): number {
+  switch (window.kind) {
+    case 'sliding':
+      return window.sizeMs / sliceOf(window);
+    case 'cumulative':
+      return window.sizeMs / window.stepMs;
+    default:
+      return 1;
+  }
+}
+
 /** The largest multiple of `step` at or below `timeMs`, also before 1970. */
 export function alignDown(timeMs: number, step: number): number {
   const rest = timeMs % step;

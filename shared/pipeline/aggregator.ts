@@ -22,6 +22,11 @@ export interface Aggregator<In, Value, Accumulator, Out> {
   readonly create: () => Accumulator;
   readonly add: (accumulator: Accumulator, value: Value) => Accumulator;
   readonly merge: (into: Accumulator, from: Accumulator) => Accumulator;
+  /**
+   * Where there is one it takes a merge back: `subtract(merge(a, b), b)` behaves as a. Windows that overlap then need not be merged anew.
+   * `from` is not changed.
+   */
+  readonly subtract?: (into: Accumulator, from: Accumulator) => Accumulator;
   readonly result: (accumulator: Accumulator) => Out;
   readonly encode: (accumulator: Accumulator) => Json;
   readonly decode: (encoded: Json) => Accumulator;

@@ -62,6 +62,17 @@ export function aggregatorLaws<Value, Accumulator>(
       );
     });
 
+    test('what was merged may be taken away again, where it may be at all', () => {
+      const { subtract } = aggregator;
+      if (subtract === undefined) return;
+      fc.assert(
+        fc.property(values, values, (a, b) => {
+          expectSame(subtract(aggregator.merge(fill(a), fill(b)), fill(b)), fill(a));
+          expectSame(subtract(aggregator.merge(fill(a), fill(b)), fill(a)), fill(b));
+        }),
+      );
+    });
+
     test('the order of the values does not show', () => {
       const shuffled = values.chain((a) =>
         fc.tuple(fc.constant(a), fc.shuffledSubarray(a, { minLength: a.length, maxLength: a.length })),

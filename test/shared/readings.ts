@@ -62,6 +62,20 @@ export const amounts: Aggregator<Reading, number, number[], string> = {
   decode: (encoded) => [...(encoded as readonly number[])],
 };
 
+/** As `amounts`, of a kind that can be taken away again: what was taken away wrongly shows itself too. */
+export const amountsThatLeave: typeof amounts = {
+  ...amounts,
+  kind: 'amounts-that-leave',
+  subtract: (into, from) => {
+    for (const amount of from) {
+      const at = into.indexOf(amount);
+      if (at === -1) into.push(-amount - 1_000);
+      else into.splice(at, 1);
+    }
+    return into;
+  },
+};
+
 export const sink = dynamodb({ ttl: hours(1) });
 
 /** A keyed stream's usual columns. */

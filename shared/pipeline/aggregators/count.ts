@@ -11,6 +11,7 @@ export function count<In>(where?: (record: In) => boolean): Aggregator<In, numbe
     create: () => 0,
     add: (records, selected) => records + selected,
     merge: (into, from) => into + from,
+    subtract: (into, from) => into - from,
     result: (records) => records,
     encode: (records) => records,
     decode: (encoded) => {

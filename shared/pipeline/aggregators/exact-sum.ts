@@ -28,6 +28,14 @@ export function mergeExactly(into: ExactSum, from: ExactSum): ExactSum {
   return merged;
 }
 
+/** Takes back what was merged into it; `from` is not changed. */
+export function subtractExactly(into: ExactSum, from: ExactSum): ExactSum {
+  if (typeof from === 'number') return addExactly(into, -from);
+  let rest = into;
+  for (const partial of from) rest = addExactly(rest, -partial);
+  return rest;
+}
+
 /** The number nearest to the sum; of two equally near ones the even one. */
 export function roundExactSum(sum: ExactSum): number {
   if (typeof sum === 'number') return sum;

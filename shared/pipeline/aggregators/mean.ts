@@ -6,6 +6,7 @@ import {
   type ExactSum,
   encodeExactSum,
   mergeExactly,
+  subtractExactly,
 } from './exact-sum.ts';
 import { isCount, refuseSummand, unreadable } from './numeric.ts';
 
@@ -33,6 +34,11 @@ export function mean<In>(of: (record: In) => number): Aggregator<In, number, Mea
     merge: (into, from) => {
       into.sum = mergeExactly(into.sum, from.sum);
       into.count += from.count;
+      return into;
+    },
+    subtract: (into, from) => {
+      into.sum = subtractExactly(into.sum, from.sum);
+      into.count -= from.count;
       return into;
     },
     result: ({ sum, count }) => divideExactSum(sum, count),

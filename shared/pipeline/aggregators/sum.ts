@@ -1,5 +1,13 @@
 import type { Aggregator } from '../aggregator.ts';
-import { addExactly, decodeExactSum, type ExactSum, encodeExactSum, mergeExactly, roundExactSum } from './exact-sum.ts';
+import {
+  addExactly,
+  decodeExactSum,
+  type ExactSum,
+  encodeExactSum,
+  mergeExactly,
+  roundExactSum,
+  subtractExactly,
+} from './exact-sum.ts';
 import { refuseSummand } from './numeric.ts';
 
 /**
@@ -17,6 +25,7 @@ export function sum<In>(of: (record: In) => number): Aggregator<In, number, Exac
     create: () => 0,
     add: addExactly,
     merge: mergeExactly,
+    subtract: subtractExactly,
     result: roundExactSum,
     encode: encodeExactSum,
     decode: decodeExactSum,

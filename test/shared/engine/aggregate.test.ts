@@ -100,6 +100,8 @@ const steps = fc.array(
 const anyWindow = fc
   .tuple(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 20 }))
   .map(([a, b]) => sliding(milliseconds(Math.max(a, b)), { every: milliseconds(Math.min(a, b)) }));
+/** With and without aggregators that can be taken away again, which decides how windows that overlap are merged. */
+const leaves = fc.boolean();
 
 function observe(made: TestOperator, all: readonly Step[], restartEvery = 0, deltasMax = 0): unknown {
   const seen: unknown[] = [];
@@ -146,8 +148,9 @@ describe('any windows, records and watermarks', () => {
     { timeout: fuzzTimeoutMs },
     (lateness) => {
       fc.assert(
-        fc.property(anyWindow, steps, (window, all) => {
-          expect(observe(new TestOperator(stepOf(window, { lateness })), all)).toEqual(naive(window, lateness, all));
+        fc.property(anyWindow, steps, leaves, (window, all, leaves) => {
+          const made = new TestOperator(stepOf(window, { lateness, leaves }));
+          expect(observe(made, all)).toEqual(naive(window, lateness, all));
         }),
         { numRuns: 2_500 },
       );
@@ -156,8 +159,8 @@ describe('any windows, records and watermarks', () => {
 
   test('give the same when the state is saved and restored in the middle', { timeout: fuzzTimeoutMs }, () => {
     fc.assert(
-      fc.property(anyWindow, steps, fc.integer({ min: 1, max: 4 }), (window, all, restartEvery) => {
-        const step = stepOf(window, { lateness: 2 });
+      fc.property(anyWindow, steps, fc.integer({ min: 1, max: 4 }), leaves, (window, all, restartEvery, leaves) => {
+        const step = stepOf(window, { lateness: 2, leaves });
         expect(observe(new TestOperator(step), all, restartEvery)).toEqual(observe(new TestOperator(step), all));
       }),
       { numRuns: 1_500 },

@@ -7,12 +7,17 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { milliseconds, shareOfTotal, sum, type WindowSpec } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
-import { amounts, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
+import { amounts, amountsThatLeave, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 
 /** A step on the worker, with the amounts that each row holds. */
 export function stepOf(
   window: WindowSpec,
-  options: { readonly lateness?: number; readonly refresh?: number; readonly totals?: boolean } = {},
+  options: {
+    readonly lateness?: number;
+    readonly refresh?: number;
+    readonly totals?: boolean;
+    readonly leaves?: boolean;
+  } = {},
 ): CompiledAggregate {
   const keyed = readings().keyBy((reading) => ({ key: reading.key }));
   const common = { allowedLateness: milliseconds(options.lateness ?? 0), placement: 'fargate' } as const;
@@ -26,7 +31,9 @@ export function stepOf(
           .aggregate('step', { amounts, total: sum((reading: Reading) => reading.amount) })
           .derive({ share: shareOfTotal('total') })
           .to(sink)
-      : windowed.aggregate('step', columns).to(sink);
+      : windowed
+          .aggregate('step', options.leaves === true ? { ...columns, amounts: amountsThatLeave } : columns)
+          .to(sink);
   const [step] = compile(pipelineOf([output])).steps;
   return step as CompiledAggregate;
 }
