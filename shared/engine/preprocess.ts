@@ -115,7 +115,8 @@ export class Transformer {
     } else {
       staged.route = route;
       staged.key = key;
-      staged.values.length = route.columns.length;
+      // Setting the length of an array costs as much as all else that is done here, even where it stays the same.
+      if (staged.values.length !== route.columns.length) staged.values.length = route.columns.length;
     }
     for (let index = 0; index < route.columns.length; index += 1) {
       const column = route.columns[index] as CompiledRoute['columns'][number];

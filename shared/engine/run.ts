@@ -191,7 +191,8 @@ export class DirectRun {
       step.operator.advance(step.watermarkMs, context, this.#emission);
       // All rows are wanted in the end, and the records go on.
       if (this.#emission.rest.length > 0) emitAll(this.#emission);
-      for (const failure of this.#emission.failures.splice(0)) {
+      const { failures } = this.#emission;
+      for (const failure of failures.length === 0 ? failures : failures.splice(0)) {
         step.counts.threw = (step.counts.threw ?? 0) + 1;
         this.failures.push(failure);
       }

@@ -160,7 +160,7 @@ export class SlotReader {
     const watermarks = delivery.targets.map(({ step }) => this.log.watermarkOfStep(step));
     output.position = position;
     output.origin = originIn(this.#pipeline.routes.get(delivery.targets[0]?.route ?? ''), block.origin);
-    output.values.length = outputs.columns.length;
+    if (output.values.length !== outputs.columns.length) output.values.length = outputs.columns.length;
     for (let index = 0; index < outputs.sub.length; index += 1) {
       const at: RecordPosition = [
         outputs.sequences[outputs.sequence[index] as number] as string,

@@ -107,8 +107,8 @@ class FinalRows {
   readonly #startMs: number[] = [];
   readonly #endMs: number[] = [];
   readonly #columns: { readonly name: string; readonly values: unknown[] }[];
-  /** By window start. */
-  readonly #totals = new Map<string, Totals>();
+  /** By window start and end. */
+  readonly #totals = new Map<number, Map<number, Totals>>();
 
   constructor(step: CompiledStep) {
     this.#step = step;
@@ -134,7 +134,9 @@ class FinalRows {
 
   addTotal(partial: TotalPartial): void {
     if (this.#step.op !== 'aggregate') return;
-    this.#totals.set(`${partial.windowStartMs}/${partial.windowEndMs}`, mergeTotals(this.#step, [partial]));
+    const { windowStartMs, windowEndMs } = partial;
+    const ofStart = this.#totals.get(windowStartMs) ?? new Map<number, Totals>();
+    this.#totals.set(windowStartMs, ofStart.set(windowEndMs, mergeTotals(this.#step, [partial])));
   }
 
   *print(): Generator<PrintedRow> {
@@ -144,10 +146,15 @@ class FinalRows {
 
   #printAt(at: number): PrintedRow {
     const row = this.#rowAt(at);
-    return printRow(this.#step, row, this.#totals.get(`${row.windowStartMs}/${row.windowEndMs}`) ?? {});
+    return printRow(this.#step, row, this.#totals.get(row.windowStartMs)?.get(row.windowEndMs) ?? {});
   }
 
   #compare(a: number, b: number): number {
+    const byStart = (this.#startMs[a] as number) - (this.#startMs[b] as number);
+    if (byStart !== 0) return byStart;
+    const [keyA, keyB] = [this.#keys[a] as string, this.#keys[b] as string];
+    // Nearly all of them are told apart here, without an object for each.
+    if (keyA !== keyB && this.#step.op !== 'top') return keyA < keyB ? -1 : 1;
     // Only rows without a window may have one key and the same times.
     return this.#order(this.#placeAt(a), this.#placeAt(b)) || compareTexts(this.#printAt(a), this.#printAt(b));
   }

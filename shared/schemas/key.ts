@@ -69,6 +69,10 @@ function escapeText(text: string): string {
 
 /** The columns of a key that `encodeKey` made. */
 export function decodeKey(text: string): KeyColumns {
+  // One column of text is by far the most frequent key.
+  const equals = text.indexOf('=');
+  if (!text.includes('&') && text.lastIndexOf(':', equals) === -1)
+    return { [text.slice(0, equals)]: unescapeText(text.slice(equals + 1)) };
   const columns: Record<string, string | number | boolean> = {};
   for (const part of text.split('&')) {
     const at = part.indexOf('=');
