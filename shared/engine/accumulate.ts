@@ -68,6 +68,15 @@ export function mergeAccumulators(step: CompiledAggregate, into: Accumulators, f
   }
 }
 
+/** One part is given as it is; several are merged into a new one, for the slices are needed by the next windows too. */
+export function mergeAll(step: CompiledAggregate, parts: readonly Accumulators[]): Accumulators {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const merged = createAccumulators(step);
+  for (const part of parts) mergeAccumulators(step, merged, part);
+  return merged;
+}
+
 /** The row's columns by name. */
 export function resultsOf(step: CompiledAggregate, accumulators: Accumulators): Readonly<Record<string, unknown>> {
   const columns: Record<string, unknown> = {};

@@ -9,7 +9,7 @@ import {
   encodeAccumulators,
 } from './accumulate.ts';
 import type { CompiledAggregate } from './compile.ts';
-import { type Emission, type EmissionContext, emitInSteps, emitRow, emitTotal, isRefreshDue } from './emit.ts';
+import { type Emission, type EmissionContext, emitContents, emitInSteps, isRefreshDue } from './emit.ts';
 import { LayerStack } from './layer-stack.ts';
 import type { Codec } from './layers.ts';
 import type { Operator } from './operator.ts';
@@ -33,7 +33,6 @@ import {
   type KeyState,
   markChanged,
   markSaved,
-  mergeAll,
   ownCountOf,
   type Slice,
   setKey,
@@ -85,7 +84,7 @@ export class WindowedAggregate implements Operator {
     this.#overflow = overflow;
     this.#isSearched = step.plan.emit === 'on-update';
     this.#size = overflow && new SizeEstimate(bytesPerKey);
-    this.#fold = slicesOf(window) >= slicesToFold ? createRunningFold(step) : undefined;
+    this.#fold = createRunningFold(step, slicesOf(window));
   }
 
   get keyCount(): number {
@@ -391,26 +390,11 @@ export class WindowedAggregate implements Operator {
       const slice = this.#slices.get(startMs);
       if (slice !== undefined) slices.push(slice);
     }
-    let isChanged = false;
-    for (const [key, accumulators] of this.#contentsOf(window, slices, final ? undefined : sinceMs)) {
-      isChanged = true;
-      emitRow(emission, this.#step, context, { key, window, final, accumulators });
-      yield;
-    }
-    if (!isChanged || this.#step.totals.length === 0) return;
-    emitTotal(emission, this.#step, context, {
-      window,
-      final,
-      accumulators: mergeAll(
-        this.#step,
-        slices.flatMap(({ total }) => (total === undefined ? [] : [total])),
-      ),
-    });
+    const contents = this.#contentsOf(window, slices, final ? undefined : sinceMs);
+    const totals = slices.flatMap(({ total }) => (total === undefined ? [] : [total]));
+    yield* emitContents(emission, this.#step, context, { window, final, contents, totals });
   }
 }
-
-/** From so many slices a window on it is cheaper to keep what they hold together. */
-const slicesToFold = 4;
 
 /** Of the structures around a key's accumulators. */
 const bytesPerKey = 200;

@@ -1,7 +1,7 @@
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { RowBatch, RowFile } from '#shared/schemas/row-file.ts';
-import { type Accumulators, encodeTotal, resultsOf } from './accumulate.ts';
+import { type Accumulators, encodeTotal, mergeAll, resultsOf } from './accumulate.ts';
 import type { CompiledAggregate, CompiledProcess, CompiledStep } from './compile.ts';
 import type { WindowRange } from './window.ts';
 
@@ -113,6 +113,29 @@ export function emitTotal(
     columns: encodeTotal(step, total.accumulators),
     expiresMs: expiryOf(step, context.clockMs),
   });
+}
+
+/** Makes the rows of a window, with a pause after each, and if there are any its total, of which `totals` are the parts. */
+export function* emitContents(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  of: {
+    readonly window: WindowRange;
+    readonly final: boolean;
+    readonly contents: Iterable<readonly [key: string, accumulators: Accumulators]>;
+    readonly totals: readonly Accumulators[];
+  },
+): Generator<void> {
+  const { window, final, contents, totals } = of;
+  let isChanged = false;
+  for (const [key, accumulators] of contents) {
+    isChanged = true;
+    emitRow(emission, step, context, { key, window, final, accumulators });
+    yield;
+  }
+  if (isChanged && step.totals.length > 0)
+    emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
 }
 
 /** When a row may be removed from the table, where it goes to one. */

@@ -22,8 +22,15 @@ export interface RunningFold {
   readonly keyCount: number;
 }
 
-/** The fold that fits the step's aggregators: what can be taken away again need not be merged twice. */
-export function createRunningFold(step: CompiledAggregate): RunningFold {
+/** From so many slices a window on it is cheaper to keep what they hold together. */
+const slicesToFold = 4;
+
+/**
+ * The fold that fits the step's aggregators: what can be taken away again need not be merged twice. Undefined for windows of so few slices
+ * that none is worth its memory.
+ */
+export function createRunningFold(step: CompiledAggregate, slicesPerWindow: number): RunningFold | undefined {
+  if (slicesPerWindow < slicesToFold) return undefined;
   return step.aggregators.every(({ subtract }) => subtract !== undefined)
     ? new SubtractingFold(step)
     : new TwoStacks(step);

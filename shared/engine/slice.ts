@@ -8,6 +8,7 @@ import {
   decodeAccumulators,
   encodeAccumulators,
   mergeAccumulators,
+  mergeAll,
   pushAccumulators,
   setAccumulatorsAt,
 } from './accumulate.ts';
@@ -152,15 +153,6 @@ export function* contentsOf(
         ),
       ];
   }
-}
-
-/** One part is given as it is; several are merged into a new one, for the slices are needed by the next windows too. */
-export function mergeAll(step: CompiledAggregate, parts: readonly Accumulators[]): Accumulators {
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return only;
-  const merged = createAccumulators(step);
-  for (const part of parts) mergeAccumulators(step, merged, part);
-  return merged;
 }
 
 function accumulatorsOf(slice: Slice, key: string): readonly Accumulators[] {
