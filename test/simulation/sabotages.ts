@@ -1006,7 +1006,7 @@ export const sabotages = {
     mutations: [
       {
         file: rowOrigin,
-        find: 'this.#roster = Object.fromEntries(Array.from({ length: pipeline.slots }, (_, one) => [shardOf(one), []]));',
+        find: 'this.#roster = Object.fromEntries(Array.from({ length: pipeline.slots }, (_, one) => [originOf(one), []]));',
         replace: 'this.#roster = { [this.#shard]: [] };',
       },
     ],
