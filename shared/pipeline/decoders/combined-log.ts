@@ -1,4 +1,16 @@
 import type { LineDecoder } from '../decoder.ts';
+import {
+  checkDay,
+  dayMs,
+  daysOf,
+  digitsAt,
+  expectText,
+  isDigit,
+  monthAt,
+  stopped,
+  timeOfDayAt,
+  zoneMinutesAt,
+} from './line-text.ts';
 
 /** A line of a web server's access log. What the server did not know, which it writes as `-`, is an empty text. */
 export interface AccessLogRecord {
@@ -18,8 +30,11 @@ export interface AccessLogRecord {
   readonly agent: string;
 }
 
-interface AccessLogDecoder extends LineDecoder {
-  readonly decodeLine: (line: string) => AccessLogRecord;
+/** What the common log format knows: neither referrer nor agent. */
+export type CommonLogRecord = Omit<AccessLogRecord, 'referrer' | 'agent'>;
+
+interface AccessLogDecoder<Log> extends LineDecoder {
+  readonly decodeLine: (line: string) => Log;
 }
 
 /**
@@ -29,14 +44,44 @@ interface AccessLogDecoder extends LineDecoder {
  *
  * In quoted fields `\"` and `\\` become `"` and `\`; other escapes, such as `\x16`, stand for bytes that may be no text, and stay.
  */
-export function combinedLog(): AccessLogDecoder {
-  return { format: 'combined', config: {}, recognises: (line) => timeStart.test(line), decodeLine };
+export function combinedLog(): AccessLogDecoder<AccessLogRecord> {
+  return {
+    format: 'combined',
+    config: {},
+    recognises,
+    decodeLine: (line) => {
+      const common = decodeCommon(line);
+      return { ...common.record, ...clientOf(line, common.end) };
+    },
+  };
+}
+
+/**
+ * The common log format (NCSA): a line that goes on behind the bytes is rejected.
+ *
+ *     host ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 203023
+ */
+export function commonLog(): AccessLogDecoder<CommonLogRecord> {
+  return {
+    format: 'common',
+    config: {},
+    recognises,
+    decodeLine: (line) => {
+      const { record, end } = decodeCommon(line);
+      if (end !== line.length) throw stopped(line, end, 'the end of the line');
+      return record;
+    },
+  };
+}
+
+function recognises(line: string): boolean {
+  return timeStart.test(line);
 }
 
 /** The first three fields and the time's day; not a JSON text that happens to hold them. */
 const timeStart = /^[^\s{"]\S* \S+ [^[]*\[\d\d\/[A-Z][a-z]{2}\/\d{4}:/;
 
-function decodeLine(line: string): AccessLogRecord {
+function decodeCommon(line: string): { readonly record: CommonLogRecord; readonly end: number } {
   const hostEnd = endOfWord(line, 0, 'the host');
   const identEnd = endOfWord(line, hostEnd + 1, 'the identity of the client');
   // A user's name may hold spaces, so it ends where the time begins.
@@ -52,38 +97,39 @@ function decodeLine(line: string): AccessLogRecord {
   at = expectText(line, at + 3, ' ');
   const bytesEnd = endOfBytes(line, at);
   const bytes = line.charCodeAt(at) === hyphen ? 0 : Number(line.slice(at, bytesEnd));
-  let referrer = '';
-  let agent = '';
-  if (bytesEnd < line.length) {
-    at = expectText(line, bytesEnd, ' "');
-    const referrerEnd = endOfQuoted(line, at, 'the referrer');
-    referrer = textOf(line.slice(at, referrerEnd));
-    at = expectText(line, referrerEnd, '" "');
-    const agentEnd = endOfQuoted(line, at, "the client's name");
-    agent = textOf(line.slice(at, agentEnd));
-    if (agentEnd + 1 !== line.length) throw stopped(line, agentEnd + 1, 'the end of the line');
-  }
   const methodEnd = request.indexOf(' ');
   const isRequestLine = methodEnd > 0 && request.charCodeAt(methodEnd + 1) > space;
   const protocolAt = isRequestLine ? startOfProtocol(request, methodEnd) : -1;
   return {
-    host: line.slice(0, hostEnd),
-    ident: textOf(line.slice(hostEnd + 1, identEnd)),
-    user: textOf(line.slice(identEnd + 1, userEnd)),
-    timeMs,
-    request,
-    method: isRequestLine ? request.slice(0, methodEnd) : '',
-    path: isRequestLine ? request.slice(methodEnd + 1, protocolAt === -1 ? undefined : protocolAt - 1) : '',
-    protocol: protocolAt === -1 ? '' : request.slice(protocolAt),
-    status,
-    bytes,
-    referrer,
-    agent,
+    record: {
+      host: line.slice(0, hostEnd),
+      ident: textOf(line.slice(hostEnd + 1, identEnd)),
+      user: textOf(line.slice(identEnd + 1, userEnd)),
+      timeMs,
+      request,
+      method: isRequestLine ? request.slice(0, methodEnd) : '',
+      path: isRequestLine ? request.slice(methodEnd + 1, protocolAt === -1 ? undefined : protocolAt - 1) : '',
+      protocol: protocolAt === -1 ? '' : request.slice(protocolAt),
+      status,
+      bytes,
+    },
+    end: bytesEnd,
   };
 }
 
+/** The two fields that the combined format adds; both are empty where a line of the common format ends. */
+function clientOf(line: string, end: number): Pick<AccessLogRecord, 'referrer' | 'agent'> {
+  if (end >= line.length) return { referrer: '', agent: '' };
+  let at = expectText(line, end, ' "');
+  const referrerEnd = endOfQuoted(line, at, 'the referrer');
+  const referrer = textOf(line.slice(at, referrerEnd));
+  at = expectText(line, referrerEnd, '" "');
+  const agentEnd = endOfQuoted(line, at, "the client's name");
+  if (agentEnd + 1 !== line.length) throw stopped(line, agentEnd + 1, 'the end of the line');
+  return { referrer, agent: textOf(line.slice(at, agentEnd)) };
+}
+
 const space = 0x20;
-const plus = 0x2b;
 const hyphen = 0x2d;
 const backslash = 0x5c;
 
@@ -91,11 +137,6 @@ function endOfWord(line: string, at: number, what: string): number {
   const end = line.indexOf(' ', at);
   if (end <= at) throw stopped(line, at, `${what} and a space`);
   return end;
-}
-
-function expectText(line: string, at: number, text: string): number {
-  if (!line.startsWith(text, at)) throw stopped(line, at, JSON.stringify(text));
-  return at + text.length;
 }
 
 /** The next quote that no backslash escapes. */
@@ -134,71 +175,16 @@ function startOfProtocol(request: string, methodEnd: number): number {
 //  17/May/2015:10:05:03 +0000
 //  0  3   7    12 15 18 20
 const timeLength = 26;
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-const zoneMinutesMax = 14 * 60;
 
 function decodeTime(line: string, at: number): number {
   const day = digitsAt(line, at, 2, 'a day of two digits');
   expectText(line, at + 2, '/');
-  const month = months.indexOf(line.slice(at + 3, at + 6));
-  if (month === -1) throw stopped(line, at + 3, 'a month from Jan to Dec');
+  const month = monthAt(line, at + 3);
   expectText(line, at + 6, '/');
   const year = digitsAt(line, at + 7, 4, 'a year of four digits');
-  const isLeapDay = month === 1 && day === 29 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-  if (day < 1 || (day > (monthDays[month] as number) && !isLeapDay))
-    throw stopped(line, at, `a day that ${months[month]} ${year} has`);
+  checkDay(line, at, { year, month, day });
   expectText(line, at + 11, ':');
-  const hour = digitsUpTo(line, at + 12, 23, 'an hour');
-  expectText(line, at + 14, ':');
-  const minute = digitsUpTo(line, at + 15, 59, 'a minute');
-  expectText(line, at + 17, ':');
-  const second = digitsUpTo(line, at + 18, 59, 'a second');
+  const ms = timeOfDayAt(line, at + 12);
   expectText(line, at + 20, ' ');
-  const sign = line.charCodeAt(at + 21);
-  if (sign !== plus && sign !== hyphen) throw stopped(line, at + 21, '+ or -, where the time zone begins');
-  const zoneHours = digitsAt(line, at + 22, 2, 'the hours of a time zone');
-  const zoneMinutes = zoneHours * 60 + digitsUpTo(line, at + 24, 59, 'the minutes of a time zone');
-  if (zoneMinutes > zoneMinutesMax) throw stopped(line, at + 22, 'a time zone of at most 14 hours');
-  const minutes =
-    (daysOf(year, month + 1, day) * 24 + hour) * 60 + minute - (sign === plus ? zoneMinutes : -zoneMinutes);
-  return (minutes * 60 + second) * 1_000;
-}
-
-/** The number of days since 1970 of a civil date (Howard Hinnant, chrono-compatible low-level date algorithms, days_from_civil). */
-function daysOf(year: number, month: number, day: number): number {
-  const shiftedYear = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shiftedYear / 400);
-  const yearOfEra = shiftedYear - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
-}
-
-function digitsUpTo(line: string, at: number, max: number, what: string): number {
-  const value = digitsAt(line, at, 2, `${what} of two digits`);
-  if (value > max) throw stopped(line, at, `${what} of at most ${max}`);
-  return value;
-}
-
-function digitsAt(line: string, at: number, digits: number, what: string): number {
-  let value = 0;
-  for (let index = at; index < at + digits; index += 1) {
-    const code = line.charCodeAt(index);
-    if (!isDigit(code)) throw stopped(line, index, what);
-    value = value * 10 + code - 0x30;
-  }
-  return value;
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
-}
-
-const foundCharactersMax = 12;
-
-/** Columns count from 1, as in editors. */
-function stopped(line: string, at: number, expected: string): Error {
-  const found = at >= line.length ? 'the end of the line' : JSON.stringify(line.slice(at, at + foundCharactersMax));
-  return new Error(`no access log line from column ${at + 1} on: expected ${expected}, found ${found}`);
+  return daysOf({ year, month, day }) * dayMs + ms - zoneMinutesAt(line, at + 21, '') * 60_000;
 }

@@ -171,7 +171,9 @@ describe('combinedLog', () => {
         try {
           decodeLine(text);
         } catch (error) {
-          expect((error as Error).message).toMatch(/^no access log line from column \d+ on: expected .+, found ./s);
+          expect((error as Error).message).toMatch(
+            /^the line cannot be read from column \d+ on: expected .+, found ./s,
+          );
         }
       }),
       { numRuns: 3_000 },
