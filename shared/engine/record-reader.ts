@@ -1,8 +1,10 @@
 import {
+  type BegunDecoder,
   type BytesDecoder,
   type DecodeContext,
   type DecodedPart,
   type DecodeTools,
+  decompressedBytesMax,
   type LineDecoder,
   recordsPerRawMax,
 } from '#shared/pipeline/decoder.ts';
@@ -22,13 +24,16 @@ export class RecordReader {
   readonly #bytesDecoders: readonly BytesDecoder[];
   readonly #lineDecoders: readonly LineDecoder[];
   /** Those that depend on lines before have begun afresh. */
-  #begun: readonly LineDecoder[] = [];
+  #begun: readonly (LineDecoder & Partial<BegunDecoder>)[] = [];
+  #standAlone: ((line: string) => string) | undefined;
   #context: DecodeContext = {};
   #index = 0;
   #indexMax = 0;
+  #roomBytes = 0;
   #line = 0;
   #text = '';
-  #bytes: Uint8Array | undefined;
+  /** What holds the record at hand, if it is no line. */
+  #part: { readonly payload: string | Uint8Array } | undefined;
 
   constructor(source: CompiledSource, tools?: DecodeTools) {
     this.#source = source;
@@ -50,7 +55,7 @@ export class RecordReader {
 
   /** What a dead letter of the record at hand shows: its line, or its bytes. */
   get payload(): string | Uint8Array {
-    return this.#bytes ?? this.#text;
+    return this.#part?.payload ?? this.#standAlone?.(this.#text) ?? this.#text;
   }
 
   /** Begins a raw record or a file. `index` is that of its first record; a file may hold any number of them. */
@@ -58,6 +63,7 @@ export class RecordReader {
     this.#context = context;
     this.#index = index;
     this.#indexMax = isFile ? Number.POSITIVE_INFINITY : recordsPerRawMax;
+    this.#roomBytes = isFile ? Number.POSITIVE_INFINITY : decompressedBytesMax;
     this.#line = 0;
     this.#begun = this.#lineDecoders.some((decoder) => decoder.begin !== undefined)
       ? this.#lineDecoders.map((decoder) => ({ ...decoder, ...decoder.begin?.() }))
@@ -79,7 +85,7 @@ export class RecordReader {
   /** Reads one line; the next one has the next index. */
   readLine(line: string, visit: VisitRecord): void {
     this.#text = line;
-    this.#bytes = undefined;
+    this.#part = undefined;
     this.#line += 1;
     visit(this.#decodeLine(line));
     this.#index += 1;
@@ -87,7 +93,7 @@ export class RecordReader {
 
   /** The whole of it is rejected, as one record. */
   reject(bytes: Uint8Array, rejection: Omit<Rejection, 'kind'>, visit: VisitRecord): void {
-    this.#bytes = bytes;
+    this.#part = { payload: bytes };
     visit({ kind: 'rejected', ...rejection });
     this.#index += 1;
   }
@@ -107,7 +113,7 @@ export class RecordReader {
         return;
       }
       const { value } = part;
-      this.#bytes = value.payload;
+      this.#part = value;
       visit('wrong' in value ? undecodable(value.wrong) : validate(this.#source, value.value));
       this.#index += 1;
     }
@@ -119,7 +125,9 @@ export class RecordReader {
     for (;;) {
       let next: IteratorResult<DecodedPart>;
       try {
-        parts ??= decoder.decodeBytes(bytes, { ...this.#context, tools: this.#lent })[Symbol.iterator]();
+        parts ??= decoder
+          .decodeBytes(bytes, { ...this.#context, tools: this.#lent, roomBytes: this.#roomBytes })
+          [Symbol.iterator]();
         next = parts.next();
       } catch (error) {
         yield { wrong: messageOf(error), payload: bytes };
@@ -155,7 +163,7 @@ export class RecordReader {
 
   /** Empty lines are counted, so that the number is an editor's, yet are no records. */
   #readText(text: string, visit: VisitRecord): void {
-    this.#bytes = undefined;
+    this.#part = undefined;
     for (let start = 0; start < text.length; ) {
       const found = text.indexOf('\n', start);
       const next = found === -1 ? text.length : found;
@@ -163,6 +171,7 @@ export class RecordReader {
       this.#line += 1;
       if (end > start) {
         if (this.#index >= this.#indexMax) {
+          this.#standAlone = undefined;
           this.#text = text.slice(start);
           visit({ kind: 'rejected', ...tooMany });
           this.#index += 1;
@@ -178,18 +187,21 @@ export class RecordReader {
 
   #decodeLine(line: string): DecodedRecord | Rejection | undefined {
     let raw: unknown;
+    this.#standAlone = undefined;
     try {
-      raw = this.#decoderOf(line).decodeLine(line, this.#context);
+      const decoder = this.#decoderOf(line);
+      this.#standAlone = decoder.standAlone;
+      raw = decoder.decodeLine(line, this.#context);
     } catch (error) {
       return undecodable(messageOf(error));
     }
     return raw === undefined ? undefined : validate(this.#source, raw);
   }
 
-  #decoderOf(line: string): Pick<LineDecoder, 'decodeLine'> {
+  #decoderOf(line: string): LineDecoder & Partial<BegunDecoder> {
     const decoders = this.#begun;
     for (let at = 0; at < decoders.length; at += 1) {
-      const decoder = decoders[at] as LineDecoder;
+      const decoder = decoders[at] as LineDecoder & Partial<BegunDecoder>;
       if (this.#source.decoders.length === 1 || decoder.recognises(line)) return decoder;
     }
     throw new Error(

@@ -19,7 +19,12 @@ export interface LineDecoder extends Format {
   /** The decoded value, or `undefined` for a line that holds no record (a header). Throws an Error that says what is wrong and where. */
   readonly decodeLine: (line: string, context?: DecodeContext) => unknown;
   /** For formats whose lines depend on those before them: the decoder of one raw record, or of one file, begun afresh. */
-  readonly begin?: () => Pick<LineDecoder, 'decodeLine'>;
+  readonly begin?: () => BegunDecoder;
+}
+
+export interface BegunDecoder extends Pick<LineDecoder, 'decodeLine'> {
+  /** A text that gives the record of this line, whatever stands before it: what a dead letter shows, and what may be sent again. */
+  readonly standAlone: (line: string) => string;
 }
 
 /** A format that is no lines of text, or in which one value takes several lines. */
@@ -33,10 +38,13 @@ export interface BytesDecoder extends Format {
   readonly decodeBytes: (bytes: Uint8Array, context: BytesContext) => Iterable<DecodedPart>;
 }
 
-/** A value, or why there is none. `payload` are the bytes that a dead letter shows; sent again, they give this part and those around it. */
+/**
+ * A value, or why there is none. `payload` is what a dead letter shows and what may be sent again: it gives this part and, where a format
+ * cannot cut them apart, those around it. It is read at once or not at all.
+ */
 export type DecodedPart =
-  | { readonly value: unknown; readonly payload: Uint8Array }
-  | { readonly wrong: string; readonly payload: Uint8Array };
+  | { readonly value: unknown; readonly payload: string | Uint8Array }
+  | { readonly wrong: string; readonly payload: string | Uint8Array };
 
 /** What is known of a raw record beside its bytes. */
 export interface DecodeContext {
@@ -46,6 +54,8 @@ export interface DecodeContext {
 
 export interface BytesContext extends DecodeContext {
   readonly tools: DecodeTools;
+  /** What the bytes may yet decompress to, all parts together. */
+  readonly roomBytes: number;
 }
 
 /** What a decoder cannot do by itself, since it is pure: the host lends it. */

@@ -1,7 +1,10 @@
 import { MillraceError } from '#shared/schemas/error.ts';
-import type { LineDecoder } from '../decoder.ts';
+import type { BegunDecoder, LineDecoder } from '../decoder.ts';
+import { isoTimeAt } from './line-text.ts';
 
-export type CsvColumnType = 'string' | 'number' | 'boolean';
+/** `timestamp` is a time as RFC 3339 has it, and becomes milliseconds since 1970. With `?` an empty field is left out of the record. */
+export type CsvColumnType = CsvType | `${CsvType}?`;
+type CsvType = 'string' | 'number' | 'boolean' | 'timestamp';
 
 /**
  * Comma-separated values (RFC 4180), one record a line, with the columns in this order. A line that names the columns is a header.
@@ -14,29 +17,66 @@ export function csv(options: {
   readonly columns: Readonly<Record<string, CsvColumnType>>;
   /** One character. Default `,`. */
   readonly separator?: string;
+  /**
+   * Whether the first line of each raw record or file must name the columns: their order is then the header's, and what it has beside them
+   * is ignored. Default false.
+   */
+  readonly header?: boolean;
 }): LineDecoder {
-  const { separator = ',' } = options;
-  const columns = Object.entries(options.columns).map(([name, type], index) => ({ name, type, number: index + 1 }));
-  checkOptions(columns, separator);
-  const layout: Layout = {
-    columns,
-    separator,
-    header: columns.map(({ name }) => name).join(separator),
-  };
+  const { separator = ',', header = false } = options;
+  const wanted = Object.entries(options.columns).map(([name, type], index) => ({ name, type, number: index + 1 }));
+  checkOptions(wanted, separator);
+  const layout = layoutOf(wanted, separator);
   return {
     format: 'csv',
     // A list, since the order of the columns matters.
-    config: { columns: columns.map(({ name, type }) => [name, type]), separator },
-    recognises: (line) => !/^\s*[{[]/.test(line) && (columns.length === 1 || hasSeparator(line, separator)),
+    config: { columns: wanted.map(({ name, type }) => [name, type]), separator, ...(header ? { header } : {}) },
+    recognises: (line) => !/^\s*[{[]/.test(line) && (wanted.length === 1 || hasSeparator(line, separator)),
     decodeLine: (line) => decodeLine(layout, line),
+    ...(header ? { begin: () => beginWithHeader(layout) } : {}),
   };
+}
+
+/** Behind the header, the header's order holds. */
+function beginWithHeader(wanted: Layout): BegunDecoder {
+  let begun: { readonly header: string; readonly layout: Layout } | undefined;
+  return {
+    decodeLine: (line) => {
+      if (begun !== undefined) return decodeLine(begun.layout, line);
+      begun = { header: line, layout: layoutOfHeader(wanted, line) };
+      return undefined;
+    },
+    standAlone: (line) => (begun === undefined || begun.header === line ? line : `${begun.header}\n${line}`),
+  };
+}
+
+function layoutOfHeader({ columns, separator, header }: Layout, line: string): Layout {
+  const names = fieldsOf(line, separator);
+  for (const { name } of columns) {
+    const count = names.filter((one) => one === name).length;
+    if (count !== 1)
+      throw new Error(
+        `the first line must name the columns: column ${name} is in it ${count === 0 ? 'not at all' : `${count} times`}; expected a header with ${header}`,
+      );
+  }
+  const found = names.map((name, index) => ({
+    name,
+    type: columns.find((column) => column.name === name)?.type,
+    number: index + 1,
+  }));
+  return layoutOf(found, separator);
 }
 
 interface Column {
   readonly name: string;
-  readonly type: CsvColumnType;
+  /** Without one it is ignored. */
+  readonly type: CsvColumnType | undefined;
   /** Counted from 1. */
   readonly number: number;
+}
+
+function layoutOf(columns: readonly Column[], separator: string): Layout {
+  return { columns, separator, header: columns.map(({ name }) => name).join(separator) };
 }
 
 interface Layout {
@@ -45,7 +85,7 @@ interface Layout {
   readonly header: string;
 }
 
-const types: ReadonlySet<string> = new Set(['string', 'number', 'boolean'] satisfies CsvColumnType[]);
+const types: readonly string[] = ['string', 'number', 'boolean', 'timestamp'] satisfies CsvType[];
 
 function checkOptions(columns: readonly Column[], separator: string): void {
   if (separator.length !== 1 || '"\r\n'.includes(separator)) {
@@ -59,10 +99,10 @@ function checkOptions(columns: readonly Column[], separator: string): void {
   for (const { name, type } of columns) {
     // Assigning to this name would set the record's prototype, not a column.
     if (name === '__proto__') throw new MillraceError('PIPELINE_INVALID', `csv: a column cannot be named ${name}.`);
-    if (!types.has(type)) {
+    if (!types.includes(type?.replace(/\?$/, '') ?? '')) {
       throw new MillraceError(
         'PIPELINE_INVALID',
-        `csv: column ${name} is of type ${type}; use ${[...types].join(', ')}.`,
+        `csv: column ${name} is of type ${type}; use ${types.join(', ')}, with ? for a field that may be empty.`,
       );
     }
   }
@@ -88,6 +128,7 @@ function decodeLine(layout: Layout, line: string): unknown {
   let at = 0;
   for (const column of columns) {
     if (at > line.length) throw fieldCountError(layout, column.number - 1);
+    const { type } = column;
     const isQuoted = line.charCodeAt(at) === quote;
     const end = isQuoted ? endOfQuoted(layout, line, at, column) : endOfPlain(line, at, separator);
     const field = isQuoted ? line.slice(at + 1, end - 1).replaceAll('""', '"') : line.slice(at, end);
@@ -97,9 +138,11 @@ function decodeLine(layout: Layout, line: string): unknown {
       );
     }
     if (field === column.name) names += 1;
-    const value = convert(field, column.type);
-    if (value === undefined) misfit ??= new Error(`${where(column, at)} is ${show(field)}, not a ${column.type}`);
-    else record[column.name] = value;
+    if (type !== undefined && !(field === '' && type.endsWith('?'))) {
+      const value = convert(field, type);
+      if (value === undefined) misfit ??= new Error(`${where(column, at)} is ${show(field)}, not a ${type}`);
+      else record[column.name] = value;
+    }
     at = end + 1;
   }
   if (at <= line.length) throw fieldCountError(layout, columns.length + countFields(line, at, separator));
@@ -131,11 +174,26 @@ function endOfQuoted({ separator }: Layout, line: string, at: number, column: Co
 function convert(field: string, type: CsvColumnType): string | number | boolean | undefined {
   switch (type) {
     case 'string':
+    case 'string?':
       return field;
     case 'number':
+    case 'number?':
       return numberOf(field);
     case 'boolean':
+    case 'boolean?':
       return field === 'true' ? true : field === 'false' ? false : undefined;
+    case 'timestamp':
+    case 'timestamp?':
+      return timeOf(field);
+  }
+}
+
+function timeOf(field: string): number | undefined {
+  try {
+    const { timeMs, end } = isoTimeAt(field, 0);
+    return end === field.length ? timeMs : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -159,6 +217,19 @@ function numberOf(field: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
+/** The texts of a header's fields. */
+function fieldsOf(line: string, separator: string): readonly string[] {
+  const fields: string[] = [];
+  for (let at = 0; at <= line.length; ) {
+    const column = { name: '', type: undefined, number: fields.length + 1 };
+    const isQuoted = line.charCodeAt(at) === quote;
+    const end = isQuoted ? endOfQuoted(layoutOf([], separator), line, at, column) : endOfPlain(line, at, separator);
+    fields.push(isQuoted ? line.slice(at + 1, end - 1).replaceAll('""', '"') : line.slice(at, end));
+    at = end + 1;
+  }
+  return fields;
+}
+
 /** The fields from `at` on, for a message: quotes are not looked at. */
 function countFields(line: string, at: number, separator: string): number {
   return line.slice(at).split(separator).length;
@@ -170,7 +241,7 @@ function fieldCountError({ columns, header }: Layout, count: number): Error {
 
 /** Characters count from 1. */
 function where(column: Column, at: number): string {
-  return `column ${column.name} (field ${column.number}, character ${at + 1})`;
+  return `${column.name === '' ? 'a column' : `column ${column.name}`} (field ${column.number}, character ${at + 1})`;
 }
 
 const shownCharactersMax = 40;

@@ -163,3 +163,49 @@ test('fails with nothing but an Error with a message', () => {
     { numRuns: 3_000 },
   );
 });
+
+describe('a column that may be empty', () => {
+  const optional = csv({ columns: { ip: 'string?', bytes: 'number?', at: 'timestamp?' } });
+
+  test('is left out of the record', () => {
+    expect(optional.decodeLine(',,')).toEqual({});
+    expect(optional.decodeLine('a,1,1970-01-01T00:00:01Z')).toEqual({ ip: 'a', bytes: 1, at: 1_000 });
+  });
+
+  test('is of its type when it is not', () => {
+    expect(() => optional.decodeLine('a, ,')).toThrow('column bytes (field 2, character 3) is " ", not a number?');
+  });
+});
+
+test.each([
+  ['2026-11-21T10:00:00Z', Date.UTC(2026, 10, 21, 10)],
+  ['2026-11-21 10:00:00.1239+01:30', Date.UTC(2026, 10, 21, 8, 30, 0, 123)],
+  ['2026-11-21T10:00:00', undefined],
+  ['2026-11-21', undefined],
+  ['2026-11-21T10:00:00Z ', undefined],
+  ['2026-02-30T10:00:00Z', undefined],
+])('the time %j is %j', (text, expected) => {
+  const times = csv({ columns: { at: 'timestamp' } });
+  if (expected === undefined) expect(() => times.decodeLine(text)).toThrow('not a timestamp');
+  else expect(times.decodeLine(text)).toEqual({ at: expected });
+});
+
+describe('a header that is asked for', () => {
+  const table = csv({ columns: { ip: 'string', bytes: 'number' }, header: true });
+
+  test('says in which order the columns stand, and which are ignored', () => {
+    const begun = table.begin?.();
+    expect(begun?.decodeLine('bytes,"user, agent",ip')).toBeUndefined();
+    expect(begun?.decodeLine('5,x,a')).toEqual({ bytes: 5, ip: 'a' });
+    expect(begun?.standAlone('5,x,a')).toBe('bytes,"user, agent",ip\n5,x,a');
+    expect(() => begun?.decodeLine('x,x,a')).toThrow('column bytes (field 1, character 1) is "x", not a number');
+  });
+
+  test.each([
+    ['a,5', 'column ip is in it not at all; expected a header with ip,bytes'],
+    ['ip,bytes,ip', 'column ip is in it 2 times'],
+  ])('and is not there leaves every line rejected: %j', (line, message) => {
+    const begun = table.begin?.();
+    for (let times = 0; times < 2; times += 1) expect(() => begun?.decodeLine(line)).toThrow(message);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest';
+import { syslog } from '#shared/pipeline/decoders/syslog.ts';
+
+const decoder = syslog();
+const arrivalMs = Date.parse('2026-11-21T12:00:00Z');
+
+describe('a line of RFC 5424', () => {
+  // Examples 1 and 4 of https://www.rfc-editor.org/rfc/rfc5424#section-6.5
+  test('is read with its structured data', () => {
+    const line =
+      '<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [exampleSDID@32473 iut="3" eventSource="Application" eventID="1011"][examplePriority@32473 class="high"] An application event';
+    expect(decoder.decodeLine(line)).toEqual({
+      facility: 20,
+      severity: 5,
+      timeMs: Date.parse('2003-10-11T22:14:15.003Z'),
+      host: 'mymachine.example.com',
+      app: 'evntslog',
+      procId: '',
+      msgId: 'ID47',
+      structuredData: {
+        'exampleSDID@32473': { iut: '3', eventSource: 'Application', eventID: '1011' },
+        'examplePriority@32473': { class: 'high' },
+      },
+      message: 'An application event',
+    });
+  });
+
+  test('is read with the mark of UTF-8 before its message, which is no part of it', () => {
+    const line = "<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - \ufeff'su root' failed";
+    expect(decoder.decodeLine(line)).toMatchObject({
+      facility: 4,
+      severity: 2,
+      structuredData: {},
+      message: "'su root' failed",
+    });
+  });
+
+  test('is read with escapes and other backslashes in its values', () => {
+    const line = String.raw`<0>1 - h a p m [x k="a\"b\\c\]d\e"]`;
+    expect(decoder.decodeLine(line)).toMatchObject({
+      timeMs: null,
+      structuredData: { x: { k: String.raw`a"b\c]d\e` } },
+      message: '',
+    });
+  });
+
+  test('is read whatever its parameters are named', () => {
+    const { structuredData } = decoder.decodeLine('<0>1 - h a p m [__proto__ constructor="1"]');
+    expect(Object.keys(structuredData)).toEqual(['__proto__']);
+  });
+
+  test.each([
+    ['<192>1 - h a p m -', 'from column 2 on: expected a priority from 0 to 191 and then >'],
+    ['<1>1 2026-13-01T00:00:00Z h a p m -', 'from column 11 on: expected a month from 01 to 12'],
+    ['<1>1 2026-02-29T00:00:00Z h a p m -', 'expected a day that Feb 2026 has'],
+    ['<1>1 - h a p', 'from column 12 on: expected the process, or -, and then a space'],
+    ['<1>1 - h a p m [x k="1]', 'expected the quote that ends the value of k, which begins at column 22'],
+    ['<1>1 - h a p m [x k=1]', 'from column 20 on: expected "=\\""'],
+    ['<1>1 - h a p m [] x', 'expected the name of an element of the structured data'],
+    ['<1>1 - h a p m x', 'expected structured data, which begins with [, or -'],
+  ])('that is %j is rejected, and says where', (line, message) => {
+    expect(() => decoder.decodeLine(line)).toThrow(message);
+  });
+});
+
+describe('a line of RFC 3164', () => {
+  // https://www.rfc-editor.org/rfc/rfc3164#section-5.4
+  test('is read with the year that is nearest to its arrival', () => {
+    const line = "<34>Oct 11 22:14:15 mymachine su[231]: 'su root' failed for lonvick on /dev/pts/8";
+    expect(decoder.decodeLine(line, { arrivalMs })).toEqual({
+      facility: 4,
+      severity: 2,
+      timeMs: Date.parse('2026-10-11T22:14:15Z'),
+      host: 'mymachine',
+      app: 'su',
+      procId: '231',
+      msgId: '',
+      structuredData: {},
+      message: "'su root' failed for lonvick on /dev/pts/8",
+    });
+  });
+
+  test.each([
+    ['Dec 31 23:59:59', '2027-01-01T00:00:10Z', '2026-12-31T23:59:59Z'],
+    ['Jan  1 00:00:05', '2026-12-31T23:59:58Z', '2027-01-01T00:00:05Z'],
+    ['Feb 29 00:00:00', '2027-01-01T00:00:00Z', '2028-02-29T00:00:00Z'],
+  ])('that says %s and arrives at %s is of %s', (time, arrival, expected) => {
+    const { timeMs } = decoder.decodeLine(`${time} h a: m`, { arrivalMs: Date.parse(arrival) });
+    expect(timeMs).toBe(Date.parse(expected));
+  });
+
+  test('is of the year and the time zone that are given', () => {
+    const local = syslog({ year: 2020, utcOffset: '-01:30' });
+    expect(local.decodeLine('Feb  1 23:00:00 h m', { arrivalMs }).timeMs).toBe(Date.parse('2020-02-02T00:30:00Z'));
+  });
+
+  test('is read without a tag, without a priority, and with a full time', () => {
+    expect(decoder.decodeLine('2026-11-21T10:00:00.5+01:00 h kernel panic', { arrivalMs })).toMatchObject({
+      facility: 1,
+      severity: 5,
+      timeMs: Date.parse('2026-11-21T09:00:00.500Z'),
+      app: '',
+      message: 'kernel panic',
+    });
+  });
+
+  test.each([
+    [
+      'Oct 11 22:14:15 h m',
+      {},
+      'the line has no year (RFC 3164), and a file no time of arrival; name it: syslog({ year: 2026 })',
+    ],
+    ['Feb 30 00:00:00 h m', { arrivalMs }, 'from column 5 on: expected a day that the month has'],
+    ['Foo 11 22:14:15 h m', { arrivalMs }, 'from column 1 on: expected a month from Jan to Dec'],
+    ['Oct 11 22:14:15', { arrivalMs }, 'from column 16 on: expected " ", found the end of the line'],
+  ])('that is %j is rejected, and says where', (line, context, message) => {
+    expect(() => decoder.decodeLine(line, context)).toThrow(message);
+  });
+});
+
+test.each([[{ year: 0 }], [{ year: 2026.5 }], [{ utcOffset: 'CET' }], [{ utcOffset: '+25:00' }]])(
+  'options that cannot be are refused: %j',
+  (options) => {
+    expect(() => syslog(options)).toThrow(/^PIPELINE_INVALID: syslog: /);
+  },
+);
