@@ -13,7 +13,7 @@ import { codeOf, importsOf, type SourceFile } from './source-scanner.ts';
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/schemas': [],
-  'shared/pipeline': ['shared/schemas', '@standard-schema/spec'],
+  'shared/pipeline': ['shared/schemas', '@standard-schema/spec', '@bufbuild/protobuf'],
   // The scratch disk is a type, and synchronous as the engine is: what it holds comes back when it is asked for, unchanged.
   'shared/engine': [
     'shared/schemas',

@@ -31,9 +31,14 @@ export { type SpreadOptions, stddev, variance } from './aggregators/variance.ts'
 export { zScore } from './aggregators/z-score.ts';
 export { union } from './combine.ts';
 export type { Decoder } from './decoder.ts';
-export { type AccessLogRecord, combinedLog } from './decoders/combined-log.ts';
-export { csv } from './decoders/csv.ts';
+export { avro } from './decoders/avro.ts';
+export { type AccessLogRecord, type CommonLogRecord, combinedLog, commonLog } from './decoders/combined-log.ts';
+export { type CsvColumnType, csv } from './decoders/csv.ts';
 export { json } from './decoders/json.ts';
+export { jsonDocument } from './decoders/json-document.ts';
+export { protobuf } from './decoders/protobuf.ts';
+export { type SyslogRecord, syslog } from './decoders/syslog.ts';
+export { type VpcFlowLogRecord, vpcFlowLog } from './decoders/vpc-flow-log.ts';
 export { type Derived, rate, ratio, shareOfTotal } from './derive.ts';
 export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
 export type { JoinKind } from './join.ts';
