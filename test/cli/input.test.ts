@@ -1,0 +1,133 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import { readInputBytes, readLineChunks } from '#cli/input.ts';
+import { readRawRecords } from '#cli/raw-records.ts';
+import type { Decoder } from '#shared/pipeline/decoder.ts';
+import {
+  avro,
+  count,
+  csv,
+  dynamodb,
+  hours,
+  json,
+  milliseconds,
+  pipeline,
+  protobuf,
+  stream,
+  tumbling,
+} from '#shared/pipeline/index.ts';
+import { clickOf, containerOf, descriptors, framed, messageBytes } from '../fuzz/binary-formats.ts';
+import { drawOf } from '../fuzz/targets.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-input-'));
+let files = 0;
+
+function fileOf(bytes: string | Uint8Array): string {
+  files += 1;
+  const path = join(folder, String(files));
+  writeFileSync(path, bytes);
+  return path;
+}
+
+async function textOf(chunks: AsyncIterable<Buffer>): Promise<readonly string[]> {
+  const found: string[] = [];
+  for await (const bytes of chunks) found.push(bytes.toString());
+  return found;
+}
+
+const lines = Buffer.from(Array.from({ length: 20_000 }, (_, at) => `line ${at}\n`).join(''));
+
+describe('a file', () => {
+  test.each([
+    ['plain', lines],
+    ['gzip', gzipSync(lines)],
+    ['gzip in two members', Buffer.concat([gzipSync(lines.subarray(0, 999)), gzipSync(lines.subarray(999))])],
+    ['zstd', zstdCompressSync(lines)],
+    [
+      'zstd in two frames',
+      Buffer.concat([zstdCompressSync(lines.subarray(0, 999)), zstdCompressSync(lines.subarray(999))]),
+    ],
+  ])('that is %s is read in pieces that end at line ends', async (_, bytes) => {
+    const chunks = await textOf(readLineChunks(fileOf(bytes)));
+    expect(chunks.length).toBeGreaterThan(1);
+    expect(chunks.every((chunk) => chunk.endsWith('\n'))).toBe(true);
+    expect(chunks.join('')).toBe(lines.toString());
+  });
+
+  test.each([
+    ['gzip that is cut short', gzipSync(lines).subarray(0, 500), 'unexpected end of file'],
+    ['zstd that is cut short', zstdCompressSync(lines).subarray(0, 500), 'unexpected end of file'],
+    [
+      'zstd with something behind it',
+      Buffer.concat([zstdCompressSync(lines), lines]),
+      'what follows a frame of zstd is no other one',
+    ],
+  ])('of %s says so', async (_, bytes, message) => {
+    const path = fileOf(bytes);
+    await expect(textOf(readLineChunks(path))).rejects.toThrow(`INPUT_UNREADABLE: ${path} cannot be read: ${message}`);
+  });
+
+  test('that is empty holds nothing', async () => {
+    expect(await textOf(readInputBytes(fileOf(''), () => false))).toEqual([]);
+  });
+
+  test('of a format without lines is read whole', async () => {
+    expect(await textOf(readInputBytes(fileOf(gzipSync(lines)), () => false))).toEqual([lines.toString()]);
+  });
+});
+
+function reading(decode: Decoder) {
+  const output = stream('clicks', { schema: z.unknown(), timestamp: () => 0, outOfOrderness: milliseconds(0), decode })
+    .keyBy(() => ({ key: 'k' }))
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
+    .aggregate('step', { n: count() })
+    .to(dynamodb({ ttl: hours(1) }));
+  return pipeline('test', [output]);
+}
+
+async function rawOf(decode: Decoder, bytes: string | Uint8Array): Promise<readonly (readonly [number, string])[]> {
+  const found: (readonly [number, string])[] = [];
+  for await (const { data, number } of readRawRecords(reading(decode), { source: 'clicks', path: fileOf(bytes) }))
+    found.push([number, Buffer.from(data).toString('latin1')]);
+  return found;
+}
+
+describe('what is pushed of a file', () => {
+  test('of lines is a raw record each, with the number of the line', async () => {
+    expect(await rawOf(json(), '1\r\n\n{"a":\n2')).toEqual([
+      [1, '1'],
+      [3, '{"a":'],
+      [4, '2'],
+    ]);
+  });
+
+  test('with a header is a raw record each, with the header', async () => {
+    const table = csv({ columns: { b: 'number' }, header: true });
+    expect(await rawOf(table, 'a,b\n1,2\n1,x\n')).toEqual([
+      [2, 'a,b\n1,2'],
+      [3, 'a,b\n1,x'],
+    ]);
+  });
+
+  test('of Avro is a raw record for each block, which can be read by itself', async () => {
+    const clicks = [1, 2, 3].map((seed) => clickOf(drawOf(seed)));
+    const blocks = [clicks.slice(0, 2), clicks.slice(2)];
+    const whole = blocks.map((block) => containerOf([block]).toString('latin1'));
+    expect(await rawOf(avro(), containerOf(blocks))).toEqual([
+      [1, whole[0]],
+      [3, whole[1]],
+    ]);
+  });
+
+  test('of messages behind their lengths is a raw record each', async () => {
+    const frames = ['a', 'b'].map((ip) => framed(messageBytes({ ip })));
+    const decode = protobuf({ descriptors, message: 'shop.Click', framing: 'delimited' });
+    expect(await rawOf(decode, Buffer.concat(frames))).toEqual(
+      frames.map((frame, at) => [at + 1, frame.toString('latin1')]),
+    );
+  });
+});
