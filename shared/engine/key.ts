@@ -7,7 +7,7 @@ export interface KeyEntry {
   /** Canonical. */
   readonly text: string;
   readonly slot: number;
-  /** Small and, until the dictionary starts afresh, the key's own: a place to look first, never what decides. */
+  /** Small and, among the keys that are remembered, hardly ever another one's: a place to look first, never what decides. */
   readonly id: number;
 }
 
@@ -35,17 +35,18 @@ export function owns(
   return hashKey >= startingHashKey && hashKey <= endingHashKey;
 }
 
-/** So many keys are remembered before a dictionary starts afresh; forgetting is only slower. */
-const dictionaryKeysMax = 200_000;
+/** So many keys are remembered at least, and twice as many at most; forgetting is only slower. */
+const dictionaryKeysMin = 100_000;
 
 /** Finds a key's entry without building its text anew for each record. */
 export class KeyDictionary {
   readonly #slots: number;
   readonly #taken: ReadonlySet<string>;
-  readonly #byText = new Map<string, KeyEntry>();
+  readonly #byText = new Remembered();
   /** The frequent case, one column of text: found by its value alone. */
-  readonly #byValue = new Map<string, KeyEntry>();
+  #byValue = new Remembered();
   #valueColumn: string | undefined;
+  #count = 0;
 
   /** `taken` are the names, in lower case, that no column of a key may have in any case. */
   constructor(slots: number, taken: ReadonlySet<string>) {
@@ -56,32 +57,73 @@ export class KeyDictionary {
   /** Throws an Error that says which column cannot be a key. */
   find(columns: KeyColumns): KeyEntry {
     const column = onlyColumn(columns);
-    if (column === undefined) return this.#findEncoded(columns);
-    const value = columns[column];
-    if (typeof value !== 'string') return this.#findEncoded(columns);
-    if (this.#valueColumn !== column) {
-      this.#valueColumn = column;
-      this.#byValue.clear();
+    const value = column === undefined ? undefined : columns[column];
+    if (column === undefined || typeof value !== 'string') {
+      const text = encodeKey(columns);
+      const known = this.#byText.get(text);
+      if (known !== undefined) return known;
+      this.#check(columns);
+      return this.#byText.add(text, this.#make(text));
     }
-    const known = this.#byValue.get(value);
-    if (known !== undefined) return known;
-    const entry = this.#findEncoded(columns);
-    if (this.#byValue.size >= dictionaryKeysMax) this.#byValue.clear();
-    this.#byValue.set(value, entry);
-    return entry;
+    if (this.#valueColumn !== column) {
+      this.#check(columns);
+      this.#valueColumn = column;
+      this.#byValue = new Remembered();
+    }
+    return this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
   }
 
-  #findEncoded(columns: KeyColumns): KeyEntry {
-    const text = encodeKey(columns);
-    const known = this.#byText.get(text);
-    if (known !== undefined) return known;
+  #check(columns: KeyColumns): void {
     const names = Object.keys(columns);
     const taken = names.find((name) => this.#taken.has(name.toLowerCase())) ?? names.find(isNamedBefore);
     if (taken !== undefined)
       throw new Error(`key column ${taken} has the name of another column of its rows; rename one of them`);
-    if (this.#byText.size >= dictionaryKeysMax) this.#byText.clear();
-    const entry = { text, slot: slotOf(text, this.#slots), id: this.#byText.size };
-    this.#byText.set(text, entry);
+  }
+
+  #make(text: string): KeyEntry {
+    const id = this.#count;
+    this.#count = (this.#count + 1) % (2 * dictionaryKeysMin);
+    return new LazyEntry(text, id, this.#slots);
+  }
+}
+
+class LazyEntry implements KeyEntry {
+  readonly text: string;
+  readonly id: number;
+  readonly #slots: number;
+  #slot = -1;
+
+  constructor(text: string, id: number, slots: number) {
+    this.text = text;
+    this.id = id;
+    this.#slots = slots;
+  }
+
+  /** Only who puts the key on the exchange asks for it. */
+  get slot(): number {
+    if (this.#slot === -1) this.#slot = slotOf(this.text, this.#slots);
+    return this.#slot;
+  }
+}
+
+/** The entries that were asked for last: those of the generation before are given up when this one is full. */
+class Remembered {
+  #young = new Map<string, KeyEntry>();
+  #old = new Map<string, KeyEntry>();
+
+  get(name: string): KeyEntry | undefined {
+    const young = this.#young.get(name);
+    if (young !== undefined || this.#old.size === 0) return young;
+    const old = this.#old.get(name);
+    return old === undefined ? undefined : this.add(name, old);
+  }
+
+  add(name: string, entry: KeyEntry): KeyEntry {
+    if (this.#young.size >= dictionaryKeysMin) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(name, entry);
     return entry;
   }
 }
