@@ -1,80 +1,113 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild } from './child.ts';
-import type { Side, SideReport } from './engine-side.ts';
 import { writeFlowFile } from './flow-file.ts';
+import { comparisons, queries, type Side } from './queries.ts';
+import type { SideReport } from './query-side.ts';
+import { tableOf, whole } from './table.ts';
 
-/** Both sides over the same bytes: medians over the rounds, of memory the most. */
-export interface EngineComparison {
-  readonly keyCount: number;
-  readonly recordCount: number;
-  readonly rowCount: number;
-  readonly fileBytes: number;
-  readonly engine: SideSummary;
-  readonly hand: SideSummary;
-  /** The engine's rate by the loop's, by CPU time: what else runs on the machine changes it least. */
-  readonly ratio: number;
-  /** Both made the same rows, to the last bit, in every round. */
-  readonly isSame: boolean;
-}
-
-export interface SideSummary {
-  readonly recordsPerSecond: number;
-  readonly recordsPerCpuSecond: number;
-  readonly cpuSeconds: number;
-  readonly rssBytesMax: number;
-}
-
-const eventTimeMs = 20 * 60_000;
-
-/** Runs the flow pipeline and the loop by hand in turn, each time in a fresh process. */
-export async function compareEngine(options: {
-  readonly recordCount: number;
-  readonly keyCount: number;
+export interface EngineOptions {
+  /** In turn, each side in a fresh process. */
   readonly rounds: number;
   readonly seed: number;
-}): Promise<EngineComparison> {
-  const { recordCount, keyCount, rounds, seed } = options;
+  /** `check`: a ratio that has fallen by more than 15 % below the baseline's is an error. `write`: the baseline becomes what was measured. */
+  readonly baseline?: 'check' | 'write';
+}
+
+export interface EngineReport {
+  readonly text: string;
+  /** Comparisons that have fallen. */
+  readonly fallen: readonly string[];
+}
+
+const fallMax = 0.15;
+const baselinePath = new URL('baseline.json', import.meta.url);
+
+/** Every query in every mode, and what `comparisons` sets side by side: medians over the rounds, of memory the most. */
+export async function benchEngine({ rounds, seed, baseline }: EngineOptions): Promise<EngineReport> {
+  const sides = new Map<string, Side>();
+  for (const { of, by } of Object.values(comparisons)) for (const side of [of, by]) sides.set(nameOf(side), side);
+  const reports = new Map<string, SideReport[]>([...sides.keys()].map((name) => [name, []]));
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {
-    const path = join(folder, 'flows.ndjson');
-    const fileBytes = writeFlowFile(path, { recordCount, keyCount, spanMs: eventTimeMs, seed });
-    const engine: SideReport[] = [];
-    const hand: SideReport[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      engine.push(await runSideElsewhere('engine', path));
-      hand.push(await runSideElsewhere('hand', path));
-    }
-    const ratios = engine.map((report, round) => (hand[round] as SideReport).cpuMs / report.cpuMs);
-    return {
-      keyCount,
-      recordCount,
-      rowCount: (engine[0] as SideReport).rowCount,
-      fileBytes,
-      engine: summaryOf(engine, recordCount),
-      hand: summaryOf(hand, recordCount),
-      ratio: medianOf(ratios),
-      isSame: new Set([...engine, ...hand].map(({ sha256 }) => sha256)).size === 1,
-    };
+    const files = writeFiles(folder, seed);
+    for (let round = 0; round < rounds; round += 1)
+      for (const [name, side] of sides) {
+        const report = await runChild('query-side.ts', [JSON.stringify(side), files.get(side.query) as string]);
+        reports.get(name)?.push(report as SideReport);
+      }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-async function runSideElsewhere(side: Side, path: string): Promise<SideReport> {
-  return (await runChild('engine-side.ts', [side, path])) as SideReport;
-}
-
-function summaryOf(reports: readonly SideReport[], recordCount: number): SideSummary {
-  const wallMs = medianOf(reports.map((report) => report.wallMs));
-  const cpuMs = medianOf(reports.map((report) => report.cpuMs));
+  const known = JSON.parse(readFileSync(baselinePath, 'utf8')) as Readonly<Record<string, number>>;
+  const ratios = Object.entries(comparisons).map(([name, { of, by }]) => {
+    const rateOf = (side: Side, round: number): number =>
+      queries[side.query].load.recordCount / (reports.get(nameOf(side))?.[round]?.cpuMs ?? Number.NaN);
+    return [
+      name,
+      medianOf(Array.from({ length: rounds }, (_, round) => rateOf(of, round) / rateOf(by, round))),
+    ] as const;
+  });
+  if (baseline === 'write') {
+    const rounded = Object.fromEntries(ratios.map(([name, ratio]) => [name, Number(ratio.toFixed(2))]));
+    writeFileSync(baselinePath, `${JSON.stringify(rounded, undefined, 2)}\n`);
+  }
+  const fallen = ratios.flatMap(([name, ratio]) => (ratio < (known[name] ?? 0) * (1 - fallMax) ? [name] : []));
+  const ratioLines = ratios.map(([name, ratio]) => [name, ratio.toFixed(2), known[name]?.toFixed(2) ?? 'none']);
   return {
-    recordsPerSecond: recordCount / (wallMs / 1_000),
-    recordsPerCpuSecond: recordCount / (cpuMs / 1_000),
-    cpuSeconds: cpuMs / 1_000,
-    rssBytesMax: Math.max(...reports.map((report) => report.rssBytesMax)),
+    text: `${tableOf(
+      sideHead,
+      [...reports].map(([name, all]) => lineOf(name, sides.get(name) as Side, all)),
+    )}\n\n${tableOf(['rate, by CPU time', 'ratio', 'baseline'], ratioLines)}\n`,
+    fallen: baseline === 'check' ? fallen : [],
   };
+}
+
+const sideHead = [
+  'query',
+  'mode',
+  'by',
+  'records',
+  'records/s',
+  'records/CPU s',
+  'CPU s',
+  'peak RSS MB',
+  'rows',
+  'rows are',
+];
+
+function lineOf(_name: string, side: Side, reports: readonly SideReport[]): string[] {
+  const { recordCount } = queries[side.query].load;
+  const cpuMs = medianOf(reports.map((report) => report.cpuMs));
+  return [
+    side.query,
+    side.mode,
+    side.by,
+    whole(recordCount),
+    whole(recordCount / (medianOf(reports.map((report) => report.wallMs)) / 1_000)),
+    whole(recordCount / (cpuMs / 1_000)),
+    (cpuMs / 1_000).toFixed(2),
+    whole(Math.max(...reports.map(({ rssBytesMax }) => rssBytesMax)) / 1e6),
+    whole(reports[0]?.rowCount ?? 0),
+    [...new Set(reports.map(({ sha256 }) => sha256.slice(0, 8)))].join(' '),
+  ];
+}
+
+/** Queries of one load read one file. */
+function writeFiles(folder: string, seed: number): ReadonlyMap<string, string> {
+  const paths = new Map<string, string>();
+  for (const [name, { load }] of Object.entries(queries)) {
+    const { recordCount, keyCount, spanMs } = load;
+    const path = join(folder, `${recordCount}-${keyCount}-${spanMs}.ndjson`);
+    if (![...paths.values()].includes(path)) writeFlowFile(path, { recordCount, keyCount, spanMs, seed });
+    paths.set(name, path);
+  }
+  return paths;
+}
+
+function nameOf({ query, mode, by }: Side): string {
+  return `${query} ${mode} ${by}`;
 }
 
 function medianOf(values: readonly number[]): number {

@@ -5,13 +5,14 @@ import { parseArgs } from 'node:util';
 import type { CheckpointLoad, CheckpointReport } from './checkpoint.ts';
 import { runChild } from './child.ts';
 import type { EndToEndLoad, EndToEndReport } from './end-to-end.ts';
-import { compareEngine, type EngineComparison } from './engine.ts';
+import { benchEngine } from './engine.ts';
 import type { SpillLoad, SpillReport } from './spill.ts';
 import { tableOf, whole } from './table.ts';
 import { benchHandOver, benchReplay, benchThreads } from './worker.ts';
 
 // npm run bench                      everything, about ten minutes
-// npm run bench -- --only engine     the engine beside a loop by hand
+// npm run bench -- --only engine     queries in the engine beside a loop by hand; --baseline check fails when a ratio has fallen by 15 %,
+//                                    --baseline write makes what was measured the baseline
 // npm run bench -- --only checkpoint what a checkpoint costs by what has changed, and a restore of --state-mb (of JSON; 1000 takes minutes)
 // npm run bench -- --only threads    the worker's threads, two against one
 // npm run bench -- --only replay     the memory that a replay at full speed takes, by shards
@@ -23,7 +24,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
-    records: { type: 'string', default: '2000000' },
+    baseline: { type: 'string' },
     events: { type: 'string', default: '400000' },
     keys: { type: 'string', default: '100000' },
     'state-mb': { type: 'string', default: '50' },
@@ -47,7 +48,7 @@ const keysInMemoryMax = 1_500_000;
 print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
 const stateBytes = Number(options['state-mb']) * 1e6;
 const parts = {
-  engine: benchEngine,
+  engine: benchQueries,
   checkpoint: benchCheckpoint,
   spill: benchSpill,
   threads: async () => print(await benchThreads()),
@@ -58,30 +59,18 @@ const parts = {
 for (const [name, bench] of Object.entries(parts))
   if (options.only === undefined || options.only === name) await bench();
 
-async function benchEngine(): Promise<void> {
-  const lines: string[][] = [];
-  for (const keyCount of [1_000, 10_000, 100_000]) {
-    const rounds = Number(options.rounds);
-    lines.push(...linesOf(await compareEngine({ recordCount: Number(options.records), keyCount, rounds, seed })));
-  }
+async function benchQueries(): Promise<void> {
+  const rounds = Number(options.rounds);
+  const baseline = options.baseline;
+  if (baseline !== undefined && baseline !== 'check' && baseline !== 'write')
+    throw new Error(`--baseline is check or write, not ${baseline}`);
   print(
-    `The flow pipeline in the engine and the same query by hand: ${whole(Number(options.records))} records, ${options.rounds} rounds in turn, each in a fresh process. Medians; of memory the most.\n`,
+    `Queries in the engine, beside one another and a loop by hand, ${rounds} rounds in turn, each in a fresh process. Medians; of memory the most.\n`,
   );
-  const head = ['keys', 'side', 'records/s', 'records/CPU s', 'CPU s', 'peak RSS MB', 'rows', 'engine / hand'];
-  print(`${tableOf(head, lines)}\n`);
-}
-
-function linesOf({ keyCount, rowCount, engine, hand, ratio, isSame }: EngineComparison): string[][] {
-  return ([engine, hand] as const).map((side) => [
-    whole(keyCount),
-    side === engine ? 'engine' : 'hand',
-    whole(side.recordsPerSecond),
-    whole(side.recordsPerCpuSecond),
-    side.cpuSeconds.toFixed(2),
-    whole(side.rssBytesMax / 1e6),
-    `${whole(rowCount)}${isSame ? ', the same' : ', DIFFERENT'}`,
-    side === engine ? ratio.toFixed(2) : '1',
-  ]);
+  const { text, fallen } = await benchEngine({ rounds, seed, ...(baseline && { baseline }) });
+  print(text);
+  for (const name of fallen) print(`FALLEN by more than 15 %: ${name}`);
+  if (fallen.length > 0) process.exitCode = 1;
 }
 
 async function benchCheckpoint(): Promise<void> {
