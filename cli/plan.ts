@@ -1,4 +1,5 @@
 import { defineCommand } from 'citty';
+import { foreverMs } from '#shared/pipeline/join.ts';
 import {
   type AggregatePlan,
   columnsOf,
@@ -89,6 +90,7 @@ function describeStep(step: StepPlan): string {
 }
 
 function lateness({ allowedLatenessMs }: StepPlan): string {
+  if (allowedLatenessMs === foreverMs) return 'nothing late';
   return `allowed lateness ${duration(allowedLatenessMs)}`;
 }
 
@@ -119,6 +121,7 @@ function describeProcess({ does, inputs, ttlMs }: ProcessPlan): string {
 }
 
 function describeJoin({ kind, left, right, lowerMs, upperMs }: JoinPlan): string {
+  if (upperMs === foreverMs) return `${kind} join of all of ${left.input} and ${right.input}, kept for ever`;
   return `${kind} join of ${left.input} and ${right.input}, right time - left time in [${duration(lowerMs)}, ${duration(upperMs)}]`;
 }
 

@@ -1,4 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { foreverMs } from '#shared/pipeline/join.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledJoin, JoinSide } from './compile.ts';
 import { type Emission, type EmissionContext, emitInSteps, expiryOf } from './emit.ts';
@@ -185,6 +186,8 @@ export class IntervalJoin implements Operator {
   }
 
   #setTimer(key: string, side: Side, timeMs: number): void {
+    // What is never forgotten needs nobody to remember when.
+    if (this.#step.plan.upperMs === foreverMs) return;
     this.#timers.add(this.#endOf(side, timeMs), `${side.charAt(0)}${key}`);
   }
 

@@ -1,3 +1,4 @@
+import { foreverMs } from '#shared/pipeline/join.ts';
 import { timeColumnsOf } from '#shared/pipeline/plan.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
@@ -31,6 +32,8 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
     }
     case 'join': {
       const { kind, lowerMs, upperMs, allowedLatenessMs } = step.plan;
+      // A pair may be of any two times.
+      if (allowedLatenessMs === foreverMs) return Number.NEGATIVE_INFINITY;
       // A record that stays alone gives its row only when nothing can join it any more.
       const waitMs = kind === 'inner' ? 0 : Math.max(0, upperMs, kind === 'full' ? -lowerMs : 0);
       return watermarkMs - allowedLatenessMs - waitMs;

@@ -12,6 +12,9 @@ export interface JoinInterval {
   readonly upperMs: number;
 }
 
+/** Longer than all event times: a join whose interval reaches so far forgets nothing, and finds nothing late. */
+export const foreverMs: number = Number.MAX_SAFE_INTEGER;
+
 /** What one side gives to the row, by column. Pure, and run in the preprocess stage: only this crosses the exchange. */
 export type Selectors<T> = Readonly<Record<string, (record: T) => Json>>;
 

@@ -1,11 +1,23 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Duration } from './duration.ts';
-import type { JoinKind, JoinTimeColumn, Selectors } from './join.ts';
+import { foreverMs, type JoinKind, type JoinTimeColumn, type Selectors } from './join.ts';
 import type { SelectedRow } from './process.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { JoinDefinition, KeyNode, KeyShape, NamesOf, Output, Simplify, Stream, Without } from './stream.ts';
 
+/** All records of a key, however far from one another. */
+export interface EverJoinOptions {
+  /**
+   * All records of a key on either side are kept for ever, and each pair gives its row when its second record comes. Nothing is late, since
+   * nothing ever ends; so an outer join, which must know that a record stays alone, is not offered. State grows with the records: where
+   * pairs lie near each other in event time, give the interval.
+   */
+  readonly within: 'ever';
+  readonly kind?: 'inner';
+}
+
+/** Records that lie near one another in event time. */
 export interface JoinOptions<Kind extends JoinKind> {
   /**
    * A right record joins a left one when its event time is at least the first and at most the second after the left one's:
@@ -54,18 +66,21 @@ type SideRow<Time extends JoinTimeColumn, S, MayBeMissing> = MayBeMissing extend
 export function joinedOf<Left, Right, K extends KeyShape, Kind extends JoinKind>(
   key: KeyNode,
   rightKey: KeyNode,
-  { within: [lowerMs, upperMs], kind, allowedLateness }: JoinOptions<Kind>,
+  options: JoinOptions<Kind> | EverJoinOptions,
   rowsOf: RowsOf,
 ): JoinedStream<Left, Right, K, Kind> {
+  const { kind = 'inner' } = options;
+  const interval: Pick<JoinDefinition, 'lowerMs' | 'upperMs' | 'allowedLatenessMs'> =
+    options.within === 'ever'
+      ? { lowerMs: -foreverMs, upperMs: foreverMs, allowedLatenessMs: foreverMs }
+      : { lowerMs: options.within[0], upperMs: options.within[1], allowedLatenessMs: options.allowedLateness };
   return {
     select: (name, columns) => {
       const step: JoinDefinition = {
         op: 'join',
         name,
-        kind: kind ?? 'inner',
-        lowerMs,
-        upperMs,
-        allowedLatenessMs: allowedLateness,
+        kind,
+        ...interval,
         left: { key, columns: columns.left as unknown as Selectors<unknown> },
         right: { key: rightKey, columns: columns.right as unknown as Selectors<unknown> },
         sinks: [],

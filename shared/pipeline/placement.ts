@@ -1,3 +1,4 @@
+import { foreverMs } from './join.ts';
 import type { AggregateDefinition, StepDefinition } from './stream.ts';
 import type { AlignedWindow } from './window.ts';
 
@@ -25,7 +26,10 @@ export function place(step: StepDefinition, feeds = false): PlacementDecision & 
   if (step.op === 'join') {
     return {
       placement: 'fargate',
-      reason: 'both sides of a key wait in one memory until no partner can come any more',
+      reason:
+        step.upperMs === foreverMs
+          ? 'both sides of a key are kept in one memory, for a partner may come at any time'
+          : 'both sides of a key wait in one memory until no partner can come any more',
     };
   }
   if (step.op === 'process') {

@@ -6,7 +6,7 @@ import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import type { JoinInterval, JoinKind, Selectors } from './join.ts';
-import { type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
+import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
 import type { Placement } from './placement.ts';
 import type {
   EmittedRow,
@@ -220,6 +220,11 @@ export interface KeyedStream<T, K extends KeyShape> {
     right: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
     options: JoinOptions<Kind>,
   ): JoinedStream<T, Right, K, Kind>;
+  /** Joins each record with all of `right` that have the same key, whenever they come. */
+  join<Right, RightKey extends KeyShape>(
+    right: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
+    options: EverJoinOptions,
+  ): JoinedStream<T, Right, K, 'inner'>;
   /**
    * Joins each record with the version of the table that is valid at its event time: the last one of its key at or before it. The table
    * is the stream of its changes.
@@ -331,7 +336,10 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
         refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
         placement: options.placement,
       }),
-    join: (right, options) => joinedOf(key, right.key, options, rowsOf),
+    join: <Right, RightKey extends KeyShape, Kind extends JoinKind>(
+      right: KeyedStream<Right, RightKey>,
+      options: JoinOptions<Kind> | EverJoinOptions,
+    ) => joinedOf<T, Right, K, Kind>(key, right.key, options, rowsOf),
     joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),

@@ -1,7 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
-import { joinTimeColumns } from './join.ts';
+import { foreverMs, joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
 import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
@@ -157,9 +157,11 @@ function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: Proc
     );
 }
 
-function checkJoin(where: string, { lowerMs, upperMs, left, right }: JoinDefinition): void {
+function checkJoin(where: string, { kind, lowerMs, upperMs, left, right }: JoinDefinition): void {
   checkDuration(where, 'the beginning of within', lowerMs, Number.MIN_SAFE_INTEGER);
   checkDuration(where, 'the end of within', upperMs, lowerMs);
+  if (upperMs === foreverMs && kind !== 'inner')
+    throw invalid(where, `is a ${kind} join of all records ever, and never knows that one stays alone. Make it inner.`);
   const columns = [...joinTimeColumns, ...Object.keys(left.columns), ...Object.keys(right.columns)];
   for (const column of columns) checkColumn(where, column);
   const duplicate = columns.find(isNamedBefore);
