@@ -6,6 +6,7 @@ const commands = {
   dev: () => import('./dev.ts').then((module) => module.devCommand),
   run: () => import('./run.ts').then((module) => module.runCommand),
   push: () => import('./push.ts').then((module) => module.pushCommand),
+  generate: () => import('./generate-events.ts').then((module) => module.generateCommand),
   query: () => import('./query.ts').then((module) => module.queryCommand),
   plan: () => import('./plan.ts').then((module) => module.planCommand),
   savepoint: () => import('./savepoint.ts').then((module) => module.savepointCommand),

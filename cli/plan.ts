@@ -85,7 +85,7 @@ function describeStep(step: StepPlan): string {
     case 'select':
       return `a row of each record${step.isKeyed ? ', under its key' : ''}`;
     case 'top':
-      return `the ${step.count} rows of each window of ${step.source} with the highest ${step.by}`;
+      return `the ${step.count}${step.ties === undefined ? '' : ' first and equal'} rows of each window of ${step.source} with the highest ${step.by}`;
   }
 }
 

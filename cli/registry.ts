@@ -8,7 +8,8 @@ import { MillraceError } from '#shared/schemas/error.ts';
 
 /** The pipeline that a command names: a registry id, or the path of a module that exports one pipeline. */
 export async function loadPipeline(name: string): Promise<Pipeline> {
-  const isPath = /\.[cm]?[jt]s$/.test(name) || name.includes('/');
+  // `nexmark/q5` is a pipeline in a folder of the registry, unless there is such a file.
+  const isPath = /\.[cm]?[jt]s$/.test(name) || (name.includes('/') && !/^[a-z]/.test(name));
   if (!isPath) return findPipeline(pipelines, name);
   const path = resolve(name);
   if (!existsSync(path)) {

@@ -3,8 +3,12 @@ import { bursts } from './bursts.ts';
 import { busy } from './busy.ts';
 import { errors } from './errors.ts';
 import { flow } from './flow.ts';
+import { nexmark } from './nexmark/index.ts';
 import { traffic } from './traffic.ts';
 import { visitors } from './visitors.ts';
 
-/** The registry: every pipeline that hosts, the CDK app and the command line can find by its id. */
-export const pipelines = [traffic, flow, errors, archive, visitors, busy, bursts];
+/**
+ * The registry: every pipeline that hosts, the CDK app and the command line can find by its id. One in a folder has the folder's name before its own: `nexmark/q5` is
+ * the pipeline `nexmark-q5`.
+ */
+export const pipelines = [traffic, flow, errors, archive, visitors, busy, bursts, ...nexmark];

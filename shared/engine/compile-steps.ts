@@ -163,8 +163,9 @@ export function compileTop(
   ranked: readonly RouteDraft[],
 ): CompiledTop {
   const sinks = sinksOf(plan);
+  const added = plan.ties === undefined ? rankColumn : plan.ties.as?.toLowerCase();
   for (const { taken } of ranked) {
-    taken.add(rankColumn);
+    if (added !== undefined) taken.add(added);
     if (sinks.files !== undefined) taken.add(filePartition);
   }
   route.top = plan;
@@ -177,7 +178,9 @@ export function compileTop(
     label: plan.id,
   });
   const columns = columnsOf(plan).kept;
-  return { op: 'top', plan, contract, stage: stageOf(plan.placement), columns, sinks, sources: [plan.source], input };
+  const kept = Object.keys(plan.aggregates);
+  const common = { contract, stage: stageOf(plan.placement), sinks, sources: [plan.source] };
+  return { op: 'top', plan, ...common, columns, kept, input };
 }
 
 function refuseRanked({ by }: TopPlan, row: Readonly<Record<string, unknown>>): string | undefined {

@@ -153,6 +153,8 @@ export interface ProcessInput extends JoinSide {
 export interface CompiledTop extends CommonStep {
   readonly op: 'top';
   readonly plan: TopPlan;
+  /** The ranked step's own: what else a ranked row has is its key's. */
+  readonly kept: readonly string[];
   /** The index of the ranked row among the route's columns. */
   readonly input: number;
 }

@@ -31,17 +31,11 @@ export type RowPlace = Pick<Row, 'key' | 'windowStartMs' | 'windowEndMs'>;
  * the columns that need them are left out.
  */
 export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): PrintedRow {
-  if (step.op === 'top') return printRanked(step, row);
+  if (step.op === 'top') return isRankKeyed(step) ? printRanked(step, row) : printWindow(row);
   if (step.op !== 'aggregate') return printWithoutWindow(step, row);
   const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
-  const printed: Record<string, unknown> = {
-    view: row.view,
-    windowStart: isoOf(row.windowStartMs),
-    windowEnd: isoOf(row.windowEndMs),
-    final: row.final,
-  };
-  Object.assign(printed, decodeKey(row.key), row.columns);
+  const printed: Record<string, unknown> = printWindow(row);
   for (const column in step.plan.derived) {
     const derived = step.plan.derived[column] as Derived<string>;
     if (totals === undefined && derived.kind === 'share-of-total') continue;
@@ -51,13 +45,18 @@ export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals |
 }
 
 /** The order of a view's rows: by window start, key and window end; ranked rows of a window by their ranks, which are their keys. */
-export function compareInOrder({ op }: CompiledStep): (a: RowPlace, b: RowPlace) => number {
+export function compareInOrder(step: CompiledStep): (a: RowPlace, b: RowPlace) => number {
   return (a, b) => {
     if (a.windowStartMs !== b.windowStartMs) return a.windowStartMs - b.windowStartMs;
-    if (op === 'top') return a.windowEndMs - b.windowEndMs || rankOf(a) - rankOf(b);
+    if (isRankKeyed(step)) return a.windowEndMs - b.windowEndMs || rankOf(a) - rankOf(b);
     if (a.key !== b.key) return a.key < b.key ? -1 : 1;
     return a.windowEndMs - b.windowEndMs;
   };
+}
+
+/** Whether the key of a step's rows is their rank, and what they were keyed by before are columns like others. */
+export function isRankKeyed({ op, plan }: CompiledStep): boolean {
+  return op === 'top' && !('ties' in plan);
 }
 
 function rankOf({ key }: RowPlace): number {
@@ -69,6 +68,17 @@ export function compareTexts(a: PrintedRow, b: PrintedRow): number {
   const textA = JSON.stringify(a);
   const textB = JSON.stringify(b);
   return textA < textB ? -1 : textA === textB ? 0 : 1;
+}
+
+function printWindow(row: PrintableRow): PrintedRow & Record<string, unknown> {
+  return {
+    view: row.view,
+    windowStart: isoOf(row.windowStartMs),
+    windowEnd: isoOf(row.windowEndMs),
+    final: row.final,
+    ...decodeKey(row.key),
+    ...row.columns,
+  };
 }
 
 /** The columns of the ranked row's key stand before those of its step. */

@@ -1,3 +1,4 @@
+import type { TopPlan } from '#shared/pipeline/plan.ts';
 import type { Block, Roster } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
@@ -130,8 +131,7 @@ export class RowOrigin {
    */
   #selectTop(rows: readonly Row[]): (route: CompiledRoute, row: Row) => boolean {
     const ranking = new Map<CompiledRoute, ReadonlySet<Row>>();
-    for (const route of this.#source.routes)
-      if (route.top !== undefined) ranking.set(route, bestOf(rows, route.top.by, route.top.count));
+    for (const route of this.#source.routes) if (route.top !== undefined) ranking.set(route, bestOf(rows, route.top));
     return (route, row) => ranking.get(route)?.has(row) ?? true;
   }
 
@@ -158,16 +158,16 @@ export function originOf(slot: number): string {
   return `slot-${slot}`;
 }
 
-function bestOf(rows: readonly Row[], by: string, count: number): ReadonlySet<Row> {
+function bestOf(rows: readonly Row[], top: TopPlan): ReadonlySet<Row> {
   const windows = new Map<number, { readonly by: number; readonly key: string; readonly row: Row }[]>();
   const best = new Set<Row>();
   for (const row of rows) {
-    const value = row.columns[by];
+    const value = row.columns[top.by];
     // It is rejected, and whatever is rejected must be seen.
     if (typeof value !== 'number' || !Number.isFinite(value)) best.add(row);
     else {
       const ranked = windows.get(row.windowEndMs) ?? [];
-      insertRanked(ranked, { by: value, key: row.key, row }, count);
+      insertRanked(ranked, { by: value, key: row.key, row }, top);
       windows.set(row.windowEndMs, ranked);
     }
   }

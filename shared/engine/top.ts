@@ -42,7 +42,7 @@ export class TopRows implements Operator {
     const endMs = timeMs + 1;
     if (isClosed(endMs, 0, watermarkMs)) return false;
     const ranked = this.#windows.get(endMs) ?? [];
-    insertRanked(ranked, this.#rankedOf(values[this.#step.input] as Ranked['columns']), this.#step.plan.count);
+    insertRanked(ranked, this.#rankedOf(values[this.#step.input] as Ranked['columns']), this.#step.plan);
     this.#windows.set(endMs, ranked);
     this.#changed.add(endMs);
     return true;
@@ -52,10 +52,10 @@ export class TopRows implements Operator {
     const { id, window, windowMs = 0 } = this.#step.plan;
     for (const [endMs, ranked] of [...this.#windows].sort(([a], [b]) => a - b)) {
       if (!isClosed(endMs, 0, watermarkMs)) return;
-      for (const [index, { columns }] of ranked.entries()) {
+      for (const { key, columns } of this.#rowsOf(ranked)) {
         emission.rows.push({
           view: id,
-          key: encodeKey({ [rankColumn]: index + 1 }),
+          key,
           windowStartMs: window === undefined ? endMs - windowMs : gridOf(window).startOf(endMs),
           windowEndMs: endMs,
           final: true,
@@ -119,20 +119,47 @@ export class TopRows implements Operator {
     return saved as unknown as Json;
   }
 
+  /** Ranked rows lie under their ranks, with their keys among their columns; those that may share one, under their own keys. */
+  #rowsOf(ranked: readonly Ranked[]): readonly Pick<Ranked, 'key' | 'columns'>[] {
+    const { plan, kept } = this.#step;
+    const { ties } = plan;
+    if (ties === undefined)
+      return ranked.map(({ columns }, index) => ({ key: encodeKey({ [rankColumn]: index + 1 }), columns }));
+    return ranked.map(({ by, key, columns }) => {
+      const rank = ties.as === null ? {} : { [ties.as]: 1 + ranked.findIndex((other) => other.by === by) };
+      return { key, columns: { ...rank, ...Object.fromEntries(kept.map((name) => [name, columns[name]])) } };
+    });
+  }
+
   #rankedOf(columns: Ranked['columns']): Ranked {
-    const { plan, columns: columnNames } = this.#step;
-    const key = Object.fromEntries(Object.entries(columns).filter(([name]) => !columnNames.includes(name)));
+    const { plan, kept } = this.#step;
+    const key = Object.fromEntries(Object.entries(columns).filter(([name]) => !kept.includes(name)));
     return { by: columns[plan.by] as number, key: encodeKey(key as KeyColumns), columns };
   }
 }
 
-/** Puts a row in its place among the `count` best ones: the higher value first, and of equal ones the lower key. */
-export function insertRanked<One extends Omit<Ranked, 'columns'>>(ranked: One[], row: One, count: number): void {
-  let place = ranked.length;
-  while (place > 0 && isAbove(row, ranked[place - 1] as One)) place -= 1;
-  if (place >= count) return;
-  ranked.splice(place, 0, row);
-  if (ranked.length > count) ranked.pop();
+/**
+ * Puts a row in its place among the `count` best ones: the higher value first, and of equal ones the lower key. Where ties are kept, those
+ * with the last one's value are there too.
+ */
+export function insertRanked<One extends Omit<Ranked, 'columns'>>(
+  ranked: One[],
+  row: One,
+  { count, ties }: { readonly count: number; readonly ties?: unknown },
+): void {
+  // What is below the last rank is told without a search.
+  const last = ranked[count - 1];
+  if (last !== undefined && (ties === undefined ? !isAbove(row, last) : row.by < last.by)) return;
+  let low = 0;
+  let high = ranked.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isAbove(row, ranked[middle] as One)) high = middle;
+    else low = middle + 1;
+  }
+  ranked.splice(low, 0, row);
+  const lowest = (ranked[count - 1] as One | undefined)?.by;
+  while (ranked.length > count && (ties === undefined || ranked.at(-1)?.by !== lowest)) ranked.pop();
 }
 
 function isAbove(row: Omit<Ranked, 'columns'>, other: Omit<Ranked, 'columns'>): boolean {

@@ -1,5 +1,6 @@
 export type { Aggregator, AnyAggregator, Json } from './aggregator.ts';
 export { argMax } from './aggregators/arg-max.ts';
+export { argMaxAll } from './aggregators/arg-max-all.ts';
 export { argMin } from './aggregators/arg-min.ts';
 export { collect } from './aggregators/collect.ts';
 export { count } from './aggregators/count.ts';

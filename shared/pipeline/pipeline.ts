@@ -233,7 +233,10 @@ class Graph {
     });
   }
 
-  #addTop({ name, input: rows, count, by, sinks }: TopDefinition, { placement, reason }: PlacementDecision): void {
+  #addTop(
+    { name, input: rows, count, by, ties, sinks }: TopDefinition,
+    { placement, reason }: PlacementDecision,
+  ): void {
     const { step } = rows;
     assert(step.op === 'aggregate' && step.window.kind !== 'session', `${name} ranks the rows of aligned windows`);
     const input = this.#addKey({ op: 'key', input: rows, call: () => keyOfTop(name) });
@@ -245,6 +248,7 @@ class Graph {
         input,
         count,
         by,
+        ...(ties === undefined ? {} : { ties }),
         ...(step.window.kind === 'tumbling' || step.window.kind === 'sliding'
           ? { windowMs: step.window.sizeMs }
           : { window: step.window }),

@@ -136,6 +136,8 @@ export interface TopPlan {
   readonly input: string;
   readonly count: number;
   readonly by: string;
+  /** Rows with the same value share a rank and keep their keys, and the rank is in this column or in none; without it each has a rank of its own, which is its key. */
+  readonly ties?: { readonly as: string | null };
   /** The size of the windows whose rows are ranked, or the windows themselves where they are of several sizes. */
   readonly windowMs?: number;
   readonly window?: CumulativeWindow | CalendarWindow;
@@ -241,8 +243,10 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
       return { kept: [...joinTimeColumns, ...step.left.columns, ...step.right.columns], derived: [] };
     case 'process':
       return { kept: [processTimeColumn, ...Object.keys(step.row)], derived: [] };
-    case 'top':
-      return { kept: Object.keys(step.aggregates), derived: [] };
+    case 'top': {
+      const ranks = typeof step.ties?.as === 'string' ? [step.ties.as] : [];
+      return { kept: [...ranks, ...Object.keys(step.aggregates)], derived: [] };
+    }
     case 'select':
       return { kept: step.columns, derived: [] };
   }

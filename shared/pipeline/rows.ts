@@ -44,15 +44,31 @@ export interface FinalWindowTable<K extends KeyShape, Row> {
     name: Name,
     count: number,
     options: { readonly by: NumericColumn<Row> },
-  ): TopTable<Name, Simplify<RankKey & WindowBounds & K & Row>>;
+  ): TopTable<Name, RankKey, Simplify<RankKey & WindowBounds & K & Row>>;
+  /**
+   * The rows of each window that less than `count` rows are above in column `by`, over all keys: of those with the same value all, as many
+   * as there are (SQL's RANK, where `top` is its ROW_NUMBER). They keep their own keys.
+   */
+  rank<const Name extends string, const As extends string = never>(
+    name: Name,
+    count: number,
+    options: RankOptions<NumericColumn<Row>, As extends ReservedColumn | NamesOf<K> | NamesOf<Row> ? never : As>,
+  ): TopTable<Name, K, Simplify<WindowBounds & K & Row & { readonly [Column in As]: number }>>;
+}
+
+export interface RankOptions<By extends string, As extends string> {
+  /** The highest value ranks first. */
+  readonly by: By;
+  /** The name of a column that the rank has; without it the rows do not show it. */
+  readonly as?: As;
 }
 
 /** The key of a ranked row. */
 export type RankKey = { readonly rank: number };
 
-export interface TopTable<Name extends string, Row> {
+export interface TopTable<Name extends string, K, Row> {
   /** Names where the rows go: to one sink or several, of different kinds. */
-  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, RankKey, Row>;
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Row>;
   /** The ranked rows as a stream again. */
   asStream(): Stream<Row>;
 }
@@ -65,6 +81,8 @@ export interface TopDefinition {
   readonly count: number;
   /** A column of the input's rows. */
   readonly by: string;
+  /** Rows with the same value share a rank and keep their keys, and the rank is in this column or in none. */
+  readonly ties?: { readonly as: string | null };
   readonly sinks: readonly SinkSpec[];
 }
 

@@ -379,9 +379,11 @@ function tableOf<Name extends string, K extends KeyShape, Row>(
     to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }),
     asStream: () => rowsOf(step),
     top: (name, count, { by }) => topOf({ op: 'top', name, input: { op: 'rows', step }, count, by, sinks: [] }),
+    rank: (name, count, { by, as = null }) =>
+      topOf({ op: 'top', name, input: { op: 'rows', step }, count, by, ties: { as }, sinks: [] }),
   };
 }
 
-function topOf<Name extends string, Row>(step: TopDefinition): TopTable<Name, Row> {
+function topOf<Name extends string, K, Row>(step: TopDefinition): TopTable<Name, K, Row> {
   return { to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
 }

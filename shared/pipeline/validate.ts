@@ -81,7 +81,7 @@ export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean
     );
 }
 
-function checkTop(where: string, { input, count, by }: TopDefinition): void {
+function checkTop(where: string, { input, count, by, ties }: TopDefinition): void {
   const { step } = input;
   if (!Number.isInteger(count) || count < 1 || count > topCountMax)
     throw invalid(where, `ranks ${count} rows; it must be a whole number from 1 to ${topCountMax}.`);
@@ -92,7 +92,10 @@ function checkTop(where: string, { input, count, by }: TopDefinition): void {
     );
   if (!Object.hasOwn(step.aggregates, by))
     throw invalid(where, `ranks by column ${by}, which ${step.name} does not aggregate.`);
-  const column = Object.keys(step.aggregates).find((name) => name.toLowerCase() === rankColumn);
+  const added = ties === undefined ? rankColumn : ties.as;
+  if (added === null) return;
+  if (ties !== undefined) checkColumn(where, added);
+  const column = Object.keys(step.aggregates).find((name) => name.toLowerCase() === added.toLowerCase());
   if (column !== undefined)
     throw invalid(where, `ranks rows that have a column ${column} already. Rename it in ${step.name}.`);
 }

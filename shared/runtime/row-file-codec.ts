@@ -56,7 +56,7 @@ function plannedType(step: StepPlan, name: string, values: readonly unknown[]): 
     case 'aggregate':
       return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType(step, name, values);
     case 'top': {
-      if (name === rankColumn) return 'INT64';
+      if (name === (step.ties === undefined ? rankColumn : step.ties.as)) return 'INT64';
       return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType({ ...step, derived: {} }, name, values);
     }
     case 'select':

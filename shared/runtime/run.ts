@@ -3,6 +3,7 @@ import type { CallbackFailure, Emission } from '#shared/engine/emit.ts';
 import {
   compareInOrder,
   compareTexts,
+  isRankKeyed,
   mergeTotals,
   type PrintableRow,
   printRow,
@@ -117,7 +118,7 @@ class FinalRows {
   }
 
   add(row: Row): void {
-    if (this.#step.op === 'top') this.#addColumns(row);
+    if (isRankKeyed(this.#step)) this.#addColumns(row);
     this.#keys.push(row.key);
     this.#startMs.push(row.windowStartMs);
     this.#endMs.push(row.windowEndMs);

@@ -83,9 +83,9 @@ export function selectPipeline(
   return DROPPED_STATE === noLosses ? pipeline : { ...pipeline, dropped: DROPPED_STATE.split(',') };
 }
 
-/** The pipeline with this id; `PIPELINE_UNKNOWN` lists those there are. */
+/** The pipeline with this id, which may be written as its file's path (`nexmark/q5`); `PIPELINE_UNKNOWN` lists those there are. */
 export function findPipeline(registry: readonly Pipeline[], id: string): Pipeline {
-  const pipeline = registry.find((candidate) => candidate.id === id);
+  const pipeline = registry.find((candidate) => candidate.id === id.replaceAll('/', '-'));
   if (pipeline !== undefined) return pipeline;
   const known = registry.map((candidate) => candidate.id).join(', ');
   throw new MillraceError(

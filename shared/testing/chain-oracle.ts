@@ -38,7 +38,9 @@ function recordOf(
   const { kept, derived } = columnsOf(step);
   // A ranked row's key is its rank; what it was keyed by before is a column like others.
   const isKey = (name: string): boolean =>
-    step.op === 'top' ? name === 'rank' : ![...kept, ...derived, 'windowStart', 'windowEnd'].includes(name);
+    step.op === 'top' && step.ties === undefined
+      ? name === 'rank'
+      : ![...kept, ...derived, 'windowStart', 'windowEnd'].includes(name);
   const value: Record<string, unknown> = {};
   for (const [name, column] of Object.entries(row)) {
     if (derived.includes(name)) continue;
@@ -60,7 +62,6 @@ function timeNames(step: StepPlan): readonly string[] {
 
 /** All rows of a window beside one another, sorted, and cut off behind the last rank. */
 export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly PrintedRow[] {
-  const { kept } = columnsOf(step);
   const candidates = [...evaluation.outputs.values()].filter((output) => output.route === step.input);
   const times = [...new Set(candidates.map((output) => output.timeMs))].sort((a, b) => a - b);
   return times.flatMap((timeMs) =>
@@ -68,22 +69,29 @@ export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly Print
       .filter((output) => output.timeMs === timeMs)
       .map(({ value }) => {
         const { windowStart, windowEnd: _end, ...row } = value as Readonly<Record<string, unknown>>;
-        const names = Object.keys(row).filter((name) => !kept.includes(name));
+        const names = Object.keys(row).filter((name) => !Object.hasOwn(step.aggregates, name));
         const key = Object.fromEntries(names.sort().map((name) => [name, row[name]])) as KeyColumns;
-        const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
+        const columns = Object.fromEntries(Object.keys(step.aggregates).map((name) => [name, row[name]]));
         return { key, text: encodeKey(key), columns, by: Number(row[step.by]), windowStart: windowStart as Date };
       })
       .sort((a, b) => b.by - a.by || (a.text < b.text ? -1 : 1))
-      .slice(0, step.count)
+      .map((row, at, all) => {
+        const { ties } = step;
+        if (ties === undefined) return { ...row, place: at + 1, before: { rank: at + 1, ...row.key } };
+        const place = 1 + all.filter((other) => other.by > row.by).length;
+        return { ...row, place, before: ties.as === null ? row.key : { ...row.key, [ties.as]: place } };
+      })
+      .filter(({ place }) => place <= step.count)
+      // Rows that keep their keys lie in the order of those.
+      .sort((a, b) => (step.ties === undefined ? 0 : a.text < b.text ? -1 : 1))
       .map(
-        ({ key, columns, windowStart }, at) =>
+        ({ before, columns, windowStart }) =>
           ({
             view: step.id,
             windowStart: windowStart.toISOString(),
             windowEnd: new Date(timeMs + 1).toISOString(),
             final: true,
-            rank: at + 1,
-            ...key,
+            ...before,
             ...columns,
           }) as unknown as PrintedRow,
       ),

@@ -56,10 +56,12 @@ function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string |
   const behind = stepsBehind(pipeline, route);
   const rowColumns = behind.flatMap((step) => {
     const { kept, derived } = columnsOf(step);
-    const isRanked = stepsOf(pipeline.plan).some((other) => other.op === 'top' && other.source === step.id);
-    return step.op === 'top' || (step.op === 'select' && !step.isKeyed)
-      ? []
-      : [...kept, ...derived, ...(isRanked ? ['rank'] : [])];
+    const ranks = stepsOf(pipeline.plan).flatMap((other) =>
+      other.op === 'top' && other.source === step.id
+        ? [other.ties === undefined ? 'rank' : (other.ties.as ?? [])].flat()
+        : [],
+    );
+    return step.op === 'top' || (step.op === 'select' && !step.isKeyed) ? [] : [...kept, ...derived, ...ranks];
   });
   try {
     for (const name of Object.keys(columns)) {

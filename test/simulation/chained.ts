@@ -88,6 +88,10 @@ export function ranked(keyed: Keyed): readonly AnyOutput[] {
       .top('top', 2, { by: 'total' })
       .to(sink),
     best.to(sink),
+    final(keyed, tumbling(seconds(10)), 0)
+      .aggregate('per-key-too', columns)
+      .rank('equals', 2, { by: 'requests', as: 'place' })
+      .to(sink),
     best
       .asStream()
       .keyBy((row) => ({ tag: row.key }))

@@ -32,6 +32,7 @@ function pipelineFor({ lateness, size, every, gap, ranks }: Shape): Pipeline {
     .window(session({ gap: milliseconds(gap) }), { allowedLateness: milliseconds(lateness) })
     .aggregate('visits', { rows: count(), most: max((row) => row.requests) });
   const top = perKey.top('top', ranks, { by: 'requests' });
+  const equals = perKey.rank('equals', ranks, { by: 'requests', as: 'place' });
   const pairs = rows
     .keyBy((row) => ({ key: row.key }))
     .join(keyed, {
@@ -43,6 +44,13 @@ function pipelineFor({ lateness, size, every, gap, ranks }: Shape): Pipeline {
   return pipelineOf([
     perKey.to(sink),
     top.to(sink),
+    equals.to(sink),
+    equals
+      .asStream()
+      .keyBy((row) => ({ place: row.place }))
+      .window(tumbling(milliseconds(100)), onClose(0))
+      .aggregate('places', { times: count(), requests: sum((row) => row.requests) })
+      .to(sink),
     pairs.to(sink),
     visits
       .asStream()
@@ -152,5 +160,5 @@ test('a step that only feeds others is no view', () => {
   const made = createBoundedRun(pipelineFor({ lateness: 0, size: 1, every: 1, gap: 1, ranks: 1 }));
   made.takeValue('readings', { at: 1, key: 'a', amount: 2 });
   const views = new Set([...made.finish()].map(({ view }) => view));
-  expect([...views]).toEqual(['lasting', 'pair-counts', 'pairs', 'per-key', 'ranks', 'top']);
+  expect([...views]).toEqual(['equals', 'lasting', 'pair-counts', 'pairs', 'per-key', 'places', 'ranks', 'top']);
 });

@@ -85,10 +85,42 @@ test('the best of any rows, in any order, are the first of all of them sorted', 
   fc.assert(
     fc.property(rows, fc.integer({ min: 1, max: 5 }), (given, ranks) => {
       const ranked: typeof given = [];
-      for (const row of given) insertRanked(ranked, row, ranks);
+      for (const row of given) insertRanked(ranked, row, { count: ranks });
       const sorted = [...given].sort((a, b) => b.by - a.by || (a.key < b.key ? -1 : 1));
       expect(ranked).toEqual(sorted.slice(0, ranks));
     }),
     { numRuns: 5_000 },
   );
+});
+
+test('where ties are kept, all are there that less than so many are above', () => {
+  const rows = fc.uniqueArray(fc.record({ by: fc.integer({ min: 0, max: 3 }), key: fc.string({ maxLength: 2 }) }), {
+    selector: ({ key }) => key,
+  });
+  fc.assert(
+    fc.property(rows, fc.integer({ min: 1, max: 5 }), (given, count) => {
+      const ranked: typeof given = [];
+      for (const row of given) insertRanked(ranked, row, { count, ties: { as: null } });
+      const right = given.filter((row) => given.filter((other) => other.by > row.by).length < count);
+      expect(ranked).toEqual(right.sort((a, b) => b.by - a.by || (a.key < b.key ? -1 : 1)));
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test('rows that may share a rank keep their keys, and show the rank where it has a name', () => {
+  const shown = (as: string | undefined): readonly string[] => {
+    const output = table.rank('equals', 2, as === undefined ? { by: 'total' } : { by: 'total', as }).to(sink);
+    const top = new TopRows(compile(pipelineOf([output])).steps.at(-1) as CompiledTop);
+    for (const [key, total] of Object.entries({ a: 1, b: 5, c: 5, d: 4 })) add(top, 10, key, total);
+    return rowsAt(top, 10);
+  };
+  expect(shown(undefined)).toEqual([
+    '[0, 10) key=b {"requests":1,"total":5}',
+    '[0, 10) key=c {"requests":1,"total":5}',
+  ]);
+  expect(shown('place')).toEqual([
+    '[0, 10) key=b {"place":1,"requests":1,"total":5}',
+    '[0, 10) key=c {"place":1,"requests":1,"total":5}',
+  ]);
 });
