@@ -19,6 +19,7 @@ import {
   type StepCounts,
   type Taken,
 } from '#shared/engine/run.ts';
+import { orderNumbers } from '#shared/engine/text-order.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import { decodeTools } from './decode-tools.ts';
@@ -141,7 +142,8 @@ class FinalRows {
   }
 
   *print(): Generator<PrintedRow> {
-    const order = this.#keys.map((_, at) => at).sort((a, b) => this.#compare(a, b));
+    const keyOrder = this.#step.op === 'top' ? undefined : orderNumbers(this.#keys);
+    const order = this.#keys.map((_, at) => at).sort((a, b) => this.#compare(a, b, keyOrder));
     for (const at of order) yield this.#printAt(at);
   }
 
@@ -150,12 +152,16 @@ class FinalRows {
     return printRow(this.#step, row, this.#totals.get(row.windowStartMs)?.get(row.windowEndMs) ?? {});
   }
 
-  #compare(a: number, b: number): number {
+  #compare(a: number, b: number, keyOrder: Float64Array | undefined): number {
     const byStart = (this.#startMs[a] as number) - (this.#startMs[b] as number);
     if (byStart !== 0) return byStart;
-    const [keyA, keyB] = [this.#keys[a] as string, this.#keys[b] as string];
-    // Nearly all of them are told apart here, without an object for each.
-    if (keyA !== keyB && this.#step.op !== 'top') return keyA < keyB ? -1 : 1;
+    if (keyOrder !== undefined) {
+      // Nearly all of them are told apart here, without an object for each.
+      const byOrder = (keyOrder[a] as number) - (keyOrder[b] as number);
+      if (byOrder !== 0) return byOrder;
+      const [keyA, keyB] = [this.#keys[a] as string, this.#keys[b] as string];
+      if (keyA !== keyB) return keyA < keyB ? -1 : 1;
+    }
     // Only rows without a window may have one key and the same times.
     return this.#order(this.#placeAt(a), this.#placeAt(b)) || compareTexts(this.#printAt(a), this.#printAt(b));
   }

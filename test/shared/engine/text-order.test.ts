@@ -1,0 +1,27 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { orderNumbers } from '#shared/engine/text-order.ts';
+
+const texts = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.string({ unit: fc.constantFrom('\0', '\u0001', 'a', 'b', '~', '\u007f', '\u0080', '\uffff'), maxLength: 10 }),
+  fc.ipV4(),
+);
+
+test('numbers never say otherwise than the texts', () => {
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 8 }), fc.constantFrom('', 'ip=', 'é'), (ends, start) => {
+      const all = ends.map((end) => `${start}${end}`);
+      const numbers = orderNumbers(all);
+      for (const [a, textA] of all.entries())
+        for (const [b, textB] of all.entries())
+          if ((numbers[a] as number) < (numbers[b] as number)) expect(textA < textB).toBe(true);
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test('numbers tell most texts apart', () => {
+  const ips = ['ip=10.0.0.1', 'ip=10.0.1.1', 'ip=9.9.9.9', 'ip=10.0', 'ip=1'];
+  expect(new Set(orderNumbers(ips)).size).toBe(ips.length);
+});
