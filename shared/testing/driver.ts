@@ -89,6 +89,8 @@ const startMsDefault = Date.UTC(2026, 0, 1);
 const tickEveryMs = 60_000;
 /** Of one call of `advance`: a month has no more of them than a day. */
 const ticksMax = 200;
+/** How the exchange's blocks are batched decides nothing: records are judged block by block. */
+const blocksPerBatch = 100;
 const openShardsMax = 8;
 const exchangeName = 'exchange';
 
@@ -269,7 +271,7 @@ class Driver {
       const records = stored.reduce((sum, shard) => sum + shard.records.length, stored.length);
       if (records === this.#settledAt) return this.hosts.reader();
       this.#settledAt = records;
-      if (this.#hasLambda) await this.hosts.aggregate(this.#batchRecords);
+      if (this.#hasLambda) await this.hosts.aggregate(blocksPerBatch);
       // It may put rows into the exchange, which are read in turn.
       if (this.#hasWorker) await this.hosts.work();
       await this.hosts.land();

@@ -6,7 +6,7 @@ import { dynamodb } from '#shared/pipeline/sink.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { batchOf } from './batch/batch.ts';
-import { differences } from './batch/compare.ts';
+import { computedOf, differences, expect } from './batch/compare.ts';
 import { type Database, openDatabase } from './batch/database.ts';
 import type { SentRecord } from './batch/flat.ts';
 import type { OwnAggregates } from './batch/step-rows.ts';
@@ -93,15 +93,16 @@ export async function compareWithBatch(
     batch.rows.filter(({ row }) => views.includes(row.view)),
     ({ history }) => history,
   );
+  const computed = computedOf(pipeline);
   const different: HistoryDifference[] = [];
   for (const [history, records] of lines.entries()) {
-    const expected = byHistory.get(history) ?? [];
-    const found = [...differences(pipeline, expected, runRows(pipeline, records, views), 'the run')];
+    const expected = (byHistory.get(history) ?? []).map((row) => expect(row, computed));
+    const found = [...differences(expected, runRows(pipeline, records, views), { name: 'the run', computed })];
     // Where nothing can be late, records may come in batches.
     const batchRecords = batch.behind.has(history) ? 1 : batchRecordsOnTime;
     for (const hosted of options.hosts ?? []) {
       const rows = await hostedRows(hosted, records, views, { ...options.driver, batchRecords });
-      found.push(...differences(pipeline, expected, rows, hosted.name));
+      found.push(...differences(expected, rows, { name: hosted.name, computed }));
     }
     if (found.length > 0) different.push({ history, lines: found });
   }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { agree } from './agree.ts';
 import { suites } from './suites.ts';
@@ -10,6 +12,7 @@ histories: records out of order, late and repeated.
   --histories N   how many for each pipeline (default 200)
   --seed S        which (default 1)
   --suite TEXT    only pipelines whose name has this text
+  --processes N   over how many the pipelines are spread (default 1)
 `;
 
 const { values } = parseArgs({
@@ -17,6 +20,8 @@ const { values } = parseArgs({
     histories: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     suite: { type: 'string', default: '' },
+    processes: { type: 'string', default: '1' },
+    part: { type: 'string', default: '0' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -32,8 +37,14 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
+const processes = numberOf('processes', 1);
+if (processes > 1 && values.part === '0') process.exit(await spread());
+// A process of several has every so manieth pipeline.
+const part = numberOf('part', 0);
+const mine = part === 0 ? chosen : chosen.filter((_, index) => index % processes === part - 1);
+
 let compared = 0;
-for (const suite of chosen) {
+for (const suite of mine) {
   const startMs = performance.now();
   const { difference, ...done } = await agree(suite, { histories, seed });
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
@@ -54,9 +65,23 @@ for (const suite of chosen) {
     `${suite.name}: ${done.histories} histories, ${done.records} records, ${done.views.join(' ')}: DuckDB, the run, ${done.hosts.join(', ')} agree; ${seconds} s${refused}`,
   );
 }
-console.log(`${compared} histories of ${chosen.length} pipelines agree.`);
+console.log(`${compared} histories of ${mine.length} pipelines agree.`);
 
-function numberOf(name: 'histories' | 'seed', least: number): number {
+/** Starts the processes; the exit code of the first that fails. */
+async function spread(): Promise<number> {
+  const codes = await Promise.all(
+    Array.from({ length: processes }, (_, index) => {
+      const script = fileURLToPath(import.meta.url);
+      const child = spawn(process.execPath, [script, ...process.argv.slice(2), '--part', String(index + 1)], {
+        stdio: 'inherit',
+      });
+      return new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
+    }),
+  );
+  return codes.find((code) => code !== 0) ?? 0;
+}
+
+function numberOf(name: 'histories' | 'seed' | 'processes' | 'part', least: number): number {
   const value = Number(values[name]);
   if (Number.isSafeInteger(value) && value >= least) return value;
   console.error(`--${name} is ${values[name]}; it must be a whole number from ${least}.`);

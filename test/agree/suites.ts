@@ -187,6 +187,8 @@ function gridOf(): readonly Suite[] {
     calendar('week', { timeZone: 'America/New_York', weekStart: 'sunday' }),
     calendar('week', { timeZone: 'Australia/Lord_Howe' }),
     calendar('month', { timeZone: 'Asia/Kathmandu' }),
+    calendar('day', { timeZone: 'Africa/Cairo' }),
+    calendar('day', { timeZone: 'America/Havana' }),
   ];
   const histories = historiesOf([ofReadings as never], {});
   return [
@@ -205,7 +207,7 @@ function gridOf(): readonly Suite[] {
         pipeline: pipelineOf([aligned('view', window, 'lambda')], { slots: 2 }),
         // Over a month, so that clocks are changed in some.
         histories: fc
-          .constantFrom('2026-03-05', '2026-10-20', '2025-12-30')
+          .constantFrom('2026-03-05', '2026-10-20', '2025-12-30', '2026-04-20')
           .chain((start) => historiesOf([ofReadings as never], { pace: hours(40), start: new Date(start) })),
       }),
     ),

@@ -4,36 +4,51 @@ import type { BatchRow } from './step-rows.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/**
- * What differs between the rows of a batch and those of one history, each as a line that says where: nothing if they are the same rows but for
- * what the batch rounds. Both sides are rows of views, in any order.
- */
-export function differences(
-  pipeline: Pipeline,
-  batch: readonly Pick<BatchRow, 'row' | 'slack'>[],
-  rows: readonly Plain[],
-  name: string,
-): readonly string[] {
-  const valuesOf = new Map(
+/** A row of a batch, ready to be compared with many. */
+export interface Expected {
+  readonly row: Plain;
+  readonly place: string;
+  readonly slack: Readonly<Record<string, number>>;
+}
+
+/** By view, the columns that are computed: all others tell a row from the others. */
+export type Computed = ReadonlyMap<string, ReadonlySet<string>>;
+
+export function computedOf(pipeline: Pipeline): Computed {
+  return new Map(
     stepsOf(pipeline.plan).map((step) => {
       const { kept, derived } = columnsOf(step);
       return [step.id, step.op === 'aggregate' ? new Set([...kept, ...derived]) : new Set<string>()];
     }),
   );
+}
+
+export function expect({ row, slack }: BatchRow, computed: Computed): Expected {
+  const printed = plain(row);
+  return { row: printed, place: placeOf(printed, computed), slack };
+}
+
+/**
+ * What differs between the rows of a batch and others, each as a line that says where: nothing if they are the same but for what the batch
+ * rounds. Both sides are rows of views, in any order. `name` names the others.
+ */
+export function differences(
+  expected: readonly Expected[],
+  rows: readonly Plain[],
+  { name, computed }: { readonly name: string; readonly computed: Computed },
+): readonly string[] {
   const found: string[] = [];
-  const byPlace = Map.groupBy(rows.map(plain), (row) => placeOf(row, valuesOf));
-  for (const { row, slack } of batch) {
-    const expected = plain(row);
-    const place = placeOf(expected, valuesOf);
+  const byPlace = Map.groupBy(rows.map(plain), (row) => placeOf(row, computed));
+  for (const { row, place, slack } of expected) {
     const actual = byPlace.get(place)?.pop();
     if (actual === undefined) {
-      found.push(`${name} lacks the row ${JSON.stringify(expected)}`);
+      found.push(`${name} lacks the row ${JSON.stringify(row)}`);
       continue;
     }
-    for (const column of valuesOf.get(String(expected['view'])) ?? []) {
-      if (isClose(expected[column], actual[column], slack[column] ?? 0)) continue;
+    for (const column of computed.get(String(row['view'])) ?? []) {
+      if (isClose(row[column], actual[column], slack[column] ?? 0)) continue;
       found.push(
-        `${name} has ${column} = ${JSON.stringify(actual[column])} where the batch has ${JSON.stringify(expected[column])}, in the row ${JSON.stringify(actual)}`,
+        `${name} has ${column} = ${JSON.stringify(actual[column])} where the batch has ${JSON.stringify(row[column])}, in the row ${JSON.stringify(actual)}`,
       );
     }
   }
@@ -48,8 +63,8 @@ function plain(row: Plain): Plain {
 }
 
 /** All that tells a row from the others: what it is without the columns that were computed. */
-function placeOf(row: Plain, valuesOf: ReadonlyMap<string, ReadonlySet<string>>): string {
-  const values = valuesOf.get(String(row['view']));
+function placeOf(row: Plain, computed: Computed): string {
+  const values = computed.get(String(row['view']));
   return JSON.stringify(
     Object.entries(row)
       .filter(([column]) => values?.has(column) !== true)
@@ -58,6 +73,7 @@ function placeOf(row: Plain, valuesOf: ReadonlyMap<string, ReadonlySet<string>>)
 }
 
 function isClose(a: unknown, b: unknown, slack: number): boolean {
+  if (a === b) return true;
   if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= slack;
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((one, index) => isClose(one, b[index], slack));
@@ -65,5 +81,5 @@ function isClose(a: unknown, b: unknown, slack: number): boolean {
     const names = Object.keys({ ...a, ...b });
     return names.every((name) => isClose((a as Plain)[name], (b as Plain)[name], slack));
   }
-  return a === b;
+  return false;
 }

@@ -43,9 +43,19 @@ function calendarSql(table: string, { unit, timeZone, weekStart }: CalendarWindo
     unit === 'week' && weekStart === 'sunday'
       ? `date_trunc('week', ${wall} + INTERVAL 1 DAY) - INTERVAL 1 DAY`
       : `date_trunc('${unit}', ${wall})`;
-  const moment = (local: string): string => `epoch_ms((${local})::TIMESTAMP AT TIME ZONE ${zone})`;
-  return `SELECT *, ${moment('local')} AS ws, ${moment(`local + INTERVAL 1 ${unit}`)} AS we
-    FROM (SELECT *, ${first} AS local FROM ${table})`;
+  // Where clocks are put back at midnight the wall shows it twice; a day begins with the first, and DuckDB gives the second.
+  const earlier = (moment: string, local: string): string =>
+    ['1 HOUR', '30 MINUTE'].reduceRight(
+      (other, by) =>
+        `CASE WHEN (${moment} - INTERVAL ${by}) AT TIME ZONE ${zone} = ${local} THEN ${moment} - INTERVAL ${by} ELSE ${other} END`,
+      moment,
+    );
+  return `
+    SELECT *, epoch_ms(${earlier('a', 'local')}) AS ws, epoch_ms(${earlier('b', 'next')}) AS we
+    FROM (
+      SELECT *, local AT TIME ZONE ${zone} AS a, next AT TIME ZONE ${zone} AS b
+      FROM (SELECT *, (${first})::TIMESTAMP AS local, (local + INTERVAL 1 ${unit})::TIMESTAMP AS next FROM ${table})
+    )`;
 }
 
 /** The largest multiple of `step` at or below `time`, before 1970 too. */
