@@ -11,6 +11,7 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { FaultKind, FaultOptions } from './faults.ts';
 import { Hosts } from './hosts.ts';
 import { type MemoryShard, MemoryStream } from './memory-stream.ts';
+import { createVirtualClock } from './virtual-clock.ts';
 
 export interface TestDriverOptions {
   /** Of each raw stream. Default 1: records are judged in the order in which they are sent. */
@@ -135,7 +136,6 @@ class Driver {
   readonly #hasLambda: boolean;
   readonly #hasWorker: boolean;
   #sent = 0;
-  #slept = 0;
   #settledAt = -1;
 
   constructor(pipeline: Pipeline, options: TestDriverOptions) {
@@ -146,17 +146,11 @@ class Driver {
     }
     this.#pipeline = pipeline;
     this.#batchRecords = batchRecords;
-    const startMs = start?.getTime() ?? startMsDefault;
     this.hosts = new Hosts(pipeline, {
-      startMs,
+      startMs: start?.getTime() ?? startMsDefault,
       exchangeShards,
       // A host that sleeps moves no time but its own: what a test sees moves when the test says so.
-      hostClock: {
-        now: () => this.hosts.clock.now() + this.#slept,
-        sleep: async (ms) => {
-          this.#slept += ms;
-        },
-      },
+      hostClock: createVirtualClock,
       readRecordsMax: 100,
       faults,
     });

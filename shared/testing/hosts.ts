@@ -28,8 +28,8 @@ const killsMax = 2;
 export interface HostsOptions {
   readonly startMs?: number;
   readonly exchangeShards?: number;
-  /** What the hosts go by; by default the clock of the streams, so that a host that sleeps moves all time. */
-  readonly hostClock?: Clock;
+  /** What the hosts go by, made of the clock of the streams; by default that clock, so that a host that sleeps moves all time. */
+  readonly hostClock?: (clock: Clock) => Clock;
   readonly chunkLimits?: ChunkLimits;
   readonly readRecordsMax?: number;
   readonly faults?: FaultOptions | undefined;
@@ -63,7 +63,7 @@ export class Hosts {
   constructor(pipeline: Pipeline, options: HostsOptions = {}) {
     this.pipeline = pipeline;
     this.clock = createManualClock(options.startMs);
-    this.#hostClock = options.hostClock ?? this.clock;
+    this.#hostClock = options.hostClock?.(this.clock) ?? this.clock;
     this.#chunkLimits = options.chunkLimits;
     this.faults = new Faults(options.faults);
     const { clock } = this;
@@ -147,7 +147,12 @@ export class Hosts {
     let reads = 0;
     let quietRounds = 0;
     this.#workers += 1;
-    const stop = (): void => void worker.stop().catch(() => undefined);
+    let isStopping = false;
+    const stop = (): void => {
+      // Each call wakes it up, and who is woken again and again lets nobody else have a turn.
+      if (!isStopping) worker.stop().catch(() => undefined);
+      isStopping = true;
+    };
     const read = async (shardId: string, after: string | undefined) => {
       const batch = await this.exchange.read(shardId, after);
       if (batch.records.length > 0 || batch.ended) quietRounds = 0;

@@ -4,4 +4,5 @@ export type { BatchAggregate } from './batch/aggregates.ts';
 export type { RowOf, RowQuery, SourceOf, TestDriver, TestDriverOptions } from './driver.ts';
 export { testDriver } from './driver.ts';
 export type { FaultKind, FaultOptions, FaultRates } from './faults.ts';
+export { planOf } from './plan-of.ts';
 export { type BatchOptions, expectSameAsBatch, type Sent, sent } from './same-as-batch.ts';

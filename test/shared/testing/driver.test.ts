@@ -62,6 +62,24 @@ test('rows have the types of the pipeline, and are final at the end', async () =
   expect(await driver.read('per-minute', { from: new Date(1) })).toEqual([]);
 });
 
+test('with all the slots of a pipeline as it is, a worker reads them all', async () => {
+  const visits = byUser
+    .window(session({ gap: minutes(1) }), { allowedLateness: seconds(0) })
+    .aggregate('visits', { clicks: count() })
+    .to(sink);
+  const driver = testDriver(pipeline('visits', [perMinute, visits]));
+  for (let turn = 0; turn < 3; turn += 1) {
+    await driver.send(clicks, [click(turn * 1_000, 'ann'), click(turn * 1_000, 'bob')]);
+    await driver.read('visits');
+  }
+  await driver.close();
+  const rows = await driver.read('visits');
+  expect(rows.map(({ user, clicks: n }) => [user, n])).toEqual([
+    ['ann', 3],
+    ['bob', 3],
+  ]);
+});
+
 test('what a stream and a view are not called does not compile, and is said', async () => {
   const driver = testDriver(site);
   // @ts-expect-error: the record has no bytes

@@ -1,5 +1,4 @@
-import { defineCommand } from 'citty';
-import { foreverMs } from '#shared/pipeline/join.ts';
+import { foreverMs } from './join.ts';
 import {
   type AggregatePlan,
   columnsOf,
@@ -14,37 +13,10 @@ import {
   sourcesOf,
   sourcesOfInput,
   stepsOf,
-} from '#shared/pipeline/plan.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
-import { writeLines } from './output.ts';
-import { loadPipeline } from './registry.ts';
+} from './plan.ts';
 
-export const planCommand = defineCommand({
-  meta: {
-    name: 'plan',
-    description: 'Show what a pipeline becomes: its stages, where each step is placed and why, and its state.',
-  },
-  args: {
-    pipeline: {
-      type: 'positional',
-      required: false,
-      default: 'traffic',
-      description: 'A pipeline of pipelines/index.ts, or the path of a module that exports one',
-    },
-    json: { type: 'boolean', description: 'The plan and its hash as JSON' },
-    mermaid: { type: 'boolean', description: 'The plan as a Mermaid flow chart' },
-  },
-  run: async ({ args }) => {
-    const { plan, planHash } = await loadPipeline(args.pipeline);
-    if (args.json === true && args.mermaid === true)
-      throw new MillraceError('INPUT_INVALID', 'give --json or --mermaid, not both.');
-    if (args.json === true) writeLines('-', [JSON.stringify({ planHash, plan }, null, 2)]);
-    else if (args.mermaid === true) writeLines('-', drawPlan(plan));
-    else writeLines('-', describePlan(plan, planHash));
-  },
-});
-
-function describePlan(plan: Plan, planHash: string): readonly string[] {
+/** A plan as lines of text: what is read, what each step keeps, and where it is placed and why. */
+export function describePlan(plan: Plan, planHash: string): readonly string[] {
   const lines = [
     `pipeline ${plan.id}   plan ${planHash.slice(0, 8)}   ${plan.slots} slots of ${plan.groups} key groups`,
     '',
@@ -163,7 +135,8 @@ function duration(ms: number): string {
   return `${ms / length} ${unit}`;
 }
 
-function drawPlan(plan: Plan): readonly string[] {
+/** A plan as a Mermaid flow chart. */
+export function drawPlan(plan: Plan): readonly string[] {
   const lines = ['flowchart LR'];
   const ids = new Map(plan.nodes.map((node, index) => [node.id, `n${index}`]));
   for (const node of plan.nodes) {
