@@ -9,6 +9,7 @@ import {
   type JoinSidePlan,
   type ProcessPlan,
   type SelectPlan,
+  type Shown,
   sinksOf,
   sourcesOfInput,
   type TopPlan,
@@ -60,7 +61,7 @@ export function draftRoute(
 }
 
 export function compileAggregate(
-  plan: AggregatePlan,
+  plan: AggregatePlan & Shown,
   contract: string,
   aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
   route: RouteDraft,
@@ -77,7 +78,8 @@ export function compileAggregate(
   const shared = Object.values(plan.derived).flatMap((derived) =>
     derived.kind === 'share-of-total' ? derived.columns : [],
   );
-  const totals = columns.flatMap((name, index) => (shared.includes(name) ? [index] : []));
+  const wanted = [...shared, ...(plan.projection?.totals ?? [])];
+  const totals = columns.flatMap((name, index) => (wanted.includes(name) ? [index] : []));
   const stage = stageOf(plan.placement);
   const sinks = sinksOf(plan);
   return {

@@ -22,6 +22,7 @@ import {
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
 import type { ProcessCallbacks } from '#shared/pipeline/process.ts';
+import type { Projection } from '#shared/pipeline/projection.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
@@ -114,6 +115,8 @@ interface CommonStep {
   /** The token of its contract: what its state means. */
   readonly contract: string;
   readonly stage: Stage;
+  /** How its rows are shown, when it is not as they are kept. */
+  readonly projection?: Projection;
   /** The columns that a row keeps. */
   readonly columns: readonly string[];
   /** Where its rows go. */
@@ -208,7 +211,11 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
   const routesTo = (id: string): readonly RouteDraft[] =>
     stepsOf(plan).flatMap((step) => (step.id === id ? inputsOf(step).map(({ input }) => routeOf(input)) : []));
   const steps = stepsOf(plan).map((step): CompiledStep => {
-    const compiled = compileStep(step, stateToken(contractOfStep(plan, step)));
+    const projection = pipeline.projections?.get(step.id);
+    const compiled: CompiledStep = {
+      ...compileStep(step, stateToken(contractOfStep(plan, step))),
+      ...(projection === undefined ? {} : { projection }),
+    };
     const { kept, derived } = columnsOf(step);
     for (const [index, { input }] of inputsOf(step).entries()) {
       const route = routeOf(input);

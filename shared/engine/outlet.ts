@@ -4,7 +4,7 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledStep } from './compile.ts';
 import type { Emission, EmissionContext } from './emit.ts';
 import { FileBuffer, type FileMark } from './file-buffer.ts';
-import { printRow } from './read.ts';
+import { printRows } from './read.ts';
 import { compareRows } from './rows.ts';
 
 export type OutletMark = FileMark;
@@ -59,10 +59,9 @@ export class Outlet {
   #takeFinal(emission: Emission, first: number, watermarkMs: number, context: EmissionContext): void {
     const rows = emission.rows.slice(first).filter(({ final }) => final);
     rows.sort(compareRows);
-    const lines = rows.map((row) => ({
-      day: toIso(row.windowStartMs).slice(0, dayCharacters),
-      json: this.#print(row),
-    }));
+    const lines = rows.flatMap((row) =>
+      this.#print(row).map((json) => ({ day: toIso(row.windowStartMs).slice(0, dayCharacters), json })),
+    );
     if (this.#files !== undefined) {
       for (const line of lines) emission.files.push(...this.#files.add(line, context));
       emission.files.push(...this.#files.advance(context, watermarkMs));
@@ -74,9 +73,10 @@ export class Outlet {
   }
 
   /** As a reader of the table has it. The view is told by where the row lies, and what needs the other slots' totals is not known here. */
-  #print(row: Row): string {
-    const { view: _view, final: _final, ...printed } = printRow(this.#step, row, undefined);
-    return JSON.stringify(printed);
+  #print(row: Row): readonly string[] {
+    return printRows(this.#step, row, undefined).map(({ view: _view, final: _final, ...printed }) =>
+      JSON.stringify(printed),
+    );
   }
 }
 

@@ -7,24 +7,38 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledAggregate, CompiledStep } from './compile.ts';
 
 /** A window's totals over all keys, by column. */
-export type Totals = Readonly<Record<string, number>>;
+export type Totals = Readonly<Record<string, number | null>>;
 
 /** Merges the slots' partials of one window. A slot without a partial has no record in the window. */
 export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPartial[]): Totals {
-  const totals: Record<string, number> = {};
+  const totals: Record<string, number | null> = {};
   for (const index of step.totals) {
     const column = step.columns[index] as string;
     const aggregator = step.aggregators[index] as CompiledAggregate['aggregators'][number];
     let merged = aggregator.create();
     for (const partial of partials)
       merged = aggregator.merge(merged, aggregator.decode(partial.columns[column] as Json));
-    totals[column] = Number(aggregator.result(merged));
+    const total = aggregator.result(merged);
+    // Of no values there is no total, which is not one of 0.
+    totals[column] = total === null ? null : Number(total);
   }
   return totals;
 }
 
 export type PrintableRow = Omit<Row, 'position' | 'expiresMs'>;
 export type RowPlace = Pick<Row, 'key' | 'windowStartMs' | 'windowEndMs'>;
+
+/** What is printed and served of a row that its step keeps: the row itself or, where the step has a projection, what that makes of it. */
+export function printRows(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): readonly PrintedRow[] {
+  if (step.projection === undefined) return [printRow(step, row, totals)];
+  const { windowStartMs, windowEndMs } = row;
+  const columns = { ...decodeKey(row.key), ...row.columns };
+  return step.projection.project({ columns, windowStartMs, windowEndMs, totals }).map((shown): PrintedRow => {
+    const { window } = shown;
+    const bounds = window && { windowStart: isoOf(window.startMs), windowEnd: isoOf(window.endMs) };
+    return { view: row.view, ...bounds, final: row.final, ...shown.columns } as PrintedRow;
+  });
+}
 
 /**
  * The row as it is printed and served: key columns, columns and derived columns by name, times in ISO 8601. Where the totals are not known,
@@ -63,8 +77,8 @@ function rankOf({ key }: RowPlace): number {
   return Number(decodeKey(key)[rankColumn]);
 }
 
-/** Orders printed rows by their JSON. */
-export function compareTexts(a: PrintedRow, b: PrintedRow): number {
+/** Orders what was printed of two rows by its JSON. */
+export function compareTexts(a: readonly PrintedRow[], b: readonly PrintedRow[]): number {
   const textA = JSON.stringify(a);
   const textB = JSON.stringify(b);
   return textA < textB ? -1 : textA === textB ? 0 : 1;

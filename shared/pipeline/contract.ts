@@ -63,7 +63,7 @@ export function contractOf(plan: Plan): StateContract {
 /** The contract of one step. What is not named here gives the state its meaning, so a kind of step that is yet to come is on the safe side. */
 export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
   const { id, placement, reason: _, allowedLatenessMs, sinks, ...rest } = step;
-  const { emit, refreshMs, derived, ...described } = rest as unknown as Record<string, Json>;
+  const { emit, refreshMs, derived, projection, ...described } = rest as unknown as Record<string, Json>;
   // How rows are cut into files is a part of what makes them stand in one: the log is read again after a crash.
   const state: Record<string, Json> = {
     sinks: sinks.map((sink) => (sink.kind === 'dynamodb' ? { kind: sink.kind } : { ...sink })),
@@ -81,7 +81,7 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
     state,
     allowedLatenessMs,
     totals: totalsOf(step),
-    free: { input: inputs, ...defined({ ttlMs, emit, refreshMs, derived }) },
+    free: { input: inputs, ...defined({ ttlMs, emit, refreshMs, derived, projection }) },
   };
 }
 
@@ -125,7 +125,8 @@ const identityLength = 8;
 function totalsOf(step: StepPlan): readonly number[] {
   if (step.op !== 'aggregate') return [];
   const shared = Object.values(step.derived).flatMap(({ kind, columns }) => (kind === 'share-of-total' ? columns : []));
-  return Object.keys(step.aggregates).flatMap((column, index) => (shared.includes(column) ? [index] : []));
+  const totals = [...shared, ...(step.projection?.totals ?? [])];
+  return Object.keys(step.aggregates).flatMap((column, index) => (totals.includes(column) ? [index] : []));
 }
 
 /** State holds columns by number, so their order counts. */

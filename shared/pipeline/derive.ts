@@ -27,7 +27,7 @@ export function rate<C extends string>(column: C): Derived<C> {
 /** What a derived column is computed from. `totals` holds the columns that a share needs, summed over all keys. */
 export interface DerivedInput {
   readonly row: Readonly<Record<string, number>>;
-  readonly totals: Readonly<Record<string, number>>;
+  readonly totals: Readonly<Record<string, number | null>>;
   readonly windowMs: number;
 }
 
@@ -55,13 +55,14 @@ export function evaluateDerived(
   }
 }
 
-function divide(part: number, whole: number): number | null {
+function divide(part: number | null, whole: number | null): number | null {
+  if (part === null || whole === null) return null;
   if (part === 0 && whole === 0) return 0;
   const quotient = part / whole;
   return Number.isFinite(quotient) ? quotient : null;
 }
 
-function columnOf(values: Readonly<Record<string, number>>, column: string): number {
+function columnOf(values: Readonly<Record<string, number | null>>, column: string): number | null {
   const value = values[column];
   if (value === undefined) throw new Error(`a derived column needs ${JSON.stringify(column)}, which is not there`);
   return value;

@@ -4,9 +4,10 @@ import type { AnyAggregator } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
 import type { Selectors } from './join.ts';
 import { type PlacementDecision, place } from './placement.ts';
-import type { AggregatePlan, JoinSidePlan, Plan, PlanNode } from './plan.ts';
+import type { AggregatePlan, JoinSidePlan, Plan, PlanNode, StepPlan } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
+import { type Projection, projectionPlan } from './projection.ts';
 import { keyOfTop, type TopDefinition } from './rows.ts';
 import { rowOfRecord, type SelectDefinition } from './select.ts';
 import { collectSteps, inputNodesOf, originsOf, sourcesPlanOf } from './steps.ts';
@@ -60,6 +61,8 @@ export interface Pipeline<Outputs extends Readonly<Record<string, AnyOutput>> = 
   /** Hex. Changes with anything in the plan; hosts compare it with the one they were deployed with. */
   readonly planHash: string;
   readonly bindings: ReadonlyMap<string, Binding>;
+  /** How the rows of steps are shown, by step, where it is not as they are kept. */
+  readonly projections?: ReadonlyMap<string, Projection>;
   /** Names of the losses of state that this deployment allows; see `nameOfLoss`. */
   readonly dropped?: readonly string[];
   readonly outputs: Outputs;
@@ -129,6 +132,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
     plan,
     planHash: hashPlan(plan, (step) => graph.aggregatesOf(step)),
     bindings: graph.bindings,
+    projections: graph.projections,
     outputs: Object.fromEntries(outputs.map((output) => [output.name, output])) as unknown as OutputMap<O>,
   };
 }
@@ -141,6 +145,7 @@ function groupsFor(expectedKeys: number, slots: number): number {
 class Graph {
   readonly nodes: PlanNode[] = [];
   readonly bindings = new Map<string, Binding>();
+  readonly projections = new Map<string, Projection>();
   readonly #pipeline: string;
   readonly #ids = new Map<StreamNode | KeyNode, string>();
 
@@ -162,6 +167,14 @@ class Graph {
     else if (step.op === 'top') this.#addTop(step, decision);
     else if (step.op === 'select') this.#addSelect(step, decision);
     else this.#addAggregate(step, decision);
+    if (step.projection !== undefined) this.#addProjection(step.projection);
+  }
+
+  /** Of the step that was added last. */
+  #addProjection(projection: Projection): void {
+    const node = this.nodes.pop() as StepPlan;
+    this.nodes.push({ ...node, projection: projectionPlan(projection) });
+    this.projections.set(node.id, projection);
   }
 
   #addAggregate(step: AggregateDefinition, { placement, reason }: PlacementDecision): void {

@@ -3,6 +3,7 @@ import type { Derived } from './derive.ts';
 import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
 import type { Placement } from './placement.ts';
 import { type ProcessKind, processTimeColumn, type RowColumns, tableTimeColumn } from './process.ts';
+import type { ProjectionPlan } from './projection.ts';
 import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
 import type { CalendarWindow, CumulativeWindow, WindowSpec } from './window.ts';
 
@@ -62,7 +63,12 @@ export interface RoutePlan extends InputPlan {
 }
 
 /** A step behind the exchange: one view or, without a sink, a step that only feeds others. */
-export type StepPlan = AggregatePlan | JoinPlan | ProcessPlan | TopPlan | SelectPlan;
+export type StepPlan = (AggregatePlan | JoinPlan | ProcessPlan | TopPlan | SelectPlan) & Shown;
+
+/** How the rows of a step are shown, when it is not as they are kept. */
+export interface Shown {
+  readonly projection?: ProjectionPlan;
+}
 
 /** A row of each record, without state. */
 export interface SelectPlan extends InputPlan {

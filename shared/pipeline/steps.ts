@@ -74,6 +74,8 @@ export function sourcesPlanOf(node: StreamNode): Pick<InputPlan, 'source' | 'sou
 /** What is derived from a table, and where its rows go, makes no other step of it. */
 function isSameStep(a: StepDefinition, b: StepDefinition): boolean {
   return (Object.keys(a) as (keyof StepDefinition)[])
-    .filter((name) => name !== 'sinks' && name !== ('derived' as keyof StepDefinition))
+    .filter((name) => !shownWith.includes(name))
     .every((name) => a[name] === b[name]);
 }
+
+const shownWith: readonly string[] = ['sinks', 'derived', 'projection'];

@@ -26,6 +26,7 @@ import {
   type TableJoinOptions,
   tableJoinOf,
 } from './processed.ts';
+import type { Projection } from './projection.ts';
 import type { FinalTable, FinalWindowedStream, FinalWindowTable, TopDefinition, TopTable } from './rows.ts';
 import { type SelectDefinition, type SelectedColumns, type SelectedTable, selectedOf, spreadKey } from './select.ts';
 import type { SinkSpec } from './sink.ts';
@@ -63,12 +64,15 @@ export interface KeyNode {
 }
 
 /** A stateful step as it was defined. Its name is the identity of its state. Without a sink it only feeds other steps. */
-export type StepDefinition =
+export type StepDefinition = (
   | AggregateDefinition
   | JoinDefinition
   | ProcessDefinition
   | TopDefinition
-  | SelectDefinition;
+  | SelectDefinition
+) & {
+  readonly projection?: Projection;
+};
 
 export interface AggregateDefinition {
   readonly op: 'aggregate';

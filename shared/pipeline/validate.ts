@@ -3,6 +3,7 @@ import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
+import type { Shown } from './plan.ts';
 import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
 import type { SelectDefinition } from './select.ts';
@@ -248,6 +249,7 @@ function checkColumns(where: string, step: AggregateDefinition): void {
   const duplicate = columns.find(isNamedBefore);
   if (duplicate !== undefined)
     throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
+  checkTotals(where, step);
   for (const [column, derived] of Object.entries(step.derived)) {
     const missing = derived.columns.find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
@@ -265,6 +267,17 @@ function checkColumns(where: string, step: AggregateDefinition): void {
       );
     }
   }
+}
+
+function checkTotals(where: string, { projection, window, sinks }: AggregateDefinition & Shown): void {
+  if (projection === undefined || projection.totals.length === 0) return;
+  if (window.kind === 'session')
+    throw invalid(where, 'shows totals of its windows, and sessions of different keys share none.');
+  if (!sinks.some(({ kind }) => kind === 'dynamodb'))
+    throw invalid(
+      where,
+      'shows totals over all keys, which are known when the table is read, and its rows go to none.',
+    );
 }
 
 function checkColumn(where: string, column: string): void {

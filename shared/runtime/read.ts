@@ -1,5 +1,5 @@
 import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
-import { compareInOrder, compareTexts, mergeTotals, printRow, type Totals } from '#shared/engine/read.ts';
+import { compareInOrder, compareTexts, mergeTotals, printRows, type Totals } from '#shared/engine/read.ts';
 import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
 import { isClosed } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -91,7 +91,7 @@ async function readRows(
       `view ${query.view} is not in the results table, so it cannot be queried; its rows go into ${out}. Give it dynamodb({ ttl }) besides.`,
     );
   }
-  const columns = [...step.columns, ...columnsOf(step.plan).derived];
+  const columns = step.projection?.columns ?? [...step.columns, ...columnsOf(step.plan).derived];
   if (query.by !== undefined && !columns.includes(query.by)) {
     throw new MillraceError(
       'QUERY_INVALID',
@@ -102,7 +102,7 @@ async function readRows(
     step.op === 'aggregate'
       ? await readWindows(options, pipeline, step, query)
       : printFinal(step, await findRows(options.results, query));
-  return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (step.columns[0] as string));
+  return query.top === undefined ? printed : topOf(printed, query.top, query.by ?? (columns[0] as string));
 }
 
 async function readWindows(
@@ -124,12 +124,12 @@ async function readWindows(
       }
     }
   }
-  const printed = rows.map((row): PrintedRow => {
+  const printed = rows.flatMap((row): readonly PrintedRow[] => {
     const total = totals.get(`${row.windowStartMs}/${row.windowEndMs}`);
     // A share is final only when the total is: when all slots have passed the window.
     const final =
       row.final && (total === undefined || isClosed(row.windowEndMs, step.plan.allowedLatenessMs, watermarkMs));
-    return printRow(step, final === row.final ? row : { ...row, final }, total ?? {});
+    return printRows(step, final === row.final ? row : { ...row, final }, total ?? {});
   });
   return printed;
 }
@@ -139,13 +139,13 @@ async function readWindows(
  * which no two hosts share; their texts are the same everywhere.
  */
 function printFinal(step: CompiledStep, rows: readonly Row[]): readonly PrintedRow[] {
-  if (step.op === 'top') return [...rows].sort(compareInOrder(step)).map((row) => printRow(step, row, {}));
+  if (step.op === 'top') return [...rows].sort(compareInOrder(step)).flatMap((row) => printRows(step, row, {}));
   const isTie = (a: Row, b: Row): boolean =>
     a.windowStartMs === b.windowStartMs && a.windowEndMs === b.windowEndMs && a.key === b.key;
   return rows
-    .map((row, at) => ({ row, at, printed: printRow(step, row, {}) }))
+    .map((row, at) => ({ row, at, printed: printRows(step, row, {}) }))
     .sort((a, b) => (isTie(a.row, b.row) && compareTexts(a.printed, b.printed)) || a.at - b.at)
-    .map(({ printed }) => printed);
+    .flatMap(({ printed }) => printed);
 }
 
 async function findRows(results: ResultStore, query: ViewQuery): Promise<readonly Row[]> {

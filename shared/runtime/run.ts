@@ -6,7 +6,7 @@ import {
   isRankKeyed,
   mergeTotals,
   type PrintableRow,
-  printRow,
+  printRows,
   type RowPlace,
   type Totals,
 } from '#shared/engine/read.ts';
@@ -144,12 +144,12 @@ class FinalRows {
   *print(): Generator<PrintedRow> {
     const keyOrder = this.#step.op === 'top' ? undefined : orderNumbers(this.#keys);
     const order = this.#keys.map((_, at) => at).sort((a, b) => this.#compare(a, b, keyOrder));
-    for (const at of order) yield this.#printAt(at);
+    for (const at of order) yield* this.#printAt(at);
   }
 
-  #printAt(at: number): PrintedRow {
+  #printAt(at: number): readonly PrintedRow[] {
     const row = this.#rowAt(at);
-    return printRow(this.#step, row, this.#totals.get(row.windowStartMs)?.get(row.windowEndMs) ?? {});
+    return printRows(this.#step, row, this.#totals.get(row.windowStartMs)?.get(row.windowEndMs) ?? {});
   }
 
   #compare(a: number, b: number, keyOrder: Float64Array | undefined): number {

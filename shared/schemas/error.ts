@@ -5,6 +5,7 @@ const codes = {
   STATE_WOULD_BE_LOST: { retry: false },
   PIPELINE_INVALID: { retry: false },
   PIPELINE_UNKNOWN: { retry: false },
+  SQL_INVALID: { retry: false },
   PLACEMENT_REFUSED: { retry: false },
   SCHEMA_ASYNC: { retry: false },
   SETTING_MISSING: { retry: false },

@@ -597,8 +597,8 @@ export const sabotages = {
       },
       {
         file: 'shared/runtime/read.ts',
-        find: 'const printed = rows.map(',
-        replace: 'const watermarkMs = await leastWatermark(state, pipeline, step); const printed = rows.map(',
+        find: 'const printed = rows.flatMap(',
+        replace: 'const watermarkMs = await leastWatermark(state, pipeline, step); const printed = rows.flatMap(',
       },
     ],
     bias: { pipelines: ['lambda'], slots: [4], polls: 2 },
