@@ -5,6 +5,7 @@ import { checkOptions } from './options.ts';
 const commands = {
   dev: () => import('./dev.ts').then((module) => module.devCommand),
   run: () => import('./run.ts').then((module) => module.runCommand),
+  sql: () => import('./sql.ts').then((module) => module.sqlCommand),
   push: () => import('./push.ts').then((module) => module.pushCommand),
   generate: () => import('./generate-events.ts').then((module) => module.generateCommand),
   query: () => import('./query.ts').then((module) => module.queryCommand),

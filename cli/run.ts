@@ -1,11 +1,13 @@
 import { defineCommand } from 'citty';
 import type { CallbackFailure } from '#shared/engine/emit.ts';
 import type { FileReader, RejectedRow, Taken } from '#shared/engine/run.ts';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
 import { formats, type Input, parseInputs, readInputBytes, withFormat } from './input.ts';
@@ -44,31 +46,45 @@ export const runCommand = defineCommand({
   run: async ({ args, rawArgs }) => {
     const pipeline = withFormat(await loadPipeline(args.pipeline), args.format);
     const inputs = parseInputs(pipeline, listOf(rawArgs, 'input'));
-    checkView(pipeline.id, Object.keys(pipeline.outputs), args.view);
-    const missing = sourcesOf(pipeline.plan).filter((source) => !inputs.some((input) => input.source === source.id));
-    if (missing.length > 0)
-      throw new MillraceError(
-        'INPUT_INVALID',
-        `no input for ${missing.map((source) => source.id).join(', ')}: add --input ${missing[0]?.id}=FILE.`,
-      );
-    const run = createBoundedRun(pipeline);
-    const letters = createLetters(args['dead-letters']);
-    for (const input of inputs) {
-      await readInput(input, run.openFile(input.source, input.path), (taken, { line, payload }) => {
-        if (taken.rejection !== undefined || taken.lateSteps.length > 0)
-          letters.add(`${input.path}:${line}`, letterOfRecord(input, payload, line, taken));
-        for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
-      });
-    }
-    const rows = run.finish(args.view);
-    for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
-    for (const rejected of run.rejectedRows()) letters.add(`a row of ${rejected.row.view}`, letterOfRow(rejected));
-    writeRows(args.output, rows);
-    letters.close();
-    for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
-      process.stderr.write(`${line}\n`);
+    await runOverFiles(pipeline, inputs, { ...args, deadLetters: args['dead-letters'] });
   },
 });
+
+/** Runs a pipeline over its inputs, and prints its rows and what became of the records. `arrange` orders the rows, or leaves some out. */
+export async function runOverFiles(
+  pipeline: Pipeline,
+  inputs: readonly Input[],
+  args: {
+    readonly view?: string | undefined;
+    readonly output: string;
+    readonly deadLetters?: string | undefined;
+    readonly arrange?: (rows: Iterable<PrintedRow>) => Iterable<PrintedRow>;
+  },
+): Promise<void> {
+  checkView(pipeline.id, Object.keys(pipeline.outputs), args.view);
+  const missing = sourcesOf(pipeline.plan).filter((source) => !inputs.some((input) => input.source === source.id));
+  if (missing.length > 0)
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `no input for ${missing.map((source) => source.id).join(', ')}: add --input ${missing[0]?.id}=FILE.`,
+    );
+  const run = createBoundedRun(pipeline);
+  const letters = createLetters(args.deadLetters);
+  for (const input of inputs) {
+    await readInput(input, run.openFile(input.source, input.path), (taken, { line, payload }) => {
+      if (taken.rejection !== undefined || taken.lateSteps.length > 0)
+        letters.add(`${input.path}:${line}`, letterOfRecord(input, payload, line, taken));
+      for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
+    });
+  }
+  const rows = run.finish(args.view);
+  for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
+  for (const rejected of run.rejectedRows()) letters.add(`a row of ${rejected.row.view}`, letterOfRow(rejected));
+  writeRows(args.output, args.arrange?.(rows) ?? rows);
+  letters.close();
+  for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
+    process.stderr.write(`${line}\n`);
+}
 
 function checkView(pipeline: string, views: readonly string[], view: string | undefined): void {
   if (view !== undefined && !views.includes(view))

@@ -23,6 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     // Time zones: pure, but for the runtime's own table of them.
     'temporal-polyfill',
   ],
+  'shared/sql': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],
   'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'hyparquet-writer', 'node:'],
   // One pool of connections for all clients of a process.
@@ -58,7 +59,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'zod',
     '@standard-schema/spec',
   ],
-  pipelines: ['shared/pipeline', 'zod'],
+  pipelines: ['shared/pipeline', 'shared/sql', 'zod'],
   // The read API describes the plan, hence the pipeline's types.
   functions: [
     'shared/schemas',
@@ -125,6 +126,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'shared/schemas',
     'shared/pipeline',
+    'shared/sql',
     'shared/engine',
     'shared/ports',
     'shared/runtime',
@@ -170,7 +172,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders in which nothing waits, and which know no clock, chance, environment or machine. */
-const pure = ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports'];
+const pure = ['shared/schemas', 'shared/pipeline', 'shared/sql', 'shared/engine', 'shared/ports'];
 
 const linesMax = 400;
 /** Files that are longer, each with its reason. */

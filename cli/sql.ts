@@ -1,0 +1,186 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { defineCommand } from 'citty';
+import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { sourcesOf } from '#shared/pipeline/plan.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import {
+  declaredTable,
+  durationText,
+  type InferredFormat,
+  inferTable,
+  sqlPipeline,
+  type TableDefinition,
+  timeColumnsOf,
+} from '#shared/sql/index.ts';
+import { listOf } from './arguments.ts';
+import { checkReadable, type Input, readInputBytes } from './input.ts';
+import { runOverFiles } from './run.ts';
+
+const formats: readonly InferredFormat[] = ['ndjson', 'csv', 'combined'];
+
+export const sqlCommand = defineCommand({
+  meta: {
+    name: 'sql',
+    description: 'Run a query of SQL over files in one process. Columns and types are read off the first lines.',
+  },
+  args: {
+    query: { type: 'positional', required: true, description: 'The text, or the path of a file that ends in .sql' },
+    input: {
+      type: 'string',
+      required: true,
+      valueHint: 'FILE|-',
+      description: 'Records; for several tables --input table=FILE for each',
+    },
+    table: {
+      type: 'string',
+      valueHint: 'NAME',
+      description: 'The name of the table; by default any that the query reads',
+    },
+    schema: {
+      type: 'string',
+      valueHint: 'COLUMNS',
+      description: "Columns as in CREATE TABLE: 'ip STRING, bytes BIGINT, ts TIMESTAMP(3)'",
+    },
+    format: {
+      type: 'string',
+      valueHint: formats.join('|'),
+      description: 'Format of the input; by default it is recognised',
+    },
+    time: {
+      type: 'string',
+      valueHint: 'COLUMN',
+      description: 'The column with the event time; by default that of the windows',
+    },
+    'out-of-orderness': {
+      type: 'string',
+      valueHint: 'DURATION',
+      description: 'How late a record may be, such as 5s; by default none of a file is late',
+    },
+    view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
+    output: { type: 'string', valueHint: 'FILE|-', default: '-', description: 'Where the rows go, as NDJSON' },
+    'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
+  },
+  run: async ({ args, rawArgs }) => {
+    const text = textOf(args.query);
+    const given = listOf(rawArgs, 'input').map((value) => inputOf(value, args.table));
+    checkReadable(given.map(({ path }) => ({ source: '', path })));
+    const tables = await tablesOf(text, given, args);
+    const files = new Map<string, string>();
+    const pipeline = sqlPipeline(text, {
+      id: args.query.endsWith('.sql') ? basename(args.query, '.sql') : 'query',
+      tableNamed: (name) => {
+        const found = tables.find(
+          ({ input }) => input.table === undefined || input.table.toLowerCase() === name.toLowerCase(),
+        );
+        if (found === undefined || (found.input.table === undefined && files.size > 0)) return undefined;
+        const stream = found.define(name);
+        files.set(stream.stream, found.input.path);
+        return stream;
+      },
+    });
+    await runOverFiles(pipeline, inputsOf(pipeline, given, files), { ...args, deadLetters: args['dead-letters'] });
+  },
+});
+
+function textOf(query: string): string {
+  if (!query.endsWith('.sql') || /\s/.test(query)) return query;
+  if (!existsSync(query))
+    throw new MillraceError('INPUT_UNREADABLE', `${query} cannot be read: there is no such file.`);
+  return readFileSync(query, 'utf8');
+}
+
+interface GivenInput {
+  /** The table whose records these are; undefined when it is any. */
+  readonly table: string | undefined;
+  readonly path: string;
+}
+
+function inputOf(value: string, table: string | undefined): GivenInput {
+  const [, name, path] = /^([A-Za-z_]\w*)=(.*)$/.exec(value) ?? [];
+  return name === undefined || path === undefined || existsSync(value) ? { table, path: value } : { table: name, path };
+}
+
+interface GivenTable {
+  readonly input: GivenInput;
+  readonly define: (name: string) => TableDefinition;
+}
+
+/** What the files hold, for the tables that the text does not define. */
+async function tablesOf(
+  text: string,
+  inputs: readonly GivenInput[],
+  args: {
+    readonly schema?: string | undefined;
+    readonly format?: string | undefined;
+    readonly time?: string | undefined;
+    readonly 'out-of-orderness'?: string | undefined;
+  },
+): Promise<readonly GivenTable[]> {
+  const format = formatOf(args.format);
+  const outOfOrderness = args['out-of-orderness'];
+  const outOfOrdernessMs = outOfOrderness === undefined ? undefined : durationText(outOfOrderness);
+  const timeColumns = [...(args.time === undefined ? [] : [args.time]), ...timeColumnsOf(text)];
+  const tables: GivenTable[] = [];
+  for (const input of inputs) {
+    const { schema } = args;
+    if (schema !== undefined) {
+      tables.push({
+        input,
+        define: (name) =>
+          declaredTable(schema, {
+            name,
+            format: format ?? (input.path.endsWith('.csv') ? 'csv' : 'ndjson'),
+            timeColumns,
+            outOfOrdernessMs,
+          }),
+      });
+      continue;
+    }
+    const lines = await firstLines(input.path);
+    tables.push({
+      input,
+      define: (name) =>
+        inferTable({ name, lines, ...(format === undefined ? {} : { format }), timeColumns, outOfOrdernessMs }),
+    });
+  }
+  return tables;
+}
+
+function formatOf(format: string | undefined): InferredFormat | undefined {
+  const found = formats.find((known) => known === format);
+  if (found === undefined && format !== undefined)
+    throw new MillraceError('INPUT_INVALID', `--format ${format} is not known; it is one of ${formats.join(', ')}.`);
+  return found;
+}
+
+const sampledLinesMax = 1_000;
+
+/** Enough of a file to see its columns. What comes in by a pipe can be read once only. */
+async function firstLines(path: string): Promise<readonly string[]> {
+  if (path === '-')
+    throw new MillraceError(
+      'INPUT_INVALID',
+      "standard input is read once, so its columns cannot be seen beforehand. Give them: --schema 'ip STRING, bytes BIGINT'.",
+    );
+  const lines: string[] = [];
+  for await (const bytes of readInputBytes(path, () => true)) {
+    lines.push(...bytes.toString('utf8').split(/\r?\n/));
+    if (lines.length > sampledLinesMax) break;
+  }
+  return lines.slice(0, sampledLinesMax);
+}
+
+/** Which file each stream is read from: those that were looked into, and those of tables that the text defines. */
+function inputsOf(
+  pipeline: Pipeline,
+  given: readonly GivenInput[],
+  files: ReadonlyMap<string, string>,
+): readonly Input[] {
+  return sourcesOf(pipeline.plan).flatMap(({ id }) => {
+    const path =
+      files.get(id) ??
+      given.find(({ table }) => table === undefined || table.toLowerCase().replaceAll('_', '-') === id)?.path;
+    return path === undefined ? [] : [{ source: id, path }];
+  });
+}

@@ -1,0 +1,74 @@
+import { aggregateNames } from './aggregate-names.ts';
+import type { Call } from './ast.ts';
+import type { Compiled } from './compiled.ts';
+import { choiceFunctions } from './functions/choice.ts';
+import { numberFunctions } from './functions/number.ts';
+import type { FunctionTable } from './functions/signature.ts';
+import { textFunctions } from './functions/text.ts';
+import { timeFunctions } from './functions/time.ts';
+import { nearest, SqlProblem } from './problem.ts';
+
+const functions: FunctionTable = { ...choiceFunctions, ...numberFunctions, ...textFunctions, ...timeFunctions };
+
+/** Functions that need a clock or chance: a record that is read again must give the same. */
+const impure: Readonly<Record<string, string>> = {
+  NOW: 'the time of the clock',
+  CURRENT_TIMESTAMP: 'the time of the clock',
+  LOCALTIMESTAMP: 'the time of the clock',
+  CURRENT_DATE: 'the time of the clock',
+  PROCTIME: 'the time of the clock',
+  RANDOM: 'chance',
+  RAND: 'chance',
+  UUID: 'chance',
+};
+
+/** The names of all functions of a record's values, for the docs and their test. */
+export const functionNames: readonly string[] = Object.keys(functions);
+
+export function compileFunction(call: Call, args: readonly Compiled[]): Compiled {
+  const { name, nameAt } = call;
+  if (call.over !== undefined)
+    throw new SqlProblem(
+      call.at,
+      'OVER stands in two places: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …) with WHERE rownum <= n around it, and SUM(SUM(x)) OVER (PARTITION BY window_start, window_end) beside GROUP BY.',
+    );
+  if (aggregateNames.has(name))
+    throw new SqlProblem(
+      nameAt,
+      `${name} is an aggregate, and stands in SELECT, HAVING or ORDER BY of a query with groups only. In WHERE compare columns; move the condition to HAVING.`,
+    );
+  if (call.distinct || call.filter !== undefined || call.withinGroup !== undefined)
+    throw new SqlProblem(call.at, `${name} is no aggregate, so it takes no DISTINCT, FILTER or WITHIN GROUP.`);
+  const found = Object.hasOwn(functions, name) ? functions[name] : undefined;
+  if (found === undefined) throw unknownFunction(call);
+  const [min, max] = found.count;
+  if (args.length < min || args.length > max) {
+    const count = min === max ? `${min}` : max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`;
+    throw new SqlProblem(
+      call.at,
+      `${name} takes ${count} argument${count === '1' ? '' : 's'}, and found ${args.length}. Write ${found.form}.`,
+    );
+  }
+  return found.compile(args, call);
+}
+
+function unknownFunction({ name, nameAt }: Call): SqlProblem {
+  const reason = impure[name];
+  if (reason !== undefined)
+    return new SqlProblem(
+      nameAt,
+      `${name} depends on ${reason}, and a record that is read again after a failure must give the same. Use the event time.`,
+    );
+  if (['TUMBLE', 'HOP', 'SESSION', 'CUMULATE'].includes(name))
+    return new SqlProblem(
+      nameAt,
+      `${name}(…) stands in GROUP BY, or in FROM as TABLE(${name}(TABLE t, DESCRIPTOR(ts), …)).`,
+    );
+  const names = [...Object.keys(functions), ...aggregateNames];
+  const meant = nearest(name, names);
+  const all = Object.keys(functions).join(', ');
+  return new SqlProblem(
+    nameAt,
+    `there is no function ${name}.${meant === undefined ? ` There are ${all}; and the aggregates ${[...aggregateNames].join(', ')}.` : ` Did you mean ${meant}?`}`,
+  );
+}

@@ -1,0 +1,73 @@
+import { roundTo } from '../cast.ts';
+import { type Compiled, constantOf } from '../compiled.ts';
+import { decimalType, doubleType, integerType, type SqlType, scaleOf } from '../types.ts';
+import { type FunctionTable, strictFunction } from './signature.ts';
+
+const same = (args: readonly Compiled[]): SqlType => (args[0] as Compiled).type;
+const whole = (args: readonly Compiled[]): SqlType => (same(args).kind === 'double' ? doubleType : integerType);
+
+/** A decimal has as many digits as are asked for; without a number of digits a whole number. */
+function roundedType(args: readonly Compiled[]): SqlType {
+  const [value, digits] = args;
+  const type = (value as Compiled).type;
+  if (digits === undefined) return whole(args);
+  const count = constantOf(digits);
+  if (type.kind !== 'decimal' || typeof count !== 'number') return type;
+  return decimalType(Math.max(0, Math.min(scaleOf(type), count)));
+}
+
+const real = (form: string, call: (value: number) => number): FunctionTable[string] =>
+  strictFunction(form, ['number'], doubleType, call, { nullable: true });
+
+const modulo = strictFunction(
+  'MOD(x, divisor)',
+  ['number', 'number'],
+  (args) =>
+    args.some(({ type }) => type.kind === 'double')
+      ? doubleType
+      : args.every(({ type }) => type.kind === 'integer')
+        ? integerType
+        : decimalType(Math.max(...args.map(({ type }) => scaleOf(type)))),
+  (value: number, divisor: number) => (value % divisor) + 0,
+  { nullable: true },
+);
+const ceiling = strictFunction('CEIL(x)', ['number'], whole, (value: number) => Math.ceil(value) + 0);
+const power = strictFunction(
+  'POWER(x, exponent)',
+  ['number', 'number'],
+  doubleType,
+  (value: number, exponent: number) => value ** exponent,
+  { nullable: true },
+);
+
+/** Functions of numbers. What has no value, such as LN(0), is NULL. */
+export const numberFunctions: FunctionTable = {
+  ABS: strictFunction('ABS(x)', ['number'], same, (value: number) => Math.abs(value)),
+  ROUND: strictFunction(
+    'ROUND(x, digits)',
+    ['number', 'integer'],
+    roundedType,
+    (value: number, digits = 0) => roundTo(value, digits),
+    { needed: 1 },
+  ),
+  TRUNC: strictFunction('TRUNC(x)', ['number'], whole, (value: number) => Math.trunc(value) + 0),
+  FLOOR: strictFunction('FLOOR(x)', ['number'], whole, (value: number) => Math.floor(value)),
+  CEIL: ceiling,
+  CEILING: ceiling,
+  MOD: modulo,
+  DIV: strictFunction(
+    'DIV(x, divisor)',
+    ['number', 'number'],
+    integerType,
+    (value: number, divisor: number) => Math.trunc(value / divisor) + 0,
+    { nullable: true },
+  ),
+  POWER: power,
+  POW: power,
+  SQRT: real('SQRT(x)', Math.sqrt),
+  EXP: real('EXP(x)', Math.exp),
+  LN: real('LN(x)', Math.log),
+  LOG10: real('LOG10(x)', Math.log10),
+  LOG2: real('LOG2(x)', Math.log2),
+  SIGN: strictFunction('SIGN(x)', ['number'], integerType, (value: number) => Math.sign(value) + 0),
+};

@@ -1,0 +1,189 @@
+import { type Compiled, folded } from '../compiled.ts';
+import { regularExpression } from '../pattern.ts';
+import { booleanType, integerType, stringType } from '../types.ts';
+import { type FunctionTable, strictFunction, textsOf } from './signature.ts';
+
+/** Characters, not halves of them: a text with characters beyond 16 bits is cut by code points. */
+function charactersOf(text: string): readonly string[] | string {
+  return /[\ud800-\udfff]/.test(text) ? [...text] : text;
+}
+
+function textBetween(text: string, from: number, to: number): string {
+  const characters = charactersOf(text);
+  const part = characters.slice(Math.max(0, from), Math.max(0, to));
+  return typeof part === 'string' ? part : part.join('');
+}
+
+/** From character `start`, counted from 1, or from the end when it is below 0; what lies before the text counts too. A length below 0 is one of 0. */
+function substring(text: string, start: number, length?: number): string {
+  const { length: count } = charactersOf(text);
+  const from = start > 0 ? start - 1 : start < 0 ? Math.max(count + start, 0) : -1;
+  return textBetween(text, from, from + (length ?? count + 1));
+}
+
+function trim(text: string, characters = ' ', side = 'BOTH'): string {
+  const all = [...text];
+  const dropped = new Set(characters);
+  let from = 0;
+  let to = all.length;
+  if (side !== 'TRAILING') while (from < to && dropped.has(all[from] as string)) from += 1;
+  if (side !== 'LEADING') while (to > from && dropped.has(all[to - 1] as string)) to -= 1;
+  return all.slice(from, to).join('');
+}
+
+/** The field, counted from 1, or from the end when it is below 0; an empty text when there is none. */
+function splitPart(text: string, separator: string, index: number): string {
+  const parts = separator === '' ? [text] : text.split(separator);
+  return parts.at(index > 0 ? index - 1 : index < 0 ? index : parts.length) ?? '';
+}
+
+const paddedMax = 100_000;
+
+function pad(text: string, length: number, fill: string, isLeft: boolean): string {
+  const characters = [...text];
+  if (characters.length >= length || fill === '') return characters.slice(0, Math.max(0, length)).join('');
+  if (length > paddedMax) throw new Error(`a text is filled up to ${paddedMax} characters at most`);
+  const missing = [...fill.repeat(Math.ceil((length - characters.length) / [...fill].length))]
+    .slice(0, length - characters.length)
+    .join('');
+  return isLeft ? missing + text : text + missing;
+}
+
+function repeated(text: string, count: number): string {
+  if (text.length * count > paddedMax) throw new Error(`REPEAT gives ${paddedMax} characters at most`);
+  return text.repeat(Math.max(0, count));
+}
+
+/** The place of a text in another, counted from 1; 0 when it is not there. */
+function position(wanted: string, text: string): number {
+  const at = text.indexOf(wanted);
+  return at === -1 ? 0 : [...text.slice(0, at)].length + 1;
+}
+
+const length = strictFunction('CHAR_LENGTH(text)', ['text'], integerType, (text: string) => charactersOf(text).length);
+const part = strictFunction('SUBSTRING(text, start, length)', ['text', 'integer', 'integer'], stringType, substring, {
+  needed: 2,
+});
+const matches = strictFunction(
+  'REGEXP_LIKE(text, pattern)',
+  ['text', 'text'],
+  booleanType,
+  (text: string, pattern: string) => regularExpression(pattern).test(text),
+);
+
+/** NULL is nothing in CONCAT, as in PostgreSQL and DuckDB; `||` with NULL is NULL. */
+function concatenated(args: readonly Compiled[], separator: Compiled | undefined, name: string): Compiled {
+  const evaluates = args.map((arg) => arg.evaluate);
+  const of = separator?.evaluate;
+  const all = separator === undefined ? args : [separator, ...args];
+  return folded({
+    type: stringType,
+    nullable: separator?.nullable ?? false,
+    isConstant: all.every((arg) => arg.isConstant),
+    text: `${name}(${all.map((arg) => arg.text).join(', ')})`,
+    evaluate: (values) => {
+      const between = of === undefined ? '' : of(values);
+      if (between === null) return null;
+      return evaluates
+        .map((evaluate) => evaluate(values))
+        .filter((value) => value !== null)
+        .join(between as string);
+    },
+  });
+}
+
+/** Functions of texts. Characters count from 1. */
+export const textFunctions: FunctionTable = {
+  UPPER: strictFunction('UPPER(text)', ['text'], stringType, (text: string) => text.toUpperCase()),
+  LOWER: strictFunction('LOWER(text)', ['text'], stringType, (text: string) => text.toLowerCase()),
+  CHAR_LENGTH: length,
+  CHARACTER_LENGTH: length,
+  LENGTH: length,
+  SUBSTRING: part,
+  SUBSTR: part,
+  LEFT: strictFunction('LEFT(text, count)', ['text', 'integer'], stringType, (text: string, count: number) =>
+    textBetween(text, 0, count < 0 ? charactersOf(text).length + count : count),
+  ),
+  RIGHT: strictFunction('RIGHT(text, count)', ['text', 'integer'], stringType, (text: string, count: number) => {
+    const { length: all } = charactersOf(text);
+    return textBetween(text, count < 0 ? -count : all - count, all);
+  }),
+  TRIM: strictFunction("TRIM(BOTH ' ' FROM text)", ['text', 'text', 'text'], stringType, trim, { needed: 1 }),
+  LTRIM: strictFunction(
+    'LTRIM(text)',
+    ['text', 'text'],
+    stringType,
+    (text: string, characters = ' ') => trim(text, characters, 'LEADING'),
+    { needed: 1 },
+  ),
+  RTRIM: strictFunction(
+    'RTRIM(text)',
+    ['text', 'text'],
+    stringType,
+    (text: string, characters = ' ') => trim(text, characters, 'TRAILING'),
+    { needed: 1 },
+  ),
+  LPAD: strictFunction(
+    'LPAD(text, length, fill)',
+    ['text', 'integer', 'text'],
+    stringType,
+    (text: string, count: number, fill: string) => pad(text, count, fill, true),
+  ),
+  RPAD: strictFunction(
+    'RPAD(text, length, fill)',
+    ['text', 'integer', 'text'],
+    stringType,
+    (text: string, count: number, fill: string) => pad(text, count, fill, false),
+  ),
+  REPEAT: strictFunction('REPEAT(text, count)', ['text', 'integer'], stringType, repeated),
+  REVERSE: strictFunction('REVERSE(text)', ['text'], stringType, (text: string) => [...text].reverse().join('')),
+  REPLACE: strictFunction(
+    'REPLACE(text, wanted, by)',
+    ['text', 'text', 'text'],
+    stringType,
+    (text: string, wanted: string, by: string) => (wanted === '' ? text : text.replaceAll(wanted, () => by)),
+  ),
+  POSITION: strictFunction('POSITION(wanted IN text)', ['text', 'text'], integerType, position),
+  STRPOS: strictFunction('STRPOS(text, wanted)', ['text', 'text'], integerType, (text: string, wanted: string) =>
+    position(wanted, text),
+  ),
+  SPLIT_PART: strictFunction('SPLIT_PART(text, separator, index)', ['text', 'text', 'integer'], stringType, splitPart),
+  STARTS_WITH: strictFunction(
+    'STARTS_WITH(text, start)',
+    ['text', 'text'],
+    booleanType,
+    (text: string, start: string) => text.startsWith(start),
+  ),
+  ENDS_WITH: strictFunction('ENDS_WITH(text, end)', ['text', 'text'], booleanType, (text: string, end: string) =>
+    text.endsWith(end),
+  ),
+  REGEXP_LIKE: matches,
+  REGEXP_MATCHES: matches,
+  REGEXP_EXTRACT: strictFunction(
+    'REGEXP_EXTRACT(text, pattern, group)',
+    ['text', 'text', 'integer'],
+    stringType,
+    (text: string, pattern: string, group = 0) => regularExpression(pattern).exec(text)?.[group] ?? '',
+    { needed: 2 },
+  ),
+  REGEXP_REPLACE: strictFunction(
+    'REGEXP_REPLACE(text, pattern, by)',
+    ['text', 'text', 'text'],
+    stringType,
+    (text: string, pattern: string, by: string) =>
+      text.replace(regularExpression(pattern, false, 'g'), by.replaceAll('$', '$$$$').replaceAll(/\\(\d)/g, '$$$1')),
+  ),
+  CONCAT: {
+    form: 'CONCAT(text, …)',
+    count: [1, Number.POSITIVE_INFINITY],
+    compile: (args, call) => concatenated(textsOf(args, call), undefined, 'CONCAT'),
+  },
+  CONCAT_WS: {
+    form: 'CONCAT_WS(separator, text, …)',
+    count: [2, Number.POSITIVE_INFINITY],
+    compile: (args, call) => {
+      const [separator, ...texts] = textsOf(args, call);
+      return concatenated(texts, separator, 'CONCAT_WS');
+    },
+  },
+};

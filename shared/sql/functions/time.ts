@@ -1,0 +1,229 @@
+import type { Call } from '../ast.ts';
+import { type Compiled, constantOf, strictly } from '../compiled.ts';
+import { unitMs } from '../parse-interval.ts';
+import { nearest, SqlProblem } from '../problem.ts';
+import { addMonths, civilOf, dayMs, extractPart, formatByPattern, parseTimestamp, truncateTime } from '../time.ts';
+import { doubleType, integerType, isNumeric, type SqlType, stringType, timestampType } from '../types.ts';
+import { argumentOf, type FunctionTable, type ScalarFunction, strictFunction } from './signature.ts';
+
+const parts = [
+  'YEAR',
+  'QUARTER',
+  'MONTH',
+  'WEEK',
+  'DAY',
+  'DOW',
+  'ISODOW',
+  'DOY',
+  'HOUR',
+  'MINUTE',
+  'SECOND',
+  'MILLISECOND',
+  'EPOCH',
+];
+const units = ['MILLISECOND', 'SECOND', 'MINUTE', 'HOUR', 'DAY', 'WEEK', 'MONTH', 'QUARTER', 'YEAR'];
+const months: Readonly<Record<string, number>> = { MONTH: 1, QUARTER: 3, YEAR: 12 };
+
+/** The unit that an argument names, as a text or as a word. */
+function unitOf(call: Call, index: number, known: readonly string[]): string {
+  const place = call.args[index] as Call['args'][number];
+  const text =
+    place.op === 'literal'
+      ? place.text
+      : place.op === 'column' && place.path.length === 1
+        ? (place.path[0]?.text ?? '')
+        : '';
+  const upper = text.toUpperCase();
+  const unit = [
+    upper,
+    upper.replace(/S$/, ''),
+    upper === 'DAYOFWEEK' ? 'DOW' : upper === 'DAYOFYEAR' ? 'DOY' : upper,
+  ].find((name) => known.includes(name));
+  if (unit !== undefined) return unit;
+  const meant = nearest(upper, known);
+  throw new SqlProblem(
+    place.at,
+    `expected one of ${known.join(', ')}, and found ${text || 'an expression'}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`,
+  );
+}
+
+/** A function whose first argument names a unit. */
+function ofUnit(
+  form: string,
+  type: (unit: string) => SqlType,
+  known: readonly string[],
+  timeAt: number,
+  call: (unit: string, ...values: readonly number[]) => unknown,
+): ScalarFunction {
+  const count = form.split(',').length;
+  return {
+    form,
+    count: [count, count],
+    compile: (args, expression) => {
+      const unit = unitOf(expression, 0, known);
+      const rest = args.slice(1).map((arg, index) =>
+        argumentOf(arg, index >= timeAt ? 'time' : 'integer', {
+          place: expression.args[index + 1] as Call['args'][number],
+          form,
+        }),
+      );
+      const text = `${expression.name}(${[unit, ...rest.map((arg) => arg.text)].join(', ')})`;
+      return strictly({
+        type: type(unit),
+        text,
+        args: rest,
+        call: (...values: readonly number[]) => call(unit, ...values.map(Number)),
+      });
+    },
+  };
+}
+
+const extract = ofUnit(
+  'EXTRACT(unit, time)',
+  (unit) => (unit === 'EPOCH' ? doubleType : integerType),
+  parts,
+  0,
+  (unit, time) => extractPart(unit, time as number) ?? null,
+);
+const part = (unit: string): ScalarFunction =>
+  strictFunction(`${unit}(time)`, ['time'], integerType, (time: number) => extractPart(unit, time) ?? null);
+
+/** The whole units from one time to another. */
+function unitsBetween(unit: string, from: number, to: number): number {
+  const length = unitMs[unit];
+  if (length !== undefined) return Math.trunc((to - from) / length) + 0;
+  const a = civilOf(from);
+  const b = civilOf(to);
+  let count = (b.year - a.year) * 12 + b.month - a.month;
+  // A month that has begun and not ended does not count.
+  if (count > 0 && addMonths(from, count) > to) count -= 1;
+  if (count < 0 && addMonths(from, count) < to) count += 1;
+  return Math.trunc(count / (months[unit] as number)) + 0;
+}
+
+function addUnits(unit: string, count: number, time: number): number {
+  const length = unitMs[unit];
+  return length === undefined ? addMonths(time, count * (months[unit] as number)) : time + count * length;
+}
+
+/** A text as a time, or a number of seconds since 1970. */
+const toTimestamp: ScalarFunction = {
+  form: "TO_TIMESTAMP('2026-11-21 09:30:00') or TO_TIMESTAMP(seconds)",
+  count: [1, 2],
+  compile: (args, call) => {
+    const [value] = args as readonly [Compiled];
+    const place = call.args[0] as Call['args'][number];
+    if (args.length === 2 && value.type.kind === 'string' && typeof constantOf(args[1]) !== 'string')
+      throw new SqlProblem(
+        (call.args[1] as Call['args'][number]).at,
+        "expected a pattern in quotes, such as 'yyyy-MM-dd HH:mm:ss'.",
+      );
+    const text = `${call.name}(${args.map((arg) => arg.text).join(', ')})`;
+    if (isNumeric(value.type))
+      return strictly({
+        type: timestampType,
+        text,
+        args: [value],
+        call: (seconds: number) => Math.round(seconds * 1_000),
+      });
+    const arg = argumentOf(value, 'text', { place, form: 'TO_TIMESTAMP(text)' });
+    const pattern = constantOf(args[1]) as string | undefined;
+    // What is no time is NULL, as in Flink.
+    const parse =
+      pattern === undefined
+        ? parseTimestamp
+        : (written: string): number | undefined => parseByPattern(written, pattern);
+    return strictly({
+      type: timestampType,
+      text,
+      args: [arg],
+      call: (written: string) => parse(written) ?? null,
+      nullable: true,
+    });
+  },
+};
+
+/** Reads numbers where a pattern of Java's has yyyy, MM, dd, HH, mm, ss and SSS; everything else must stand as it is. */
+function parseByPattern(text: string, pattern: string): number | undefined {
+  const found: Record<string, string> = {};
+  let at = 0;
+  for (const [piece] of pattern.matchAll(/y+|M+|d+|H+|m+|s+|S+|'[^']*'|./gs)) {
+    const letter = piece[0] as string;
+    if ('yMdHmsS'.includes(letter)) {
+      const [digits] =
+        new RegExp(`^\\d{1,${Math.max(piece.length, letter === 'S' ? 1 : 2)}}`).exec(text.slice(at)) ?? [];
+      if (digits === undefined) return undefined;
+      found[letter] = digits;
+      at += digits.length;
+      continue;
+    }
+    const fixed = letter === "'" ? piece.slice(1, -1) : piece;
+    if (!text.startsWith(fixed, at)) return undefined;
+    at += fixed.length;
+  }
+  if (at !== text.length) return undefined;
+  const { y = '1970', M = '1', d = '1', H = '0', m = '0', s = '0', S = '0' } = found;
+  return parseTimestamp(`${y.padStart(4, '0')}-${M}-${d} ${H}:${m.padStart(2, '0')}:${s.padStart(2, '0')}.${S}`);
+}
+
+/** Functions of times. Everything is in UTC. */
+export const timeFunctions: FunctionTable = {
+  EXTRACT: extract,
+  DATE_PART: extract,
+  DATE_TRUNC: ofUnit(
+    'DATE_TRUNC(unit, time)',
+    () => timestampType,
+    units,
+    0,
+    (unit, time) => truncateTime(unit, time as number) ?? null,
+  ),
+  TIMESTAMPDIFF: ofUnit(
+    'TIMESTAMPDIFF(unit, from, to)',
+    () => integerType,
+    units,
+    0,
+    (unit, from, to) => unitsBetween(unit, from as number, to as number),
+  ),
+  TIMESTAMPADD: ofUnit(
+    'TIMESTAMPADD(unit, count, time)',
+    () => timestampType,
+    units,
+    1,
+    (unit, count, time) => addUnits(unit, count as number, time as number),
+  ),
+  YEAR: part('YEAR'),
+  QUARTER: part('QUARTER'),
+  MONTH: part('MONTH'),
+  DAYOFMONTH: part('DAY'),
+  HOUR: part('HOUR'),
+  MINUTE: part('MINUTE'),
+  SECOND: part('SECOND'),
+  DATE_FORMAT: strictFunction(
+    "DATE_FORMAT(time, 'yyyy-MM-dd')",
+    ['time', 'text'],
+    stringType,
+    (time: number, pattern: string) => formatByPattern(Number(time), pattern),
+  ),
+  TO_TIMESTAMP: toTimestamp,
+  TO_TIMESTAMP_LTZ: strictFunction(
+    'TO_TIMESTAMP_LTZ(number, precision)',
+    ['number', 'integer'],
+    timestampType,
+    (value: number, precision = 3) => Math.round(precision === 0 ? value * 1_000 : value),
+    { needed: 1 },
+  ),
+  TO_DATE: strictFunction(
+    "TO_DATE('2026-11-21')",
+    ['text'],
+    { kind: 'date' },
+    (text: string) => {
+      const time = parseTimestamp(text);
+      return time === undefined ? null : Math.floor(time / dayMs) * dayMs;
+    },
+    { nullable: true },
+  ),
+  EPOCH_MS: strictFunction('EPOCH_MS(time)', ['time'], integerType, (time: number) => Number(time)),
+  UNIX_TIMESTAMP: strictFunction('UNIX_TIMESTAMP(time)', ['time'], integerType, (time: number) =>
+    Math.floor(time / 1_000),
+  ),
+};

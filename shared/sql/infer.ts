@@ -1,0 +1,260 @@
+import { combinedLog } from '#shared/pipeline/decoders/combined-log.ts';
+import { csv } from '#shared/pipeline/decoders/csv.ts';
+import { json } from '#shared/pipeline/decoders/json.ts';
+import { days } from '#shared/pipeline/duration.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { tokenize } from './lexer.ts';
+import { kebab } from './names.ts';
+import { compiledColumn, plainColumn } from './relation.ts';
+import type { TableDefinition } from './tables.ts';
+import { parseTimestamp } from './time.ts';
+import {
+  anyType,
+  booleanType,
+  type Column,
+  doubleType,
+  integerType,
+  type SqlType,
+  stringType,
+  timestampType,
+} from './types.ts';
+
+export type InferredFormat = 'ndjson' | 'csv' | 'combined';
+
+export interface Inference {
+  /** The stream's name. */
+  readonly name: string;
+  /** The first lines of the file. */
+  readonly lines: readonly string[];
+  readonly format?: InferredFormat;
+  /** The names of columns with the event time, most wanted first. */
+  readonly timeColumns: readonly string[];
+  readonly outOfOrdernessMs: number | undefined;
+}
+
+/** A file is there whole, so no window need close before its end: nothing is late. */
+const allOfFile = days(36_500);
+
+/**
+ * A table from the first lines of a file: its format, its columns with their types, and which of them is the event time. Throws
+ * `INPUT_INVALID` when there is no telling.
+ */
+export function inferTable(inference: Inference): TableDefinition {
+  const lines = inference.lines.filter((line) => line.trim() !== '');
+  const format = inference.format ?? formatOf(lines);
+  switch (format) {
+    case 'ndjson':
+      return tableOf(inference, columnsOfRecords(lines.map((line) => parseJson(line))), {
+        decoders: [json()],
+        reading: { isText: false, isGuessed: true },
+      });
+    case 'csv':
+      return inferCsv(inference, lines);
+    case 'combined':
+      return accessLog(inference);
+  }
+}
+
+function formatOf(lines: readonly string[]): InferredFormat {
+  const [first] = lines;
+  if (first === undefined)
+    throw new MillraceError(
+      'INPUT_INVALID',
+      'the input has no lines, so nothing tells its columns. Write CREATE TABLE, or name another file.',
+    );
+  if (json().recognises(first)) return 'ndjson';
+  if (lines.slice(0, 10).some((line) => combinedLog().recognises(line))) return 'combined';
+  return 'csv';
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // It is rejected when it is read.
+    return undefined;
+  }
+}
+
+type Sampled = ReadonlyMap<string, readonly unknown[]>;
+
+/** The values that each name has in the records. */
+function columnsOfRecords(records: readonly unknown[]): Sampled {
+  const columns = new Map<string, unknown[]>();
+  for (const record of records) {
+    if (typeof record !== 'object' || record === null || Array.isArray(record)) continue;
+    for (const [name, value] of Object.entries(record)) {
+      const values = columns.get(name) ?? [];
+      columns.set(name, values);
+      values.push(value);
+    }
+  }
+  return columns;
+}
+
+function typeOfValues(values: readonly unknown[]): SqlType {
+  const found = values.filter((value) => value !== null && value !== undefined);
+  const all = (test: (value: unknown) => boolean): boolean => found.length > 0 && found.every(test);
+  if (all((value) => typeof value === 'boolean')) return booleanType;
+  if (all((value) => typeof value === 'number')) return all(Number.isInteger) ? integerType : doubleType;
+  if (all((value) => typeof value === 'string')) return all(isTimestampText) ? timestampType : stringType;
+  if (all((value) => typeof value === 'object' && !Array.isArray(value))) {
+    const fields = [...columnsOfRecords(found)].map(
+      ([name, inner]): Column => ({ name, type: typeOfValues(inner), nullable: true }),
+    );
+    return { kind: 'row', fields };
+  }
+  return anyType;
+}
+
+/** A day alone is a date to people, and a text to us. */
+function isTimestampText(value: unknown): boolean {
+  return typeof value === 'string' && value.length > 10 && parseTimestamp(value) !== undefined;
+}
+
+/** Names that event times have, most likely first. */
+const timeNames = [
+  'ts',
+  'timestamp',
+  'time',
+  'event_time',
+  'eventTime',
+  'rowtime',
+  'at',
+  'datetime',
+  'dateTime',
+  'created_at',
+  'createdAt',
+  'timeMs',
+  'date',
+];
+
+function tableOf(
+  { name, timeColumns, outOfOrdernessMs }: Inference,
+  sampled: Sampled,
+  { decoders, reading }: Pick<TableDefinition, 'decoders' | 'reading'>,
+): TableDefinition {
+  const columns = [...sampled].map(
+    ([column, values]): Column => ({ name: column, type: typeOfValues(values), nullable: true }),
+  );
+  if (columns.length === 0)
+    throw new MillraceError(
+      'INPUT_INVALID',
+      'no line of the input is a record with columns. Write CREATE TABLE, or name another file.',
+    );
+  const time =
+    [...timeColumns, ...timeNames]
+      .map((wanted) => columns.find((column) => column.name.toLowerCase() === wanted.toLowerCase()))
+      .find((column) => column !== undefined && isTime(column, timeColumns)) ??
+    only(columns.filter(({ type }) => type.kind === 'timestamp'));
+  const unit = time?.type.kind === 'timestamp' ? 1 : unitOf(sampled.get(time?.name ?? '') ?? []);
+  return {
+    stream: kebab(name),
+    columns,
+    computed: [],
+    time: time && { column: time.name, outOfOrdernessMs: outOfOrdernessMs ?? allOfFile },
+    decoders,
+    reading,
+    allowedLatenessMs: 0,
+    idleAfterMs: undefined,
+    ...(unit === 1 ? {} : { timeUnitMs: unit }),
+  };
+}
+
+function only<T>(values: readonly T[]): T | undefined {
+  return values.length === 1 ? values[0] : undefined;
+}
+
+function isTime({ name, type }: Column, wanted: readonly string[]): boolean {
+  if (type.kind === 'timestamp') return true;
+  const isNumber = type.kind === 'integer' || type.kind === 'double';
+  return isNumber && (wanted.some((one) => one.toLowerCase() === name.toLowerCase()) || timeNames.includes(name));
+}
+
+/** Whether numbers since 1970 are of seconds, milliseconds, microseconds or nanoseconds: only one of them lies in this century. */
+function unitOf(values: readonly unknown[]): number {
+  const first = values.find((value) => typeof value === 'number' && value > 0);
+  if (typeof first !== 'number') return 1;
+  if (first < 1e11 && first > 1e8) return 1_000;
+  return first > 1e17 ? 1e-6 : first > 1e14 ? 1e-3 : 1;
+}
+
+function inferCsv(inference: Inference, lines: readonly string[]): TableDefinition {
+  const [header = ''] = lines;
+  const separator =
+    [',', ';', '\t', '|']
+      .map((sign) => ({ sign, count: header.split(sign).length }))
+      .sort((a, b) => b.count - a.count)[0]?.sign ?? ',';
+  const names = splitCsv(header, separator);
+  if (
+    new Set(names.map((column) => column.toLowerCase())).size < names.length ||
+    names.some((column) => !/^[\p{L}_][\p{L}\p{N}_ .-]*$/u.test(column))
+  )
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `the first line of the input does not name the columns: ${JSON.stringify(header.slice(0, 80))}. Give them: --schema 'ip STRING, bytes BIGINT, ts BIGINT'.`,
+    );
+  const rows = lines.slice(1).map((line) => splitCsv(line, separator));
+  const sampled = new Map(names.map((column, place) => [column, rows.map((row) => valueOfField(row[place]))]));
+  const decoders = [
+    csv({ columns: Object.fromEntries(names.map((column) => [column, 'string' as const])), separator }),
+  ];
+  return tableOf(inference, sampled, { decoders, reading: { isText: true, isGuessed: true } });
+}
+
+/** The fields of a line, well enough to guess types from. */
+function splitCsv(line: string, separator: string): readonly string[] {
+  const fields: string[] = [];
+  let field = '';
+  let isQuoted = false;
+  for (const character of line) {
+    if (character === '"') isQuoted = !isQuoted;
+    else if (character === separator && !isQuoted) {
+      fields.push(field);
+      field = '';
+    } else field += character;
+  }
+  return [...fields, field].map((text) => text.trim());
+}
+
+function valueOfField(text: string | undefined): unknown {
+  if (text === undefined || text === '') return null;
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** What a web server's log has, and two columns with the names that people use: `ip` and `ts`. */
+function accessLog({ name, outOfOrdernessMs }: Inference): TableDefinition {
+  const texts = ['host', 'ident', 'user', 'request', 'method', 'path', 'protocol', 'referrer', 'agent'];
+  const columns: readonly Column[] = [
+    ...texts.map((column) => ({ name: column, type: stringType, nullable: false })),
+    ...['timeMs', 'status', 'bytes'].map((column) => ({ name: column, type: integerType, nullable: false })),
+  ];
+  const computed = (column: string, of: string, type: SqlType): TableDefinition['computed'][number] => ({
+    name: column,
+    compiled: { ...compiledColumn(plainColumn({ name: of, type, nullable: false })) },
+  });
+  return {
+    stream: kebab(name),
+    columns,
+    computed: [computed('ip', 'host', stringType), computed('ts', 'timeMs', timestampType)],
+    time: { column: 'ts', outOfOrdernessMs: outOfOrdernessMs ?? allOfFile },
+    decoders: [combinedLog()],
+    reading: { isText: false, isGuessed: false },
+    allowedLatenessMs: 0,
+    idleAfterMs: undefined,
+  };
+}
+
+const windowWords = /^(TUMBLE|HOP|SESSION|CUMULATE)(_START|_END|_ROWTIME)?$/;
+
+/** The names of the columns that windows are made by, as a text has them. Throws `SqlProblem` where there are no words to read. */
+export function timeColumnsOf(text: string): readonly string[] {
+  const tokens = tokenize(text);
+  return tokens.flatMap((token, at) => {
+    if (tokens[at + 1]?.word !== '(' || (token.word !== 'DESCRIPTOR' && !windowWords.test(token.word))) return [];
+    const isQualified = tokens[at + 3]?.word === '.';
+    const name = tokens[at + (isQualified ? 4 : 2)];
+    return name === undefined || (name.kind !== 'word' && name.kind !== 'quoted') ? [] : [name.text];
+  });
+}

@@ -1,0 +1,363 @@
+import type { Binary, BinarySign, Call, Expression, Name, OrderItem, Over } from './ast.ts';
+import { type Cursor, nestingMax } from './cursor.ts';
+import { parseInterval } from './parse-interval.ts';
+import { parseQuery } from './parse-query.ts';
+import { parseTypeName } from './parse-type.ts';
+import { type Span, SqlProblem, spanOf } from './problem.ts';
+
+/** How many operators and branches an expression may have: its tree is walked by functions that call themselves. */
+const operatorsMax = 2_000;
+
+/** Reads an expression; what binds weakest first: OR, AND, NOT, comparisons, ||, + and -, * and /, signs, `::` and `.`. */
+export function parseExpression(cursor: Cursor): Expression {
+  return cursor.nested(() => parseChain(cursor, 0));
+}
+
+/** Operators of two operands that are read from left to right, by how strongly they bind. */
+const chains: readonly (readonly BinarySign[])[] = [['OR'], ['AND']];
+const sums: readonly (readonly BinarySign[])[] = [['||'], ['+', '-'], ['*', '/', '//', '%']];
+
+function parseChain(cursor: Cursor, level: number): Expression {
+  const signs = chains[level];
+  if (signs === undefined) return parseNot(cursor);
+  return parseBinary(cursor, signs, () => parseChain(cursor, level + 1));
+}
+
+function parseSum(cursor: Cursor, level = 0): Expression {
+  const signs = sums[level];
+  if (signs === undefined) return parseSigned(cursor);
+  return parseBinary(cursor, signs, () => parseSum(cursor, level + 1));
+}
+
+function parseBinary(cursor: Cursor, signs: readonly BinarySign[], operand: () => Expression): Expression {
+  let left = operand();
+  for (let count = 1; ; count += 1) {
+    const sign = signs.find((candidate) => cursor.token.word === candidate);
+    if (sign === undefined) return left;
+    if (count > operatorsMax)
+      throw new SqlProblem(cursor.spot, `more than ${operatorsMax} operands stand side by side. Split the expression.`);
+    const signAt = cursor.next();
+    const right = operand();
+    left = binaryOf(sign, left, right, signAt);
+  }
+}
+
+function binaryOf(sign: BinarySign, left: Expression, right: Expression, signAt: Span): Binary {
+  return { op: 'binary', sign, left, right, signAt, at: spanOf(left.at, right.at) };
+}
+
+function parseNot(cursor: Cursor): Expression {
+  const { token } = cursor;
+  if (!cursor.takes('NOT')) return parseComparison(cursor);
+  const operand = cursor.nested(() => parseNot(cursor));
+  return { op: 'unary', sign: 'NOT', operand, at: spanOf(token, operand.at) };
+}
+
+const comparisons = ['=', '<>', '!=', '<', '<=', '>', '>='];
+
+function parseComparison(cursor: Cursor): Expression {
+  let left = parseSum(cursor);
+  for (let count = 1; ; count += 1) {
+    if (count > operatorsMax)
+      throw new SqlProblem(cursor.spot, `more than ${operatorsMax} comparisons stand side by side.`);
+    const signAt = cursor.token;
+    if (comparisons.includes(signAt.word)) {
+      cursor.next();
+      left = binaryOf(signAt.word === '!=' ? '<>' : (signAt.word as BinarySign), left, parseSum(cursor), signAt);
+      continue;
+    }
+    if (cursor.takes('IS')) {
+      left = parseIs(cursor, left, signAt);
+      continue;
+    }
+    const isNegated = cursor.isNext('NOT') && predicates.includes(cursor.peek().word);
+    if (isNegated) cursor.next();
+    const predicate = parsePredicate(cursor, left, isNegated);
+    if (predicate === undefined) return left;
+    left = predicate;
+  }
+}
+
+const predicates = ['BETWEEN', 'IN', 'LIKE', 'ILIKE', 'REGEXP', 'RLIKE', 'SIMILAR'];
+
+function parseIs(cursor: Cursor, operand: Expression, isAt: Span): Expression {
+  const negated = cursor.takes('NOT');
+  if (cursor.takes('DISTINCT')) {
+    cursor.expect('FROM', 'behind IS DISTINCT');
+    const right = parseSum(cursor);
+    return binaryOf(negated ? 'IS NOT DISTINCT FROM' : 'IS DISTINCT FROM', operand, right, isAt);
+  }
+  for (const test of ['NULL', 'TRUE', 'FALSE', 'UNKNOWN'] as const)
+    if (cursor.takes(test)) return { op: 'is', operand, test, negated, at: spanOf(operand.at, cursor.last) };
+  throw cursor.unexpected('NULL, NOT NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM', 'behind IS');
+}
+
+function parsePredicate(cursor: Cursor, operand: Expression, negated: boolean): Expression | undefined {
+  if (cursor.takes('BETWEEN')) {
+    const low = parseSum(cursor);
+    cursor.expect('AND', 'between the bounds of BETWEEN');
+    const high = parseSum(cursor);
+    return { op: 'between', operand, low, high, negated, at: spanOf(operand.at, high.at) };
+  }
+  if (cursor.takes('IN')) {
+    cursor.expect('(', 'behind IN');
+    if (cursor.isNext('SELECT'))
+      throw new SqlProblem(
+        cursor.spot,
+        'IN takes a list of values, not a query. Join the tables instead: … JOIN t ON a.k = t.k AND ….',
+      );
+    const list = cursor.list(() => parseExpression(cursor));
+    cursor.expect(')', 'behind the list of IN');
+    return { op: 'in', operand, list, negated, at: spanOf(operand.at, cursor.last) };
+  }
+  const kind = cursor.takes('SIMILAR', 'TO')
+    ? 'SIMILAR TO'
+    : cursor.takes('LIKE')
+      ? 'LIKE'
+      : cursor.takes('ILIKE')
+        ? 'ILIKE'
+        : cursor.takes('REGEXP') || cursor.takes('RLIKE')
+          ? 'REGEXP'
+          : undefined;
+  if (kind === undefined) {
+    if (negated) throw cursor.unexpected('BETWEEN, IN, LIKE, ILIKE, SIMILAR TO or REGEXP', 'behind NOT');
+    return undefined;
+  }
+  const pattern = parseSum(cursor);
+  const escaping = cursor.takes('ESCAPE') ? parseSum(cursor) : undefined;
+  const at = spanOf(operand.at, (escaping ?? pattern).at);
+  return { op: 'like', kind, operand, pattern, ...(escaping && { escape: escaping }), negated, at };
+}
+
+function parseSigned(cursor: Cursor): Expression {
+  const { token } = cursor;
+  if (token.word !== '-' && token.word !== '+') return parsePostfix(cursor);
+  cursor.next();
+  const operand = cursor.nested(() => parseSigned(cursor));
+  return { op: 'unary', sign: token.word, operand, at: spanOf(token, operand.at) };
+}
+
+function parsePostfix(cursor: Cursor): Expression {
+  let operand = parsePrimary(cursor);
+  for (let count = 0; cursor.takes('::'); count += 1) {
+    if (count > nestingMax) throw new SqlProblem(cursor.spot, 'more casts follow one another than anybody means.');
+    const type = parseTypeName(cursor);
+    operand = { op: 'cast', operand, type, tries: false, at: spanOf(operand.at, type.at) };
+  }
+  return operand;
+}
+
+function parsePrimary(cursor: Cursor): Expression {
+  const { token } = cursor;
+  if (token.kind === 'number') return { op: 'literal', kind: 'number', text: cursor.next().text, at: token };
+  if (token.kind === 'string') return { op: 'literal', kind: 'string', text: cursor.next().text, at: token };
+  if (cursor.takes('NULL')) return { op: 'literal', kind: 'null', text: 'NULL', at: token };
+  if (cursor.takes('TRUE') || cursor.takes('FALSE'))
+    return { op: 'literal', kind: 'boolean', text: token.word, at: token };
+  if ((token.word === 'TIMESTAMP' || token.word === 'DATE') && cursor.peek().kind === 'string') {
+    cursor.next();
+    const text = cursor.next();
+    return {
+      op: 'literal',
+      kind: token.word === 'DATE' ? 'date' : 'timestamp',
+      text: text.text,
+      at: spanOf(token, text),
+    };
+  }
+  if (cursor.takes('INTERVAL')) return parseInterval(cursor, token);
+  if (cursor.takes('CASE')) return parseCase(cursor, token);
+  if (cursor.takes('(')) return parseParenthesised(cursor, token);
+  if (cursor.isNext('EXISTS', '('))
+    throw new SqlProblem(token, 'EXISTS is not supported. Join the tables instead: … JOIN t ON a.k = t.k AND ….');
+  const isCall = cursor.peek().word === '(' && token.kind === 'word';
+  if (isCall && (!blockedCalls.has(token.word) || token.word === 'LEFT' || token.word === 'RIGHT'))
+    return parseCall(cursor);
+  if (cursor.isName()) return parseColumn(cursor);
+  throw new SqlProblem(cursor.spot, `expected an expression, and found ${cursor.shown}.`);
+}
+
+/** Words before a parenthesis that make no function of it. */
+const blockedCalls = new Set([
+  'AND',
+  'OR',
+  'NOT',
+  'IN',
+  'ON',
+  'FROM',
+  'SELECT',
+  'WHERE',
+  'BY',
+  'HAVING',
+  'WHEN',
+  'THEN',
+  'ELSE',
+  'AS',
+  'USING',
+  'VALUES',
+  'OVER',
+  'UNION',
+  'JOIN',
+  'TABLE',
+  'BETWEEN',
+  'LIKE',
+]);
+
+function parseColumn(cursor: Cursor): Expression {
+  const path = [cursor.name('a column')];
+  while (cursor.isNext('.') && path.length < nestingMax) {
+    cursor.next();
+    const { token } = cursor;
+    if (token.kind !== 'word' && token.kind !== 'quoted') throw cursor.unexpected('a name', 'behind the dot');
+    cursor.next();
+    path.push({ text: token.text, at: token });
+  }
+  return { op: 'column', path, at: spanOf((path[0] as Name).at, cursor.last) };
+}
+
+function parseParenthesised(cursor: Cursor, open: Span): Expression {
+  if (cursor.isNext('SELECT') || cursor.isNext('WITH')) {
+    const query = cursor.nested(() => parseQuery(cursor));
+    cursor.expect(')', 'behind the query');
+    return { op: 'query', query, at: spanOf(open, cursor.last) };
+  }
+  const inner = parseExpression(cursor);
+  if (cursor.isNext(','))
+    throw new SqlProblem(
+      cursor.spot,
+      'a list of values in parentheses is no value. Compare the columns one by one: a = 1 AND b = 2.',
+    );
+  cursor.expect(')', 'behind the expression in parentheses');
+  return { ...inner, at: spanOf(open, cursor.last) };
+}
+
+function parseCase(cursor: Cursor, start: Span): Expression {
+  const operand = cursor.isNext('WHEN') ? undefined : parseExpression(cursor);
+  const branches: { when: Expression; result: Expression }[] = [];
+  while (cursor.takes('WHEN')) {
+    const when = parseExpression(cursor);
+    cursor.expect('THEN', 'behind the condition of WHEN');
+    branches.push({ when, result: parseExpression(cursor) });
+  }
+  if (branches.length === 0) throw cursor.unexpected('WHEN', 'behind CASE');
+  const otherwise = cursor.takes('ELSE') ? parseExpression(cursor) : undefined;
+  cursor.expect('END', 'at the end of CASE');
+  return {
+    op: 'case',
+    ...(operand && { operand }),
+    branches,
+    ...(otherwise && { otherwise }),
+    at: spanOf(start, cursor.last),
+  };
+}
+
+function parseCall(cursor: Cursor): Expression {
+  const nameAt = cursor.next();
+  const name = nameAt.word;
+  cursor.expect('(', `behind ${nameAt.text}`);
+  if (name === 'CAST' || name === 'TRY_CAST') {
+    const operand = parseExpression(cursor);
+    cursor.expect('AS', `behind the value of ${name}`);
+    const type = parseTypeName(cursor);
+    cursor.expect(')', `at the end of ${name}`);
+    return { op: 'cast', operand, type, tries: name === 'TRY_CAST', at: spanOf(nameAt, cursor.last) };
+  }
+  const distinct = cursor.takes('DISTINCT');
+  if (!distinct) cursor.takes('ALL');
+  const args = cursor.takes(')') ? [] : parseArguments(cursor, name);
+  let call: Call = { op: 'call', name, nameAt, args, distinct, at: spanOf(nameAt, cursor.last) };
+  if (cursor.takes('WITHIN')) {
+    cursor.expect('GROUP', 'behind WITHIN');
+    cursor.expect('(', 'behind WITHIN GROUP');
+    call = { ...call, withinGroup: parseOrder(cursor) };
+    cursor.expect(')', 'behind the order of WITHIN GROUP');
+  }
+  if (cursor.isNext('FILTER', '(')) {
+    cursor.takes('FILTER', '(');
+    cursor.expect('WHERE', 'behind FILTER (');
+    call = { ...call, filter: parseExpression(cursor) };
+    cursor.expect(')', 'behind the condition of FILTER');
+  }
+  if (cursor.takes('OVER')) call = { ...call, over: parseOver(cursor) };
+  return { ...call, at: spanOf(nameAt, cursor.last) };
+}
+
+/** Arguments with commas, and the words that some functions have between them. */
+function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
+  const star = cursor.token;
+  if (cursor.takes('*')) {
+    cursor.expect(')', `behind ${name}(*`);
+    return [{ op: 'star', at: star }];
+  }
+  const args: Expression[] = [];
+  if (name === 'TRIM') readTrim(cursor, args);
+  else if (name === 'EXTRACT') {
+    const unit = cursor.next();
+    args.push({ op: 'literal', kind: 'string', text: unit.text, at: unit });
+    cursor.expect('FROM', 'behind the unit of EXTRACT');
+    args.push(parseExpression(cursor));
+  } else if (name === 'POSITION') {
+    args.push(parseSum(cursor));
+    if (!cursor.takes('IN')) cursor.expect(',', 'behind the text that POSITION looks for, or IN,');
+    args.push(parseExpression(cursor));
+  } else {
+    if (unitFirst.has(name) && cursor.token.kind === 'word' && cursor.isNext(cursor.token.word, ',')) {
+      const unit = cursor.next();
+      args.push({ op: 'literal', kind: 'string', text: unit.text, at: unit });
+    } else args.push(parseExpression(cursor));
+    const words =
+      name === 'SUBSTRING' || name === 'SUBSTR'
+        ? ['FROM', 'FOR']
+        : name === 'OVERLAY'
+          ? ['PLACING', 'FROM', 'FOR']
+          : [];
+    while (cursor.takes(',') || words.some((word) => cursor.takes(word))) args.push(parseExpression(cursor));
+  }
+  cursor.expect(')', `or a comma behind the arguments of ${name}`);
+  return args;
+}
+
+/** Functions whose first argument is the name of a unit, without quotes. */
+const unitFirst = new Set(['TIMESTAMPDIFF', 'TIMESTAMPADD']);
+
+/** `TRIM(x)`, `TRIM(BOTH '-' FROM x)`, `TRIM(x, '-')`: the value, the characters, the side. */
+function readTrim(cursor: Cursor, args: Expression[]): void {
+  const side = cursor.token;
+  const isSided = cursor.takes('BOTH') || cursor.takes('LEADING') || cursor.takes('TRAILING');
+  const sideLiteral: Expression = { op: 'literal', kind: 'string', text: isSided ? side.word : 'BOTH', at: side };
+  if (isSided && cursor.takes('FROM')) {
+    args.push(parseExpression(cursor), { op: 'literal', kind: 'string', text: ' ', at: side }, sideLiteral);
+    return;
+  }
+  const first = parseExpression(cursor);
+  if (cursor.takes('FROM')) {
+    args.push(parseExpression(cursor), first, sideLiteral);
+    return;
+  }
+  args.push(first);
+  if (cursor.takes(',')) args.push(parseExpression(cursor), sideLiteral);
+}
+
+export function parseOrder(cursor: Cursor): readonly OrderItem[] {
+  cursor.expect('ORDER', 'here');
+  cursor.expect('BY', 'behind ORDER');
+  return cursor.list(() => {
+    const expression = parseExpression(cursor);
+    const descending = cursor.takes('DESC');
+    if (!descending) cursor.takes('ASC');
+    const nulls = cursor.takes('NULLS', 'FIRST') ? true : cursor.takes('NULLS', 'LAST') ? false : undefined;
+    return { expression, descending, ...(nulls === undefined ? {} : { nullsFirst: nulls }), at: expression.at };
+  });
+}
+
+function parseOver(cursor: Cursor): Over {
+  const open = cursor.expect('(', 'behind OVER');
+  const partition = cursor.takes('PARTITION', 'BY') ? cursor.list(() => parseExpression(cursor)) : [];
+  const order = cursor.isNext('ORDER') ? parseOrder(cursor) : [];
+  if (cursor.isNext('ROWS') || cursor.isNext('RANGE'))
+    throw new SqlProblem(
+      cursor.spot,
+      'frames (ROWS, RANGE) are not supported. Group by a window: GROUP BY k, HOP(ts, slide, size).',
+    );
+  cursor.expect(')', 'at the end of OVER');
+  return { partition, order, at: spanOf(open, cursor.last) };
+}

@@ -1,0 +1,66 @@
+import type { IntervalLiteral } from './ast.ts';
+import type { Cursor } from './cursor.ts';
+import { type Span, SqlProblem, spanOf } from './problem.ts';
+
+/** Milliseconds of a unit of time; months are of another kind. */
+export const unitMs: Readonly<Record<string, number>> = {
+  MILLISECOND: 1,
+  SECOND: 1_000,
+  MINUTE: 60_000,
+  HOUR: 3_600_000,
+  DAY: 86_400_000,
+  WEEK: 604_800_000,
+};
+const unitMonths: Readonly<Record<string, number>> = { MONTH: 1, QUARTER: 3, YEAR: 12 };
+
+/** `INTERVAL '5' MINUTE`, `INTERVAL 5 MINUTE`, `INTERVAL '1 hour 30 minutes'`. */
+export function parseInterval(cursor: Cursor, start: Span): IntervalLiteral {
+  const isNegative = cursor.takes('-');
+  const value = cursor.next();
+  if (value.kind !== 'string' && value.kind !== 'number')
+    throw new SqlProblem(
+      value.kind === 'end' ? cursor.spot : value,
+      "expected a number behind INTERVAL, such as INTERVAL '5' MINUTE.",
+    );
+  const sign = isNegative ? -1 : 1;
+  const unit = unitOf(cursor.token.text);
+  if (cursor.token.kind === 'word' && unit !== undefined) {
+    cursor.next();
+    // DAY(3), SECOND(3): the precision says nothing that is needed.
+    if (cursor.isNext('(')) for (const _ of '(n)') cursor.next();
+    if (!/^\s*[+-]?\d+(\.\d+)?\s*$/.test(value.text))
+      throw new SqlProblem(value, `${value.text} is no number of units. Write INTERVAL '5' ${unit}.`);
+    return intervalOf([[Number(value.text), unit]], sign, spanOf(start, cursor.last));
+  }
+  const parts = [...value.text.matchAll(/\s*([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*/gy)];
+  const units = parts.map(([, count, name]) => [Number(count), unitOf(name as string)] as const);
+  const isWhole = parts.reduce((length, [whole]) => length + whole.length, 0) === value.text.length;
+  if (value.kind !== 'string' || parts.length === 0 || !isWhole || units.some(([, name]) => name === undefined))
+    throw new SqlProblem(
+      cursor.spot,
+      `expected a unit behind the number of INTERVAL: ${[...Object.keys(unitMs), ...Object.keys(unitMonths)].join(', ')}.`,
+    );
+  return intervalOf(units as readonly (readonly [number, string])[], sign, spanOf(start, value));
+}
+
+function unitOf(text: string): string | undefined {
+  const name = text.toUpperCase();
+  return [name, name.replace(/S$/, '')].find((unit) => unit in unitMs || unit in unitMonths);
+}
+
+function intervalOf(parts: readonly (readonly [number, string])[], sign: number, at: Span): IntervalLiteral {
+  let ms = 0;
+  let months = 0;
+  for (const [count, unit] of parts) {
+    ms += sign * count * (unitMs[unit] ?? 0);
+    months += sign * count * (unitMonths[unit] ?? 0);
+  }
+  if (!Number.isSafeInteger(ms) || !Number.isSafeInteger(months))
+    throw new SqlProblem(at, 'the interval is no whole number of milliseconds or of months.');
+  if (ms !== 0 && months !== 0)
+    throw new SqlProblem(
+      at,
+      'months and years have no one length, so they do not mix with days and hours. Add two intervals.',
+    );
+  return { op: 'interval', ms: ms + 0, months: months + 0, at };
+}

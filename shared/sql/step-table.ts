@@ -1,0 +1,151 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
+import { type Projection, type ProjectionInput, projected } from '#shared/pipeline/projection.ts';
+import type { SinkSpec } from '#shared/pipeline/sink.ts';
+import type { Stream } from '#shared/pipeline/stream.ts';
+import { toIso } from '#shared/schemas/time.ts';
+import type { Compiled, Values } from './compiled.ts';
+import type { Environment, Planned } from './plan.ts';
+import { type Span, SqlProblem } from './problem.ts';
+import {
+  endField,
+  once,
+  type Ranking,
+  type Relation,
+  type Selected,
+  selectedRelation,
+  startField,
+} from './relation.ts';
+import { formatDate, formatInterval } from './time.ts';
+import type { SqlType } from './types.ts';
+
+/** The rows of a step, as the query behind it sees them. */
+export interface StepTable {
+  /** Builds the step, with this name. */
+  readonly build: (name: string, emit: 'on-update' | 'on-close') => BuiltTable;
+  /** The values of a row, whose window is in `startField` and `endField` when it has one. Of some steps one row holds several. */
+  readonly unpack: (row: ProjectionInput) => readonly Values[];
+  /** How far apart the ends of its windows lie at least; undefined without windows. */
+  readonly bucketMs: number | undefined;
+  /** A row may change when all is said: no stream can be made of it. */
+  readonly isUpdating: boolean;
+  /** Aggregated columns whose totals are shown. */
+  readonly totals: () => readonly string[];
+  readonly allowedLatenessMs: number;
+}
+
+export interface BuiltTable {
+  readonly to: (...sinks: readonly [SinkSpec, ...SinkSpec[]]) => AnyOutput;
+  readonly asStream?: () => Stream<never>;
+}
+
+/** What a query makes of the rows of a step. */
+export interface Finish {
+  readonly table: StepTable;
+  readonly selected: readonly Selected[];
+  readonly where: Compiled | undefined;
+  readonly ranking?: {
+    readonly ranking: Ranking;
+    readonly hidden: readonly { readonly field: string; readonly compiled: Compiled }[];
+  };
+  readonly at: Span;
+}
+
+/** A query that shows the rows of a step through expressions. */
+export function planStep(finish: Finish, env: Environment): Planned {
+  const { selected } = finish;
+  return {
+    columns: selected.map(({ name, compiled }) => ({ name, type: compiled.type })),
+    output: (name, sinks) => outputOf(finish, { name, sinks, env }),
+    relation: once(() => relationOf(finish, env)),
+  };
+}
+
+function outputOf(
+  { table, selected, where }: Finish,
+  { name, sinks, env }: { readonly name: string; readonly sinks: readonly SinkSpec[]; readonly env: Environment },
+): AnyOutput {
+  const built = table.build(name, env.emit).to(...(sinks as readonly [SinkSpec, ...SinkSpec[]]));
+  const shape = shaper(selected);
+  const projection: Projection = {
+    columns: selected.map((column) => column.name),
+    totals: table.totals(),
+    config: configOf(selected, where),
+    project: (row) =>
+      table
+        .unpack(row)
+        .filter((values) => where === undefined || where.evaluate(values) === true)
+        .map((values) => ({ ...windowOf(values), columns: shape(values) })),
+  };
+  return projected(built, projection);
+}
+
+function configOf(selected: readonly Selected[], where: Compiled | undefined): Json {
+  return {
+    select: selected.map(({ name, compiled }) => [name, compiled.text]),
+    ...(where === undefined ? {} : { where: where.text }),
+  };
+}
+
+function windowOf(values: Values): { readonly window?: { readonly startMs: number; readonly endMs: number } } {
+  const startMs = values[startField];
+  return typeof startMs === 'number' ? { window: { startMs, endMs: values[endField] as number } } : {};
+}
+
+/** The columns of a row as they are printed. */
+export function shaper(selected: readonly Selected[]): (values: Values) => Readonly<Record<string, Json>> {
+  const columns = selected.map(({ name, compiled }) => [name, compiled.evaluate, printer(compiled.type)] as const);
+  return (values) => {
+    const row: Record<string, Json> = {};
+    for (const [name, evaluate, print] of columns) {
+      const value = evaluate(values);
+      row[name] = value === null ? null : print(value);
+    }
+    return row;
+  };
+}
+
+/** A value as JSON: times in ISO 8601. */
+export function printer({ kind }: SqlType): (value: unknown) => Json {
+  switch (kind) {
+    case 'timestamp':
+      return (value) => toIso(Number(value));
+    case 'date':
+      return (value) => formatDate(value as number);
+    case 'interval':
+      return (value) => formatInterval(value as number);
+    default:
+      return (value) => value as Json;
+  }
+}
+
+function relationOf({ table, selected, where, ranking, at }: Finish, env: Environment): Relation {
+  if (table.isUpdating)
+    throw new SqlProblem(
+      at,
+      "the rows of this query change with every record, since its groups have no window, and only rows that are final can be read by another query. Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).",
+    );
+  const name = env.stepNamed('rows');
+  const { bucketMs } = table;
+  const rows: Relation = {
+    columns: [],
+    isOpen: false,
+    identity: `step ${name}`,
+    baseIdentity: `step ${name}`,
+    allowedLatenessMs: 0,
+    ...(bucketMs === undefined ? {} : { windows: { op: 'rows', bucketMs } }),
+    stream: once(() => {
+      const stream = table.build(name, 'on-close').asStream?.() as Stream<Values>;
+      const unpacked = stream.flatMap((row) => table.unpack(inputOf(row)));
+      return where === undefined ? unpacked : unpacked.filter((values) => where.evaluate(values) === true);
+    }),
+  };
+  const relation = selectedRelation(rows, selected, `step ${name}`, ranking?.hidden);
+  return ranking === undefined ? relation : { ...relation, ranking: ranking.ranking };
+}
+
+/** A row of a stream as the projection has it. */
+function inputOf(row: Values): ProjectionInput {
+  const { windowStart, windowEnd, ...columns } = row;
+  return { columns, windowStartMs: Number(windowStart), windowEndMs: Number(windowEnd), totals: undefined };
+}

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { sqlPipeline } from '#shared/sql/index.ts';
+
+const table = `CREATE TABLE requests (ip STRING, status INT, bytes BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kinesis', 'format' = 'json');
+`;
+
+function messageOf(text: string): string {
+  try {
+    sqlPipeline(`${table}${text}`, { id: 'query' });
+  } catch (error) {
+    return `\n${(error as Error).message}\n`;
+  }
+  return 'no error';
+}
+
+test.each([
+  'SELECT ip FORM requests',
+  'SELECT ipp FROM requests',
+  'SELECT ip FROM request',
+  'SELECT SUMM(bytes) FROM requests',
+  'SELECT ip, bytes FROM requests GROUP BY ip',
+  'SELECT ip + 1 FROM requests',
+  'SELECT ip FROM requests WHERE bytes',
+  "SELECT ip FROM requests WHERE ts > 'yesterday'",
+  'SELECT UPPER(bytes) FROM requests',
+  'SELECT SUBSTRING(ip) FROM requests',
+  'SELECT ip FROM requests WHERE SUM(bytes) > 1',
+  "SELECT ip, COUNT(*) FROM requests GROUP BY ip, TUMBLE(bytes, INTERVAL '1' MINUTE)",
+  "SELECT ip, COUNT(*) FROM requests GROUP BY ip, HOP(ts, INTERVAL '5' MINUTE, INTERVAL '1' MINUTE)",
+  "SELECT ip, COUNT(*) FROM requests GROUP BY ip, TUMBLE(ts, INTERVAL '1' MONTH)",
+  "SELECT TUMBLE_START(ts, INTERVAL '1' HOUR) FROM requests GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
+  'SELECT ip FROM requests ORDER BY ip LIMIT 3',
+  'SELECT ip, NOW() FROM requests',
+  'SELECT ip FROM requests UNION SELECT ip FROM requests',
+  'SELECT ip FROM requests WHERE ip IN (SELECT ip FROM requests)',
+  'SELECT a.ip FROM requests a LEFT JOIN requests b ON a.ip = b.ip',
+  'SELECT a.ip FROM requests a JOIN requests b ON a.bytes < b.bytes',
+  'SELECT ip FROM requests a JOIN requests b ON a.ip = b.ip',
+  'SELECT *, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY bytes DESC) AS n FROM requests',
+  'SELECT COUNT(*) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
+  'SELECT ip AS final FROM requests',
+  "SELECT ip FROM requests WHERE ip LIKE 'a",
+  'SELECT CAST(ts AS BIGINT) FROM requests',
+  'SELECT CAST(ip AS BIGIN) FROM requests',
+  'INSERT INTO sink SELECT ip FROM requests',
+  "CREATE TABLE s WITH ('connector' = 'dynamodb', 'tll' = '7 d'); INSERT INTO s SELECT ip FROM requests",
+  "CREATE TABLE s (a STRING, b BIGINT) WITH ('connector' = 'dynamodb'); INSERT INTO s SELECT ip FROM requests",
+  'SELEC ip FROM requests',
+  '',
+])('%s', (text) => {
+  expect(messageOf(text)).toMatchSnapshot();
+});
