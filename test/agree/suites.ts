@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { flows } from '#pipelines/flow.ts';
 import { pipelines } from '#pipelines/index.ts';
+import { events } from '#pipelines/nexmark/events.ts';
 import { requests } from '#pipelines/traffic.ts';
 import {
   type AlignedWindow,
@@ -27,6 +28,7 @@ import {
   quantile,
   rate,
   ratio,
+  seconds,
   session,
   shareOfTotal,
   sliding,
@@ -59,6 +61,22 @@ export interface Suite {
 const key = fc.constantFrom('a', 'b', 'c', 'd');
 const amount = fc.integer({ min: 0, max: 40 });
 
+/** Of the benchmark's events, each with the member that its type names, at the time that is drawn. */
+const members = ['person', 'auction', 'bid'] as const;
+const id = fc.nat(4);
+const nexmarkFields = {
+  event_type: fc.constantFrom(0, 1, 1, 2, 2, 2, 2),
+  person: fc.record({ id, name: key, city: key, state: fc.constantFrom('OR', 'ID', 'WA'), extra: key }),
+  auction: fc.record({ id, seller: id, category: fc.constantFrom(10, 11), initialBid: amount, reserve: amount }),
+  bid: fc.record({ auction: fc.constantFrom(1, 2, 3, 123, 246), bidder: id, price: amount, channel: key, extra: key }),
+};
+const nexmarkTime = (timeMs: number, record: object): object => {
+  const drawn = record as { readonly event_type: 0 | 1 | 2 } & Readonly<Record<(typeof members)[number], object>>;
+  const member = members[drawn.event_type];
+  const none = Object.fromEntries(members.map((name) => [name, undefined]));
+  return { ...none, [member]: { ...drawn[member], dateTime: timeMs, expires: timeMs + 10_000 } };
+};
+
 /** How the records of a source are drawn, by its name. A pipeline that reads another one must have it here. */
 const drawn: Readonly<Record<string, StreamHistory<never>>> = {
   requests: {
@@ -72,6 +90,7 @@ const drawn: Readonly<Record<string, StreamHistory<never>>> = {
     time: 'ts',
     fields: { ip: fc.constantFrom('a.1', 'a.2', 'b.1', 'b.2') },
   } as unknown as StreamHistory<never>,
+  events: { stream: events, time: nexmarkTime, fields: nexmarkFields } as unknown as StreamHistory<never>,
 };
 
 const ofReadings: StreamHistory<Reading> = {
@@ -108,7 +127,7 @@ export const suites: readonly Suite[] = [
     return {
       name: `pipelines/${pipeline.id}`,
       pipeline: fewSlots(pipeline),
-      histories: historiesOf(streams, { pace: minutes(2) }),
+      histories: historiesOf(streams, { pace: pipeline.id.startsWith('nexmark') ? seconds(2) : minutes(2) }),
     };
   }),
   ...simPipelines
