@@ -1,6 +1,6 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { columnsOf, stepsOf } from '#shared/pipeline/plan.ts';
-import type { BatchRow } from './step-rows.ts';
+import type { BatchRow, Slack } from './step-rows.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -8,7 +8,7 @@ type Plain = Readonly<Record<string, unknown>>;
 export interface Expected {
   readonly row: Plain;
   readonly place: string;
-  readonly slack: Readonly<Record<string, number>>;
+  readonly slack: BatchRow['slack'];
 }
 
 /** By view, the columns that are computed: all others tell a row from the others. */
@@ -46,7 +46,7 @@ export function differences(
       continue;
     }
     for (const column of computed.get(String(row['view'])) ?? []) {
-      if (isClose(row[column], actual[column], slack[column] ?? 0)) continue;
+      if (isClose(row[column], actual[column], slack[column] ?? none)) continue;
       found.push(
         `${name} has ${column} = ${JSON.stringify(actual[column])} where the batch has ${JSON.stringify(row[column])}, in the row ${JSON.stringify(actual)}`,
       );
@@ -72,9 +72,11 @@ function placeOf(row: Plain, computed: Computed): string {
   );
 }
 
-function isClose(a: unknown, b: unknown, slack: number): boolean {
+const none: Slack = { by: 0, share: 0 };
+
+function isClose(a: unknown, b: unknown, slack: Slack): boolean {
   if (a === b) return true;
-  if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= slack;
+  if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= slack.by + slack.share * Math.abs(a);
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((one, index) => isClose(one, b[index], slack));
   if (typeof a === 'object' && typeof b === 'object' && a !== null && b !== null) {

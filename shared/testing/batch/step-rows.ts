@@ -1,14 +1,7 @@
 import type { Aggregator } from '#shared/pipeline/aggregator.ts';
 import type { Derived } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import {
-  type AggregatePlan,
-  columnsOf,
-  type JoinPlan,
-  type SelectPlan,
-  type StepPlan,
-  type TopPlan,
-} from '#shared/pipeline/plan.ts';
+import type { AggregatePlan, JoinPlan, SelectPlan, StepPlan, TopPlan } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -24,7 +17,13 @@ import { windowedSql } from './windows.ts';
 export interface BatchRow {
   readonly history: number;
   readonly row: PrintedRow;
-  readonly slack: Readonly<Record<string, number>>;
+  readonly slack: Readonly<Record<string, Slack>>;
+}
+
+/** How much a number may be off, and which part of itself besides. */
+export interface Slack {
+  readonly by: number;
+  readonly share: number;
 }
 
 /** How a batch computes aggregators that are not Millrace's own, by kind. */
@@ -38,6 +37,8 @@ export async function batchRowsOf(
   records: readonly Judged[],
   own: OwnAggregates,
 ): Promise<readonly BatchRow[]> {
+  if ('projection' in step && step.projection !== undefined)
+    throw refusal(pipeline, step, 'its rows are shown through a projection, which a query was made into');
   switch (step.op) {
     case 'aggregate':
       return windowRows(database, pipeline, step, records, own);
@@ -123,19 +124,19 @@ async function windowRows(
   return (await database.query(sql)).map((found) => {
     const [history, key, ws, we, ...values] = found as [number, string, number, number, ...unknown[]];
     const row: Record<string, unknown> = { view: step.id, ...boundsOf(ws, we), final: true, ...decodeKey(key) };
-    const slack: Record<string, number> = {};
+    const slack: Record<string, Slack> = {};
     for (const { name, batch, index } of columns) {
       const value = values[index * 2];
       row[name] = batch.read === undefined ? value : batch.read(value);
-      slack[name] = Number(values[index * 2 + 1]);
+      slack[name] = { by: Number(values[index * 2 + 1]), share: batch.share ?? 0 };
     }
     for (const [name, derived] of Object.entries(step.derived)) {
       const share = shares.indexOf(derived);
       const total = Number(values[columns.length * 2 + share]);
       row[name] = derivedOf(derived, row, total, we - ws);
-      // Relative to what it is computed of.
-      slack[name] = Math.max(...derived.columns.map((column) => relative(slack[column], row[column]))) * 2;
-      slack[name] = Math.max(slack[name], 1e-14) * Math.abs(Number(row[name]));
+      // As much as both of what it is computed of may be off.
+      const parts = derived.columns.map((column) => partOf(slack[column], row[column]));
+      slack[name] = { by: 0, share: Math.max(1e-14, 2 * Math.max(...parts)) };
     }
     return { history, row: row as PrintedRow, slack };
   });
@@ -145,8 +146,10 @@ function indexOf(columns: readonly { readonly name: string }[], { columns: [firs
   return columns.findIndex(({ name }) => name === first);
 }
 
-function relative(slack = 0, value: unknown): number {
-  return slack === 0 ? 0 : slack / Math.abs(Number(value));
+/** Which part of itself a value may be off. */
+function partOf(slack: Slack | undefined, value: unknown): number {
+  if (slack === undefined || slack.by === 0) return slack?.share ?? 0;
+  return slack.share + slack.by / Math.abs(Number(value));
 }
 
 /** Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
@@ -209,7 +212,7 @@ async function joinRows(
 }
 
 async function topRows(database: Database, step: TopPlan, records: readonly Judged[]): Promise<readonly BatchRow[]> {
-  const { kept } = columnsOf(step);
+  const kept = Object.keys(step.aggregates);
   const ranked = records.map((record) => {
     const { windowStart, windowEnd, ...row } = record.value as Readonly<Record<string, unknown>>;
     const names = Object.keys(row)
@@ -218,24 +221,32 @@ async function topRows(database: Database, step: TopPlan, records: readonly Judg
     const key = Object.fromEntries(names.map((name) => [name, row[name]])) as KeyColumns;
     const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
     const bounds = boundsOf(Number(windowStart), Number(windowEnd));
-    return {
-      record: { ...record, key: encodeKey(key) },
-      bounds,
-      columns: { ...key, ...columns },
-      by: Number(row[step.by]),
-    };
+    return { record: { ...record, key: encodeKey(key) }, bounds, key, columns, by: Number(row[step.by]) };
   });
   const places = placesOf(ranked.map(({ record }) => record));
   const score = { name: 'score', type: 'DOUBLE', cells: ranked.map((one) => one.by) } as const;
   const start = { name: 'start', type: 'VARCHAR', cells: ranked.map(({ bounds }) => bounds.windowStart) } as const;
   const place = { name: 'place', type: 'BIGINT', cells: ranked.map((_, at) => at) } as const;
   await database.put('ranked', { columns: [...places, score, start, place] });
+  const { ties } = step;
+  const rank =
+    ties === undefined ? 'row_number() OVER (win ORDER BY score DESC, key)' : 'rank() OVER (win ORDER BY score DESC)';
   const sql = `
-    SELECT history, row_number() OVER (PARTITION BY history, t, start ORDER BY score DESC, key) AS rank, place
-    FROM ranked QUALIFY rank <= ${step.count}`;
+    SELECT history, ${rank} AS rank, place FROM ranked
+    WINDOW win AS (PARTITION BY history, t, start) QUALIFY rank <= ${step.count}`;
   return (await database.query(sql)).map((found) => {
     const [history, rank, at] = found as [number, number, number];
-    const row = { view: step.id, ...ranked[at]?.bounds, final: true, rank, ...ranked[at]?.columns };
+    const { bounds, key, columns } = ranked[at] as (typeof ranked)[number];
+    // Rows that share ranks keep their keys, and the rank is a column or none.
+    const rankColumn = ties === undefined ? 'rank' : ties.as;
+    const row = {
+      view: step.id,
+      ...bounds,
+      final: true,
+      ...(rankColumn === null ? {} : { [rankColumn]: rank }),
+      ...key,
+      ...columns,
+    };
     return { history, row: row as unknown as PrintedRow, slack: {} };
   });
 }

@@ -1,0 +1,114 @@
+import type { BatchAggregate, Maker } from './aggregates.ts';
+
+type Offer = readonly [by: unknown, timeMs: number, value: unknown];
+
+/** JSON is ordered as numbers by size, then texts, then the rest by its text. */
+const orderOf = (of: (offer: Offer) => unknown): BatchAggregate['inputs'] => [
+  {
+    type: 'BIGINT',
+    cell: (offer: Offer) => (typeof of(offer) === 'number' ? 0 : typeof of(offer) === 'string' ? 1 : 2),
+  },
+  { type: 'DOUBLE', cell: (offer: Offer) => (typeof of(offer) === 'number' ? (of(offer) as number) : null) },
+  {
+    type: 'VARCHAR',
+    cell: (offer: Offer) => (typeof of(offer) === 'string' ? (of(offer) as string) : JSON.stringify(of(offer))),
+  },
+];
+
+/** The value of the record that is first by what it is compared by, its time and itself. `''`: ascending. */
+function chosen(by: '' | 'DESC' | 'none', time: '' | 'DESC', value: '' | 'DESC' = ''): BatchAggregate {
+  return {
+    inputs: [
+      { type: 'VARCHAR', cell: ([, , value]: Offer) => JSON.stringify(value) },
+      { type: 'BIGINT', cell: ([, timeMs]: Offer) => timeMs },
+      ...orderOf(([, , value]) => value),
+      ...orderOf(([by]) => by),
+    ],
+    sql: ([shown, at, ...order]) => {
+      const values = order.slice(0, 3).map((cell) => `${cell} ${value}`);
+      const ranks = by === 'none' ? [] : order.slice(3).map((cell) => `${cell} ${by}`);
+      return `first(${shown} ORDER BY ${[...ranks, `${at} ${time}`, ...values].join(', ')})`;
+    },
+    read: (text) => JSON.parse(String(text)) as unknown,
+  };
+}
+
+/** Digits behind the point, as many as a decimal of 38 digits leaves room for. */
+const decimalScale = 12;
+
+/** Texts of JSON in the order of their values. */
+function sorted(texts: readonly string[]): readonly unknown[] {
+  const ranked = texts.map((text) => {
+    const value = JSON.parse(text) as unknown;
+    const rank = typeof value === 'number' ? 0 : typeof value === 'string' ? 1 : 2;
+    return { rank, number: rank === 0 ? Number(value) : 0, text: rank === 1 ? String(value) : text, value };
+  });
+  return ranked
+    .sort((a, b) => a.rank - b.rank || a.number - b.number || (a.text < b.text ? -1 : a.text > b.text ? 1 : 0))
+    .map(({ value }) => value);
+}
+
+const valueOrder = orderOf(([, , value]) => value);
+/** A value alone, with what it is ordered by. */
+const alone: BatchAggregate['inputs'] = [{ type: 'VARCHAR', cell: (value: unknown) => JSON.stringify(value) }];
+
+/** Aggregates of any values, by kind. */
+export const valueAggregates: Readonly<Record<string, Maker>> = {
+  first: () => chosen('none', ''),
+  last: () => chosen('none', 'DESC', 'DESC'),
+  'arg-min': () => chosen('', ''),
+  'arg-max': () => chosen('DESC', ''),
+  'decimal-sum': ({ as, scale }) => ({
+    inputs: [
+      { type: 'VARCHAR', cell: (text: string) => text },
+      { type: 'BIGINT', cell: (text: string) => Number(scale ?? (text.split('.')[1] ?? '').length) },
+    ],
+    sql: ([v, digits]) => {
+      const total = `sum(${v}::DECIMAL(38, ${decimalScale}))`;
+      // As many digits behind the point as the value with the most; without any, no point.
+      const length = `length(${total}::VARCHAR) - ${decimalScale} + max(${digits}) - (max(${digits}) = 0)::BIGINT`;
+      return as === 'number' ? `${total}::DOUBLE` : `left(${total}::VARCHAR, ${length})`;
+    },
+  }),
+  'arg-max-all': () => ({
+    inputs: [
+      { type: 'DOUBLE', cell: ([by]: readonly number[]) => by ?? null },
+      { type: 'VARCHAR', cell: ([, value]: readonly unknown[]) => JSON.stringify(value) },
+    ],
+    sql: ([by, v]) => {
+      const all = `list({'rank': ${by}, 'value': ${v}})`;
+      return `list_transform(list_filter(${all}, lambda one: one.rank = max(${by})), lambda one: one.value)`;
+    },
+    read: (texts) => sorted(texts as readonly string[]),
+  }),
+  collect: ({ max, keep }) => ({
+    inputs: [
+      { type: 'VARCHAR', cell: ([, value]: readonly unknown[]) => JSON.stringify(value) },
+      { type: 'BIGINT', cell: ([timeMs]: readonly number[]) => timeMs ?? null },
+      ...valueOrder.map(({ type, cell }) => ({
+        type,
+        cell: ([timeMs, value]: readonly unknown[]) => cell([0, timeMs, value] as never),
+      })),
+    ],
+    sql: ([shown, at, ...order]) => {
+      const list = `list(${shown} ORDER BY ${[at, ...order].join(', ')})`;
+      return keep === 'last' ? `${list}[-${Number(max)}:]` : `${list}[:${Number(max)}]`;
+    },
+    read: (values) => (values as readonly string[]).map((value) => JSON.parse(value) as unknown),
+  }),
+  distinct: ({ max }) => ({
+    inputs: alone,
+    sql: ([v]) => `list(DISTINCT ${v})`,
+    read: (texts) => {
+      const values = sorted(texts as readonly string[]);
+      return { complete: values.length <= Number(max), values: values.slice(0, Number(max)) };
+    },
+  }),
+  'exact-distinct': ({ max }) => ({
+    inputs: alone,
+    sql: ([v]) => `count(DISTINCT ${v})::DOUBLE`,
+    // Beyond it is an estimate, with a standard error of 1.6 %.
+    slack: ([v]) => `CASE WHEN count(DISTINCT ${v}) <= ${Number(max)} THEN 0 ELSE 0.08 * count(DISTINCT ${v}) END`,
+    read: (count) => ({ count, exact: Number(count) <= Number(max) }),
+  }),
+};
