@@ -57,7 +57,10 @@ function describeKind(step: StepPlan): object {
     case 'process':
       return { process: { ...step.does, ...(step.ttlMs === undefined ? {} : { ttlMs: step.ttlMs }) } };
     case 'select':
-      return { select: step.isKeyed ? 'by key' : 'without a key' };
+      return {
+        select: step.isKeyed ? 'by key' : 'without a key',
+        ...(step.lateOf === undefined ? {} : { lateOf: step.lateOf }),
+      };
     case 'top':
       return { top: { of: step.source, count: step.count, by: step.by } };
   }

@@ -11,6 +11,10 @@ import type { CompiledPipeline, CompiledStep } from './compile.ts';
 /** Who of a stage is given the outputs of a route. */
 export interface Delivery {
   readonly targets: readonly Target[];
+  /** For each target, where its late records are shown: the place of that view among the targets. */
+  readonly lateViews: readonly (number | undefined)[];
+  /** How many of the targets are steps that want every record. */
+  readonly wantedCount: number;
   /** This stage is the home of the records' counts. */
   readonly isHome: boolean;
 }
@@ -92,14 +96,27 @@ export function deliveryOf(
     stages.push(reader.stage);
     if (reader.stage === stage) targets.push(targetOf(pipeline, step, reader, outputs.columns.length));
   }
-  return { targets, isHome: stages.sort()[0] === stage };
+  return { ...withLateViews(targets), isHome: stages.sort()[0] === stage };
+}
+
+function withLateViews(targets: readonly Target[]): Omit<Delivery, 'isHome'> {
+  const lateViews = targets.map(({ step: { plan } }) => {
+    const at = targets.findIndex(({ step }) => lateOf(step) === plan.id);
+    return at === -1 ? undefined : at;
+  });
+  return { targets, lateViews, wantedCount: targets.filter(({ step }) => lateOf(step) === undefined).length };
+}
+
+/** The step whose late records this one shows. */
+export function lateOf({ plan }: CompiledStep): string | undefined {
+  return plan.op === 'select' ? plan.lateOf : undefined;
 }
 
 function ownDelivery(pipeline: CompiledPipeline, stage: Stage, id: string): Delivery {
   const route = pipeline.routes.get(id);
   const steps = route?.steps.filter((step) => step.stage === stage) ?? [];
   return {
-    targets: steps.map((step) => ({ step, route: id, columns: undefined })),
+    ...withLateViews(steps.map((step) => ({ step, route: id, columns: undefined }))),
     isHome: route?.stages[0] === stage,
   };
 }

@@ -12,9 +12,10 @@ import {
   decodeAccumulators,
   encodeAccumulators,
 } from './accumulate.ts';
-import type { CompiledAggregate, CompiledPipeline } from './compile.ts';
+import type { CompiledAggregate, CompiledPipeline, CompiledSelect } from './compile.ts';
 import { createEmission, type Emission, type EmissionContext, emitRow, emitTotal, isRefreshDue } from './emit.ts';
 import { groupOf } from './key.ts';
+import { SelectedRows } from './select.ts';
 import { type NewOutput, type PlacedBlock, SlotReader } from './slot.ts';
 import { gridOf, isClosed, type WindowGrid } from './window.ts';
 
@@ -41,6 +42,9 @@ export class CellStage {
   readonly #steps = new Map<string, StepWork>();
   readonly #work = new Map<string, CellWork>();
   readonly #closed: { readonly step: CompiledAggregate; readonly paneMs: number }[] = [];
+  /** The views of late records, and what they have to show. */
+  readonly #late = new Map<CompiledSelect, SelectedRows>();
+  readonly #lateRows = createEmission();
   /** Panes that the checkpoint does not know: everything that they hold is in the blocks of this batch. */
   readonly #opened = new Set<string>();
 
@@ -66,9 +70,11 @@ export class CellStage {
   /** Judges one block: what of it is new, what is late, and which windows close behind it. False: it was applied before. */
   judge(placed: PlacedBlock): boolean {
     const applied = this.reader.apply(placed, (step, output) => {
+      if (step.op === 'select') return this.#show(step, output);
       assert(step.op === 'aggregate', 'placement keeps all other steps in the worker');
       return this.#add(step, output);
     });
+    this.#showLate(placed);
     if (applied) for (const work of this.#steps.values()) this.#close(work);
     return applied;
   }
@@ -105,6 +111,7 @@ export class CellStage {
       this.#addAll(cell, work);
     }
     const emission = createEmission();
+    emission.rows.push(...this.#lateRows.rows);
     for (const work of this.#steps.values()) {
       if (isRefreshDue(work.step, work.emittedMs, log.clockMs)) this.#refresh(work, cells, emission);
     }
@@ -117,6 +124,19 @@ export class CellStage {
     }
     const kept = [...cells.values()].filter(({ id, changed }) => changed && !passing.has(paneName(id.step, id.paneMs)));
     return { cells: kept.map((cell) => this.#encode(cell)), emission, checkpoint: this.#checkpoint() };
+  }
+
+  #show(step: CompiledSelect, output: NewOutput): boolean {
+    const { key, keyId, timeMs, values, watermarkMs } = output;
+    const rows = this.#late.get(step) ?? new SelectedRows(step);
+    this.#late.set(step, rows);
+    return rows.add(key, keyId, timeMs, values, watermarkMs, this.reader.log.clockMs, output);
+  }
+
+  /** The rows of late records have the place of their block, in whatever batch it is read. */
+  #showLate({ position }: PlacedBlock): void {
+    const context = { slot: this.reader.slot, position, clockMs: this.reader.log.clockMs };
+    for (const rows of this.#late.values()) rows.advance(Number.NaN, context, this.#lateRows);
   }
 
   #add(step: CompiledAggregate, output: NewOutput): boolean {

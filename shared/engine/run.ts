@@ -1,6 +1,7 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
+import { lateOf } from './admit.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
 import { type CallbackFailure, createEmission, type Emission, emitAll } from './emit.ts';
@@ -26,7 +27,7 @@ export interface StepCounts {
   readonly threw?: number;
 }
 
-/** What became of one record: the steps that found it late, or why it was rejected. */
+/** What became of one record: the steps that found it late and do not show it, or why it was rejected. */
 export interface Taken {
   readonly rejection?: Rejection;
   readonly lateSteps: readonly string[];
@@ -88,14 +89,18 @@ export class DirectRun {
         operator: createOperator(step),
         counts,
         sources,
+        lateView: undefined,
         watermarkMs: Number.NEGATIVE_INFINITY,
       };
       this.stepCounts.set(run.id, counts);
+      for (const other of runs.values()) if (lateOf(step) === other.id) other.lateView = run;
       for (const source of sources) source.steps.push(run);
       runs.set(step, run);
     }
     for (const { index, steps } of pipeline.routes.values())
-      this.#stepsOfRoute[index] = steps.map((step) => runs.get(step) as StepRun);
+      this.#stepsOfRoute[index] = steps.flatMap((step) =>
+        lateOf(step) === undefined ? [runs.get(step) as StepRun] : [],
+      );
   }
 
   /** Takes one line of a source; undefined for a line that holds no record. `at` says where it stands, for what fails later. */
@@ -171,7 +176,11 @@ export class DirectRun {
         }
         step.counts.late += 1;
         lateCount += 1;
-        if (!lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
+        const { lateView } = step;
+        if (lateView !== undefined) {
+          lateView.counts.counted += 1;
+          lateView.operator.add(text, id, decoded.timeMs, output.values, lateView.watermarkMs, 0, from);
+        } else if (!lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
       }
     }
     if (wanted === 0) this.dispositions.filtered += 1;
@@ -273,6 +282,8 @@ interface StepRun {
   readonly sources: readonly OriginRun[];
   /** When its rows are a stream again. */
   readonly rows: RowRun | undefined;
+  /** Where what it finds late is shown, instead of among the dead letters. */
+  lateView: StepRun | undefined;
   /** The least of its sources'. */
   watermarkMs: number;
 }

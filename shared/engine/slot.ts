@@ -9,7 +9,7 @@ import {
   type RecordPosition,
 } from '#shared/schemas/position.ts';
 import type { Checkpoint, LateMark, SlotCounts, Stage, StepProgress } from '#shared/schemas/state.ts';
-import { admitCheckpoint, checkSlots, type Delivery, deliveryOf } from './admit.ts';
+import { admitCheckpoint, checkSlots, type Delivery, deliveryOf, lateOf, type Target } from './admit.ts';
 import type { CompiledPipeline, CompiledRoute, CompiledStep } from './compile.ts';
 import type { CallbackFailure } from './emit.ts';
 import { SlotLog } from './watermark.ts';
@@ -178,8 +178,8 @@ export class SlotReader {
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
         output.values[column] = outputs.columns[column]?.[index];
-      const lateSteps = this.#offer(delivery, watermarks, { outputs, index }, add);
-      this.#count(delivery, block.origin.source, block.origin.shard, at, outputs.shares[index] as number, lateSteps);
+      const late = this.#offer(delivery, watermarks, { outputs, index }, add);
+      this.#count(delivery, block.origin.source, block.origin.shard, at, outputs.shares[index] as number, late);
     }
   }
 
@@ -193,32 +193,33 @@ export class SlotReader {
     return delivery;
   }
 
-  /** Offers the output to each step; gives the names of those that found it late. */
-  #offer(
-    { targets }: Delivery,
-    watermarks: readonly number[],
-    from: { readonly outputs: RouteOutputs; readonly index: number },
-    add: AddToStep,
-  ): readonly string[] {
-    const output = this.#output;
-    let late: string[] = none;
+  /** Offers the output to each step that wants it, and where one finds it late to the view of that; gives the places of the late ones. */
+  #offer(delivery: Delivery, watermarks: readonly number[], from: OutputAt, add: AddToStep): readonly number[] {
+    const { targets, lateViews } = delivery;
+    let late: number[] = none;
     for (let index = 0; index < targets.length; index += 1) {
-      const { step, route, columns } = targets[index] as Delivery['targets'][number];
-      output.route = route;
-      if (columns !== undefined) output.values = columns.map((column) => from.outputs.columns[column]?.[from.index]);
-      output.watermarkMs = watermarks[index] as number;
-      const counts = this.#stepCounts.get(step.plan.id);
-      if (counts === undefined) continue;
-      if (add(step, output)) {
-        counts.counted += 1;
-      } else {
-        counts.late += 1;
-        if (late === none) late = [];
-        late.push(step.plan.id);
-        this.#lateWatermarkMs = output.watermarkMs;
-      }
+      const target = targets[index] as Target;
+      if (lateOf(target.step) !== undefined || this.#offerTo(target, watermarks[index] as number, from, add)) continue;
+      if (late === none) late = [];
+      late.push(index);
+      this.#lateWatermarkMs = watermarks[index] as number;
+      const view = lateViews[index];
+      if (view !== undefined) this.#offerTo(targets[view] as Target, watermarks[view] as number, from, add);
     }
     return late;
+  }
+
+  #offerTo({ step, route, columns }: Target, watermarkMs: number, from: OutputAt, add: AddToStep): boolean {
+    const output = this.#output;
+    output.route = route;
+    if (columns !== undefined) output.values = columns.map((column) => from.outputs.columns[column]?.[from.index]);
+    output.watermarkMs = watermarkMs;
+    const counts = this.#stepCounts.get(step.plan.id);
+    if (counts === undefined) return true;
+    const isCounted = add(step, output);
+    if (isCounted) counts.counted += 1;
+    else counts.late += 1;
+    return isCounted;
   }
 
   /**
@@ -227,15 +228,27 @@ export class SlotReader {
    * record is late when it has as many marks as shares.
    */
   #count(
-    { targets, isHome }: Delivery,
+    { targets, lateViews, wantedCount, isHome }: Delivery,
     source: string,
     origin: string,
     at: RecordPosition,
     shares: number,
-    lateSteps: readonly string[],
+    late: readonly number[],
   ): void {
-    const isLate = lateSteps.length === targets.length;
-    if (lateSteps.length > 0) this.letters.push(this.#letter(source, origin, at, lateSteps));
+    const isLate = late.length === wantedCount;
+    if (late.length > 0) {
+      // What a view shows needs no letter.
+      const steps = late.flatMap((index) => (lateViews[index] === undefined ? [targets[index] as Target] : []));
+      if (steps.length > 0)
+        this.letters.push(
+          this.#letter(
+            source,
+            origin,
+            at,
+            steps.map(({ step }) => step.plan.id),
+          ),
+        );
+    }
     // What a record became was told when it was counted; rows that it gave are no records of their own.
     if (shares === 0) return;
     if (shares === 1) {
@@ -273,4 +286,9 @@ export function originIn(
   return route === undefined || route.sources.length === 1 ? shard : `${source}/${shard}`;
 }
 
-const none: string[] = [];
+interface OutputAt {
+  readonly outputs: RouteOutputs;
+  readonly index: number;
+}
+
+const none: number[] = [];

@@ -3,8 +3,8 @@ import { assert, MillraceError } from '#shared/schemas/error.ts';
 import type { AnyAggregator } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
 import type { Selectors } from './join.ts';
-import { type PlacementDecision, place } from './placement.ts';
-import type { AggregatePlan, JoinSidePlan, Plan, PlanNode, StepPlan } from './plan.ts';
+import { type PlacementDecision, place, placeLate } from './placement.ts';
+import { type AggregatePlan, isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
@@ -149,13 +149,17 @@ class Graph {
   readonly #pipeline: string;
   readonly #ids = new Map<StreamNode | KeyNode, string>();
 
+  readonly #feeding = new Set<string>();
+
   constructor(pipeline: string) {
     this.#pipeline = pipeline;
   }
 
   addStep(step: StepDefinition, feeds: boolean): void {
     checkStep(this.#pipeline, step, feeds);
-    const decision = place(step, feeds);
+    if (feeds) this.#feeding.add(step.name);
+    const decision =
+      step.op === 'select' && step.lateOf !== undefined ? this.#placeLate(step, step.lateOf) : place(step, feeds);
     if (decision.refusal !== undefined) {
       throw new MillraceError(
         'PLACEMENT_REFUSED',
@@ -275,7 +279,22 @@ class Graph {
     );
   }
 
-  #addSelect({ name, key, columns, isKeyed, sinks }: SelectDefinition, { placement, reason }: PlacementDecision): void {
+  /** Beside the step that finds the records late, which is in the plan already. */
+  #placeLate(view: SelectDefinition, { name }: AggregateDefinition): ReturnType<typeof place> {
+    const step = this.nodes.find((node) => isStep(node) && node.id === name) as StepPlan;
+    if (step.sinks.length === 0 && !this.#feeding.has(name)) {
+      throw new MillraceError(
+        'PIPELINE_INVALID',
+        `${this.#pipeline}: step ${view.name} shows what ${name} finds late, which is no output of the pipeline. Add ${name} to the outputs.`,
+      );
+    }
+    return placeLate(view, step);
+  }
+
+  #addSelect(
+    { name, key, columns, isKeyed, lateOf, sinks }: SelectDefinition,
+    { placement, reason }: PlacementDecision,
+  ): void {
     const input = this.#addKey(key);
     this.#add(
       {
@@ -285,6 +304,7 @@ class Graph {
         input,
         columns: Object.keys(columns),
         isKeyed,
+        ...(lateOf === undefined ? {} : { lateOf: lateOf.name }),
         allowedLatenessMs: 0,
         sinks,
         placement,

@@ -1,4 +1,6 @@
 import { foreverMs } from './join.ts';
+import type { StepPlan } from './plan.ts';
+import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, StepDefinition } from './stream.ts';
 import type { AlignedWindow } from './window.ts';
 
@@ -59,6 +61,18 @@ export function place(step: StepDefinition, feeds = false): PlacementDecision & 
   return refusal === undefined ? decision : { ...decision, refusal };
 }
 
+/** Decides where a view of late records runs: beside the step that finds them late. */
+export function placeLate(view: SelectDefinition, step: StepPlan): PlacementDecision & { readonly refusal?: string } {
+  const { placement } = step;
+  const out = outOf(view);
+  const decision = { placement, reason: `${step.id} is there, which finds the records late` };
+  if (placement === 'fargate' || out === undefined) return decision;
+  return {
+    ...decision,
+    refusal: `its rows go into ${out}, which only the worker writes; give the window of ${step.id} placement: 'fargate'`,
+  };
+}
+
 const refusedSource =
   'its rows are a stream again, and only the worker puts them in an order that every attempt repeats';
 
@@ -110,7 +124,7 @@ function refuseLambda(step: AggregateDefinition): string | undefined {
   return undefined;
 }
 
-function outOf({ sinks }: AggregateDefinition): string | undefined {
+function outOf({ sinks }: Pick<StepDefinition, 'sinks'>): string | undefined {
   if (sinks.some(({ kind }) => kind === 's3')) return 'files';
   return sinks.some(({ kind }) => kind === 'kinesis') ? 'a stream' : undefined;
 }

@@ -55,7 +55,7 @@ function describeStep(step: StepPlan): string {
     case 'process':
       return `${describeProcess(step)}, ${lateness(step)}`;
     case 'select':
-      return `a row of each record${step.isKeyed ? ', under its key' : ''}`;
+      return `a row of each record${step.lateOf === undefined ? '' : ` that is late for ${step.lateOf}`}${step.isKeyed ? ', under its key' : ''}`;
     case 'top':
       return `the ${step.count}${step.ties === undefined ? '' : ' first and equal'} rows of each window of ${step.source} with the highest ${step.by}`;
   }

@@ -78,6 +78,8 @@ export interface SelectPlan extends InputPlan {
   readonly columns: readonly string[];
   /** Its rows have a key; those of others are spread over the slots by a number that nobody is shown. */
   readonly isKeyed: boolean;
+  /** Only of the records that this step finds late. */
+  readonly lateOf?: string;
   readonly allowedLatenessMs: 0;
   readonly sinks: readonly SinkSpec[];
   readonly placement: Placement;

@@ -1,5 +1,6 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { AnyAggregator } from './aggregator.ts';
+import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
   KeyShape,
@@ -22,7 +23,9 @@ export interface FinalWindowedStream<T, K extends KeyShape, Kind extends 'aligne
   aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
     name: Name,
     aggregates: Without<A, ReservedColumn | NamesOf<K>>,
-  ): FinalTable<Name, K, ResultRow<A>> & (Kind extends 'aligned' ? FinalWindowTable<K, ResultRow<A>> : unknown);
+  ): FinalTable<Name, K, ResultRow<A>> &
+    LateTable<T, K> &
+    (Kind extends 'aligned' ? FinalWindowTable<K, ResultRow<A>> : unknown);
 }
 
 export interface FinalTable<Name extends string, K extends KeyShape, Row> extends WindowedTable<Name, K, Row> {

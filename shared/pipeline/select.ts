@@ -1,6 +1,17 @@
+import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Json } from './aggregator.ts';
+import type { SelectedRow } from './process.ts';
 import type { SinkSpec } from './sink.ts';
-import type { KeyNode, KeyShape, Output, Simplify, StreamNode } from './stream.ts';
+import type {
+  AggregateDefinition,
+  KeyNode,
+  KeyShape,
+  NamesOf,
+  Output,
+  Simplify,
+  StreamNode,
+  Without,
+} from './stream.ts';
 
 /** The columns of a row, each from the record. Where one gives nothing (`undefined`), the row does not have it. */
 export type SelectedColumns<T> = Readonly<Record<string, (record: T) => Json | undefined>>;
@@ -17,6 +28,8 @@ export interface SelectDefinition {
   readonly key: KeyNode;
   readonly columns: SelectedColumns<unknown>;
   readonly isKeyed: boolean;
+  /** Only of the records that this step finds late. */
+  readonly lateOf?: AggregateDefinition;
   readonly sinks: readonly SinkSpec[];
 }
 
@@ -41,6 +54,27 @@ export function hashText(text: string): number {
   // The low bits of similar texts are alike.
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+export interface LateTable<T, K extends KeyShape> {
+  /**
+   * The records that come when all their windows have closed, as a view of its own instead of dead letters: a row of each under its key,
+   * once and final, whatever is repeated. They are late still, and so they are counted. `name` is the view's name.
+   */
+  late<const Name extends string, const C extends SelectedColumns<T>>(
+    name: Name,
+    columns: Without<C, ReservedColumn | NamesOf<K>>,
+  ): SelectedTable<Name, K, K & SelectedRow<C>>;
+}
+
+/** The step that gives a row of each record that another step finds late. */
+export function lateOf<Name extends string, K, Row>(
+  name: Name,
+  step: AggregateDefinition,
+  columns: SelectedColumns<unknown>,
+): SelectedTable<Name, K, Row> {
+  const late: SelectDefinition = { op: 'select', name, key: step.key, columns, isKeyed: true, lateOf: step, sinks: [] };
+  return { to: (...sinks) => ({ name, step: { ...late, sinks } }) };
 }
 
 /** The step that gives a row of each record. */

@@ -19,6 +19,8 @@ export function collectSteps(pipeline: string, outputs: readonly StepDefinition[
     }
     if (collected.has(step.name)) return;
     for (const input of inputNodesOf(step)) collectInput(input);
+    // What it finds late is known when the view of it is told.
+    if (step.op === 'select' && step.lateOf !== undefined) collect(step.lateOf);
     collected.set(known.name, known);
   };
   const collectInput = (node: StreamNode): void => {

@@ -28,7 +28,15 @@ import {
 } from './processed.ts';
 import type { Projection } from './projection.ts';
 import type { FinalTable, FinalWindowedStream, FinalWindowTable, TopDefinition, TopTable } from './rows.ts';
-import { type SelectDefinition, type SelectedColumns, type SelectedTable, selectedOf, spreadKey } from './select.ts';
+import {
+  type LateTable,
+  lateOf,
+  type SelectDefinition,
+  type SelectedColumns,
+  type SelectedTable,
+  selectedOf,
+  spreadKey,
+} from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type { AlignedWindow, SessionWindow, WindowSpec } from './window.ts';
 
@@ -257,7 +265,7 @@ export interface WindowedStream<T, K extends KeyShape> {
   aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
     name: Name,
     aggregates: Without<A, ReservedColumn | NamesOf<K>>,
-  ): WindowedTable<Name, K, ResultRow<A>>;
+  ): WindowedTable<Name, K, ResultRow<A>> & LateTable<T, K>;
 }
 
 export interface WindowedTable<Name extends string, K extends KeyShape, Row> {
@@ -360,14 +368,14 @@ function windowedOf<T, K extends KeyShape>(
   step: Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sinks'>,
 ): FinalWindowedStream<T, K, 'aligned'> {
   return {
-    aggregate: <Name extends string, A>(name: Name, aggregates: A) =>
-      tableOf<Name, K, ResultRow<A>>({
-        ...step,
-        name,
-        aggregates: aggregates as AggregateDefinition['aggregates'],
-        derived: {},
-        sinks: [],
-      }),
+    aggregate: <Name extends string, A>(name: Name, aggregates: A) => {
+      const defined = aggregates as AggregateDefinition['aggregates'];
+      const whole: AggregateDefinition = { ...step, name, aggregates: defined, derived: {}, sinks: [] };
+      return {
+        ...tableOf<Name, K, ResultRow<A>>(whole),
+        late: (view, columns) => lateOf(view, whole, columns as SelectedColumns<unknown>),
+      };
+    },
   };
 }
 

@@ -126,7 +126,8 @@ function rowsOfStep(
   const late = verdict?.late.get(step.id) ?? new Set<string>();
   if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
   if (step.op === 'top') return topRowsOf(step, evaluation);
-  if (step.op === 'select') return selectedRowsOf(pipeline, step, evaluation);
+  if (step.op === 'select')
+    return selectedRowsOf(pipeline, step, evaluation, (id) => verdict?.late.get(id) ?? new Set());
   if (step.op === 'process') {
     const { rows, threw } = processedRowsOf(pipeline, step, evaluation, late);
     it.threw.set(step.id, threw);
@@ -361,6 +362,7 @@ function numbersOf(pipeline: Pipeline, evaluation: Evaluation, verdict: Verdict 
     wanted.add(output.recordId);
     const taken = steps.some(
       (step) =>
+        !(step.op === 'select' && step.lateOf !== undefined) &&
         inputsOf(step).some(({ input }) => input === output.route) &&
         verdict?.late.get(step.id)?.has(output.id) !== true,
     );

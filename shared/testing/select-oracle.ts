@@ -5,10 +5,16 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import { compareTuples } from './join-oracle.ts';
 import type { Evaluation } from './oracle.ts';
 
-/** A row of every record, whatever its time. */
-export function selectedRowsOf(pipeline: Pipeline, step: SelectPlan, evaluation: Evaluation): readonly PrintedRow[] {
+/** A row of every record, whatever its time; of a view of late records those that are late. */
+export function selectedRowsOf(
+  pipeline: Pipeline,
+  step: SelectPlan,
+  evaluation: Evaluation,
+  late: (step: string) => ReadonlySet<string>,
+): readonly PrintedRow[] {
   return [...evaluation.outputs.values()]
     .filter((output) => output.route === step.input)
+    .filter(({ id }) => step.lateOf === undefined || late(step.lateOf).has(id))
     .map(({ key, timeMs, value }) => {
       const shown = step.isKeyed ? decodeKey(key) : {};
       const row = { view: step.id, final: true, ...shown, ...selectedRowOf(pipeline, step, value) };

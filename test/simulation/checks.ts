@@ -122,7 +122,9 @@ function checkLetters(
 ): void {
   const right = new Set(rejections.map(({ id, reason }) => `${id} ${reason}`));
   const made = new Set(stepsOf(end.scenario.sim.pipeline.plan).map(({ id }) => id));
-  for (const [step, ids] of verdict.late) for (const id of ids) right.add(`${id} late in ${step}`);
+  const shown = stepsOf(end.scenario.sim.pipeline.plan).map((step) => (step.op === 'select' ? step.lateOf : undefined));
+  for (const [step, ids] of verdict.late)
+    if (!shown.includes(step)) for (const id of ids) right.add(`${id} late in ${step}`);
   for (const [step, ids] of threw) for (const id of ids) right.add(`${id} threw in ${step}`);
   const found = new Set(
     end.letters.flatMap(({ id, source, origin, sequence, sub, reason, steps, key, eventTimeMs }) => {

@@ -20,7 +20,7 @@ import {
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
 import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
-import { ofSeveralSizes } from './windowed.ts';
+import { ofSeveralSizes, withLateViews } from './windowed.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
@@ -339,6 +339,7 @@ export const simPipelines: readonly SimPipeline[] = [
       sources: ['a'],
     })),
   ),
+  ...define('late', (withIdle) => ({ outputs: withLateViews(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('sizes', (withIdle) => ({ outputs: ofSeveralSizes(byKey(records('a', withIdle))), sources: ['a'] })),
 ];
 

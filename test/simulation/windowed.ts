@@ -2,12 +2,17 @@ import {
   type AnyOutput,
   calendar,
   cumulative,
+  kinesis,
   milliseconds,
   type Placement,
+  s3,
   seconds,
+  session,
   shareOfTotal,
+  sliding,
+  tumbling,
 } from '#shared/pipeline/index.ts';
-import { columns, type Keyed, shares, sink } from './records.ts';
+import { columns, type Keyed, type SimValue, shares, sink } from './records.ts';
 
 // Windows beyond the tumbling and sliding ones.
 
@@ -47,6 +52,35 @@ export function ofSeveralSizes(keyed: Keyed): readonly AnyOutput[] {
       .window(calendar('month', { timeZone: 'UTC' }), closing)
       .aggregate('months', columns)
       .top('best-of-month', 1, { by: 'requests' })
+      .to(sink),
+  ];
+}
+
+/** Late records as views: on Lambda, of sessions, and in every kind of sink. */
+export function withLateViews(keyed: Keyed): readonly AnyOutput[] {
+  const shown = { id: (record: SimValue) => record.id, at: (record: SimValue) => record.at };
+  const onLambda = keyed
+    .window(tumbling(seconds(10)), { allowedLateness: seconds(1), refresh: milliseconds(1) })
+    .aggregate('on-lambda', columns);
+  const sessions = keyed
+    .window(session({ gap: seconds(4) }), { allowedLateness: seconds(0) })
+    .aggregate('sessions', columns);
+  const hopping = keyed
+    .window(sliding(seconds(15), { every: seconds(10) }), { allowedLateness: seconds(0), placement: 'fargate' })
+    .aggregate('hopping', columns);
+  return [
+    onLambda.to(sink),
+    onLambda.late('late-on-lambda', shown).to(sink),
+    sessions.to(sink),
+    sessions
+      .late('late-for-sessions', { id: shown.id })
+      .to(kinesis(), sink, s3({ format: 'ndjson', every: seconds(5), rowsMax: 2 })),
+    hopping.late('late-for-hopping', shown).to(sink),
+    hopping.derive(shares).to(sink),
+    // Without a view: its letters are there still.
+    keyed
+      .window(tumbling(seconds(5)), { allowedLateness: seconds(0) })
+      .aggregate('short', columns)
       .to(sink),
   ];
 }
