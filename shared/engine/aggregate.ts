@@ -8,8 +8,9 @@ import {
   decodeAccumulators,
   encodeAccumulators,
 } from './accumulate.ts';
+import { Cadence } from './cadence.ts';
 import type { CompiledAggregate } from './compile.ts';
-import { type Emission, type EmissionContext, emitContents, emitInSteps, isRefreshDue } from './emit.ts';
+import { type Emission, type EmissionContext, emitContents, emitInSteps } from './emit.ts';
 import { LayerStack } from './layer-stack.ts';
 import type { Codec } from './layers.ts';
 import type { Operator } from './operator.ts';
@@ -52,7 +53,7 @@ export class WindowedAggregate implements Operator {
   readonly #open = new Set<number>();
   /** No window closes before the watermark reaches this. */
   #nextCloseMs = Number.POSITIVE_INFINITY;
-  #emittedMs = 0;
+  readonly #cadence: Cadence;
   /** Where the record before went, which is where the next one goes most often. */
   #lastSlice: Slice | undefined;
   /** By key id, the key's place in the slice where it was met last: looking there first saves most records a walk through a map. */
@@ -80,9 +81,10 @@ export class WindowedAggregate implements Operator {
   constructor(step: CompiledAggregate, window: AlignedWindow, overflow?: Overflow) {
     this.#step = step;
     this.#grid = gridOf(window);
+    this.#cadence = new Cadence(step);
     this.#codec = codecOf(step);
     this.#overflow = overflow;
-    this.#isSearched = step.plan.emit === 'on-update';
+    this.#isSearched = step.plan.emit === 'on-update' || step.plan.early !== undefined;
     this.#size = overflow && new SizeEstimate(bytesPerKey);
     this.#fold = createRunningFold(step, slicesOf(window));
   }
@@ -124,16 +126,16 @@ export class WindowedAggregate implements Operator {
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    this.#cadence.watermarkMs = watermarkMs;
     if (watermarkMs >= this.#nextCloseMs) emitInSteps(emission, this.#close(watermarkMs, context, emission));
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
-    if (isRefreshDue(this.#step, this.#emittedMs, context.clockMs))
-      emitInSteps(emission, this.#refresh(context, emission));
+    if (this.#cadence.isDue(context.clockMs)) emitInSteps(emission, this.#refresh(context, emission));
   }
 
   save(): Iterable<Json> {
-    const windows: SavedWindows = { emittedMs: this.#emittedMs, opened: [...this.#open], fired: [], dropped: [] };
+    const windows: SavedWindows = { ...this.#cadence.save(), opened: [...this.#open], fired: [], dropped: [] };
     const slices: FrozenSlice[] = [];
     for (const slice of this.#slices.values()) {
       this.#freeze(slice);
@@ -175,7 +177,7 @@ export class WindowedAggregate implements Operator {
 
   *saveChanges(): Iterable<Json> {
     yield {
-      emittedMs: this.#emittedMs,
+      ...this.#cadence.save(),
       opened: [...this.#opened],
       fired: [...this.#fired],
       dropped: [...this.#dropped],
@@ -259,8 +261,8 @@ export class WindowedAggregate implements Operator {
     for (const slice of slices) yield* saveEntries(slice, slice.held.entries(), this.#codec);
   }
 
-  #restoreWindows({ emittedMs, opened, fired, dropped }: SavedWindows): void {
-    this.#emittedMs = emittedMs;
+  #restoreWindows({ opened, fired, dropped, ...shown }: SavedWindows): void {
+    this.#cadence.restore(shown);
     for (const nameMs of opened) this.#addOpen(nameMs);
     for (const nameMs of fired) this.#open.delete(nameMs);
     for (const startMs of dropped) {
@@ -290,7 +292,7 @@ export class WindowedAggregate implements Operator {
     if (slice === undefined) {
       if (watermarkMs >= this.#closedFromMs(startMs)) return undefined;
       slice = this.#addSlice(startMs);
-      this.#openWindowsOver(startMs, watermarkMs);
+      for (const nameMs of this.#grid.namesAt(startMs)) if (watermarkMs < this.#closesAt(nameMs)) this.#addOpen(nameMs);
     }
     this.#noteChange(slice);
     this.#lastSlice = slice;
@@ -330,11 +332,6 @@ export class WindowedAggregate implements Operator {
     return this.#grid.lastEnd(sliceStartMs) + this.#step.plan.allowedLatenessMs;
   }
 
-  #openWindowsOver(sliceStartMs: number, watermarkMs: number): void {
-    for (const nameMs of this.#grid.namesAt(sliceStartMs))
-      if (watermarkMs < this.#closesAt(nameMs)) this.#addOpen(nameMs);
-  }
-
   #addOpen(nameMs: number): void {
     if (this.#open.has(nameMs)) return;
     this.#open.add(nameMs);
@@ -365,8 +362,8 @@ export class WindowedAggregate implements Operator {
 
   *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
     for (const nameMs of this.#open)
-      yield* this.#emitWindow(this.#grid.rangeOf(nameMs), false, this.#emittedMs, context, emission);
-    this.#emittedMs = context.clockMs;
+      yield* this.#emitWindow(this.#grid.rangeOf(nameMs), false, this.#cadence.shownMs, context, emission);
+    this.#cadence.shownMs = context.clockMs;
   }
 
   /** Without `sinceMs` it is all that the window holds, which is asked for once. */

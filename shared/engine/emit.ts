@@ -145,5 +145,8 @@ export function expiryOf({ sinks }: CompiledStep, clockMs: number): number {
 
 /** A row that fills is refreshed at a cadence on the slot's clock, which is the same in every attempt. */
 export function isRefreshDue(step: CompiledAggregate, emittedMs: number, clockMs: number): boolean {
-  return step.plan.emit === 'on-update' && clockMs >= emittedMs + step.plan.refreshMs;
+  const { emit, refreshMs, early } = step.plan;
+  const everyMs =
+    emit === 'on-update' ? refreshMs : early?.time === 'arrival' ? early.everyMs : Number.POSITIVE_INFINITY;
+  return clockMs >= emittedMs + everyMs;
 }

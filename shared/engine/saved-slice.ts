@@ -9,6 +9,8 @@ import { changedPlaces, contentOf, type KeyState, type Slice } from './slice.ts'
 /** What is not of one slice alone. A `type`, since an interface is no JSON. */
 export type SavedWindows = {
   readonly emittedMs: number;
+  /** Of early rows by event time. */
+  readonly earlyMs?: number;
   /** Names of the windows that became open, and of those that are no longer. */
   readonly opened: readonly number[];
   readonly fired: readonly number[];

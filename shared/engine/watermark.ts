@@ -1,5 +1,7 @@
+import type { SourcePlan } from '#shared/pipeline/plan.ts';
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
 import { compareRecordPositions, type LogPosition, logStart, type RecordPosition } from '#shared/schemas/position.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Checkpoint, SourceProgress } from '#shared/schemas/state.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 
@@ -13,6 +15,8 @@ interface Origin {
 
 interface SourceState {
   readonly idleAfterMs: number | undefined;
+  /** While all of it is silent, its watermark goes on with the clock. */
+  readonly advances: boolean;
   watermarkMs: number;
   readonly roster: Map<string, { readonly parents: readonly string[]; readonly sinceMs: number }>;
   readonly origins: Map<string, Origin>;
@@ -28,11 +32,11 @@ export class SlotLog {
 
   constructor(pipeline: CompiledPipeline, checkpoint: Checkpoint | undefined) {
     for (const [name, source] of pipeline.sources) {
-      this.#sources.set(name, restoreSource(source.plan.idleAfterMs, checkpoint?.sources[name]));
+      this.#sources.set(name, restoreSource(source.plan, checkpoint?.sources[name]));
     }
     // The slots whose rows these are never end, and what they are silent about has not happened: each is waited for, for ever.
     for (const name of pipeline.rowSources.keys())
-      this.#sources.set(name, restoreSource(undefined, checkpoint?.sources[name]));
+      this.#sources.set(name, restoreSource({}, checkpoint?.sources[name]));
     for (const { plan, sources } of pipeline.steps) {
       if (sources.length === 1) continue;
       const watermarkMs = checkpoint?.joins?.[plan.id] ?? Number.NEGATIVE_INFINITY;
@@ -70,9 +74,13 @@ export class SlotLog {
     if (block.origin !== undefined && this.#sources.has(block.origin.source)) this.#cover(block.origin);
     for (const source of this.#sources.values()) {
       source.watermarkMs = Math.max(source.watermarkMs, minimumOverLive(source, this.clockMs));
+      // Rule 10: only a tick brings the clock. What our own heartbeats moved would lead to the next ones, for ever.
+      if (block.origin === undefined)
+        source.watermarkMs = Math.max(source.watermarkMs, advancedWatermark(source, this.clockMs));
     }
     for (const join of this.#joins.values()) {
-      const awaited = join.sources.filter((source) => !isSilent(source, this.clockMs));
+      const live = join.sources.filter((source) => !isSilent(source, this.clockMs));
+      const awaited = live.length > 0 ? live : join.sources.filter(({ advances }) => advances);
       if (awaited.length === 0) continue;
       // A source that was silent and speaks again may be far behind.
       join.watermarkMs = Math.max(join.watermarkMs, Math.min(...awaited.map((source) => source.watermarkMs)));
@@ -125,6 +133,23 @@ export class SlotLog {
 function minimumOverLive(source: SourceState, clockMs: number): number {
   const minimum = leastOverLive(source, clockMs);
   return minimum === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : minimum;
+}
+
+/**
+ * Of a source that is silent and goes on: as far as it had come when it was heard of last, and as much further as the clock has gone since: a record that came now with no
+ * more delay than the newest ones had would not be late.
+ */
+function advancedWatermark(source: SourceState, clockMs: number): number {
+  if (!source.advances || !isSilent(source, clockMs)) return Number.NEGATIVE_INFINITY;
+  let newestMs = Number.NEGATIVE_INFINITY;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  for (const origin of source.origins.values()) {
+    newestMs = Math.max(newestMs, origin.watermarkMs);
+    lastMs = Math.max(lastMs, origin.lastMs);
+  }
+  // What is over does not go on; and nothing comes of a source of which nothing was heard.
+  if (newestMs >= endOfStreamMs || newestMs === Number.NEGATIVE_INFINITY) return newestMs;
+  return newestMs + clockMs - lastMs;
 }
 
 /** It was heard of, and none of its origins is waited for any more. */
@@ -192,9 +217,13 @@ function retire(origins: Map<string, Origin>, shard: string, clockMs: number): v
   }
 }
 
-function restoreSource(idleAfterMs: number | undefined, saved: SourceProgress | undefined): SourceState {
+function restoreSource(
+  { idleAfterMs, whenSilent }: Pick<SourcePlan, 'idleAfterMs' | 'whenSilent'>,
+  saved: SourceProgress | undefined,
+): SourceState {
   return {
     idleAfterMs,
+    advances: whenSilent === 'advance',
     watermarkMs: saved?.watermarkMs ?? Number.NEGATIVE_INFINITY,
     roster: new Map(Object.entries(saved?.roster ?? {})),
     origins: new Map(

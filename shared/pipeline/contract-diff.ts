@@ -107,11 +107,14 @@ function diffSources(before: StateContract, after: StateContract): readonly Diff
 }
 
 function diffSource(before: SourceContract, after: SourceContract): readonly Difference[] {
-  return (['outOfOrdernessMs', 'idleAfterMs', 'formats'] as const).flatMap((name): readonly Difference[] => {
-    if (canonicalJson(before[name]) === canonicalJson(after[name])) return [];
-    const what = `source ${after.id}: ${change(name, before[name], after[name])}`;
-    return [{ kind: 'compatible', what, advice: 'It holds for what is read from then on; a watermark never falls.' }];
-  });
+  return (['outOfOrdernessMs', 'idleAfterMs', 'whenSilent', 'formats'] as const).flatMap(
+    (name): readonly Difference[] => {
+      const [from, to] = [before[name] ?? null, after[name] ?? null];
+      if (canonicalJson(from) === canonicalJson(to)) return [];
+      const what = `source ${after.id}: ${change(name, from, to)}`;
+      return [{ kind: 'compatible', what, advice: 'It holds for what is read from then on; a watermark never falls.' }];
+    },
+  );
 }
 
 function diffSteps(before: StateContract, after: StateContract): readonly Difference[] {

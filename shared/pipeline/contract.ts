@@ -25,6 +25,7 @@ export interface SourceContract {
   readonly outOfOrdernessMs: number;
   /** Null: a silent shard is waited for without end. */
   readonly idleAfterMs: number | null;
+  readonly whenSilent?: 'advance';
   readonly formats: readonly string[];
 }
 
@@ -50,10 +51,11 @@ export function contractOf(plan: Plan): StateContract {
     slots: plan.slots,
     groups: plan.groups,
     stateVersion,
-    sources: sourcesOf(plan).map(({ id, outOfOrdernessMs, idleAfterMs, formats }) => ({
+    sources: sourcesOf(plan).map(({ id, outOfOrdernessMs, idleAfterMs, whenSilent, formats }) => ({
       id,
       outOfOrdernessMs,
       idleAfterMs: idleAfterMs ?? null,
+      ...(whenSilent === undefined ? {} : { whenSilent }),
       formats: formats.map(({ format }) => format),
     })),
     steps: stepsOf(plan).map((step) => contractOfStep(plan, step)),
@@ -63,7 +65,7 @@ export function contractOf(plan: Plan): StateContract {
 /** The contract of one step. What is not named here gives the state its meaning, so a kind of step that is yet to come is on the safe side. */
 export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
   const { id, placement, reason: _, allowedLatenessMs, sinks, ...rest } = step;
-  const { emit, refreshMs, derived, projection, ...described } = rest as unknown as Record<string, Json>;
+  const { emit, refreshMs, early, derived, projection, ...described } = rest as unknown as Record<string, Json>;
   // How rows are cut into files is a part of what makes them stand in one: the log is read again after a crash.
   const state: Record<string, Json> = {
     sinks: sinks.map((sink) => (sink.kind === 'dynamodb' ? { kind: sink.kind } : { ...sink })),
@@ -81,7 +83,7 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
     state,
     allowedLatenessMs,
     totals: totalsOf(step),
-    free: { input: inputs, ...defined({ ttlMs, emit, refreshMs, derived, projection }) },
+    free: { input: inputs, ...defined({ ttlMs, emit, refreshMs, early, derived, projection }) },
   };
 }
 

@@ -193,6 +193,7 @@ class Graph {
         allowedLatenessMs: step.allowedLatenessMs,
         emit: step.emit,
         refreshMs: step.refreshMs,
+        ...(step.early === undefined ? {} : { early: step.early }),
         aggregates: kindsOf(step.aggregates),
         derived: mapValues(step.derived, ({ kind, columns }) => ({ kind, columns })),
         sinks: step.sinks,
@@ -345,6 +346,7 @@ class Graph {
           formats: node.decoders.map(({ format, config }) => ({ format, config })),
           outOfOrdernessMs: node.outOfOrdernessMs,
           ...(node.idleAfterMs === undefined ? {} : { idleAfterMs: node.idleAfterMs }),
+          ...(node.whenSilent === 'advance' ? { whenSilent: node.whenSilent } : {}),
         },
         { op: 'source', schema: node.schema, timestamp: node.timestamp, decoders: node.decoders },
       );

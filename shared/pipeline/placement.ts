@@ -117,6 +117,8 @@ function refuseLambda(step: AggregateDefinition): string | undefined {
   if (window.kind === 'session') {
     return 'sessions are judged against the sessions before them, which Lambda retries would see half changed';
   }
+  if (step.early?.time === 'event')
+    return 'its early rows follow the watermark, which only the worker looks at block by block';
   const overlap = overlapOf(window);
   if (overlap > overlapMaxOnLambdaByOverride) {
     return `a record would be in ${overlap} windows, each a state item of its own; at most ${overlapMaxOnLambdaByOverride} are allowed`;

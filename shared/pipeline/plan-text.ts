@@ -120,7 +120,9 @@ function describeEmit(step: StepPlan): string {
   if (step.op === 'process') return 'rows in the order of event time, behind the watermark';
   if (step.op === 'top') return 'rows when windows close';
   if (step.op === 'select') return 'rows as records come';
-  return step.emit === 'on-close' ? 'rows when windows close' : `rows refreshed every ${duration(step.refreshMs)}`;
+  if (step.emit === 'on-update') return `rows refreshed every ${duration(step.refreshMs)}`;
+  const { early } = step;
+  return `rows when windows close${early === undefined ? '' : `, early ones every ${duration(early.everyMs)} of ${early.time} time`}`;
 }
 
 const units = [

@@ -5,7 +5,7 @@ import type { Placement } from './placement.ts';
 import { type ProcessKind, processTimeColumn, type RowColumns, tableTimeColumn } from './process.ts';
 import type { ProjectionPlan } from './projection.ts';
 import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
-import type { CalendarWindow, CumulativeWindow, WindowSpec } from './window.ts';
+import type { CalendarWindow, CumulativeWindow, EarlyRows, WindowSpec } from './window.ts';
 
 /**
  * A pipeline as data: a graph of nodes, in an order in which inputs come first. It is JSON, it is immutable, and it holds
@@ -30,6 +30,8 @@ export interface SourcePlan {
   readonly formats: readonly { readonly format: string; readonly config: { readonly [name: string]: Json } }[];
   readonly outOfOrdernessMs: number;
   readonly idleAfterMs?: number;
+  /** What its watermark does while all of it is silent for longer than that; without it, nothing. */
+  readonly whenSilent?: 'advance';
 }
 
 export interface TransformPlan {
@@ -94,6 +96,8 @@ export interface AggregatePlan extends InputPlan {
   readonly allowedLatenessMs: number;
   readonly emit: 'on-update' | 'on-close';
   readonly refreshMs: number;
+  /** Of windows that emit on-close. */
+  readonly early?: EarlyRows;
   readonly aggregates: {
     readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } };
   };

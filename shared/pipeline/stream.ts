@@ -38,7 +38,8 @@ import {
   spreadKey,
 } from './select.ts';
 import type { SinkSpec } from './sink.ts';
-import type { AlignedWindow, SessionWindow, WindowSpec } from './window.ts';
+import type { AlignedWindow, EarlyRows, SessionWindow, WindowSpec } from './window.ts';
+import type { FinalWindowOptions, SessionOptions, WindowOptions } from './window-options.ts';
 
 /** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
 export type StreamNode =
@@ -57,6 +58,7 @@ export interface SourceNode {
   readonly decoders: readonly Decoder[];
   readonly outOfOrdernessMs: number;
   readonly idleAfterMs: number | undefined;
+  readonly whenSilent: 'hold' | 'advance';
 }
 
 /** The final rows of a step, as a stream again. */
@@ -90,6 +92,7 @@ export interface AggregateDefinition {
   readonly allowedLatenessMs: number;
   readonly emit: 'on-update' | 'on-close';
   readonly refreshMs: number;
+  readonly early?: EarlyRows;
   readonly placement: Placement | undefined;
   readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
   readonly derived: Readonly<Record<string, Derived<string>>>;
@@ -193,26 +196,6 @@ export interface Source<In, T> extends Stream<T> {
   readonly __in?: In;
 }
 
-interface CommonWindowOptions {
-  /** How long a window stays open behind the watermark for records that are even later than `outOfOrderness`. */
-  readonly allowedLateness: Duration;
-  /** Overrides the automatic placement of the step. */
-  readonly placement?: Placement;
-}
-
-/** Options of windows that may report before they are complete. */
-export interface WindowOptions extends CommonWindowOptions {
-  /** `on-update` (default): rows are refreshed as the window fills; `on-close`: one row, when it is final. */
-  readonly emit?: 'on-update' | 'on-close';
-  /** How often at most a row is rewritten while its window fills. Default 5 s. Each rewrite is a paid write. */
-  readonly refresh?: Duration;
-}
-
-/** A session's bounds change until it closes, so its row is written once, when it is final. */
-export interface SessionOptions extends CommonWindowOptions {
-  readonly emit?: 'on-close';
-}
-
 export interface KeyedStream<T, K extends KeyShape> {
   readonly key: KeyNode;
   readonly __key?: K;
@@ -221,10 +204,7 @@ export interface KeyedStream<T, K extends KeyShape> {
     name: Name,
     columns: Without<C, ReservedColumn | NamesOf<K>>,
   ): SelectedTable<Name, K, K & SelectedRow<C>>;
-  window(
-    spec: AlignedWindow,
-    options: WindowOptions & { readonly emit: 'on-close' },
-  ): FinalWindowedStream<T, K, 'aligned'>;
+  window(spec: AlignedWindow, options: FinalWindowOptions): FinalWindowedStream<T, K, 'aligned'>;
   window(spec: AlignedWindow, options: WindowOptions): WindowedStream<T, K>;
   window(spec: SessionWindow, options: SessionOptions): FinalWindowedStream<T, K, 'session'>;
   /** Joins each record with those of `right` that have the same key and lie near it in event time (an interval join). */
@@ -292,7 +272,8 @@ export const refreshMsDefault = 5_000;
  *
  * `timestamp` gives a record's event time as a Date or as milliseconds since the epoch. `outOfOrderness` is how far a record
  * may lag behind the newest one of its shard without being late. `idleAfter` is how long a silent shard is waited for; without it,
- * forever. `decode` lists the formats of the raw records, by default JSON; a line is read by the first that recognises it.
+ * forever. `whenSilent` is what happens when all shards are silent for that long: the windows wait for the next record (`hold`, the default),
+ * or the watermark goes on with the clock and closes them (`advance`). `decode` lists the formats of the raw records, by default JSON; a line is read by the first that recognises it.
  */
 export function stream<S extends StandardSchemaV1>(
   name: string,
@@ -301,6 +282,7 @@ export function stream<S extends StandardSchemaV1>(
     readonly timestamp: (record: StandardSchemaV1.InferOutput<S>) => Date | number;
     readonly outOfOrderness: Duration;
     readonly idleAfter?: Duration;
+    readonly whenSilent?: 'hold' | 'advance';
     readonly decode?: Decoder | readonly [Decoder, ...Decoder[]];
   },
 ): Source<StandardSchemaV1.InferInput<S>, StandardSchemaV1.InferOutput<S>> {
@@ -313,6 +295,7 @@ export function stream<S extends StandardSchemaV1>(
     decoders: 'format' in decode ? [decode] : decode,
     outOfOrdernessMs: options.outOfOrderness,
     idleAfterMs: options.idleAfter,
+    whenSilent: options.whenSilent ?? 'hold',
   };
   return { ...streamOf<StandardSchemaV1.InferOutput<S>>(node), name };
 }
@@ -338,7 +321,7 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
 function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
   return {
     key,
-    window: (spec: WindowSpec, options: WindowOptions | SessionOptions) =>
+    window: (spec: WindowSpec, options: WindowOptions | FinalWindowOptions | SessionOptions) =>
       windowedOf<T, K>({
         op: 'aggregate',
         key,
@@ -346,6 +329,9 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
         allowedLatenessMs: options.allowedLateness,
         emit: options.emit ?? (spec.kind === 'session' ? 'on-close' : 'on-update'),
         refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
+        ...('early' in options && options.early !== undefined
+          ? { early: { everyMs: options.early.every, time: options.early.time ?? 'arrival' } }
+          : {}),
         placement: options.placement,
       }),
     join: <Right, RightKey extends KeyShape, Kind extends JoinKind>(

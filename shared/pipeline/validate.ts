@@ -8,7 +8,7 @@ import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
 import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
-import { type CalendarWindow, type SlidingWindow, sliceOf } from './window.ts';
+import { type CalendarWindow, type EarlyRows, type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
 export const expectedKeysMax = 100_000_000;
@@ -57,6 +57,10 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
     throw invalid(where, 'has no format to decode; leave decode out for JSON, or name at least one.');
   checkDuration(where, 'outOfOrderness', source.outOfOrdernessMs, 0);
   if (source.idleAfterMs !== undefined) checkDuration(where, 'idleAfter', source.idleAfterMs, idleAfterMsMin);
+  if (!['hold', 'advance'].includes(source.whenSilent))
+    throw invalid(where, `does ${JSON.stringify(source.whenSilent)} when it is silent; use 'hold' or 'advance'.`);
+  if (source.whenSilent === 'advance' && source.idleAfterMs === undefined)
+    throw invalid(where, 'goes on when it is silent, and does not say after how long it is. Add idleAfter.');
 }
 
 /** `feeds`: its rows are a stream again, which other steps read. */
@@ -175,6 +179,7 @@ function checkJoin(where: string, { kind, lowerMs, upperMs, left, right }: JoinD
 
 function checkAggregate(where: string, step: AggregateDefinition): void {
   checkDuration(where, 'refresh', step.refreshMs, 1);
+  if (step.early !== undefined) checkEarly(where, step, step.early);
   const { window } = step;
   switch (window.kind) {
     case 'tumbling':
@@ -213,6 +218,24 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
       break;
   }
   checkColumns(where, step);
+}
+
+function checkEarly(where: string, { emit, window, sinks }: AggregateDefinition, { everyMs, time }: EarlyRows): void {
+  checkDuration(where, 'every of early', everyMs, 1);
+  if (time !== 'event' && time !== 'arrival')
+    throw invalid(where, `shows early rows in ${JSON.stringify(time)} time; use 'event' or 'arrival'.`);
+  if (window.kind === 'session')
+    throw invalid(where, "shows early rows, but a session's bounds change until it closes. Leave early out.");
+  if (emit !== 'on-close')
+    throw invalid(
+      where,
+      `emits ${emit}, which shows early rows at every refresh. Leave early out, or emit 'on-close'.`,
+    );
+  if (!sinks.some(({ kind }) => kind === 'dynamodb'))
+    throw invalid(
+      where,
+      'shows early rows, which only a table can take: those of files and streams are final. Add dynamodb(), or leave early out.',
+    );
 }
 
 function checkCalendar(where: string, { unit, timeZone, weekStart }: CalendarWindow): void {

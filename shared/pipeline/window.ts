@@ -47,6 +47,13 @@ export type AlignedWindow = TumblingWindow | SlidingWindow | CumulativeWindow | 
 
 export type WindowSpec = AlignedWindow | SessionWindow;
 
+/** How often a window shows what it has so far, before its final row. */
+export interface EarlyRows {
+  readonly everyMs: number;
+  /** Whose time it is: the watermark's, or the clock's by which records arrive. */
+  readonly time: 'event' | 'arrival';
+}
+
 /** `tumbling(minutes(5))`: [00:00, 00:05), [00:05, 00:10), … */
 export function tumbling(size: Duration): TumblingWindow {
   return { kind: 'tumbling', sizeMs: size };

@@ -35,9 +35,11 @@ export function logOracle(pipeline: Pipeline, logs: ReadonlyMap<number, readonly
   }
   for (const log of logs.values()) {
     const sources = new Map([
-      ...sourcesOf(pipeline.plan).map(({ id, idleAfterMs }) => [id, new SourceLog(idleAfterMs)] as const),
+      ...sourcesOf(pipeline.plan).map(
+        ({ id, idleAfterMs, whenSilent }) => [id, new SourceLog(idleAfterMs, whenSilent === 'advance')] as const,
+      ),
       // The slots of a step whose rows are a stream again are always waited for.
-      ...feedingStepsOf(pipeline.plan).map(({ id }) => [id, new SourceLog(undefined)] as const),
+      ...feedingStepsOf(pipeline.plan).map(({ id }) => [id, new SourceLog(undefined, false)] as const),
     ]);
     const judges = stepsOf(pipeline.plan).map(judgeOf);
     for (const entry of log) readBlock(entry, sources, judges, late);
@@ -75,12 +77,13 @@ function readBlock(
     }
     source.hear(origin);
   }
-  for (const one of sources.values()) one.advance();
+  for (const one of sources.values()) one.advance(origin === undefined);
   for (const judge of judges) {
     const awaited = inputsOf(judge.step)
       .flatMap(sourcesOfInput)
       .flatMap((name) => sources.get(name) ?? []);
-    const live = awaited.filter((one) => awaited.length === 1 || !one.isSilent());
+    const speaking = awaited.filter((one) => awaited.length === 1 || !one.isSilent());
+    const live = speaking.length > 0 ? speaking : awaited.filter((one) => one.goesOn);
     if (live.length > 0)
       judge.watermarkMs = Math.max(judge.watermarkMs, Math.min(...live.map((one) => one.watermarkMs)));
     judge.close(judge.watermarkMs);
@@ -104,8 +107,11 @@ class SourceLog {
   /** The clock when it was retired. */
   readonly #retired = new Map<string, number>();
 
-  constructor(idleAfterMs: number | undefined) {
+  readonly goesOn: boolean;
+
+  constructor(idleAfterMs: number | undefined, goesOn: boolean) {
     this.#idleAfterMs = idleAfterMs;
+    this.goesOn = goesOn;
   }
 
   list(roster: BlockOrigin['roster']): void {
@@ -125,9 +131,19 @@ class SourceLog {
     });
   }
 
-  advance(): void {
+  advance(isTick: boolean): void {
     const waitedFor = [...this.#listed.keys()].flatMap((shard) => this.#standing(shard));
     if (waitedFor.length > 0) this.watermarkMs = Math.max(this.watermarkMs, Math.min(...waitedFor));
+    else if (this.goesOn && isTick && this.#listed.size > 0)
+      this.watermarkMs = Math.max(this.watermarkMs, this.#newestGoneOn());
+  }
+
+  /** Nobody is waited for: from the newest watermark on, time is the clock's since anybody was heard of or retired. */
+  #newestGoneOn(): number {
+    const newestMs = Math.max(...[...this.heard.values()].map(({ watermarkMs }) => watermarkMs));
+    const shards = [...new Set([...this.heard.keys(), ...this.#retired.keys()])];
+    const sinceMs = Math.max(...shards.map((shard) => this.#retired.get(shard) ?? this.heard.get(shard)?.lastMs ?? 0));
+    return Number.isFinite(newestMs) ? newestMs + this.clockMs - sinceMs : newestMs;
   }
 
   /** It was heard of, and nobody of it is waited for any more. */

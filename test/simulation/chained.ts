@@ -23,7 +23,7 @@ interface WithIds {
 }
 
 /** The records behind all rows. */
-const idsOfRows: Aggregator<WithIds, string, string[], string> = {
+export const idsOfRows: Aggregator<WithIds, string, string[], string> = {
   kind: 'ids-of-rows',
   config: {},
   select: (row) => row.ids,

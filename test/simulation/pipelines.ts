@@ -20,7 +20,7 @@ import {
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
 import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
-import { ofSeveralSizes, withLateViews } from './windowed.ts';
+import { closingInSilence, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
@@ -340,6 +340,11 @@ export const simPipelines: readonly SimPipeline[] = [
     })),
   ),
   ...define('late', (withIdle) => ({ outputs: withLateViews(byKey(records('a', withIdle))), sources: ['a'] })),
+  ...define('early', (withIdle) => ({ outputs: withEarlyRows(byKey(records('a', withIdle))), sources: ['a'] })),
+  ...define('silent', (withIdle) => ({
+    outputs: closingInSilence(byKey(records('a', withIdle, 'advance')), byKey(records('b', withIdle, 'advance'))),
+    sources: ['a', 'b'],
+  })),
   ...define('sizes', (withIdle) => ({ outputs: ofSeveralSizes(byKey(records('a', withIdle))), sources: ['a'] })),
 ];
 

@@ -76,12 +76,12 @@ function trip(record: SimValue, callback: string): void {
   if (record.throws === callback) throw new Error(`record ${record.id} breaks ${callback}`);
 }
 
-export function records(name: string, withIdle: boolean) {
+export function records(name: string, withIdle: boolean, whenSilent: 'hold' | 'advance' = 'hold') {
   return stream(name, {
     schema,
     timestamp: (record) => record.at,
     outOfOrderness: milliseconds(outOfOrdernessMs),
-    ...(withIdle ? { idleAfter: milliseconds(idleAfterMs) } : {}),
+    ...(withIdle ? { idleAfter: milliseconds(idleAfterMs), whenSilent } : {}),
   });
 }
 

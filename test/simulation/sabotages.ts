@@ -619,8 +619,8 @@ export const sabotages = {
     mutations: [
       {
         file: watermark,
-        find: 'const awaited = join.sources.filter((source) => !isSilent(source, this.clockMs));',
-        replace: 'void isSilent; const awaited = join.sources;',
+        find: 'const live = join.sources.filter((source) => !isSilent(source, this.clockMs));',
+        replace: 'const live = join.sources;',
       },
     ],
     bias: { pipelines: ['join-sources'], idle: true },

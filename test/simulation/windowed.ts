@@ -1,6 +1,7 @@
 import {
   type AnyOutput,
   calendar,
+  count,
   cumulative,
   kinesis,
   milliseconds,
@@ -12,6 +13,7 @@ import {
   sliding,
   tumbling,
 } from '#shared/pipeline/index.ts';
+import { idsOfRows } from './chained.ts';
 import { columns, type Keyed, type SimValue, shares, sink } from './records.ts';
 
 // Windows beyond the tumbling and sliding ones.
@@ -81,6 +83,60 @@ export function withLateViews(keyed: Keyed): readonly AnyOutput[] {
     keyed
       .window(tumbling(seconds(5)), { allowedLateness: seconds(0) })
       .aggregate('short', columns)
+      .to(sink),
+  ];
+}
+
+/** Windows that show what they have so far, and whose final rows alone go on. */
+export function withEarlyRows(keyed: Keyed): readonly AnyOutput[] {
+  const early = { every: seconds(2), time: 'event' } as const;
+  const byEvent = keyed
+    .window(sliding(seconds(15), { every: seconds(10) }), { allowedLateness: seconds(1), emit: 'on-close', early })
+    .aggregate('by-event', columns);
+  return [
+    byEvent.derive(shares).to(sink, kinesis()),
+    byEvent
+      .asStream()
+      .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
+      .window(tumbling(seconds(30)), { allowedLateness: seconds(0), emit: 'on-close', early: { every: seconds(1) } })
+      .aggregate('over-windows', { ids: idsOfRows, windows: count() })
+      .to(sink),
+    keyed
+      .window(tumbling(seconds(10)), {
+        allowedLateness: seconds(0),
+        emit: 'on-close',
+        early: { every: milliseconds(500) },
+        placement: 'lambda',
+      })
+      .aggregate('by-arrival', columns)
+      .derive(shares)
+      .to(sink),
+  ];
+}
+
+/** Windows that close while their stream is silent, here, in sessions, behind a join of two streams and behind other windows. */
+export function closingInSilence(a: Keyed, b: Keyed): readonly AnyOutput[] {
+  const windows = { allowedLateness: seconds(0) };
+  return [
+    a
+      .window(tumbling(seconds(10)), { ...windows, refresh: milliseconds(1) })
+      .aggregate('on-lambda', columns)
+      .to(sink),
+    a
+      .window(session({ gap: seconds(4) }), windows)
+      .aggregate('sessions', columns)
+      .to(sink),
+    a
+      .join(b, { within: [seconds(-4), seconds(8)], kind: 'full', allowedLateness: seconds(0) })
+      .select('pairs', { left: { leftId: (record) => record.id }, right: { rightId: (record) => record.id } })
+      .to(sink),
+    b
+      .window(tumbling(seconds(5)), { ...windows, emit: 'on-close' })
+      .aggregate('fives', columns)
+      .asStream()
+      .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
+      .window(tumbling(seconds(10)), { ...windows, emit: 'on-close' })
+      .aggregate('over-fives', { ids: idsOfRows, windows: count() })
       .to(sink),
   ];
 }

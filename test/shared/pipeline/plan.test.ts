@@ -26,7 +26,7 @@ import {
 } from '#shared/pipeline/index.ts';
 import { inputIdsOf } from '#shared/pipeline/plan.ts';
 import { canonicalJson, hashPlan } from '#shared/pipeline/plan-hash.ts';
-import type { WindowOptions } from '#shared/pipeline/stream.ts';
+import type { WindowOptions } from '#shared/pipeline/window-options.ts';
 
 const schema = z.object({ at: z.number(), key: z.string(), bytes: z.number() });
 type Click = z.infer<typeof schema>;
