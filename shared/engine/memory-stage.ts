@@ -148,8 +148,9 @@ export class MemoryStage implements Holder {
       this.#emittedCount += emission.rows.length - first;
       if (!takesRows) continue;
       if (rowOrigin !== undefined) {
-        const made = emission.rows.slice(first).filter(({ final }) => final);
-        rowOrigin.take(placed.position, made.sort(compareRows), watermarkOfRows(step, watermarkMs));
+        const made = emission.rows.slice(first).sort(compareRows);
+        const final = made.filter((row) => row.final);
+        rowOrigin.take(placed.position, final, watermarkOfRows(step, watermarkMs));
       }
       outlet.take(emission, 0, watermarkMs, context);
       append(this.#emission, emission);
