@@ -130,7 +130,9 @@ async function describeShares(readUrl: string, step: AggregatePlan): Promise<rea
     '',
     undefined,
   ];
-  const by = derived?.columns[0] ?? '';
+  // Rows go by the column that is shared; where that is a part of a column, by the share.
+  const shared = derived?.columns[0] ?? '';
+  const by = shared.includes('.') ? share : shared;
   const response = await fetch(`${readUrl}/views/${step.id}?top=${rowsShown}&by=${by}`);
   if (!response.ok) throw new Error(`the read API answered ${response.status}`);
   const rows = (await response.json()) as readonly PrintedRow[];

@@ -1,4 +1,5 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import { totalledColumns } from '#shared/pipeline/derive.ts';
 import { refuseJoined, refuseJson, type Selectors } from '#shared/pipeline/join.ts';
 import type { Binding } from '#shared/pipeline/pipeline.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
@@ -75,11 +76,7 @@ export function compileAggregate(
     route.inputs.set(aggregator, input);
     return input;
   });
-  const shared = Object.values(plan.derived).flatMap((derived) =>
-    derived.kind === 'share-of-total' ? derived.columns : [],
-  );
-  const wanted = [...shared, ...(plan.projection?.totals ?? [])];
-  const totals = columns.flatMap((name, index) => (wanted.includes(name) ? [index] : []));
+  const totals = totalledColumns(columns, plan);
   const stage = stageOf(plan.placement);
   const sinks = sinksOf(plan);
   return {

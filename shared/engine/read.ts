@@ -7,11 +7,11 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledAggregate, CompiledStep } from './compile.ts';
 
 /** A window's totals over all keys, by column. */
-export type Totals = Readonly<Record<string, number | null>>;
+export type Totals = Readonly<Record<string, number | null | object>>;
 
 /** Merges the slots' partials of one window. A slot without a partial has no record in the window. */
 export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPartial[]): Totals {
-  const totals: Record<string, number | null> = {};
+  const totals: Record<string, number | null | object> = {};
   for (const index of step.totals) {
     const column = step.columns[index] as string;
     const aggregator = step.aggregators[index] as CompiledAggregate['aggregators'][number];
@@ -19,8 +19,8 @@ export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPar
     for (const partial of partials)
       merged = aggregator.merge(merged, aggregator.decode(partial.columns[column] as Json));
     const total = aggregator.result(merged);
-    // Of no values there is no total, which is not one of 0.
-    totals[column] = total === null ? null : Number(total);
+    // Of no values there is no total, which is not one of 0. What has parts is looked into by whoever asks for one.
+    totals[column] = typeof total === 'object' ? total : Number(total);
   }
   return totals;
 }
@@ -33,7 +33,9 @@ export function printRows(step: CompiledStep, row: PrintableRow, totals: Totals 
   if (step.projection === undefined) return [printRow(step, row, totals)];
   const { windowStartMs, windowEndMs } = row;
   const columns = { ...decodeKey(row.key), ...row.columns };
-  return step.projection.project({ columns, windowStartMs, windowEndMs, totals }).map((shown): PrintedRow => {
+  // What it asks totals of are columns of numbers.
+  const numbers = totals as Readonly<Record<string, number | null>> | undefined;
+  return step.projection.project({ columns, windowStartMs, windowEndMs, totals: numbers }).map((shown): PrintedRow => {
     const { window } = shown;
     const bounds = window && { windowStart: isoOf(window.startMs), windowEnd: isoOf(window.endMs) };
     return { view: row.view, ...bounds, final: row.final, ...shown.columns } as PrintedRow;
@@ -47,13 +49,12 @@ export function printRows(step: CompiledStep, row: PrintableRow, totals: Totals 
 export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): PrintedRow {
   if (step.op === 'top') return isRankKeyed(step) ? printRanked(step, row) : printWindow(row);
   if (step.op !== 'aggregate') return printWithoutWindow(step, row);
-  const numbers = row.columns as Readonly<Record<string, number>>;
   const windowMs = row.windowEndMs - row.windowStartMs;
   const printed: Record<string, unknown> = printWindow(row);
   for (const column in step.plan.derived) {
     const derived = step.plan.derived[column] as Derived<string>;
     if (totals === undefined && derived.kind === 'share-of-total') continue;
-    printed[column] = evaluateDerived(derived, { row: numbers, totals: totals ?? {}, windowMs });
+    printed[column] = evaluateDerived(derived, { row: row.columns, totals: totals ?? {}, windowMs });
   }
   return printed as PrintedRow;
 }

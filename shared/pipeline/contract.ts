@@ -1,6 +1,7 @@
 import { hashHex } from '#shared/schemas/hash.ts';
 import { stateVersion } from '#shared/schemas/state.ts';
 import type { Json } from './aggregator.ts';
+import { totalledColumns } from './derive.ts';
 import type { Placement } from './placement.ts';
 import { inputIdsOf, isStep, type Plan, type StepPlan, sinksOf, sourcesOf, stepsOf } from './plan.ts';
 import { canonicalJson } from './plan-hash.ts';
@@ -126,9 +127,7 @@ const identityLength = 8;
 
 function totalsOf(step: StepPlan): readonly number[] {
   if (step.op !== 'aggregate') return [];
-  const shared = Object.values(step.derived).flatMap(({ kind, columns }) => (kind === 'share-of-total' ? columns : []));
-  const totals = [...shared, ...(step.projection?.totals ?? [])];
-  return Object.keys(step.aggregates).flatMap((column, index) => (totals.includes(column) ? [index] : []));
+  return totalledColumns(Object.keys(step.aggregates), step);
 }
 
 /** State holds columns by number, so their order counts. */

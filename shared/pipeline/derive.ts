@@ -1,10 +1,15 @@
-/** A column that is computed when a view is read, from the row's other columns. Plain data, kept in the plan. */
+/**
+ * A column that is computed when a view is read, from the row's other columns. Plain data, kept in the plan. Where a column holds an object
+ * or a list, what it needs is a part of it, as a path: `latency.p99`, `sizes.0`.
+ */
 export interface Derived<Column extends string> {
   readonly kind: DerivedKind;
   readonly columns: readonly Column[];
+  /** Of a prediction: where it is asked for, variable by variable; null where one of `columns` says it. */
+  readonly at?: readonly (number | null)[];
 }
 
-type DerivedKind = 'share-of-total' | 'ratio' | 'rate';
+type DerivedKind = 'share-of-total' | 'ratio' | 'rate' | 'part' | 'prediction';
 
 /**
  * The row's part of the column's total over all keys of the window, from 0 to 1. Null when the total is 0 and the part is not; of a
@@ -24,10 +29,61 @@ export function rate<C extends string>(column: C): Derived<C> {
   return { kind: 'rate', columns: [column] };
 }
 
+/** A number of a column that holds several: `part('latency.p99')`. Null where there is none. */
+export function part<C extends string>(path: C): Derived<C> {
+  return { kind: 'part', columns: [path] };
+}
+
+/**
+ * What the line of a `linearRegression` says at an x, which is a number or another column: `prediction('trend', { at: 100 })`. Of a
+ * `multipleRegression` it is asked for by variable: `{ at: { bytes: 100, rows: 'rows' } }`. Null where there is no line.
+ */
+export function prediction<
+  Fit extends string,
+  const At extends number | string | Readonly<Record<string, number | string>>,
+>(fit: Fit, options: { readonly at: At }): Derived<PredictionPaths<Fit, At>>;
+export function prediction(
+  fit: string,
+  { at }: { readonly at: number | string | Readonly<Record<string, number | string>> },
+): Derived<string> {
+  const isLine = typeof at !== 'object';
+  const places = isLine ? [at] : Object.values(at);
+  const coefficients = isLine ? [`${fit}.slope`] : Object.keys(at).map((name) => `${fit}.coefficients.${name}`);
+  return {
+    kind: 'prediction',
+    columns: [`${fit}.intercept`, ...coefficients, ...places.filter((place) => typeof place === 'string')],
+    at: places.map((place) => (typeof place === 'string' ? null : place)),
+  };
+}
+
+type PredictionPaths<Fit extends string, At> =
+  | `${Fit}.intercept`
+  | (At extends number | string
+      ? `${Fit}.slope` | Extract<At, string>
+      : `${Fit}.coefficients.${keyof At & string}` | Extract<At[keyof At], string>);
+
+/** The column that holds what a path names. No column has a point in its name. */
+export function columnOfPath(path: string): string {
+  return path.split('.', 1)[0] ?? path;
+}
+
+/** The numbers of the columns, among `columns`, that a step has to total over all keys. */
+export function totalledColumns(
+  columns: readonly string[],
+  step: {
+    readonly derived: { readonly [column: string]: Pick<Derived<string>, 'kind' | 'columns'> };
+    readonly projection?: { readonly totals: readonly string[] };
+  },
+): readonly number[] {
+  const shared = Object.values(step.derived).flatMap((one) => (one.kind === 'share-of-total' ? one.columns : []));
+  const totalled = new Set([...shared.map(columnOfPath), ...(step.projection?.totals ?? [])]);
+  return columns.flatMap((column, index) => (totalled.has(column) ? [index] : []));
+}
+
 /** What a derived column is computed from. `totals` holds the columns that a share needs, summed over all keys. */
 export interface DerivedInput {
-  readonly row: Readonly<Record<string, number>>;
-  readonly totals: Readonly<Record<string, number | null>>;
+  readonly row: Readonly<Record<string, unknown>>;
+  readonly totals: Readonly<Record<string, unknown>>;
   readonly windowMs: number;
 }
 
@@ -38,32 +94,58 @@ export interface DerivedInput {
  * 0 has no value and is null, as is whatever no finite number holds; 0 would be a lie, and NaN and Infinity are not JSON.
  */
 export function evaluateDerived(
-  derived: { readonly kind: string; readonly columns: readonly string[] },
+  derived: { readonly kind: string; readonly columns: readonly string[]; readonly at?: readonly (number | null)[] },
   { row, totals, windowMs }: DerivedInput,
 ): number | null {
   const [first = '', second = ''] = derived.columns;
   const kind = derived.kind as DerivedKind;
   switch (kind) {
     case 'share-of-total':
-      return divide(columnOf(row, first), columnOf(totals, first));
+      return divide(numberAt(row, first), numberAt(totals, first));
     case 'ratio':
-      return divide(columnOf(row, first), columnOf(row, second));
+      return divide(numberAt(row, first), numberAt(row, second));
     case 'rate':
-      return divide(columnOf(row, first), windowMs / 1_000);
+      return divide(numberAt(row, first), windowMs / 1_000);
+    case 'part':
+      return finiteOf(numberAt(row, first));
+    case 'prediction':
+      return predict(derived, row);
     default:
       throw new Error(`there is no derived column of kind ${JSON.stringify(kind satisfies never)}`);
   }
 }
 
-function divide(part: number | null, whole: number | null): number | null {
-  if (part === null || whole === null) return null;
-  if (part === 0 && whole === 0) return 0;
-  const quotient = part / whole;
-  return Number.isFinite(quotient) ? quotient : null;
+function predict(
+  { columns, at = [] }: { readonly columns: readonly string[]; readonly at?: readonly (number | null)[] },
+  row: DerivedInput['row'],
+): number | null {
+  let found = numberAt(row, columns[0] ?? '');
+  let asked = 1 + at.length;
+  for (const [index, place] of at.entries()) {
+    const value = place ?? numberAt(row, columns[asked++] ?? '');
+    found += numberAt(row, columns[1 + index] ?? '') * value;
+  }
+  return finiteOf(found);
 }
 
-function columnOf(values: Readonly<Record<string, number | null>>, column: string): number | null {
-  const value = values[column];
+function divide(dividend: number, divisor: number): number | null {
+  if (dividend === 0 && divisor === 0) return 0;
+  return finiteOf(dividend / divisor);
+}
+
+function finiteOf(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+/** NaN where there is no number: a part that has no value. */
+function numberAt(values: Readonly<Record<string, unknown>>, path: string): number {
+  const [column = '', ...names] = path.split('.');
+  let value = values[column];
   if (value === undefined) throw new Error(`a derived column needs ${JSON.stringify(column)}, which is not there`);
-  return value;
+  for (const name of names)
+    value =
+      typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+        ? (value as Readonly<Record<string, unknown>>)[name]
+        : undefined;
+  return typeof value === 'number' ? value : Number.NaN;
 }

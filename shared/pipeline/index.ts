@@ -40,7 +40,7 @@ export { jsonDocument } from './decoders/json-document.ts';
 export { protobuf } from './decoders/protobuf.ts';
 export { type SyslogRecord, syslog } from './decoders/syslog.ts';
 export { type VpcFlowLogRecord, vpcFlowLog } from './decoders/vpc-flow-log.ts';
-export { type Derived, rate, ratio, shareOfTotal } from './derive.ts';
+export { type Derived, part, prediction, rate, ratio, shareOfTotal } from './derive.ts';
 export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
 export type { JoinKind } from './join.ts';
 export type { JoinedStream, JoinedTable } from './joined.ts';

@@ -195,7 +195,11 @@ class Graph {
         refreshMs: step.refreshMs,
         ...(step.early === undefined ? {} : { early: step.early }),
         aggregates: kindsOf(step.aggregates),
-        derived: mapValues(step.derived, ({ kind, columns }) => ({ kind, columns })),
+        derived: mapValues(step.derived, ({ kind, columns, at }) => ({
+          kind,
+          columns,
+          ...(at === undefined ? {} : { at }),
+        })),
         sinks: step.sinks,
         placement,
         reason,

@@ -7,6 +7,7 @@ import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import type { JoinInterval, JoinKind, Selectors } from './join.ts';
 import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
+import type { NumericPath } from './numeric-path.ts';
 import type { Placement } from './placement.ts';
 import type {
   EmittedRow,
@@ -248,11 +249,12 @@ export interface WindowedStream<T, K extends KeyShape> {
   ): WindowedTable<Name, K, ResultRow<A>> & LateTable<T, K>;
 }
 
-export interface WindowedTable<Name extends string, K extends KeyShape, Row> {
+/** `Kept` are the columns of `Row` that are not derived. */
+export interface WindowedTable<Name extends string, K extends KeyShape, Row, Kept = Row> {
   /** Adds columns that are computed when the view is read, from the row and from the window's totals; null where there is no value. */
-  derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
+  derive<const D extends Readonly<Record<string, Derived<NumericPath<Kept>>>>>(
     columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
-  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }>;
+  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }, Kept>;
   /** Names where the rows go: to one sink or several, of different kinds. */
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & WindowBounds & Row>>;
 }

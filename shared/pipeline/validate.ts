@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
+import { columnOfPath } from './derive.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
 import { overlapOf } from './placement.ts';
 import type { Shown } from './plan.ts';
@@ -274,7 +275,7 @@ function checkColumns(where: string, step: AggregateDefinition): void {
     throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
   checkTotals(where, step);
   for (const [column, derived] of Object.entries(step.derived)) {
-    const missing = derived.columns.find((input) => !Object.hasOwn(step.aggregates, input));
+    const missing = derived.columns.map(columnOfPath).find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
       throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
     if (derived.kind === 'share-of-total' && step.window.kind === 'session') {

@@ -12,6 +12,7 @@ import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { calendarWindowAt } from './calendar-oracle.ts';
 import { outputsOfRows, topRowsOf } from './chain-oracle.ts';
+import { deriveNaively } from './derived-oracle.ts';
 import { joinedRowsOf } from './join-oracle.ts';
 import { processedRowsOf } from './process-oracle.ts';
 import { selectedRowsOf } from './select-oracle.ts';
@@ -306,7 +307,7 @@ function rowsOf(
       final: true,
       ...decodeKey(cell.key),
       ...columns,
-      ...derive(step, columns, totals.get(`${cell.startMs}/${cell.endMs}`) ?? {}, cell.endMs - cell.startMs),
+      ...deriveNaively(step, columns, totals.get(`${cell.startMs}/${cell.endMs}`) ?? {}, cell.endMs - cell.startMs),
     }));
 }
 
@@ -330,28 +331,6 @@ function fold(
     columns[name] = aggregator.result(accumulator);
   }
   return columns;
-}
-
-/** Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
-function derive(
-  step: AggregatePlan,
-  columns: Readonly<Record<string, unknown>>,
-  totals: Readonly<Record<string, unknown>>,
-  windowMs: number,
-): Readonly<Record<string, number | null>> {
-  const derived: Record<string, number | null> = {};
-  for (const [name, { kind, columns: inputs }] of Object.entries(step.derived)) {
-    const first = Number(columns[inputs[0] as string]);
-    const divisor =
-      kind === 'share-of-total'
-        ? Number(totals[inputs[0] as string])
-        : kind === 'ratio'
-          ? Number(columns[inputs[1] as string])
-          : windowMs / 1_000;
-    const quotient = first === 0 && divisor === 0 ? 0 : first / divisor;
-    derived[name] = Number.isFinite(quotient) ? quotient : null;
-  }
-  return derived;
 }
 
 function numbersOf(pipeline: Pipeline, evaluation: Evaluation, verdict: Verdict | undefined): OracleNumbers {

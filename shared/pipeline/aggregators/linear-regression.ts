@@ -10,6 +10,7 @@ import {
   momentOf,
   refuseMoment,
 } from './moments.ts';
+import { checkPartNames } from './numeric.ts';
 import { fitLast } from './regression.ts';
 
 type Variable<In> = (record: In, timeMs: number) => number;
@@ -67,6 +68,7 @@ export function multipleRegression<In, Name extends string>(
       `multipleRegression: there are ${names.length} variables; from 1 to ${regressionVariablesMax} are allowed.`,
     );
   }
+  checkPartNames('multipleRegression', names);
   const selectors = [...names.map((name) => variables[name]), y];
   return regression('multiple-regression', { variables: names }, selectors, (moments) => {
     const { coefficients, intercept, r2 } = fitLast(moments);

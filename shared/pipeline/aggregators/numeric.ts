@@ -54,6 +54,18 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
 
+const partForm = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Throws `PIPELINE_INVALID` unless the parts of a column can be named in a path, such as `latency.p99`. */
+export function checkPartNames(kind: string, names: readonly string[]): void {
+  const wrong = names.find((name) => !partForm.test(name));
+  if (wrong === undefined) return;
+  throw new MillraceError(
+    'PIPELINE_INVALID',
+    `${kind}: ${JSON.stringify(wrong)} is not a name of letters, digits and _ that does not begin with a digit.`,
+  );
+}
+
 /** Throws `PIPELINE_INVALID` unless an option of an aggregator is a whole number from `min` to `max`. */
 export function checkWhole(option: {
   readonly kind: string;

@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator } from '../aggregator.ts';
 import { accuracyDefault, checkPart, type Sketch, sketchOf } from './dd-sketch.ts';
+import { checkPartNames } from './numeric.ts';
 
 /** How many are asked of one sketch, which is read once for each. */
 export const quantilesMax = 100;
@@ -22,6 +23,10 @@ export function quantiles<In, const Name extends string>(
       `quantiles: ${entries.length} are asked for; from 1 to ${quantilesMax} are allowed.`,
     );
   }
+  checkPartNames(
+    'quantiles',
+    entries.map(([name]) => name),
+  );
   for (const [, q] of entries) checkPart('quantiles', q);
   return sketchOf({
     kind: 'quantiles',

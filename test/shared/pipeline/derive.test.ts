@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { evaluateDerived, rate, ratio, shareOfTotal } from '#shared/pipeline/derive.ts';
+import {
+  evaluateDerived,
+  part,
+  prediction,
+  rate,
+  ratio,
+  shareOfTotal,
+  totalledColumns,
+} from '#shared/pipeline/derive.ts';
 
 const input = {
   row: { bytes: 25, errors: 3, requests: 12, nothing: 0 },
@@ -45,6 +53,45 @@ describe('evaluateDerived', () => {
     ['by what has no value itself', 2, Number.NaN],
   ])('a quotient %s has no value', (_, a, b) => {
     expect(evaluateDerived(ratio('a', 'b'), { ...input, row: { a, b } })).toBeNull();
+  });
+
+  const fits = {
+    latency: { p50: 12, p99: null },
+    sizes: [3, 5],
+    line: { slope: 2, intercept: 1 },
+    plane: { coefficients: { a: 2, b: -1 }, intercept: 10 },
+    none: { coefficients: null, intercept: null, slope: null },
+    load: 7,
+  };
+  const row = { ...input, row: { ...input.row, ...fits } };
+
+  test('a part of a column is a column', () => {
+    expect(evaluateDerived(part('latency.p50'), row)).toBe(12);
+    expect(evaluateDerived(part('sizes.1'), row)).toBe(5);
+    expect(evaluateDerived(part('plane.coefficients.b'), row)).toBe(-1);
+    expect(evaluateDerived(ratio('latency.p50', 'sizes.0'), row)).toBe(4);
+    expect(evaluateDerived(shareOfTotal('latency.p50'), { ...row, totals: { latency: { p50: 24 } } })).toBe(0.5);
+  });
+
+  test('a part that has no value is null', () => {
+    expect(evaluateDerived(part('latency.p99'), row)).toBeNull();
+    expect(evaluateDerived(part('latency.p75'), row)).toBeNull();
+    expect(evaluateDerived(part('none.coefficients.a'), row)).toBeNull();
+    expect(evaluateDerived(rate('latency.p99'), row)).toBeNull();
+  });
+
+  test('a prediction is what the line says at a number or another column', () => {
+    expect(evaluateDerived(prediction('line', { at: 10 }), row)).toBe(21);
+    expect(evaluateDerived(prediction('line', { at: 'load' }), row)).toBe(15);
+    expect(evaluateDerived(prediction('plane', { at: { a: 'load', b: 4 } }), row)).toBe(20);
+    expect(evaluateDerived(prediction('plane', { at: { a: 1, b: 'load' } }), row)).toBe(5);
+    expect(evaluateDerived(prediction('none', { at: 10 }), row)).toBeNull();
+  });
+
+  test('what is totalled is the column that a part is of', () => {
+    expect(
+      totalledColumns(['a', 'latency', 'b'], { derived: { x: shareOfTotal('latency.p50'), y: ratio('a', 'b') } }),
+    ).toEqual([1]);
   });
 
   test('a column that is not there is an Error that names it', () => {

@@ -5,11 +5,18 @@ import {
   csv,
   days,
   dynamodb,
+  first,
+  histogram,
+  linearRegression,
   max,
   milliseconds,
   minutes,
+  multipleRegression,
+  part,
   pipeline,
+  prediction,
   quantile,
+  quantiles,
   ratio,
   seconds,
   session,
@@ -18,6 +25,7 @@ import {
   stream,
   sum,
   tumbling,
+  variance,
 } from '#shared/pipeline/index.ts';
 
 // The compiler is the test: these functions are checked and never called.
@@ -227,6 +235,35 @@ test('a wrong field or column does not compile', () => {
     const shared = perMinute.aggregate('a', { n: count() }).derive({ share: shareOfTotal('n') });
     // @ts-expect-error a derived column is there only when the view is read
     shared.derive({ each: ratio('share', 'n') });
+    const deep = perMinute.aggregate('a', {
+      n: count(),
+      page: first((r) => r.host),
+      spread: variance((r) => r.bytes),
+      latency: quantiles({ p50: 0.5, p99: 0.99 }, (r) => r.bytes),
+      sizes: histogram((r) => r.bytes, { bounds: [10] }),
+      trend: linearRegression(
+        (r) => r.bytes,
+        (r) => r.status,
+      ),
+      both: multipleRegression({ bytes: (r) => r.bytes, status: (r) => r.status }, (_, timeMs) => timeMs),
+    });
+    deep.derive({
+      p99: part('latency.p99'),
+      small: ratio('sizes.0', 'n'),
+      each: ratio('spread', 'n'),
+      r2: part('both.r2'),
+      later: prediction('trend', { at: 1 }),
+      here: prediction('trend', { at: 'n' }),
+      there: prediction('both', { at: { bytes: 1, status: 'n' } }),
+    });
+    // @ts-expect-error a quantile that was not asked for
+    deep.derive({ p75: part('latency.p75') });
+    // @ts-expect-error a text has no parts
+    deep.derive({ page: part('page') });
+    // @ts-expect-error a prediction needs a regression
+    deep.derive({ later: prediction('latency', { at: 1 }) });
+    // @ts-expect-error a variable that the regression does not have
+    deep.derive({ later: prediction('both', { at: { paths: 1 } }) });
     // @ts-expect-error the window's bounds are no numbers
     perMinute.aggregate('a', { n: count() }).derive({ share: shareOfTotal('windowStart') });
     // @ts-expect-error a name is needed

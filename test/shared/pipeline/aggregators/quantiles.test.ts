@@ -30,6 +30,7 @@ test('what is no quantile is refused when the pipeline is written', () => {
   expect(() => quantiles({ p50: 50 }, (number: number) => number)).toThrow(
     'quantiles: q is 50; it must be from 0 to 1.',
   );
+  expect(() => quantiles({ 'p99.9': 0.999 }, (number: number) => number)).toThrow('quantiles: "p99.9" is not a name');
   expect(() => quantiles({}, (number: number) => number)).toThrow(
     'quantiles: 0 are asked for; from 1 to 100 are allowed.',
   );
