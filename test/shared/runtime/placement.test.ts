@@ -6,28 +6,42 @@ import {
   argMax,
   argMin,
   calendar,
+  collect,
   correlation,
   count,
   countDistinct,
   cumulative,
   decimalSum,
+  distinct,
+  ewma,
+  exactDistinct,
   first,
+  histogram,
   last,
+  linearRegression,
   max,
   mean,
   milliseconds,
   min,
+  multipleRegression,
   type Pipeline,
+  part,
+  prediction,
   quantile,
+  quantiles,
   rate,
+  rateOfChange,
   ratio,
+  sampled,
   session,
   shareOfTotal,
   sliding,
   sum,
+  topK,
   tumbling,
   variance,
   type WindowSpec,
+  zScore,
 } from '#shared/pipeline/index.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
@@ -67,8 +81,33 @@ function pipelineFor(window: WindowSpec, placement: Placement): Pipeline {
       (reading, timeMs) => timeMs - reading.amount,
     ),
     exact: decimalSum((reading: Reading) => reading.amount),
+    list: collect((reading: Reading) => reading.amount, { max: 3, keep: 'last' }),
+    values: distinct((reading: Reading) => reading.amount, { max: 3 }),
+    different: exactDistinct((reading: Reading) => reading.amount, { max: 2 }),
+    sample: sampled((reading: Reading) => reading.amount, { size: 2 }),
+    sizes: histogram((reading: Reading) => reading.amount, { bounds: [0, 1] }),
+    parts: quantiles({ p50: 0.5, p90: 0.9 }, (reading: Reading) => reading.amount),
+    frequent: topK((reading: Reading) => reading.at, { k: 2, capacity: 200 }),
+    recent: ewma((reading: Reading) => reading.amount, { halfLife: milliseconds(5) }),
+    change: rateOfChange((reading: Reading) => reading.amount),
+    score: zScore((reading: Reading) => reading.amount),
+    trend: linearRegression(
+      (reading: Reading) => reading.at,
+      (reading) => reading.amount,
+    ),
+    both: multipleRegression(
+      { at: (reading: Reading) => reading.at, odd: (reading) => reading.at % 2 },
+      (reading) => reading.amount,
+    ),
   };
-  const derived = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
+  const derived = {
+    each: ratio('total', 'n'),
+    perSecond: rate('n'),
+    small: ratio('sizes.0', 'n'),
+    p90: part('parts.p90'),
+    next: prediction('trend', { at: 100 }),
+    here: prediction('both', { at: { at: 'n', odd: 1 } }),
+  } as const;
   const allowedLateness = milliseconds(0);
   const output: AnyOutput =
     window.kind === 'session'
@@ -76,7 +115,7 @@ function pipelineFor(window: WindowSpec, placement: Placement): Pipeline {
       : keyed
           .window(window as AlignedWindow, { allowedLateness, placement, refresh: milliseconds(1) })
           .aggregate('view', columns)
-          .derive({ ...derived, share: shareOfTotal('total') })
+          .derive({ ...derived, share: shareOfTotal('total'), shareOfSmall: shareOfTotal('sizes.0') })
           .to(sink);
   return pipelineOf([output], { slots: 4, expectedKeys: 128 });
 }
