@@ -30,6 +30,7 @@ export { sum } from './aggregators/sum.ts';
 export { type Frequent, topK } from './aggregators/top-k.ts';
 export { type SpreadOptions, stddev, variance } from './aggregators/variance.ts';
 export { zScore } from './aggregators/z-score.ts';
+export { type AnomalyOptions, anomalies } from './anomalies.ts';
 export { union } from './combine.ts';
 export type { Decoder } from './decoder.ts';
 export { avro } from './decoders/avro.ts';
