@@ -65,6 +65,31 @@ describe('DuckDB reads a Parquet file', () => {
     ]);
   });
 
+  test('of aggregated lists and objects: JSON, also where a file has none', async () => {
+    const aggregates = Object.fromEntries(
+      ['top-k', 'quantiles', 'collect', 'z-score'].map((kind) => [kind.replace('-', '_'), { kind, config: {} }]),
+    );
+    const step = { ...aggregated, aggregates, derived: {} };
+    const row = {
+      ...hour,
+      top_k: [{ count: 2, error: 0, value: '/' }],
+      quantiles: { p50: 0.5 },
+      collect: [],
+      z_score: -3.5,
+    };
+    expect(await typesIn(step, [row])).toMatchObject({
+      top_k: 'JSON',
+      quantiles: 'JSON',
+      collect: 'JSON',
+      z_score: 'DOUBLE',
+    });
+    expect(await rowsIn(step, [row])).toMatchObject([
+      { top_k: '[{"count":2,"error":0,"value":"/"}]', quantiles: '{"p50":0.5}', collect: '[]', z_score: -3.5 },
+    ]);
+    const none = { ...row, quantiles: null, z_score: null };
+    expect(await typesIn(step, [none])).toMatchObject({ quantiles: 'JSON', z_score: 'DOUBLE' });
+  });
+
   test('of joined rows: times where there are some, and the rest by their values', async () => {
     const rows = [
       { key: true, leftTime: '2026-11-21T00:00:00.001Z', rightTime: null, requests: 1e300, tags: ['a'] },
