@@ -39,7 +39,7 @@ const numberKinds: ReadonlySet<string> = new Set([
 ]);
 /** Those that give lists and objects, also where a file happens to have none. */
 const deepKinds: ReadonlySet<string> = new Set([
-  ...['collect', 'distinct', 'exact-distinct', 'histogram', 'quantiles', 'sampled', 'top-k'],
+  ...['arg-max-all', 'collect', 'distinct', 'exact-distinct', 'histogram', 'quantiles', 'sampled', 'top-k'],
   ...['linear-regression', 'multiple-regression'],
 ]);
 

@@ -28,6 +28,8 @@ export function sampled<In, Value extends Json>(
   const refuseListed = listed(size);
   const add = (list: Drawn[], entry: Drawn): Drawn[] => {
     const [hash, value] = entry;
+    const last = list[size - 1];
+    if (last !== undefined && hash > last[0]) return list;
     // Of one identity with several values it is the least, whichever came first.
     const at = list.findIndex((other) => other[0] === hash);
     const there = list[at];

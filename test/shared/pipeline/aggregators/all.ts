@@ -11,13 +11,26 @@ export interface Sale {
 const price = (sale: Sale): number => sale.price;
 const amount = (sale: Sale): number => sale.amount;
 const shop = (sale: Sale): string => sale.shop;
-const { argMax, argMin, collect, correlation, count, countDistinct, covariance, decimalSum, distinct, ewma } = language;
+const {
+  argMax,
+  argMaxAll,
+  argMin,
+  collect,
+  correlation,
+  count,
+  countDistinct,
+  covariance,
+  decimalSum,
+  distinct,
+  ewma,
+} = language;
 const { exactDistinct, first, histogram, last, linearRegression, max, mean, min, multipleRegression } = language;
 const { quantile, quantiles, rateOfChange, sampled, stddev, sum, topK, variance, zScore } = language;
 
 /** One of each of the language's aggregators, by its name there. A type of its own, so that each has to be here to be one. */
 export const all = {
   argMax: argMax(shop, { by: price }),
+  argMaxAll: argMaxAll(shop, { by: price }),
   argMin: argMin(shop, { by: price }),
   collect: collect(price, { max: 5 }),
   correlation: correlation(price, amount),
