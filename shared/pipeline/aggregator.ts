@@ -12,6 +12,8 @@ export interface Aggregator<In, Value, Accumulator, Out> {
   /** Names the aggregator in the plan; with `config` it is the identity of the state. */
   readonly kind: string;
   readonly config: { readonly [name: string]: Json };
+  /** How many values of records its state may hold as they are: a step that may hold many is kept in memory, on the worker. Default few. */
+  readonly keptMax?: number;
   /**
    * Takes what the aggregator needs from a record and its event time, in the preprocess stage: only this crosses the exchange. A row that
    * is a record again has the event time of rows. Pure.

@@ -19,6 +19,8 @@ export const overlapMaxOnLambda = 8;
 export const overlapMaxOnLambdaByOverride = 100;
 /** Longer windows stay in the worker's memory instead of being rewritten for days. */
 export const windowMsMaxOnLambda = 6 * 3_600_000;
+/** Of one key, in one column: a state item holds many keys, and is written with each batch. */
+export const keptMaxOnLambda = 100;
 
 /**
  * Decides where `step` runs; an override that would give wrong rows is refused by a reason in `refusal`. `feeds` says that its rows are a
@@ -106,6 +108,13 @@ function placeAutomatically(step: AggregateDefinition): PlacementDecision {
       placement: 'fargate',
       reason: `a record is in ${overlap} overlapping windows; the worker slices them and updates one`,
     };
+  }
+  for (const [column, { keptMax = 0 }] of Object.entries(step.aggregates)) {
+    if (keptMax > keptMaxOnLambda)
+      return {
+        placement: 'fargate',
+        reason: `column ${column} keeps up to ${keptMax} values of a key, which stay in memory instead of being rewritten`,
+      };
   }
   return { placement: 'lambda', reason: 'small mergeable state, updated in DynamoDB as the window fills' };
 }

@@ -30,6 +30,7 @@ export function collect<In, Value extends Json>(
   return {
     kind: 'collect',
     config: { max, keep: end },
+    keptMax: max,
     select: (record, timeMs) => [timeMs, plainOf(of(record, timeMs))],
     refuse: ([, value]) => refuseListed(value),
     create: () => [],

@@ -37,6 +37,7 @@ export function distinct<In, Value extends Json>(
   return {
     kind: 'distinct',
     config: { max },
+    keptMax: max,
     select: (record, timeMs) => plainOf(of(record, timeMs)),
     refuse: listed(max),
     create: () => ({ list: [], isComplete: true }),

@@ -43,6 +43,7 @@ export function exactDistinct<In>(
   return {
     kind: 'exact-distinct',
     config: { max },
+    keptMax: max,
     select: of,
     refuse,
     create: () => new Set(),

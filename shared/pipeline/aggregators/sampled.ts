@@ -41,6 +41,7 @@ export function sampled<In, Value extends Json>(
     kind: 'sampled',
     // What makes two records one is a part of what the state means.
     config: { size, by: by !== undefined },
+    keptMax: size,
     select: (record, timeMs) => {
       const value = plainOf(of(record, timeMs));
       if (refuseListed(value) !== undefined) return [0, value];

@@ -50,6 +50,7 @@ export function topK<In, Value extends Json>(
   return {
     kind: 'top-k',
     config: { k, capacity, weight: weight !== undefined },
+    keptMax: capacity,
     select: (record, timeMs) => [plainOf(of(record, timeMs)), weight?.(record, timeMs) ?? 1],
     refuse: ([value, weighed]) =>
       refuseListed(value) ??

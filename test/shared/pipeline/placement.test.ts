@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import {
   calendar,
+  collect,
+  count,
   cumulative,
   type Duration,
   days,
@@ -12,6 +14,7 @@ import {
   tumbling,
 } from '#shared/pipeline/index.ts';
 import {
+  keptMaxOnLambda,
   overlapMaxOnLambda,
   overlapMaxOnLambdaByOverride,
   overlapOf,
@@ -40,6 +43,21 @@ function overlapping(overlap: number): WindowSpec {
 
 const sessions = session({ gap: minutes(1) });
 const justLonger = (windowMsMaxOnLambda + 1) as Duration;
+
+test('lists of more than 100 values go to fargate, and may be set to lambda', () => {
+  const listOf = (max: number, change: { readonly placement?: Placement } = {}): StepDefinition =>
+    readings()
+      .keyBy((reading) => ({ key: reading.key }))
+      .window(tumbling(minutes(1)), { allowedLateness: seconds(0), ...change })
+      .aggregate('step', { n: count(), latest: collect((reading) => reading.amount, { max }) })
+      .to(sink).step;
+  expect(place(listOf(keptMaxOnLambda)).placement).toBe('lambda');
+  expect(place(listOf(keptMaxOnLambda + 1))).toEqual({
+    placement: 'fargate',
+    reason: 'column latest keeps up to 101 values of a key, which stay in memory instead of being rewritten',
+  });
+  expect(place(listOf(1_000, { placement: 'lambda' }))).toMatchObject({ placement: 'lambda' });
+});
 
 describe('without a wish', () => {
   test.each<readonly [string, WindowSpec, 'on-close' | undefined, Placement, RegExp]>([
