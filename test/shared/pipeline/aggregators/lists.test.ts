@@ -165,6 +165,12 @@ describe('sampled', () => {
     expect(resultOf(byPage, twice)).toEqual(resultOf(byPage, many));
   });
 
+  test('of one identity with several values the least is shown, whichever came first', () => {
+    const some = sampled(page, { size: 2, by: () => 'one' });
+    expect(resultOf(some, visits)).toEqual(['/a']);
+    expect(resultOf(some, [...visits].reverse())).toEqual(['/a']);
+  });
+
   test('each value is as likely as any other: a chi-square over tenths of the input', () => {
     const tenths = new Array<number>(10).fill(0);
     for (let run = 0; run < 200; run += 1) {
