@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { Stack } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 import { buildSync } from 'esbuild';
+import { sqlFiles } from '#shared/runtime/sql-files.ts';
 import type { HostName } from '#shared/schemas/settings.ts';
 import { root } from './root.ts';
 
@@ -49,6 +50,7 @@ function bundleHosts(): void {
     sourcemap: true,
     sourcesContent: false,
     logLevel: 'warning',
+    define: { MILLRACE_SQL_FILES: JSON.stringify(sqlFiles()) },
   });
   for (const { path, contents } of outputFiles) replace(path, contents);
   copyFileSync(join(root, 'worker/Dockerfile'), join(root, 'build/worker/Dockerfile'));

@@ -1,3 +1,4 @@
+import { sqlPipelines } from '#shared/runtime/sql-files.ts';
 import { archive } from './archive.ts';
 import { bursts } from './bursts.ts';
 import { busy } from './busy.ts';
@@ -8,7 +9,7 @@ import { traffic } from './traffic.ts';
 import { visitors } from './visitors.ts';
 
 /**
- * The registry: every pipeline that hosts, the CDK app and the command line can find by its id. One in a folder has the folder's name before its own: `nexmark/q5` is
+ * The registry, to which the files that end in .sql belong by themselves: every pipeline that hosts, the CDK app and the command line can find by its id. One in a folder has the folder's name before its own: `nexmark/q5` is
  * the pipeline `nexmark-q5`.
  */
-export const pipelines = [traffic, flow, errors, archive, visitors, busy, bursts, ...nexmark];
+export const pipelines = [traffic, flow, errors, archive, visitors, busy, bursts, ...nexmark, ...sqlPipelines()];

@@ -25,7 +25,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'shared/sql': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],
-  'shared/runtime': ['shared/schemas', 'shared/pipeline', 'shared/engine', 'shared/ports', 'hyparquet-writer', 'node:'],
+  'shared/runtime': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/sql',
+    'shared/engine',
+    'shared/ports',
+    'hyparquet-writer',
+    'node:',
+  ],
   // One pool of connections for all clients of a process.
   'shared/adapters': ['shared/schemas', 'shared/ports', '@smithy/node-http-handler', 'node:'],
   'shared/adapters/disk': ['shared/schemas', 'shared/ports', 'node:'],
@@ -59,7 +67,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'zod',
     '@standard-schema/spec',
   ],
-  pipelines: ['shared/pipeline', 'shared/sql', 'zod'],
+  // The registry adds what stands in files of SQL.
+  pipelines: ['shared/pipeline', 'shared/sql', 'shared/runtime:sql-files.ts', 'zod'],
   // The read API describes the plan, hence the pipeline's types.
   functions: [
     'shared/schemas',
@@ -153,6 +162,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     // The assembly finds a pipeline by the same rule as the hosts.
     'shared/runtime:settings.ts',
     'shared/runtime:contract-file.ts',
+    'shared/runtime:sql-files.ts',
     // What the service is scaled on.
     'shared/engine:drain.ts',
   ],
@@ -331,7 +341,10 @@ const rules: readonly Rule[] = [
             .map(({ specifier }) => specifier)
             .filter(
               (specifier) =>
-                specifier.startsWith('#shared/runtime/') && !['infra/assemble.ts', 'infra/app.ts'].includes(file.path),
+                specifier.startsWith('#shared/runtime/') &&
+                // A bundle takes the texts of pipelines along.
+                specifier !== '#shared/runtime/sql-files.ts' &&
+                !['infra/assemble.ts', 'infra/app.ts'].includes(file.path),
             )
         : [],
     planted: { path: 'infra/x.ts', text: "import { readSettings } from '#shared/runtime/settings.ts';" },

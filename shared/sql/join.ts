@@ -300,6 +300,8 @@ function build(
     return a
       .joinTable(b, { kind: kind === 'inner' ? 'inner' : 'left', allowedLateness })
       .select(name, columns) as unknown as BuiltTable;
+  if (parts.lowerMs === -endOfStreamMs && parts.upperMs === endOfStreamMs)
+    return a.join(b, { within: 'ever' }).select(name, columns) as unknown as BuiltTable;
   const within = [milliseconds(parts.lowerMs), milliseconds(parts.upperMs)] as const;
   return a
     .join(b, { within, kind: kind === 'right' ? 'left' : kind, allowedLateness })

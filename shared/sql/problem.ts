@@ -19,14 +19,14 @@ export class SqlProblem extends Error {
 }
 
 /** Runs `work` on `text`; a problem comes out as `SQL_INVALID` with line, column and a caret under the place. */
-export function withPositions<T>(text: string, work: () => T): T {
+export function withPositions<T>(text: string, work: () => T, path?: string): T {
   try {
     return work();
   } catch (error) {
     if (error instanceof SqlProblem)
       throw new MillraceError(
         'SQL_INVALID',
-        `${describePlace(text, error.at)}: ${error.message}\n${draw(text, error.at)}`,
+        `${path === undefined ? '' : `${path}, `}${describePlace(text, error.at)}: ${error.message}\n${draw(text, error.at)}`,
       );
     throw error;
   }

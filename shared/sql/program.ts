@@ -3,7 +3,7 @@ import type { CreateTable, Name, Query, Statement } from './ast.ts';
 import { freeName, kebab } from './names.ts';
 import { defaultSinks, durationOf, Options, oneOf, sinksOf, wholeOf } from './options.ts';
 import { parseStatements } from './parse-statement.ts';
-import type { Environment, Targets } from './plan.ts';
+import type { Environment, Planned, Targets } from './plan.ts';
 import { type Span, SqlProblem, withPositions } from './problem.ts';
 import { didYouMean, isSame, once, type Relation } from './relation.ts';
 import { namesOf, planQuery } from './select.ts';
@@ -13,6 +13,12 @@ import { typeOfName } from './types.ts';
 export interface SqlOptions {
   /** The pipeline's name. */
   readonly id: string;
+  /** The view of a query that is no INSERT INTO; by default it has the pipeline's name. */
+  readonly view?: string;
+  /** The file that the text stands in, for messages. */
+  readonly path?: string;
+  /** Whether rows of windows are shown while they fill, where the text does not say. */
+  readonly emit?: Environment['emit'];
   /** What else may be read: by the names that the text gives, or gives to nobody. */
   readonly relations?: ReadonlyMap<string, Relation>;
   /** Gives the table that nothing in the text defines. Undefined when there is none of this name. */
@@ -24,18 +30,16 @@ export interface SqlOptions {
  * shows the place, or what `pipeline()` throws.
  */
 export function sqlPipeline(text: string, options: SqlOptions): Pipeline {
-  return withPositions(text, () => planProgram(text, parseStatements(text), options));
+  return withPositions(text, () => planProgram(text, parseStatements(text), options), options.path);
 }
 
-/** A query as a branch of a pipeline in TypeScript: `make` gets a plan of it whose rows can be shown or read. */
-export function withQuery<T>(text: string, options: SqlOptions, make: (query: Query, env: Environment) => T): T {
+/** A text of one query, planned. */
+export function planText(text: string, options: SqlOptions): Planned {
   return withPositions(text, () => {
-    const statements = parseStatements(text);
-    const [only] = statements;
-    if (only?.op !== 'query' || statements.length > 1)
-      throw new SqlProblem(only?.at ?? { start: 0, end: 1 }, 'expected one query here: SELECT ….');
-    const program = new Program(options);
-    return make(only.query, program.environment(options.id));
+    const [only, second] = parseStatements(text);
+    if (only?.op !== 'query' || second !== undefined)
+      throw new SqlProblem(second?.at ?? only?.at ?? { start: 0, end: 1 }, 'expected one query here: SELECT ….');
+    return planQuery(only.query, new Program(options).environment(options.id));
   });
 }
 
@@ -56,7 +60,7 @@ function planProgram(text: string, statements: readonly Statement[], options: Sq
           statement.at,
           'a pipeline with several views names them. Write INSERT INTO name SELECT … for each, and CREATE TABLE name WITH (…) for where its rows go.',
         );
-      outputs.push(program.query(options.id, statement.query, defaultSinks(statement.at)));
+      outputs.push(program.query(options.view ?? options.id, statement.query, defaultSinks(statement.at)));
     }
   }
   if (outputs.length === 0)
@@ -77,12 +81,13 @@ class Program {
   readonly #tables = new Map<string, CreateTable>();
   readonly #relations = new Map<string, () => Relation>();
   readonly #steps = new Set<string>();
-  #emit: Environment['emit'] = 'on-update';
+  #emit: Environment['emit'];
   #allowedLatenessMs = 0;
 
   constructor(given: SqlOptions) {
     this.#given = given;
     this.id = given.id;
+    this.#emit = given.emit ?? 'on-update';
     this.#steps.add(given.id);
     for (const [name, relation] of given.relations ?? []) this.#relations.set(name.toLowerCase(), () => relation);
   }

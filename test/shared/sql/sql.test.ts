@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { count, days, dynamodb, minutes, pipeline, seconds, stream, tumbling } from '#shared/pipeline/index.ts';
+import { createBoundedRun } from '#shared/runtime/run.ts';
+import { sql, sqlQuery } from '#shared/sql/index.ts';
+import { columnsOf } from './run-sql.ts';
+
+const request = z.object({
+  ip: z.string(),
+  at: z.iso.datetime(),
+  status: z.number().int(),
+  bytes: z.number().nullable(),
+});
+const requests = stream('requests', { schema: request, timestamp: (r) => new Date(r.at), outOfOrderness: minutes(1) });
+const sink = dynamodb({ ttl: days(7) });
+const records = [
+  { ip: 'a', at: '2026-11-21T09:00:01Z', status: 200, bytes: 10 },
+  { ip: 'b', at: '2026-11-21T09:00:02Z', status: 404, bytes: null },
+  { ip: 'a', at: '2026-11-21T09:01:03Z', status: 200, bytes: 30 },
+];
+
+function rowsOf(...outputs: Parameters<typeof pipeline>[1]): readonly Readonly<Record<string, unknown>>[] {
+  const run = createBoundedRun(pipeline('p', outputs));
+  for (const record of records) expect(run.takeValue('requests', record).rejection).toBeUndefined();
+  return columnsOf([...run.finish()]);
+}
+
+test('a query over a stream of TypeScript is a branch of a pipeline', () => {
+  const byIp = sql<{ ip: string; bytes: number | null }>('by-ip')`
+    SELECT ip, SUM(bytes) AS bytes FROM ${requests} GROUP BY ip, TUMBLE(at, INTERVAL '1' MINUTE)`.to(sink);
+  expect(rowsOf(byIp)).toEqual([
+    { ip: 'a', bytes: 10 },
+    { ip: 'b', bytes: null },
+    { ip: 'a', bytes: 30 },
+  ]);
+});
+
+test('values in the template are literals, whatever they hold', () => {
+  const found = sql('found')`SELECT bytes FROM ${requests} WHERE ip = ${"a' OR TRUE --"} OR bytes > ${20}`.to(sink);
+  expect(rowsOf(found)).toEqual([{ bytes: 30 }]);
+});
+
+test('its rows are a stream again', () => {
+  const ok = sqlQuery<{ ip: string }>('ok', { requests }, 'SELECT ip FROM requests WHERE status = 200').asStream();
+  const counted = ok
+    .keyBy((row) => ({ ip: row.ip }))
+    .window(tumbling(minutes(5)), { allowedLateness: seconds(0) })
+    .aggregate('counted', { n: count() })
+    .to(sink);
+  expect(rowsOf(counted)).toEqual([{ ip: 'a', n: 2 }]);
+});
+
+test('behind a map a column has any type, and a value of another one than is needed is rejected with its record', () => {
+  const mapped = requests.map((r) => ({ who: r.ip, size: r.bytes ?? 'none' }));
+  const doubled = sqlQuery('doubled', { mapped }, 'SELECT who, size * 2 AS size FROM mapped').to(sink);
+  const run = createBoundedRun(pipeline('p', [doubled]));
+  const rejections = records.map((record) => run.takeValue('requests', record).rejection?.message);
+  expect(rejections).toEqual([
+    undefined,
+    expect.stringContaining('expected a number in size, and found "none"'),
+    undefined,
+  ]);
+  expect(columnsOf([...run.finish()])).toEqual([
+    { who: 'a', size: 20 },
+    { who: 'a', size: 60 },
+  ]);
+});
+
+test('columns and the event time are those of the schema', () => {
+  expect(() => sql('x')`SELECT ipp FROM ${requests}`).toThrow('there is no column ipp. Did you mean ip?');
+  expect(() => sql('x')`SELECT UPPER(status) FROM ${requests}`).toThrow(
+    'expected a text in UPPER(text), and found BIGINT',
+  );
+  expect(() => sql('x')`SELECT COUNT(*) FROM ${requests} GROUP BY TUMBLE(bytes, INTERVAL '1' MINUTE)`).toThrow(
+    'windows are made by the event time, which bytes is not. That is at.',
+  );
+});
