@@ -1,5 +1,6 @@
 import { createRandom } from '#cli/generate.ts';
 import { decoderTargets } from './decoders.ts';
+import { sqlTargets } from './sql.ts';
 
 /** Draws of one seed. */
 export interface Draw {
@@ -20,7 +21,7 @@ export interface FuzzTarget {
   readonly tryOne: (draw: Draw) => void;
 }
 
-export const targets: readonly FuzzTarget[] = [...decoderTargets];
+export const targets: readonly FuzzTarget[] = [...decoderTargets, ...sqlTargets];
 
 export function drawOf(seed: number): Draw {
   const share = createRandom(seed);
