@@ -5,6 +5,9 @@ import { nearest, type Span, SqlProblem } from './problem.ts';
 /** How deep expressions and queries may stand in one another. */
 export const nestingMax = 200;
 
+/** How many operators an expression may have in all: its tree is walked by functions that call themselves. */
+export const operatorsMax = 2_000;
+
 /** Words that end an expression or a name, and so are no names unless they stand in quotes. */
 const reservedWords = new Set(
   `ALL AND AS BETWEEN BY CASE CAST CROSS DISTINCT ELSE END ESCAPE EXCEPT EXISTS FALSE FROM FULL GROUP HAVING IN INNER INSERT INTERSECT INTERVAL INTO IS
@@ -18,6 +21,8 @@ export class Cursor {
   readonly tokens: readonly Token[];
   #at = 0;
   #depth = 0;
+  #expressions = 0;
+  #operators = 0;
 
   constructor(text: string) {
     this.tokens = tokenize(text);
@@ -123,6 +128,24 @@ export class Cursor {
     const found = read();
     this.#depth -= 1;
     return found;
+  }
+
+  /** Reads an expression, with the operators of those within it. */
+  expression<T>(read: () => T): T {
+    if (this.#expressions === 0) this.#operators = 0;
+    this.#expressions += 1;
+    const found = this.nested(read);
+    this.#expressions -= 1;
+    return found;
+  }
+
+  countOperator(): void {
+    this.#operators += 1;
+    if (this.#operators > operatorsMax)
+      throw new SqlProblem(
+        this.spot,
+        `the expression has more than ${operatorsMax} operators. Name parts of it with WITH name AS (SELECT … AS part FROM …).`,
+      );
   }
 
   /** What the word at hand was most likely meant to be, as advice. */

@@ -5,12 +5,9 @@ import { parseQuery } from './parse-query.ts';
 import { parseTypeName } from './parse-type.ts';
 import { type Span, SqlProblem, spanOf } from './problem.ts';
 
-/** How many operators and branches an expression may have: its tree is walked by functions that call themselves. */
-const operatorsMax = 2_000;
-
 /** Reads an expression; what binds weakest first: OR, AND, NOT, comparisons, ||, + and -, * and /, signs, `::` and `.`. */
 export function parseExpression(cursor: Cursor): Expression {
-  return cursor.nested(() => parseChain(cursor, 0));
+  return cursor.expression(() => parseChain(cursor, 0));
 }
 
 /** Operators of two operands that are read from left to right, by how strongly they bind. */
@@ -31,11 +28,10 @@ function parseSum(cursor: Cursor, level = 0): Expression {
 
 function parseBinary(cursor: Cursor, signs: readonly BinarySign[], operand: () => Expression): Expression {
   let left = operand();
-  for (let count = 1; ; count += 1) {
+  for (;;) {
     const sign = signs.find((candidate) => cursor.token.word === candidate);
     if (sign === undefined) return left;
-    if (count > operatorsMax)
-      throw new SqlProblem(cursor.spot, `more than ${operatorsMax} operands stand side by side. Split the expression.`);
+    cursor.countOperator();
     const signAt = cursor.next();
     const right = operand();
     left = binaryOf(sign, left, right, signAt);
@@ -57,16 +53,16 @@ const comparisons = ['=', '<>', '!=', '<', '<=', '>', '>='];
 
 function parseComparison(cursor: Cursor): Expression {
   let left = parseSum(cursor);
-  for (let count = 1; ; count += 1) {
-    if (count > operatorsMax)
-      throw new SqlProblem(cursor.spot, `more than ${operatorsMax} comparisons stand side by side.`);
+  for (;;) {
     const signAt = cursor.token;
     if (comparisons.includes(signAt.word)) {
+      cursor.countOperator();
       cursor.next();
       left = binaryOf(signAt.word === '!=' ? '<>' : (signAt.word as BinarySign), left, parseSum(cursor), signAt);
       continue;
     }
     if (cursor.takes('IS')) {
+      cursor.countOperator();
       left = parseIs(cursor, left, signAt);
       continue;
     }
@@ -74,6 +70,7 @@ function parseComparison(cursor: Cursor): Expression {
     if (isNegated) cursor.next();
     const predicate = parsePredicate(cursor, left, isNegated);
     if (predicate === undefined) return left;
+    cursor.countOperator();
     left = predicate;
   }
 }
@@ -139,8 +136,8 @@ function parseSigned(cursor: Cursor): Expression {
 
 function parsePostfix(cursor: Cursor): Expression {
   let operand = parsePrimary(cursor);
-  for (let count = 0; cursor.takes('::'); count += 1) {
-    if (count > nestingMax) throw new SqlProblem(cursor.spot, 'more casts follow one another than anybody means.');
+  while (cursor.takes('::')) {
+    cursor.countOperator();
     const type = parseTypeName(cursor);
     operand = { op: 'cast', operand, type, tries: false, at: spanOf(operand.at, type.at) };
   }

@@ -46,8 +46,13 @@ export function parseQuery(cursor: Cursor): Query {
   return { op: 'select-query', views, selects: selects.flat(), order, limit, at: spanOf(start, cursor.last) };
 }
 
+const viewsMax = 100;
+
 function parseViews(cursor: Cursor): readonly View[] {
+  let count = 0;
   return cursor.list(() => {
+    count += 1;
+    if (count > viewsMax) throw new SqlProblem(cursor.spot, `WITH names at most ${viewsMax} queries.`);
     const name = cursor.name('a query');
     const columns = parseColumnNames(cursor);
     cursor.expect('AS', `behind ${name.text}`);

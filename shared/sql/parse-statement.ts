@@ -12,6 +12,11 @@ export function parseStatements(text: string): readonly Statement[] {
   for (;;) {
     while (cursor.takes(';') || isFrame(cursor));
     if (cursor.isAtEnd) return statements;
+    if (statements.length >= statementsMax)
+      throw new SqlProblem(
+        cursor.spot,
+        `a text has at most ${statementsMax} statements. Split it into several pipelines.`,
+      );
     statements.push(parseStatement(cursor));
     if (!cursor.isAtEnd && !cursor.isNext(';')) throw cursor.unexpected('a semicolon', 'behind the statement');
   }
@@ -25,6 +30,9 @@ function isFrame(cursor: Cursor): boolean {
     cursor.takes('END')
   );
 }
+
+/** Views may read one another in a row as long as that. */
+const statementsMax = 200;
 
 const beginnings = ['SELECT', 'WITH', 'INSERT INTO', 'CREATE TABLE', 'CREATE VIEW', 'SET'];
 
