@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild } from './child.ts';
-import { writeFlowFile } from './flow-file.ts';
 import { comparisons, queries, type Side } from './queries.ts';
 import type { SideReport } from './query-side.ts';
 import { tableOf, whole } from './table.ts';
@@ -94,13 +93,12 @@ function lineOf(_name: string, side: Side, reports: readonly SideReport[]): stri
   ];
 }
 
-/** Queries of one load read one file. */
+/** By query. */
 function writeFiles(folder: string, seed: number): ReadonlyMap<string, string> {
   const paths = new Map<string, string>();
   for (const [name, { load }] of Object.entries(queries)) {
-    const { recordCount, keyCount, spanMs } = load;
-    const path = join(folder, `${recordCount}-${keyCount}-${spanMs}.ndjson`);
-    if (![...paths.values()].includes(path)) writeFlowFile(path, { recordCount, keyCount, spanMs, seed });
+    const path = join(folder, load.file);
+    if (![...paths.values()].includes(path)) load.write(path, seed);
     paths.set(name, path);
   }
   return paths;

@@ -1,4 +1,14 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { flow, flowRecord } from '#pipelines/flow.ts';
+import { q0 } from '#pipelines/nexmark/q0.ts';
+import { q1 } from '#pipelines/nexmark/q1.ts';
+import { q2 } from '#pipelines/nexmark/q2.ts';
+import { q3 } from '#pipelines/nexmark/q3.ts';
+import { q5 } from '#pipelines/nexmark/q5.ts';
+import { q7 } from '#pipelines/nexmark/q7.ts';
+import { q8 } from '#pipelines/nexmark/q8.ts';
+import { q11 } from '#pipelines/nexmark/q11.ts';
+import { q12 } from '#pipelines/nexmark/q12.ts';
 import {
   count,
   csv,
@@ -14,7 +24,8 @@ import {
   sum,
   tumbling,
 } from '#shared/pipeline/index.ts';
-import type { FlowLoad } from './flow-file.ts';
+import { nexmarkLines } from '#shared/testing/nexmark.ts';
+import { type FlowLoad, writeFlowFile } from './flow-file.ts';
 import type { FlowRecord } from './hand-written.ts';
 
 /** What a query is given: lines of JSON, or records that somebody has parsed already. */
@@ -24,7 +35,14 @@ export type Mode = 'json' | 'objects';
 export interface Query {
   readonly source: string;
   readonly pipeline: Pipeline;
-  readonly load: Omit<FlowLoad, 'seed'>;
+  readonly load: Load;
+}
+
+export interface Load {
+  readonly recordCount: number;
+  /** Queries of one load read one file. */
+  readonly file: string;
+  readonly write: (path: string, seed: number) => void;
 }
 
 /** One side of a comparison: a query in the engine, or the loop by hand over the same records. */
@@ -41,7 +59,13 @@ export interface Comparison {
 }
 
 const traffic = { recordCount: 2_000_000, keyCount: 10_000, spanMs: 2 * 60_000 };
-const sliced = { recordCount: 2_000_000, keyCount: 1_000, spanMs: 20 * 60_000 };
+const sliced = flowLoad({ recordCount: 2_000_000, keyCount: 1_000, spanMs: 20 * 60_000 });
+/** 100 s of event time, at ten times the rate of the generator's default. */
+const auctions: Load = {
+  recordCount: 1_000_000,
+  file: 'nexmark.ndjson',
+  write: (path, seed) => writeLines(path, nexmarkLines({ count: 1_000_000, seed, rate: 10_000 })),
+};
 
 const flows = stream('flows', {
   schema: flowRecord,
@@ -57,15 +81,48 @@ const slidingMinutes = perIp.window(sliding(minutes(10), { every: seconds(10) })
 
 export const queries = {
   /** Which share of the bytes does each IP have in each minute? */
-  traffic: { source: 'flows', pipeline: flow, load: traffic },
-  'traffic, 1,000 IPs': { source: 'flows', pipeline: flow, load: { ...traffic, keyCount: 1_000 } },
-  'traffic, 1,000,000 IPs': { source: 'flows', pipeline: flow, load: { ...traffic, keyCount: 1_000_000 } },
+  traffic: { source: 'flows', pipeline: flow, load: flowLoad(traffic) },
+  'traffic, 1,000 IPs': { source: 'flows', pipeline: flow, load: flowLoad({ ...traffic, keyCount: 1_000 }) },
+  'traffic, 1,000,000 IPs': { source: 'flows', pipeline: flow, load: flowLoad({ ...traffic, keyCount: 1_000_000 }) },
   tumbling: { source: 'flows', pipeline: pipelineOf(tumblingMinutes), load: sliced },
   /** Each record is in 60 windows. */
   sliding: { source: 'flows', pipeline: pipelineOf(slidingMinutes), load: sliced },
+  'nexmark q0': { source: 'events', pipeline: q0, load: auctions },
+  'nexmark q1': { source: 'events', pipeline: q1, load: auctions },
+  'nexmark q2': { source: 'events', pipeline: q2, load: auctions },
+  'nexmark q3': { source: 'events', pipeline: q3, load: auctions },
+  'nexmark q5': { source: 'events', pipeline: q5, load: auctions },
+  'nexmark q7': { source: 'events', pipeline: q7, load: auctions },
+  'nexmark q8': { source: 'events', pipeline: q8, load: auctions },
+  'nexmark q11': { source: 'events', pipeline: q11, load: auctions },
+  'nexmark q12': { source: 'events', pipeline: q12, load: auctions },
 } as const satisfies Readonly<Record<string, Query>>;
 
 export type QueryName = keyof typeof queries;
+
+function flowLoad(load: Omit<FlowLoad, 'seed'>): Load {
+  const { recordCount, keyCount, spanMs } = load;
+  const file = `${recordCount}-${keyCount}-${spanMs}.ndjson`;
+  return { recordCount, file, write: (path, seed) => void writeFlowFile(path, { ...load, seed }) };
+}
+
+function writeLines(path: string, lines: Iterable<string>): void {
+  const file = openSync(path, 'w');
+  try {
+    let text = '';
+    for (const line of lines) {
+      text += `${line}\n`;
+      if (text.length < charactersPerWrite) continue;
+      writeSync(file, text);
+      text = '';
+    }
+    writeSync(file, text);
+  } finally {
+    closeSync(file);
+  }
+}
+
+const charactersPerWrite = 1 << 20;
 
 function pipelineOf(table: {
   to(sink: ReturnType<typeof dynamodb>): Parameters<typeof pipeline>[1][number];
@@ -78,6 +135,11 @@ const hand = (query: QueryName, mode: Mode): Side => ({ query, mode, by: 'hand' 
 
 /** By name, as `bench/baseline.json` has them. */
 export const comparisons: Readonly<Record<string, Comparison>> = {
+  ...Object.fromEntries(
+    (Object.keys(queries) as readonly QueryName[])
+      .filter((name) => name.startsWith('nexmark'))
+      .map((name) => [`${name}, JSON / traffic by hand`, { of: engine(name, 'json'), by: hand('traffic', 'json') }]),
+  ),
   'traffic, JSON / by hand': { of: engine('traffic', 'json'), by: hand('traffic', 'json') },
   'traffic, objects / by hand': { of: engine('traffic', 'objects'), by: hand('traffic', 'objects') },
   'traffic of 1,000 IPs, JSON / by hand': {

@@ -173,6 +173,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/ports',
     'shared/runtime',
     'shared/adapters',
+    // A generator of records.
+    'shared/testing:nexmark.ts',
     'pipelines',
     'local',
     'cli',
