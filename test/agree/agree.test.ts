@@ -12,7 +12,7 @@ test.each(suites)('$name: DuckDB, a run and the hosts agree', async (suite) => {
 });
 
 test('a difference is found, and its history cut down to what it takes', async () => {
-  const suite = suites.find(({ name }) => name === 'tumbling on lambda') as Suite;
+  const suite = suites.find(({ name }) => name === 'tumbling') as Suite;
   const one = new Map(suite.pipeline.bindings);
   const view = one.get('view');
   if (view?.op !== 'aggregate') throw new Error('the step aggregates');
