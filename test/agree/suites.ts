@@ -31,6 +31,8 @@ import {
   min,
   minutes,
   type Pipeline,
+  part,
+  prediction,
   quantile,
   quantiles,
   rate,
@@ -204,6 +206,7 @@ function gridOf(): readonly Suite[] {
     money: decimalSum((reading: Reading) => `${reading.amount}.${reading.amount % 7}0`),
   };
   const perRow = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
+  const lateColumns = { amount: (reading: Reading) => reading.amount, at: (reading: Reading) => reading.at };
   const aligned = (name: string, window: AlignedWindow): AnyOutput =>
     keyed
       .window(window, {
@@ -249,21 +252,31 @@ function gridOf(): readonly Suite[] {
           .chain((start) => historiesOf([ofReadings as never], { pace: hours(40), start: new Date(start) })),
       }),
     ),
-    ...[0, 2_000].map(
-      (lateness): Suite => ({
+    ...[0, 2_000].map((lateness): Suite => {
+      const sessions = keyed
+        .window(session({ gap: milliseconds(4_000) }), { allowedLateness: milliseconds(lateness) })
+        .aggregate('view', columns);
+      return {
         name: `sessions, lateness ${lateness}`,
-        pipeline: pipelineOf(
-          [
-            keyed
-              .window(session({ gap: milliseconds(4_000) }), { allowedLateness: milliseconds(lateness) })
-              .aggregate('view', columns)
-              .derive(perRow)
-              .to(sink),
-          ],
-          { slots: 2 },
-        ),
+        pipeline: pipelineOf([sessions.derive(perRow).to(sink), sessions.late('late', lateColumns).to(sink)], {
+          slots: 2,
+        }),
         histories,
-      }),
-    ),
+      };
+    }),
+    {
+      name: 'late records',
+      pipeline: pipelineOf(
+        Object.entries(windows).flatMap(([name, window]) => {
+          const step = keyed
+            .window(window, { allowedLateness: milliseconds(500) })
+            .aggregate(name, { n: columns.n, fit: columns.fit, parts: columns.parts, total: columns.total });
+          const parts = { slope: part('fit.slope'), middle: part('parts.p75'), next: prediction('fit', { at: 'n' }) };
+          return [step.derive(parts).to(sink), step.late(`late-${name}`, lateColumns).to(sink)];
+        }),
+        { slots: 2 },
+      ),
+      histories,
+    },
   ];
 }

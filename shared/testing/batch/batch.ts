@@ -1,5 +1,5 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { feedingStepsOf, inputsOf, sourcesOfInput, stepsOf } from '#shared/pipeline/plan.ts';
+import { feedingStepsOf, inputsOf, type StepPlan, sourcesOfInput, stepsOf } from '#shared/pipeline/plan.ts';
 import { hasCode } from '#shared/schemas/error.ts';
 import { outputsOfRows } from '../chain-oracle.ts';
 import type { Database } from './database.ts';
@@ -44,7 +44,7 @@ export async function batchOf(
     }
     let made: readonly BatchRow[];
     try {
-      made = await batchRowsOf(database, pipeline, step, judge(pipeline, step, outputs), own);
+      made = await batchRowsOf(database, pipeline, step, judge(pipeline, judgeOf(pipeline, step), outputs), own);
     } catch (error) {
       if (!hasCode(error, 'PIPELINE_INVALID')) throw error;
       refused.set(step.id, error);
@@ -57,15 +57,17 @@ export async function batchOf(
 }
 
 /** The rows of a step as records of those behind it. */
-function recordsOf(
-  pipeline: Pipeline,
-  step: ReturnType<typeof stepsOf>[number],
-  rows: readonly BatchRow[],
-): readonly FlatOutput[] {
+function recordsOf(pipeline: Pipeline, step: StepPlan, rows: readonly BatchRow[]): readonly FlatOutput[] {
   return [...Map.groupBy(rows, ({ history }) => history)].flatMap(([history, ofHistory]) => {
     const printed = ofHistory.map(({ row }) => row);
     return outputsOfRows(pipeline, step, printed).outputs.map(({ route, key, timeMs, value }, seq) => {
       return { route, key, timeMs, value, history, seq, watermarks: new Map(), isBehind: false };
     });
   });
+}
+
+/** The step that says what is late: for a view of late records the one that refuses them. */
+function judgeOf({ plan }: Pipeline, step: StepPlan): StepPlan {
+  if (step.op !== 'select' || step.lateOf === undefined) return step;
+  return stepsOf(plan).find(({ id }) => id === step.lateOf) ?? step;
 }

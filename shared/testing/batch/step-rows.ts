@@ -1,7 +1,14 @@
 import type { Aggregator } from '#shared/pipeline/aggregator.ts';
-import type { Derived } from '#shared/pipeline/derive.ts';
+import { columnOfPath, type Derived, evaluateDerived } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import type { AggregatePlan, JoinPlan, SelectPlan, StepPlan, TopPlan } from '#shared/pipeline/plan.ts';
+import {
+  type AggregatePlan,
+  type JoinPlan,
+  type SelectPlan,
+  type StepPlan,
+  stepsOf,
+  type TopPlan,
+} from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -47,9 +54,9 @@ export async function batchRowsOf(
     case 'top':
       return topRows(database, step, records);
     case 'select':
-      return selectedRows(pipeline, step, records);
+      return selectedRows(pipeline, step, await lateOnly(database, pipeline, step, records));
     default:
-      throw refusal(pipeline, step, 'its callbacks are functions of one record after the other');
+      throw refusal(pipeline, step, 'it goes through its records one after the other');
   }
 }
 
@@ -112,14 +119,18 @@ async function windowRows(
     const names = batch.inputs.map((_, input) => `c${index}_${input}`);
     return [`${batch.sql(names)} AS v${index}`, `${batch.slack?.(names) ?? 0} AS s${index}`];
   });
-  const shares = Object.values(step.derived).filter(({ kind }) => kind === 'share-of-total');
-  const totals = shares.map((derived) => `totals.v${indexOf(columns, derived)}`);
+  const totalled = columns.filter(({ name }) =>
+    Object.values(step.derived).some(
+      (derived) => derived.kind === 'share-of-total' && columnOfPath(derived.columns[0] ?? '') === name,
+    ),
+  );
+  const totals = totalled.map(({ index }) => `totals.v${index}`);
   const sql = `
     WITH windowed AS (${windowed}),
     rows AS (SELECT history, key, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, key, ws, we),
     totals AS (SELECT history, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, ws, we)
     SELECT rows.*${totals.map((total) => `, ${total}`).join('')} FROM rows
-    ${shares.length === 0 ? '' : 'JOIN totals ON totals.history = rows.history AND totals.ws = rows.ws AND totals.we = rows.we'}
+    ${totalled.length === 0 ? '' : 'JOIN totals ON totals.history = rows.history AND totals.ws = rows.ws AND totals.we = rows.we'}
     ORDER BY history, ws, key, we`;
   return (await database.query(sql)).map((found) => {
     const [history, key, ws, we, ...values] = found as [number, string, number, number, ...unknown[]];
@@ -130,39 +141,32 @@ async function windowRows(
       row[name] = batch.read === undefined ? value : batch.read(value);
       slack[name] = { by: Number(values[index * 2 + 1]), share: batch.share ?? 0 };
     }
+    const total: Record<string, unknown> = {};
+    for (const [at, { name, batch }] of totalled.entries()) {
+      const value = values[columns.length * 2 + at];
+      total[name] = batch.read === undefined ? value : batch.read(value);
+    }
     for (const [name, derived] of Object.entries(step.derived)) {
-      const share = shares.indexOf(derived);
-      const total = Number(values[columns.length * 2 + share]);
-      row[name] = derivedOf(derived, row, total, we - ws);
-      // As much as both of what it is computed of may be off.
-      const parts = derived.columns.map((column) => partOf(slack[column], row[column]));
-      slack[name] = { by: 0, share: Math.max(1e-14, 2 * Math.max(...parts)) };
+      row[name] = evaluateDerived(derived, { row, totals: total, windowMs: we - ws });
+      slack[name] = slackOf(derived, row, slack);
     }
     return { history, row: row as PrintedRow, slack };
   });
 }
 
-function indexOf(columns: readonly { readonly name: string }[], { columns: [first] }: Derived<string>): number {
-  return columns.findIndex(({ name }) => name === first);
-}
-
-/** Which part of itself a value may be off. */
-function partOf(slack: Slack | undefined, value: unknown): number {
-  if (slack === undefined || slack.by === 0) return slack?.share ?? 0;
-  return slack.share + slack.by / Math.abs(Number(value));
-}
-
-/** Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
-function derivedOf(
-  { kind, columns: [first = '', second = ''] }: Derived<string>,
+/** As much as all that it is computed of may be off. */
+function slackOf(
+  { kind, columns }: Derived<string>,
   row: Readonly<Record<string, unknown>>,
-  total: number,
-  windowMs: number,
-): number | null {
-  const part = Number(row[first]);
-  const whole = kind === 'share-of-total' ? total : kind === 'ratio' ? Number(row[second]) : windowMs / 1_000;
-  const quotient = part === 0 && whole === 0 ? 0 : part / whole;
-  return Number.isFinite(quotient) ? quotient : null;
+  slack: Readonly<Record<string, Slack>>,
+): Slack {
+  const parts = columns.map((path) => slack[columnOfPath(path)] ?? { by: 0, share: 0 });
+  const by = Math.max(...parts.map((one) => one.by));
+  const share = Math.max(1e-14, 2 * Math.max(...parts.map((one) => one.share)));
+  // A number of an object is off as the object's are; what is computed of several by the sum of what they are.
+  if (kind === 'part' || kind === 'prediction') return { by: by * parts.length, share };
+  const wholes = columns.map((path, at) => (parts[at]?.by ?? 0) / Math.abs(Number(row[path])));
+  return { by: 0, share: by === 0 ? share : share + 2 * Math.max(...wholes) };
 }
 
 function boundsOf(startMs: number, endMs: number): { readonly windowStart: string; readonly windowEnd: string } {
@@ -249,6 +253,22 @@ async function topRows(database: Database, step: TopPlan, records: readonly Judg
     };
     return { history, row: row as unknown as PrintedRow, slack: {} };
   });
+}
+
+/** Of a view of late records those that are in none of the windows. */
+async function lateOnly(
+  database: Database,
+  { plan }: Pipeline,
+  step: SelectPlan,
+  records: readonly Judged[],
+): Promise<readonly Judged[]> {
+  const whole = stepsOf(plan).find(({ id }) => id === step.lateOf);
+  const windowed = whole?.op === 'aggregate' ? windowedSql('records', whole) : undefined;
+  if (windowed === undefined) return records;
+  await database.put('records', { columns: placesOf(records) });
+  const late = await database.query(`SELECT history, seq FROM records EXCEPT SELECT history, seq FROM (${windowed})`);
+  const places = new Set(late.map(([history, seq]) => `${history}/${seq}`));
+  return records.filter(({ history, seq }) => places.has(`${history}/${seq}`));
 }
 
 /** A row of each record: there is nothing to ask a database. */
