@@ -49,7 +49,11 @@ export function validate(source: CompiledSource, raw: unknown): DecodedRecord | 
       message: result.issues.slice(0, issuesShownMax).map(describeIssue).join('; '),
     };
   }
-  const { value } = result;
+  return timed(source, result.value);
+}
+
+/** Reads the event time of a value that fits the source's schema. */
+export function timed(source: CompiledSource, value: unknown): DecodedRecord | Rejection {
   let timeMs: number;
   try {
     timeMs = millisecondsOf(source.timestamp(value));

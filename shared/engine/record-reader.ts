@@ -8,8 +8,10 @@ import {
   type LineDecoder,
   recordsPerRawMax,
 } from '#shared/pipeline/decoder.ts';
+import { shapeOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
-import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
+import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
+import { JsonScanner } from './json-scanner.ts';
 
 /** Takes what one line or message came to; undefined for one that holds no record. Asks the reader where it stands, when it matters. */
 export type VisitRecord = (taken: DecodedRecord | Rejection | undefined) => void;
@@ -26,6 +28,12 @@ export class RecordReader {
   /** Those that depend on lines before have begun afresh. */
   #begun: readonly (LineDecoder & Partial<BegunDecoder>)[] = [];
   #standAlone: ((line: string) => string) | undefined;
+  /** For lines of JSON whose schema has a shape. */
+  readonly #scanner: JsonScanner | undefined;
+  readonly #scanned: ScannedLine;
+  /** A line that ends with the bytes, with a line feed behind it. */
+  #tail = new Uint8Array(256);
+  #wasDecoded = false;
   #context: DecodeContext = {};
   #index = 0;
   #indexMax = 0;
@@ -40,6 +48,10 @@ export class RecordReader {
     this.#tools = tools;
     this.#bytesDecoders = source.decoders.filter((decoder) => 'decodeBytes' in decoder);
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
+    const shape = shapeOf(source.schema);
+    const isJson = this.#lineDecoders[0]?.isJson === true;
+    this.#scanner = shape && tools && isJson ? new JsonScanner(shape, tools) : undefined;
+    this.#scanned = new ScannedLine(tools);
     this.begin({});
   }
 
@@ -141,24 +153,87 @@ export class RecordReader {
   #readLines(bytes: Uint8Array, visit: VisitRecord): void {
     const tools = this.#lent;
     const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf && this.#line === 0;
+    if (this.#scanner?.isOn === true) {
+      this.#scanLines(this.#scanner, bytes, isMarked ? byteOrderMarkBytes : 0, visit);
+      return;
+    }
+    const linesBefore = this.#line;
     const text = tools.text(isMarked ? bytes.subarray(byteOrderMarkBytes) : bytes);
     if (text !== undefined) {
       this.#readText(text, visit);
+      this.#scanner?.count(this.#line - linesBefore, 0);
       return;
     }
     // Some line is no text: it alone is rejected.
     for (let start = isMarked ? byteOrderMarkBytes : 0; start < bytes.length; ) {
-      const found = bytes.indexOf(lineFeed, start);
-      const next = found === -1 ? bytes.length : found + 1;
-      const line = bytes.subarray(start, next);
-      const lineText = tools.text(line);
-      if (lineText !== undefined) this.#readText(lineText, visit);
-      else {
-        this.#line += 1;
-        this.reject(withoutEnd(line), { reason: 'undecodable', message: notText(line) }, visit);
-      }
+      const next = bytes.indexOf(lineFeed, start) + 1 || bytes.length;
+      this.#readLineOf(bytes, start, next, visit);
       start = next;
     }
+  }
+
+  #readLineOf(bytes: Uint8Array, start: number, end: number, visit: VisitRecord): void {
+    const line = bytes.subarray(start, end);
+    const text = this.#lent.text(line);
+    if (text !== undefined) {
+      this.#readText(text, visit);
+      return;
+    }
+    this.#line += 1;
+    this.reject(withoutEnd(line), { reason: 'undecodable', message: notText(line) }, visit);
+  }
+
+  /** Lines that the scanner reads, and between them those that it does not, from which it learns. */
+  #scanLines(scanner: JsonScanner, bytes: Uint8Array, first: number, visit: VisitRecord): void {
+    const linesBefore = this.#line;
+    let missed = 0;
+    let start = first;
+    const last = bytes.lastIndexOf(lineFeed) + 1;
+    while (start < last) {
+      const value = this.#index < this.#indexMax ? scanner.scan(bytes, start) : undefined;
+      if (value !== undefined) {
+        const { next } = scanner;
+        this.#visitScanned(value, bytes, start, next, visit);
+        start = next;
+        continue;
+      }
+      const next = bytes.indexOf(lineFeed, start) + 1;
+      this.#wasDecoded = false;
+      this.#readLineOf(bytes, start, next, visit);
+      if (this.#wasDecoded) scanner.learn(bytes, start);
+      missed += 1;
+      start = next;
+    }
+    if (start < bytes.length) {
+      const tail = this.#withLineFeed(bytes, start);
+      const value = this.#index < this.#indexMax ? scanner.scan(tail, 0) : undefined;
+      if (value !== undefined) this.#visitScanned(value, tail, 0, scanner.next, visit);
+      else {
+        this.#wasDecoded = false;
+        this.#readLineOf(bytes, start, bytes.length, visit);
+        if (this.#wasDecoded) scanner.learn(tail, 0);
+        missed += 1;
+      }
+    }
+    scanner.count(this.#line - linesBefore, missed);
+  }
+
+  #visitScanned(value: object, bytes: Uint8Array, start: number, end: number, visit: VisitRecord): void {
+    this.#line += 1;
+    this.#scanned.bytes = bytes;
+    this.#scanned.start = start;
+    this.#scanned.end = end;
+    this.#part = this.#scanned;
+    visit(timed(this.#source, value));
+    this.#index += 1;
+  }
+
+  #withLineFeed(bytes: Uint8Array, start: number): Uint8Array {
+    const length = bytes.length - start;
+    if (this.#tail.length <= length) this.#tail = new Uint8Array(2 * length);
+    for (let at = 0; at < length; at += 1) this.#tail[at] = bytes[start + at] as number;
+    this.#tail[length] = lineFeed;
+    return this.#tail;
   }
 
   /** Empty lines are counted, so that the number is an editor's, yet are no records. */
@@ -195,7 +270,10 @@ export class RecordReader {
     } catch (error) {
       return undecodable(messageOf(error));
     }
-    return raw === undefined ? undefined : validate(this.#source, raw);
+    if (raw === undefined) return undefined;
+    const decoded = validate(this.#source, raw);
+    this.#wasDecoded = decoded.kind === 'decoded';
+    return decoded;
   }
 
   #decoderOf(line: string): LineDecoder & Partial<BegunDecoder> {
@@ -212,6 +290,24 @@ export class RecordReader {
   get #lent(): DecodeTools {
     if (this.#tools === undefined) throw new Error('Bug in Millrace: bytes are read by a reader without tools');
     return this.#tools;
+  }
+}
+
+/** A line of ASCII that was read from its bytes: its text is made when somebody asks for it. */
+class ScannedLine {
+  readonly #tools: DecodeTools | undefined;
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  /** Behind its line feed. */
+  end = 0;
+
+  constructor(tools: DecodeTools | undefined) {
+    this.#tools = tools;
+  }
+
+  get payload(): string {
+    const { bytes, start, end } = this;
+    return this.#tools?.ascii(bytes, start, bytes[end - 2] === carriageReturn ? end - 2 : end - 1) ?? '';
   }
 }
 

@@ -18,6 +18,8 @@ export interface LineDecoder extends Format {
   readonly recognises: (line: string) => boolean;
   /** The decoded value, or `undefined` for a line that holds no record (a header). Throws an Error that says what is wrong and where. */
   readonly decodeLine: (line: string, context?: DecodeContext) => unknown;
+  /** Every line is a JSON value and nothing else is done to it, so that whoever knows the schema may read it otherwise. */
+  readonly isJson?: true;
   /** For formats whose lines depend on those before them: the decoder of one raw record, or of one file, begun afresh. */
   readonly begin?: () => BegunDecoder;
 }
@@ -62,6 +64,8 @@ export interface BytesContext extends DecodeContext {
 export interface DecodeTools {
   /** The text of bytes in UTF-8; undefined when they are none. */
   readonly text: (bytes: Uint8Array) => string | undefined;
+  /** The text of the ASCII bytes from `start` to `end`. */
+  readonly ascii: (bytes: Uint8Array, start: number, end: number) => string;
   /** What was compressed; throws an Error when the bytes are not whole, or hold more than `bytesMax`. */
   readonly decompress: (
     bytes: Uint8Array,

@@ -50,6 +50,19 @@ export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
 export type { ProcessContext, RowColumns, TableJoinKind } from './process.ts';
 export type { ProcessedTable, TableJoinedStream } from './processed.ts';
+export {
+  boolean,
+  type Field,
+  integer,
+  list,
+  nullable,
+  number,
+  oneOf,
+  optional,
+  record,
+  string,
+  timestamp,
+} from './record.ts';
 export type { FinalTable, FinalWindowedStream, FinalWindowTable, TopTable } from './rows.ts';
 export type { SelectedTable } from './select.ts';
 export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';

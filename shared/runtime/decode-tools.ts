@@ -12,7 +12,13 @@ export const decodeTools: DecodeTools = {
       return undefined;
     }
   },
+  ascii: (bytes, start, end) => latin1Slice.call(bytes, start, end),
   decompress: (bytes, { kind, bytesMax }) => decompressors[kind](bytes, { maxOutputLength: Math.max(1, bytesMax) }),
+};
+
+/** Makes a text of bytes, any array of them; the shortest way there is. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string;
 };
 
 // A mark at the start of a raw record is taken away there; anywhere else it is a character like others.

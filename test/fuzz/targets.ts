@@ -1,5 +1,6 @@
 import { createRandom } from '#cli/generate.ts';
 import { decoderTargets } from './decoders.ts';
+import { scannerTargets } from './scanner.ts';
 import { sqlTargets } from './sql.ts';
 
 /** Draws of one seed. */
@@ -21,7 +22,7 @@ export interface FuzzTarget {
   readonly tryOne: (draw: Draw) => void;
 }
 
-export const targets: readonly FuzzTarget[] = [...decoderTargets, ...sqlTargets];
+export const targets: readonly FuzzTarget[] = [...decoderTargets, ...sqlTargets, ...scannerTargets];
 
 export function drawOf(seed: number): Draw {
   const share = createRandom(seed);

@@ -5,6 +5,7 @@ export function json(): LineDecoder {
   return {
     format: 'json',
     config: {},
+    isJson: true,
     recognises: (line) => line.startsWith('{') || /^\s*[{[]/.test(line),
     decodeLine: (line) => {
       try {

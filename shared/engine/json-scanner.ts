@@ -1,0 +1,188 @@
+import type { DecodeTools } from '#shared/pipeline/decoder.ts';
+import type { ObjectShape } from '#shared/pipeline/shape.ts';
+import { type Hole, type JsonTemplate, type TemplateObject, templateOf } from './json-template.ts';
+import { scanTime } from './json-time.ts';
+import {
+  missed,
+  type ScanCursor,
+  scanBoolean,
+  scanJudged,
+  scanLineEnd,
+  scanNumber,
+  scanText,
+  skipValue,
+} from './json-values.ts';
+import { TextCache } from './text-cache.ts';
+
+/** Reads a line as its template says; undefined when it is another one. The cursor is then anywhere. */
+type ScanLine = (bytes: Uint8Array, start: number) => object | undefined;
+
+/** Producers of one stream write a few kinds of lines. */
+const templatesMax = 8;
+/** So many lines are learned from before lines that are alike must come. */
+const lessonsMax = 64;
+/** After so many lines it is looked at whether the templates serve. */
+const linesPerReview = 1 << 16;
+/** Reviews for which it is not tried when they do not. */
+const reviewsOff = 16;
+
+/**
+ * Reads the records of a shape from lines of JSON, without JSON.parse and without the schema. It learns from lines that the schema has
+ * accepted how the stream's producers write, and compiles a reader for each way: bytes that never change are compared, values are read where
+ * they stand. Whatever is not written so, or holds something unusual, is not read, and is the business of the schema.
+ */
+export class JsonScanner {
+  readonly #shape: ObjectShape;
+  readonly #tools: DecodeTools;
+  readonly #cursor: ScanCursor = { at: 0 };
+  #scanners: ScanLine[] = [];
+  /** By field, whatever the template: a column's texts come again. */
+  readonly #caches = new Map<string, TextCache>();
+  #last: ScanLine = () => undefined;
+  #lessons = 0;
+  #lines = 0;
+  #missed = 0;
+  #off = 0;
+
+  constructor(shape: ObjectShape, tools: DecodeTools) {
+    this.#shape = shape;
+    this.#tools = tools;
+  }
+
+  /** Behind the line that was read last. */
+  get next(): number {
+    return this.#cursor.at;
+  }
+
+  /** Whether lines are worth being tried one by one. */
+  get isOn(): boolean {
+    return this.#off === 0;
+  }
+
+  /** The record of the line at `start`, which has a line feed behind it; undefined for a line that the schema must read. */
+  scan(bytes: Uint8Array, start: number): object | undefined {
+    return this.#last(bytes, start) ?? this.#scanOthers(bytes, start);
+  }
+
+  /** Takes a line that was not read, and that the schema has accepted, for an example. */
+  learn(bytes: Uint8Array, start: number): void {
+    if (this.#scanners.length >= templatesMax || this.#lessons >= lessonsMax) return;
+    this.#lessons += 1;
+    const template = templateOf(bytes, start, this.#shape);
+    if (template !== undefined) this.#scanners.push(this.#compile(template));
+  }
+
+  /** To be told how many lines were read, and how many of them not here. */
+  count(lines: number, missedLines: number): void {
+    this.#lines += lines;
+    this.#missed += missedLines;
+    if (this.#lines < linesPerReview) return;
+    if (this.#off > 0) this.#off -= 1;
+    else if (this.#missed * 2 > this.#lines) this.#off = reviewsOff;
+    if (this.#missed * 16 > this.#lines) this.#scanners = [];
+    this.#lessons = 0;
+    this.#lines = 0;
+    this.#missed = 0;
+  }
+
+  #scanOthers(bytes: Uint8Array, start: number): object | undefined {
+    for (let at = 0; at < this.#scanners.length; at += 1) {
+      const scanner = this.#scanners[at] as ScanLine;
+      if (scanner === this.#last) continue;
+      const value = scanner(bytes, start);
+      if (value === undefined) continue;
+      this.#last = scanner;
+      return value;
+    }
+    return undefined;
+  }
+
+  #compile(template: JsonTemplate): ScanLine {
+    const lines = template.holes.map(
+      (hole, index) => `${compareSource(template.literals[index] as string)}\n  ${holeSource(hole, index)}`,
+    );
+    const source = `'use strict';
+return (bytes, start) => {
+  let at = start;
+  ${lines.join('\n  ')}
+  ${compareSource(template.literals.at(-1) as string)}
+  at = scanLineEnd(bytes, at);
+  if (at === -1) return undefined;
+  cursor.at = at;
+  return ${objectSource(template.result, template.holes)};
+};`;
+    const paths = new Map(fieldsOf(template.result));
+    const caches = template.holes.map((_, index) => this.#cacheOf(paths.get(index) ?? ''));
+    const lent = {
+      cursor: this.#cursor,
+      caches,
+      schemas: template.holes.map((hole) => (hole.kind === 'judged' ? hole.schema : undefined)),
+      missed,
+      scanBoolean,
+      scanJudged,
+      scanLineEnd,
+      scanNumber,
+      scanText,
+      scanTime,
+      skipValue,
+    };
+    return new Function(...Object.keys(lent), source)(...Object.values(lent)) as ScanLine;
+  }
+
+  #cacheOf(field: string): TextCache {
+    const known = this.#caches.get(field);
+    if (known !== undefined) return known;
+    const cache = new TextCache(this.#tools.ascii);
+    this.#caches.set(field, cache);
+    return cache;
+  }
+}
+
+/** Compares bytes, the numbers of which are all that comes from a record into the source. */
+function compareSource(literal: string): string {
+  if (literal === '') return '';
+  const comparisons = Array.from(
+    literal,
+    (character, index) => `bytes[at${index === 0 ? '' : ` + ${index}`}] !== ${character.charCodeAt(0)}`,
+  );
+  return `if (${comparisons.join(' || ')}) return undefined;\n  at += ${literal.length};`;
+}
+
+function holeSource(hole: Hole, index: number): string {
+  const value = `value${index}`;
+  const next = 'at = cursor.at;';
+  switch (hole.kind) {
+    case 'text':
+      return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${value} === undefined) return undefined; ${next}`;
+    case 'number':
+      return `const ${value} = scanNumber(bytes, at, cursor); if (${value} !== ${value}) return undefined; ${next}`;
+    case 'integer':
+      return `const ${value} = scanNumber(bytes, at, cursor); if (!Number.isInteger(${value})) return undefined; ${next}`;
+    case 'timestamp':
+      return `const ${value} = scanTime(bytes, at, cursor); if (${value} !== ${value}) return undefined; ${next}`;
+    case 'boolean':
+      return `const ${value} = scanBoolean(bytes, at, cursor); if (${value} === -1) return undefined; ${next}`;
+    case 'judged':
+      return `const ${value} = scanJudged(bytes, at, cursor, caches[${index}], schemas[${index}]); if (${value} === missed) return undefined; ${next}`;
+    case 'skipped':
+      return 'at = skipValue(bytes, at); if (at === -1) return undefined;';
+  }
+}
+
+/** The record as an object literal, so that all records of a template are of one hidden class. */
+function objectSource(object: TemplateObject, holes: readonly Hole[]): string {
+  const fields = Object.entries(object).map(([name, value]) => {
+    if (value === null) return `${JSON.stringify(name)}: null`;
+    if (typeof value === 'object') return `${JSON.stringify(name)}: ${objectSource(value, holes)}`;
+    return `${JSON.stringify(name)}: value${value}${holes[value]?.kind === 'boolean' ? ' === 1' : ''}`;
+  });
+  return `{ ${fields.join(', ')} }`;
+}
+
+/** The fields' paths by their holes. */
+function fieldsOf(object: TemplateObject, path = ''): readonly (readonly [hole: number, path: string])[] {
+  return Object.entries(object).flatMap(([name, value]) => {
+    if (typeof value === 'number') return [[value, `${path}/${name}`] as const];
+    return value === null ? [] : fieldsOf(value, `${path}/${name}`);
+  });
+}

@@ -1,0 +1,152 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { FieldShape, ObjectShape } from '#shared/pipeline/shape.ts';
+import { skipBlanks, skipValue } from './json-values.ts';
+
+/** Something that is read at a place of a line: a field's value, or one that nobody asked for. */
+export type Hole =
+  | { readonly kind: 'text' | 'number' | 'integer' | 'boolean' | 'timestamp' | 'skipped' }
+  | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
+
+/** How a producer writes a record: bytes that are the same in each, with holes between them. */
+export interface JsonTemplate {
+  /** ASCII, one more than there are holes; the last is followed by the end of the line. */
+  readonly literals: readonly string[];
+  readonly holes: readonly Hole[];
+  readonly result: TemplateObject;
+}
+
+/** The record: its fields in the shape's order, with the index of a hole, an object of its own, or null. */
+export interface TemplateObject {
+  readonly [name: string]: number | null | TemplateObject;
+}
+
+/** Longer ones would be much code. */
+const literalBytesMax = 4_096;
+const holesMax = 256;
+
+/**
+ * The template of a line, from `start` up to its line feed, that the shape's schema has accepted; undefined when the line is unusual. Keys
+ * and structure are bytes that do not change: a line with the same ones is JSON of the same structure, whatever fills the holes.
+ */
+export function templateOf(bytes: Uint8Array, start: number, shape: ObjectShape): JsonTemplate | undefined {
+  return new TemplateReader(bytes, start).read(shape);
+}
+
+class TemplateReader {
+  readonly #bytes: Uint8Array;
+  #at: number;
+  #literal = '';
+  #length = 0;
+  readonly #literals: string[] = [];
+  readonly #holes: Hole[] = [];
+
+  constructor(bytes: Uint8Array, start: number) {
+    this.#bytes = bytes;
+    this.#at = start;
+  }
+
+  read(shape: ObjectShape): JsonTemplate | undefined {
+    // Only what a whole line's value is, so that nothing below has to look for the end of the bytes.
+    const first = skipBlanks(this.#bytes, this.#at);
+    const end = skipValue(this.#bytes, first);
+    if (end === -1) return undefined;
+    this.#takeUpTo(first);
+    const result = this.#object(shape);
+    if (result === undefined) return undefined;
+    const tail = this.#bytes.indexOf(0x0a, this.#at);
+    const stop = this.#bytes[tail - 1] === 0x0d ? tail - 1 : tail;
+    if (tail === -1 || skipBlanks(this.#bytes, this.#at) < stop) return undefined;
+    this.#takeUpTo(stop);
+    this.#literals.push(this.#literal);
+    const isUnusual = this.#length > literalBytesMax || this.#holes.length > holesMax;
+    if (isUnusual || this.#literals.some((literal) => literal.includes('\r'))) return undefined;
+    return { literals: this.#literals, holes: this.#holes, result };
+  }
+
+  #object(shape: ObjectShape): TemplateObject | undefined {
+    if (this.#bytes[this.#at] !== 0x7b) return undefined;
+    const found = new Map<string, number | null | TemplateObject>();
+    const names = new Set<string>();
+    this.#takeUpTo(skipBlanks(this.#bytes, this.#at + 1));
+    while (this.#bytes[this.#at] !== 0x7d) {
+      if (this.#bytes[this.#at] === 0x2c) this.#takeUpTo(skipBlanks(this.#bytes, this.#at + 1));
+      const keyEnd = skipValue(this.#bytes, this.#at);
+      const name = JSON.parse(this.#textUpTo(keyEnd)) as string;
+      // The last one counts, so all would have to be read.
+      if (names.has(name)) return undefined;
+      names.add(name);
+      // Behind the colon.
+      this.#takeUpTo(skipBlanks(this.#bytes, skipBlanks(this.#bytes, keyEnd) + 1));
+      const field = shape.fields.find((one) => one.name === name);
+      const value = field === undefined ? this.#hole({ kind: 'skipped' }) : this.#value(field);
+      if (value === undefined) return undefined;
+      if (field !== undefined) found.set(name, value);
+      this.#takeUpTo(skipBlanks(this.#bytes, this.#at));
+    }
+    this.#takeUpTo(this.#at + 1);
+    // The schema may have put something in the place of a field that is missing.
+    if (shape.fields.some(({ name, isOptional }) => !isOptional && !found.has(name))) return undefined;
+    return Object.fromEntries(
+      shape.fields.flatMap(({ name }) => {
+        const value = found.get(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    );
+  }
+
+  #value({ value, isNullable }: FieldShape): number | null | TemplateObject | undefined {
+    const first = this.#bytes[this.#at];
+    if (first === 0x6e && isNullable) {
+      this.#takeUpTo(this.#at + 4);
+      return null;
+    }
+    switch (value.kind) {
+      case 'object':
+        return this.#object(value);
+      case 'string':
+        return first === 0x22 ? this.#textHole({ kind: 'text' }) : undefined;
+      case 'timestamp':
+        return first === 0x22 ? this.#textHole({ kind: 'timestamp' }) : undefined;
+      case 'number':
+        return first === 0x2d || isDigit(first)
+          ? this.#hole({ kind: value.isInteger ? 'integer' : 'number' })
+          : undefined;
+      case 'boolean':
+        return first === 0x74 || first === 0x66 ? this.#hole({ kind: 'boolean' }) : undefined;
+      case 'judged':
+        return this.#hole({ kind: 'judged', schema: value.schema });
+    }
+  }
+
+  #textHole(hole: Hole): number {
+    const end = skipValue(this.#bytes, this.#at);
+    this.#takeUpTo(this.#at + 1);
+    const index = this.#hole(hole, end);
+    return index;
+  }
+
+  /** The value there, up to its end; what is read in its place later ends where that value ends. */
+  #hole(hole: Hole, end = skipValue(this.#bytes, this.#at)): number {
+    this.#literals.push(this.#literal);
+    this.#literal = '';
+    this.#at = end;
+    this.#holes.push(hole);
+    return this.#holes.length - 1;
+  }
+
+  #takeUpTo(end: number): void {
+    this.#literal += this.#textUpTo(end);
+    this.#length += end - this.#at;
+    this.#at = end;
+  }
+
+  #textUpTo(end: number): string {
+    let text = '';
+    for (let at = this.#at; at < end; at += 1) text += String.fromCharCode(this.#bytes[at] as number);
+    return text;
+  }
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}

@@ -1,0 +1,128 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+
+/**
+ * What a schema says of a JSON object, as far as a scanner can use it: a value that fits is accepted by the schema and becomes just the
+ * object of these fields, in this order; what else the object has is dropped. What the shape does not say is the schema's business.
+ */
+export interface ObjectShape {
+  readonly kind: 'object';
+  readonly fields: readonly FieldShape[];
+}
+
+export interface FieldShape {
+  readonly name: string;
+  readonly value: ValueShape;
+  /** The field may be missing, and is then missing in the result. */
+  readonly isOptional: boolean;
+  /** `null` stays what it is. */
+  readonly isNullable: boolean;
+}
+
+export type ValueShape =
+  | ObjectShape
+  | { readonly kind: 'string' }
+  | { readonly kind: 'number'; readonly isInteger: boolean }
+  | { readonly kind: 'boolean' }
+  /** A time as RFC 3339 has it, which becomes milliseconds since 1970. */
+  | { readonly kind: 'timestamp' }
+  /** Any JSON value, which the field's own schema judges. */
+  | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
+
+/** Where a schema of ours says its shape. */
+export const shapeSymbol: unique symbol = Symbol('shape');
+
+/** The shape of a schema: of `record`, or of a plain object of Zod; undefined for what has none. */
+export function shapeOf(schema: StandardSchemaV1): ObjectShape | undefined {
+  const own = (schema as { readonly [shapeSymbol]?: ObjectShape })[shapeSymbol];
+  const shape = own ?? zodObjectOf(schema);
+  return shape !== undefined && isPlain(shape) ? shape : undefined;
+}
+
+/** A name that every object has would be found where it is not. */
+function isPlain({ fields }: ObjectShape): boolean {
+  return fields.every(({ name, value }) => !(name in Object.prototype) && (value.kind !== 'object' || isPlain(value)));
+}
+
+/** What Zod 4 keeps of a schema, of which only what is looked at is named. https://zod.dev/packages/core */
+interface ZodDefinition {
+  readonly type: string;
+  readonly checks?: readonly { readonly _zod: { readonly def: Readonly<Record<string, unknown>> } }[];
+  readonly shape?: Readonly<Record<string, StandardSchemaV1>>;
+  readonly catchall?: StandardSchemaV1;
+  readonly innerType?: StandardSchemaV1;
+  readonly coerce?: boolean;
+  readonly check?: string;
+  readonly format?: string;
+}
+
+function definitionOf(schema: StandardSchemaV1 | undefined): ZodDefinition | undefined {
+  const zod = (schema as { readonly _zod?: { readonly def?: ZodDefinition } } | undefined)?._zod;
+  return schema?.['~standard'].vendor === 'zod' ? zod?.def : undefined;
+}
+
+function zodObjectOf(schema: StandardSchemaV1): ObjectShape | undefined {
+  const definition = definitionOf(schema);
+  if (definition?.type !== 'object' || definition.shape === undefined || hasChecks(definition)) return undefined;
+  // What is not named is dropped, or nothing may be.
+  if (definition.catchall !== undefined && definitionOf(definition.catchall)?.type !== 'never') return undefined;
+  return {
+    kind: 'object',
+    fields: Object.entries(definition.shape).map(([name, field]) => ({ name, ...zodFieldOf(field) })),
+  };
+}
+
+function zodFieldOf(schema: StandardSchemaV1): Omit<FieldShape, 'name'> {
+  const definition = definitionOf(schema);
+  if (definition?.innerType !== undefined && !hasChecks(definition)) {
+    const inner = zodFieldOf(definition.innerType);
+    // A schema that does something with a missing value judges it itself.
+    const isSimple = inner.value.kind !== 'judged' || isPassive(definition.innerType);
+    if (definition.type === 'optional' && isSimple) return { ...inner, isOptional: true };
+    if (definition.type === 'nullable' && inner.value.kind !== 'judged') return { ...inner, isNullable: true };
+  }
+  return { value: zodValueOf(schema, definition), isOptional: false, isNullable: false };
+}
+
+function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefined): ValueShape {
+  const judged = { kind: 'judged', schema } as const;
+  if (definition === undefined || definition.coerce === true) return judged;
+  switch (definition.type) {
+    case 'object':
+      return zodObjectOf(schema) ?? judged;
+    case 'string':
+      return definition.check === undefined && !hasChecks(definition) ? { kind: 'string' } : judged;
+    case 'boolean':
+      return hasChecks(definition) ? judged : { kind: 'boolean' };
+    case 'number': {
+      if (definition.check === undefined && !hasChecks(definition)) return { kind: 'number', isInteger: false };
+      const isInteger = isSafeInteger(definition) && definition.checks === undefined;
+      const isChecked = definition.check === undefined && definition.checks?.length === 1;
+      if (isInteger || (isChecked && isSafeInteger(definition.checks?.[0]?._zod.def)))
+        return { kind: 'number', isInteger: true };
+      return judged;
+    }
+    default:
+      return judged;
+  }
+}
+
+function isSafeInteger(definition: object | undefined): boolean {
+  const { check, format } = (definition ?? {}) as { readonly check?: unknown; readonly format?: unknown };
+  return check === 'number_format' && format === 'safeint';
+}
+
+function hasChecks({ checks }: ZodDefinition): boolean {
+  return checks !== undefined && checks.length > 0;
+}
+
+const passive: ReadonlySet<string> = new Set(
+  'string number int boolean bigint date enum literal array tuple record'.split(' '),
+);
+
+/** Says of a missing value nothing but that it is missing. */
+function isPassive(schema: StandardSchemaV1): boolean {
+  const definition = definitionOf(schema);
+  return (
+    definition !== undefined && passive.has(definition.type) && definition.coerce !== true && !hasChecks(definition)
+  );
+}

@@ -1,0 +1,205 @@
+import { deepStrictEqual } from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import * as z from 'zod';
+import { RecordReader } from '#shared/engine/record-reader.ts';
+import {
+  boolean,
+  integer,
+  json,
+  list,
+  nullable,
+  number,
+  oneOf,
+  optional,
+  record,
+  string,
+  timestamp,
+} from '#shared/pipeline/index.ts';
+import { decodeTools } from '#shared/runtime/decode-tools.ts';
+import { type Found, mutate, readAll, sourceOf } from './decoders.ts';
+import { jsonOf, numberOf, textOf } from './line-formats.ts';
+import type { Draw, FuzzTarget } from './targets.ts';
+
+/** Schemas that have a shape, and what their records hold. Together they have every kind of value, missing and null ones too. */
+const schemas: readonly { readonly name: string; readonly schema: StandardSchemaV1 }[] = [
+  {
+    name: 'record',
+    schema: record({
+      ip: string(),
+      bytes: number(),
+      count: integer(),
+      at: timestamp(),
+      flag: optional(boolean()),
+      note: nullable(string()),
+      kind: oneOf('view', 'buy'),
+      tags: optional(list(string())),
+      inner: optional(nullable(record({ ip: string(), bytes: optional(number()) }))),
+    }),
+  },
+  {
+    name: 'zod',
+    schema: z.object({
+      ip: z.string(),
+      bytes: z.number(),
+      count: z.number().int(),
+      at: z.iso.datetime(),
+      flag: z.boolean().optional(),
+      note: z.string().nullable(),
+      kind: z.enum(['view', 'buy']),
+      tags: z.array(z.string()).optional(),
+      inner: z.object({ ip: z.string(), bytes: z.number().optional() }).nullable().optional(),
+    }),
+  },
+  {
+    name: 'zod-strange',
+    schema: z.strictObject({
+      ip: z.string().min(2).default('none'),
+      bytes: z.number().min(0).catch(-1),
+      count: z.int().nonnegative(),
+      at: z.coerce.string(),
+      flag: z.boolean().prefault(true),
+      note: z.string().nullish(),
+      kind: z.literal('view').or(z.literal('buy')),
+      tags: z.array(z.string()).transform((tags) => tags.length),
+      inner: z.unknown(),
+    }),
+  },
+  {
+    name: 'zod-loose',
+    schema: z.looseObject({ ip: z.string(), inner: z.object({ ip: z.string() }).passthrough().optional() }),
+  },
+];
+
+export const scannerTargets: readonly FuzzTarget[] = schemas.map(({ name, schema }) => {
+  const generic = new RecordReader(sourceOf(json(), { '~standard': schema['~standard'] }), decodeTools);
+  let compiled = new RecordReader(sourceOf(json(), schema), decodeTools);
+  return {
+    name: `scanner-${name}`,
+    group: 'scanner',
+    tryOne: (draw) => {
+      // What was learned long ago must not hide what is learned now.
+      if (draw.chance(0.01)) compiled = new RecordReader(sourceOf(json(), schema), decodeTools);
+      const style = styleOf(draw);
+      const lines = Array.from({ length: 1 + draw.below(6) }, () => lineOf(draw, style));
+      const text = Buffer.from(lines.join(draw.chance(0.9) ? '\n' : '\r\n') + draw.pick(['', '\n', '\r\n', '\r']));
+      const bytes = draw.chance(0.5) ? text : mutate(draw, text);
+      const expected = readAll(generic, bytes);
+      const found = readAll(compiled, bytes);
+      // Again: what was learned from the lines reads them now.
+      const again = readAll(compiled, bytes);
+      for (const one of [found, again]) {
+        deepStrictEqual(one.map(comparable), expected.map(comparable));
+        deepStrictEqual(JSON.stringify(one), JSON.stringify(expected));
+      }
+    },
+  };
+});
+
+function comparable({ payload, ...rest }: Found): unknown {
+  return { ...rest, payload: typeof payload === 'string' ? payload : Buffer.from(payload).toString('latin1') };
+}
+
+/** How a producer writes: its fields in one order, and blanks of its own. */
+interface Style {
+  readonly names: readonly string[];
+  readonly colon: string;
+  readonly comma: string;
+  readonly open: string;
+}
+
+const fields = ['ip', 'bytes', 'count', 'at', 'flag', 'note', 'kind', 'tags', 'inner'];
+
+function styleOf(draw: Draw): Style {
+  const others = draw.chance(0.5) ? [] : ['more', 'ip2'];
+  const names = draw.chance(0.5) ? [...fields, ...others] : [...fields, ...others].sort(() => draw.share() - 0.5);
+  const dropped = draw.chance(0.5)
+    ? names
+    : names.filter((name) => !['flag', 'tags', 'inner', 'note'].includes(name) || draw.chance(0.5));
+  return {
+    names: dropped,
+    colon: draw.pick([':', ': ', ' :\t']),
+    comma: draw.pick([',', ', ', ' ,']),
+    open: draw.pick(['{', '{ ', ' {']),
+  };
+}
+
+function lineOf(draw: Draw, { names, colon, comma, open }: Style): string {
+  const kept = draw.chance(0.05) ? names.filter(() => draw.chance(0.9)) : names;
+  const again = draw.chance(0.03) ? [draw.pick(fields)] : [];
+  const pairs = [...kept, ...again].map(
+    (name) =>
+      `${draw.chance(0.01) ? escaped(name) : JSON.stringify(name)}${colon}${valueOfField(draw, name, { colon, comma })}`,
+  );
+  return `${open}${pairs.join(comma)}}${draw.chance(0.05) ? ' ' : ''}`;
+}
+
+function escaped(text: string): string {
+  return `"${Array.from(text, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`;
+}
+
+function valueOfField(draw: Draw, name: string, style: Pick<Style, 'colon' | 'comma'>): string {
+  if (draw.chance(0.03)) return JSON.stringify(jsonOf(draw));
+  if (draw.chance(0.02)) return 'null';
+  switch (name) {
+    case 'ip':
+    case 'note':
+      return draw.chance(0.03)
+        ? escaped(textOf(draw))
+        : JSON.stringify(draw.chance(0.8) ? `10.0.0.${draw.below(256)}` : textOf(draw));
+    case 'bytes':
+      return numberText(draw);
+    case 'count':
+      return draw.chance(0.9) ? String(draw.below(1e6)) : numberText(draw);
+    case 'at':
+      return JSON.stringify(timeText(draw));
+    case 'flag':
+      return draw.pick(['true', 'false', 'true', 'false', 'tru', '1']);
+    case 'kind':
+      return draw.pick(['"view"', '"buy"', '"other"', '"vie\\u0077"']);
+    case 'tags':
+      return JSON.stringify(Array.from({ length: draw.below(3) }, () => textOf(draw)));
+    case 'inner':
+      return draw.chance(0.7)
+        ? `{"ip"${style.colon}"a"${style.comma}"bytes"${style.colon}${numberText(draw)}}`
+        : JSON.stringify(jsonOf(draw));
+    default:
+      return JSON.stringify(jsonOf(draw));
+  }
+}
+
+/** Numbers as JSON may have them, and as it may not. */
+function numberText(draw: Draw): string {
+  const digits = (most: number): string => Array.from({ length: 1 + draw.below(most) }, () => draw.below(10)).join('');
+  return draw.pick([
+    () => String(draw.below(1e6)),
+    () => String(numberOf(draw)),
+    () => `${draw.pick(['', '-', '+'])}${digits(18)}`,
+    () => `${draw.pick(['', '-'])}${digits(10)}.${digits(10)}`,
+    () => `${digits(3)}${draw.pick(['e', 'E'])}${draw.pick(['', '-', '+'])}${digits(3)}`,
+    () =>
+      draw.pick([
+        '-0',
+        '0',
+        '00',
+        '0.0',
+        '-0.0',
+        '.5',
+        '5.',
+        '1e5',
+        'NaN',
+        '1_0',
+        '0x1',
+        '9007199254740993',
+        '123456789012345',
+        '1234567890123456',
+      ]),
+  ])();
+}
+
+function timeText(draw: Draw): string {
+  const two = (end: number): string => String(draw.below(end)).padStart(2, '0');
+  const year = draw.pick(['2026', '2024', '1969', '0000', '9999', '20a6']);
+  const seconds = draw.pick(['', '.123', '.1', '.123456', '.']);
+  return `${year}-${two(14)}-${two(33)}T${two(25)}:${two(61)}:${two(61)}${seconds}${draw.pick(['Z', 'Z', 'Z', '+01:00', ''])}`;
+}
