@@ -43,7 +43,8 @@ const smallDigitsMax = 9;
 const powersOfTen = Float64Array.from({ length: 23 }, (_, power) => 10 ** power);
 
 /**
- * A number without an exponent and of at most 15 digits; NaN for what is none or another. With a point it is the quotient of two exact
+ * A number without an exponent and of at most 15 digits; NaN for what is none. Of another, such as one with an exponent, it takes a part
+ * that nothing of JSON may follow but the rest of the number, so that whoever looks at what follows gives up. With a point it is the quotient of two exact
  * numbers, so it is rounded once, as JSON.parse does (Clinger, "How to read floating point numbers accurately", 1990).
  */
 export function scanNumber(bytes: Uint8Array, start: number, cursor: ScanCursor): number {
@@ -56,9 +57,8 @@ export function scanNumber(bytes: Uint8Array, start: number, cursor: ScanCursor)
   let value = digit;
   at += 1;
   digit = (bytes[at] as number) - zero;
-  if (value === 0) {
-    if (digit >= 0 && digit <= 9) return Number.NaN;
-  } else {
+  // Behind a zero that leads, a digit is left standing, and is nothing that may follow a number.
+  if (value !== 0) {
     const smallEnd = first + smallDigitsMax;
     while (digit >= 0 && digit <= 9 && at < smallEnd) {
       value = (Math.imul(value, 10) + digit) | 0;
@@ -74,7 +74,6 @@ export function scanNumber(bytes: Uint8Array, start: number, cursor: ScanCursor)
         at += 1;
         digit = (bytes[at] as number) - zero;
       }
-      if (digit >= 0 && digit <= 9) return Number.NaN;
       value = value * (powersOfTen[at - lowStart] as number) + low;
     }
   }
@@ -90,8 +89,6 @@ export function scanNumber(bytes: Uint8Array, start: number, cursor: ScanCursor)
     if (at === fractionStart || at - first > digitsMax + 1) return Number.NaN;
     value /= powersOfTen[at - fractionStart] as number;
   }
-  // `e` and `E`.
-  if (digit === 0x65 - zero || digit === 0x45 - zero) return Number.NaN;
   cursor.at = at;
   return isNegative ? -value : value;
 }

@@ -18,7 +18,8 @@ import {
 } from '#shared/pipeline/index.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { type Found, mutate, readAll, sourceOf } from './decoders.ts';
-import { jsonOf, numberOf, textOf } from './line-formats.ts';
+import { jsonOf, textOf } from './line-formats.ts';
+import { numberText, timeText } from './scanned-values.ts';
 import type { Draw, FuzzTarget } from './targets.ts';
 
 /** Schemas that have a shape, and what their records hold. Together they have every kind of value, missing and null ones too. */
@@ -64,6 +65,10 @@ const schemas: readonly { readonly name: string; readonly schema: StandardSchema
       tags: z.array(z.string()).transform((tags) => tags.length),
       inner: z.unknown(),
     }),
+  },
+  {
+    name: 'two',
+    schema: record({ at: timestamp(), kind: oneOf('view', 'buy') }),
   },
   {
     name: 'zod-loose',
@@ -127,10 +132,12 @@ function styleOf(draw: Draw): Style {
 function lineOf(draw: Draw, { names, colon, comma, open }: Style): string {
   const kept = draw.chance(0.05) ? names.filter(() => draw.chance(0.9)) : names;
   const again = draw.chance(0.03) ? [draw.pick(fields)] : [];
-  const pairs = [...kept, ...again].map(
-    (name) =>
-      `${draw.chance(0.01) ? escaped(name) : JSON.stringify(name)}${colon}${valueOfField(draw, name, { colon, comma })}`,
-  );
+  // One thing at a time, so that nothing else hides it.
+  const strange = draw.chance(0.4) ? draw.pick(names) : '';
+  const pairs = [...kept, ...again].map((name) => {
+    const key = name === strange && draw.chance(0.1) ? escaped(name) : JSON.stringify(name);
+    return `${key}${colon}${name === strange ? strangeValue(draw, name) : usualValue(draw, name, { colon, comma })}`;
+  });
   return `${open}${pairs.join(comma)}}${draw.chance(0.05) ? ' ' : ''}`;
 }
 
@@ -138,68 +145,52 @@ function escaped(text: string): string {
   return `"${Array.from(text, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`;
 }
 
-function valueOfField(draw: Draw, name: string, style: Pick<Style, 'colon' | 'comma'>): string {
-  if (draw.chance(0.03)) return JSON.stringify(jsonOf(draw));
-  if (draw.chance(0.02)) return 'null';
+function usualValue(draw: Draw, name: string, { colon, comma }: Pick<Style, 'colon' | 'comma'>): string {
   switch (name) {
     case 'ip':
+      // Of one hash.
+      return draw.pick(['"10.0.0.Aa"', '"10.0.0.BB"', `"10.0.0.${draw.below(256)}"`]);
     case 'note':
-      return draw.chance(0.03)
-        ? escaped(textOf(draw))
-        : JSON.stringify(draw.chance(0.8) ? `10.0.0.${draw.below(256)}` : textOf(draw));
+      return draw.pick(['null', '"a note"', '""']);
     case 'bytes':
-      return numberText(draw);
+      return draw.pick([String(draw.below(1e9)), String(draw.below(1e6) / 100), String(-draw.below(1e15))]);
     case 'count':
-      return draw.chance(0.9) ? String(draw.below(1e6)) : numberText(draw);
+      return String(draw.below(1e6));
     case 'at':
-      return JSON.stringify(timeText(draw));
+      return JSON.stringify(new Date(draw.below(2 ** 31) * 1_000 + draw.below(1_000)).toISOString());
     case 'flag':
-      return draw.pick(['true', 'false', 'true', 'false', 'tru', '1']);
+      return draw.pick(['true', 'false']);
     case 'kind':
-      return draw.pick(['"view"', '"buy"', '"other"', '"vie\\u0077"']);
+      return draw.pick(['"view"', '"buy"']);
     case 'tags':
-      return JSON.stringify(Array.from({ length: draw.below(3) }, () => textOf(draw)));
+      return JSON.stringify(Array.from({ length: draw.below(3) }, () => 'tag'));
     case 'inner':
-      return draw.chance(0.7)
-        ? `{"ip"${style.colon}"a"${style.comma}"bytes"${style.colon}${numberText(draw)}}`
-        : JSON.stringify(jsonOf(draw));
+      return draw.chance(0.8) ? `{"ip"${colon}"a"${comma}"bytes"${colon}${draw.below(1e6)}}` : 'null';
     default:
       return JSON.stringify(jsonOf(draw));
   }
 }
 
-/** Numbers as JSON may have them, and as it may not. */
-function numberText(draw: Draw): string {
-  const digits = (most: number): string => Array.from({ length: 1 + draw.below(most) }, () => draw.below(10)).join('');
-  return draw.pick([
-    () => String(draw.below(1e6)),
-    () => String(numberOf(draw)),
-    () => `${draw.pick(['', '-', '+'])}${digits(18)}`,
-    () => `${draw.pick(['', '-'])}${digits(10)}.${digits(10)}`,
-    () => `${digits(3)}${draw.pick(['e', 'E'])}${draw.pick(['', '-', '+'])}${digits(3)}`,
-    () =>
-      draw.pick([
-        '-0',
-        '0',
-        '00',
-        '0.0',
-        '-0.0',
-        '.5',
-        '5.',
-        '1e5',
-        'NaN',
-        '1_0',
-        '0x1',
-        '9007199254740993',
-        '123456789012345',
-        '1234567890123456',
-      ]),
-  ])();
-}
-
-function timeText(draw: Draw): string {
-  const two = (end: number): string => String(draw.below(end)).padStart(2, '0');
-  const year = draw.pick(['2026', '2024', '1969', '0000', '9999', '20a6']);
-  const seconds = draw.pick(['', '.123', '.1', '.123456', '.']);
-  return `${year}-${two(14)}-${two(33)}T${two(25)}:${two(61)}:${two(61)}${seconds}${draw.pick(['Z', 'Z', 'Z', '+01:00', ''])}`;
+function strangeValue(draw: Draw, name: string): string {
+  if (draw.chance(0.1)) return JSON.stringify(jsonOf(draw));
+  switch (name) {
+    case 'ip':
+    case 'note':
+      return draw.chance(0.2) ? escaped(textOf(draw)) : JSON.stringify(textOf(draw));
+    case 'bytes':
+    case 'count':
+      return numberText(draw);
+    case 'at':
+      return JSON.stringify(timeText(draw));
+    case 'flag':
+      return draw.pick(['tru', '1', 'null', 'truefalse']);
+    case 'kind':
+      return draw.pick(['"other"', '"vie\\u0077"', 'null']);
+    case 'tags':
+      return JSON.stringify(Array.from({ length: draw.below(3) }, () => textOf(draw)));
+    case 'inner':
+      return draw.chance(0.5) ? `{"ip":"b","bytes":${numberText(draw)}}` : JSON.stringify(jsonOf(draw));
+    default:
+      return draw.pick(['[1,', '{"a":1,}', '"\\x"', '"\\u00e9"', '01', '-', '[[[]]]', '{"a":{"b":[1,"\\n"]}}']);
+  }
 }

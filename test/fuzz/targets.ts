@@ -1,5 +1,6 @@
 import { createRandom } from '#cli/generate.ts';
 import { decoderTargets } from './decoders.ts';
+import { scannedValueTargets } from './scanned-values.ts';
 import { scannerTargets } from './scanner.ts';
 import { sqlTargets } from './sql.ts';
 
@@ -22,7 +23,7 @@ export interface FuzzTarget {
   readonly tryOne: (draw: Draw) => void;
 }
 
-export const targets: readonly FuzzTarget[] = [...decoderTargets, ...sqlTargets, ...scannerTargets];
+export const targets: readonly FuzzTarget[] = [...decoderTargets, ...sqlTargets, ...scannerTargets, ...scannedValueTargets];
 
 export function drawOf(seed: number): Draw {
   const share = createRandom(seed);

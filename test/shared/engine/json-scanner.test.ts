@@ -1,0 +1,182 @@
+import { Buffer } from 'node:buffer';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import { RecordReader } from '#shared/engine/record-reader.ts';
+import { csv, integer, json, nullable, number, oneOf, optional, record, string } from '#shared/pipeline/index.ts';
+import { shapeOf, shapeSymbol } from '#shared/pipeline/shape.ts';
+import { decodeTools } from '#shared/runtime/decode-tools.ts';
+import { type Found, readAll, sourceOf } from '../../fuzz/decoders.ts';
+
+const flow = record({ ts: integer(), ip: string(), bytes: number() });
+const usual = '{"ts":1763715600000,"ip":"10.0.0.1","bytes":120}';
+
+/** A reader, and how often it has asked the schema. */
+function readerOf(schema: StandardSchemaV1) {
+  let asked = 0;
+  const counted = {
+    ...schema,
+    [shapeSymbol]: shapeOf(schema),
+    '~standard': {
+      ...schema['~standard'],
+      validate: (value: unknown) => {
+        asked += 1;
+        return schema['~standard'].validate(value);
+      },
+    },
+  } as StandardSchemaV1;
+  const reader = new RecordReader(
+    sourceOf([json(), csv({ columns: { ip: 'string', ts: 'number' } })], counted),
+    decodeTools,
+  );
+  return {
+    read: (text: string | Uint8Array): readonly Found[] => readAll(reader, Buffer.from(text as string)),
+    /** Since it was asked last. */
+    asked: (): number => {
+      const count = asked;
+      asked = 0;
+      return count;
+    },
+  };
+}
+
+function genericOf(schema: StandardSchemaV1, text: string): readonly Found[] {
+  return readAll(
+    new RecordReader(sourceOf(json(), { '~standard': schema['~standard'] }), decodeTools),
+    Buffer.from(text),
+  );
+}
+
+describe('the schema is asked', () => {
+  test('for the first line, and for none that is written like it', () => {
+    const { read, asked } = readerOf(flow);
+    read(usual);
+    expect(asked()).toBe(1);
+    expect(
+      read('{"ts":1,"ip":"","bytes":-0.5}\r\n{"ts":2,"ip":"a b","bytes":1e3}\n{"ts":3,"ip":"c","bytes":0}'),
+    ).toMatchObject([
+      { value: { ts: 1, ip: '', bytes: -0.5 } },
+      { value: { ts: 2, ip: 'a b', bytes: 1_000 } },
+      { value: { ts: 3, ip: 'c', bytes: 0 } },
+    ]);
+    // For the exponent.
+    expect(asked()).toBe(1);
+  });
+
+  test('once for each of several ways in which records are written', () => {
+    const { read, asked } = readerOf(record({ ts: integer(), ip: optional(string()), inner: nullable(flow) }));
+    const ways = [
+      '{"ts":1,"ip":"a","inner":null}',
+      '{"inner": {"bytes": 1, "ip": "b", "ts": 2, "more": [1, {"x": "\\u00e9"}]}, "ts": 3}',
+      '{ "ts" : 1 , "inner" : null }',
+    ];
+    const expected = [
+      { ts: 1, ip: 'a', inner: null },
+      { ts: 3, inner: { ts: 2, ip: 'b', bytes: 1 } },
+      { ts: 1, inner: null },
+    ];
+    for (let round = 0; round < 3; round += 1)
+      expect(read(ways.join('\n')).map(({ value }) => JSON.stringify(value))).toEqual(
+        expected.map((one) => JSON.stringify(one)),
+      );
+    expect(asked()).toBe(3);
+  });
+
+  test('of Zod as well, and its fields where they say more', () => {
+    const schema = z.object({
+      ip: z.string().min(2),
+      at: z.iso.datetime(),
+      kind: z.enum(['a', 'b']),
+      n: z.number().int(),
+    });
+    const { read, asked } = readerOf(schema);
+    const line = (ip: string, kind: string) => `{"ip":"${ip}","at":"2026-11-21T10:00:00Z","kind":"${kind}","n":5}`;
+    read(line('10', 'a'));
+    expect(asked()).toBe(1);
+    expect(read(line('11', 'b'))).toMatchObject([{ value: { ip: '11', kind: 'b', n: 5 } }]);
+    expect(asked()).toBe(0);
+    expect(read(`${line('1', 'a')}\n${line('10', 'c')}`)).toEqual(
+      genericOf(schema, `${line('1', 'a')}\n${line('10', 'c')}`),
+    );
+    expect(asked()).toBe(2);
+  });
+
+  test('for every line of a schema without a shape', () => {
+    for (const schema of [
+      z.object({ ts: z.number() }).refine(() => true),
+      z.object({ ts: z.number() }).transform((value) => value),
+      z.looseObject({ ts: z.number() }),
+      z.union([z.object({ ts: z.number() }), z.object({ ip: z.string() })]),
+      z.object({ ts: z.number(), constructor: z.string().optional() }),
+    ])
+      expect(shapeOf(schema)).toBeUndefined();
+  });
+});
+
+describe('a line that is unusual comes to what the schema says of it', () => {
+  test.each([
+    ['a key twice', '{"ts":1,"ip":"a","bytes":2,"ts":3}'],
+    ['a key twice, one of them not asked for', '{"x":1,"ts":1,"ip":"a","bytes":2,"x":3}'],
+    ['a key that is escaped', '{"\\u0074s":1,"ip":"a","bytes":2}'],
+    ['an escape in a text', '{"ts":1,"ip":"\\u0061","bytes":2}'],
+    ['a text that is no ASCII', '{"ts":1,"ip":"é","bytes":2}'],
+    ['a control character in a text', '{"ts":1,"ip":"\u0001","bytes":2}'],
+    ['a number with too many digits', '{"ts":1,"ip":"a","bytes":9007199254740993}'],
+    ['a fraction with too many digits', '{"ts":1,"ip":"a","bytes":0.12345678901234567}'],
+    ['a fraction where a whole number is due', '{"ts":1.5,"ip":"a","bytes":2}'],
+    ['a number that begins with zero', '{"ts":1,"ip":"a","bytes":02}'],
+    ['null', '{"ts":null,"ip":"a","bytes":2}'],
+    ['a field that is missing', '{"ts":1,"ip":"a"}'],
+    ['another order', '{"ip":"a","ts":1,"bytes":2}'],
+    ['something behind it', '{"ts":1,"ip":"a","bytes":2} x'],
+    ['its end missing', '{"ts":1,"ip":"a","bytes":2'],
+    ['an array around it', '[{"ts":1,"ip":"a","bytes":2}]'],
+    ['blanks before it', '  {"ts":1,"ip":"a","bytes":2}'],
+    ['what is not asked for nested deep', `{"ts":1,"ip":"a","bytes":2,"x":${'['.repeat(50)}${']'.repeat(50)}}`],
+    ['another prototype', '{"ts":1,"ip":"a","bytes":2,"__proto__":{"bytes":3}}'],
+    ['nothing', '{}'],
+  ])('%s', (_, line) => {
+    const text = [usual, line, usual, line, line].join('\n');
+    const { read } = readerOf(flow);
+    expect(read(text)).toEqual(genericOf(flow, text));
+    expect(read(line)).toEqual(genericOf(flow, line));
+  });
+
+  test('after any number of ways to write', () => {
+    const { read } = readerOf(flow);
+    const lines = Array.from({ length: 300 }, (_, at) => `{"x${at}":${at},"ts":${at},"ip":"a","bytes":2}`);
+    expect(read(lines.join('\n'))).toEqual(genericOf(flow, lines.join('\n')));
+    expect(read(usual)).toEqual(genericOf(flow, usual));
+  });
+});
+
+test('texts of a column that do not come again are right all the same', () => {
+  const { read } = readerOf(flow);
+  const lines = Array.from({ length: 300_000 }, (_, at) => `{"ts":${at},"ip":"${at % 2 === 0 ? at : 'x'}","bytes":2}`);
+  const wrong = read(lines.join('\n')).filter(
+    ({ index, value }) => (value as { ip: string }).ip !== (index % 2 === 0 ? String(index) : 'x'),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('a line that is rejected behind the scanner shows its bytes', () => {
+  const reader = new RecordReader(
+    { ...sourceOf(json(), flow), timestamp: (value) => ((value as { ts: number }).ts === 2 ? Number.NaN : 0) },
+    decodeTools,
+  );
+  const text = `${usual}\n{"ts":2,"ip":"a","bytes":1}\r\n{"ts":2,"ip":"b","bytes":1}`;
+  expect(readAll(reader, Buffer.from(text)).map(({ rejected, payload }) => rejected && payload)).toEqual([
+    undefined,
+    '{"ts":2,"ip":"a","bytes":1}',
+    '{"ts":2,"ip":"b","bytes":1}',
+  ]);
+});
+
+test('a field of a few texts is one of them', () => {
+  const { read } = readerOf(record({ kind: oneOf('a', 'b') }));
+  expect(read('{"kind":"a"}\n{"kind":"b"}\n{"kind":"c"}')).toMatchObject([
+    { value: { kind: 'a' } },
+    { value: { kind: 'b' } },
+    { rejected: 'kind: expected one of "a", "b", found "c"' },
+  ]);
+});
