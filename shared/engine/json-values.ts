@@ -131,7 +131,7 @@ export function scanJudged(
     value = JSON.parse(cache.textOf(bytes, at, end));
     cursor.at = end;
   }
-  let result: StandardSchemaV1.Result<unknown> | Promise<StandardSchemaV1.Result<unknown>>;
+  let result: ReturnType<StandardSchemaV1['~standard']['validate']>;
   try {
     result = schema['~standard'].validate(value);
   } catch {
