@@ -23,7 +23,12 @@ export interface FuzzTarget {
   readonly tryOne: (draw: Draw) => void;
 }
 
-export const targets: readonly FuzzTarget[] = [...decoderTargets, ...sqlTargets, ...scannerTargets, ...scannedValueTargets];
+export const targets: readonly FuzzTarget[] = [
+  ...decoderTargets,
+  ...sqlTargets,
+  ...scannerTargets,
+  ...scannedValueTargets,
+];
 
 export function drawOf(seed: number): Draw {
   const share = createRandom(seed);
