@@ -1,5 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { identityOf, nameOfLoss } from '#shared/pipeline/contract.ts';
+import { isAligned } from '#shared/pipeline/window.ts';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import { logStart } from '#shared/schemas/position.ts';
@@ -55,7 +56,7 @@ export class CellStage {
       if (step.stage !== 'aggregate' || step.op !== 'aggregate') continue;
       const saved = this.reader.progressOf(step.plan.id);
       const { window } = step.plan;
-      assert(window.kind !== 'session', 'placement refuses sessions on Lambda');
+      assert(isAligned(window), 'placement refuses windows that keys do not share on Lambda');
       this.#steps.set(step.plan.id, {
         step,
         grid: gridOf(window),

@@ -82,9 +82,11 @@ export function emitRow(
     readonly window: WindowRange;
     readonly final: boolean;
     readonly accumulators: Accumulators;
+    /** Tells rows of one key and the same window apart, or says that there is no window. */
+    readonly id?: string;
   },
 ): void {
-  emission.rows.push({
+  const made: Row = {
     view: step.plan.id,
     key: row.key,
     windowStartMs: row.window.startMs,
@@ -93,7 +95,8 @@ export function emitRow(
     position: context.position,
     columns: resultsOf(step, row.accumulators),
     expiresMs: expiryOf(step, context.clockMs),
-  });
+  };
+  emission.rows.push(row.id === undefined ? made : { ...made, id: row.id });
 }
 
 /** Makes a slot's partial of a window's total over all keys. */

@@ -1,4 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { isAligned, isOrdered } from '#shared/pipeline/window.ts';
 import type { Block } from '#shared/schemas/block.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { type LogPosition, logStart } from '#shared/schemas/position.ts';
@@ -9,6 +10,7 @@ import { createEmission, type Emission, emitAll } from './emit.ts';
 import { type ChunkLimits, chunkLimits } from './exchange.ts';
 import { IntervalJoin } from './join.ts';
 import { keysPerEntry, type Operator } from './operator.ts';
+import { OrderedAggregate } from './ordered.ts';
 import { Outlet, type OutletMark } from './outlet.ts';
 import type { Holder, Overflow } from './overflow.ts';
 import { KeyedProcess } from './process.ts';
@@ -26,9 +28,10 @@ export function createOperator(step: CompiledStep, overflow?: Overflow): Operato
   if (step.op === 'top') return new TopRows(step);
   if (step.op === 'select') return new SelectedRows(step);
   const { window } = step.plan;
-  return window.kind === 'session'
-    ? new SessionAggregate(step, window, overflow)
-    : new WindowedAggregate(step, window, overflow);
+  if (isOrdered(window)) return new OrderedAggregate(step, window, overflow);
+  return isAligned(window)
+    ? new WindowedAggregate(step, window, overflow)
+    : new SessionAggregate(step, window, overflow);
 }
 
 /** What a save is: all of the state, or what has changed since the save before. */

@@ -1,5 +1,4 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { canonicalJson } from '#shared/pipeline/plan-hash.ts';
 import { processTimeColumn } from '#shared/pipeline/process.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { toIso } from '#shared/schemas/time.ts';
@@ -12,6 +11,7 @@ import type { Overflow } from './overflow.ts';
 import { type KeptOfKey, ProcessTurn, type Timer, type Waiting } from './process-turn.ts';
 import type { OutputOrigin } from './slot.ts';
 import { Timers } from './timers.ts';
+import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
 import { isClosed } from './window.ts';
 
 /** One key at one time. */
@@ -81,7 +81,7 @@ export class KeyedProcess implements Operator {
     const input = inputs.findIndex((one) => one.route === route);
     const selected = (inputs[input] as ProcessInput).inputs.map((place) => values[place]);
     const entry = this.#entryOf(key);
-    insert(entry.waiting, { timeMs, input, at: `${origin}/${sequence}/${sub}`, values: selected });
+    insertWaiting(entry.waiting, { timeMs, input, at: `${origin}/${sequence}/${sub}`, values: selected });
     this.#keys.noteChange(key);
     this.#keys.noteSize(entry);
     this.#schedule(key, entry);
@@ -316,36 +316,6 @@ function positionOf(
   const [sequence = '', sub] = parts.splice(-2);
   const source = (sources.length === 1 ? sources[0] : parts.shift()) as string;
   return { source, origin: parts.join('/'), sequence, sub: Number(sub) };
-}
-
-/** Behind those of its time. Most records are newer than all before them. */
-function insert(waiting: Waiting[], record: Waiting): void {
-  let place = waiting.length;
-  while (place > 0 && (waiting[place - 1] as Waiting).timeMs > record.timeMs) place -= 1;
-  waiting.splice(place, 0, record);
-}
-
-/** Removes the records at or before `timeMs`, which are all of one time, and gives them. */
-function takeUntil(waiting: Waiting[], timeMs: number): Waiting[] {
-  let count = 0;
-  while (count < waiting.length && (waiting[count] as Waiting).timeMs <= timeMs) count += 1;
-  return waiting.splice(0, count);
-}
-
-/** The order of records of one time: by input, then by what they hold. Equal ones by position, which only a dead letter shows. */
-function inOrder(records: Waiting[]): readonly Waiting[] {
-  if (records.length < 2) return records;
-  return records
-    .map((record) => ({ record, text: canonicalJson(record.values as readonly Json[]) }))
-    .sort(
-      (a, b) =>
-        a.record.input - b.record.input || compareTexts(a.text, b.text) || compareTexts(a.record.at, b.record.at),
-    )
-    .map(({ record }) => record);
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a === b ? 0 : 1;
 }
 
 /** Sorts as text. */

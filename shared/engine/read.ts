@@ -50,7 +50,8 @@ export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals |
   if (step.op === 'top') return isRankKeyed(step) ? printRanked(step, row) : printWindow(row);
   if (step.op !== 'aggregate') return printWithoutWindow(step, row);
   const windowMs = row.windowEndMs - row.windowStartMs;
-  const printed: Record<string, unknown> = printWindow(row);
+  const isGlobal = step.plan.window.kind === 'global';
+  const printed: Record<string, unknown> = isGlobal ? printWithoutWindow(step, row) : printWindow(row);
   for (const column in step.plan.derived) {
     const derived = step.plan.derived[column] as Derived<string>;
     if (totals === undefined && derived.kind === 'share-of-total') continue;
@@ -110,11 +111,14 @@ function printRanked({ columns }: CompiledStep, row: PrintableRow): PrintedRow {
   return printed as PrintedRow;
 }
 
-function printWithoutWindow(step: CompiledStep, { view, final, key, columns: values }: PrintableRow): PrintedRow {
+function printWithoutWindow(
+  step: CompiledStep,
+  { view, final, key, columns: values }: PrintableRow,
+): PrintedRow & Record<string, unknown> {
   const hasKey = step.op !== 'select' || step.plan.isKeyed;
   const printed: Record<string, unknown> = { view, final, ...(hasKey ? decodeKey(key) : undefined) };
   for (const column of step.columns) if (values[column] !== undefined) printed[column] = values[column];
-  return printed as PrintedRow;
+  return printed as PrintedRow & Record<string, unknown>;
 }
 
 /** Rows of one window come together, so the last few texts of times are asked for again and again. */

@@ -2,6 +2,7 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { identityOf } from '#shared/pipeline/contract.ts';
 import { sinksOf } from '#shared/pipeline/plan.ts';
 import { keyOfTop } from '#shared/pipeline/rows.ts';
+import { isAligned } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
@@ -117,7 +118,7 @@ export function moveEntries(
     const step = pipeline.steps.find(({ plan }) => plan.id === id);
     if (step === undefined && pipeline.steps.every(({ plan }) => plan.id !== stepOf(id))) continue;
     const isOwn = (key: string): boolean => slotOf(key, pipeline.slots) === slot;
-    if (step?.op === 'aggregate' && step.plan.window.kind !== 'session') {
+    if (step?.op === 'aggregate' && isAligned(step.plan.window)) {
       const ofStep = totals.get(id) ?? new SliceTotals(step);
       totals.set(id, ofStep);
       if (!Array.isArray(entry)) moved.push([id, entry]);
@@ -147,7 +148,7 @@ function isByKey(op: string): boolean {
 export function totalsOfWindows(step: CompiledAggregate, entries: readonly Json[]): ReadonlyMap<number, Accumulators> {
   const totals = new Map<number, Accumulators>();
   const { window } = step.plan;
-  if (window.kind === 'session') return totals;
+  if (!isAligned(window)) return totals;
   const grid = gridOf(window);
   for (const entry of entries) {
     if (Array.isArray(entry)) continue;

@@ -103,7 +103,7 @@ export class RowOrigin {
     isWanted: (route: CompiledRoute, row: Row) => boolean,
   ): void {
     const { step } = this.#source;
-    const timeMs = timeOfRow(row);
+    const timeMs = timeOfRow(step, row);
     const taken = this.#transformer.take({ kind: 'decoded', value: valueOfRow(step, row), timeMs });
     if (taken.kind === 'rejected') {
       this.letters.push(this.#letter(sequence, index, row, taken));
@@ -147,7 +147,7 @@ export class RowOrigin {
       sequence,
       sub,
       ...(step === undefined ? {} : { steps: [step] }),
-      eventTimeMs: eventTimeMs ?? timeOfRow(row),
+      eventTimeMs: eventTimeMs ?? timeOfRow(this.#source.step, row),
       key: decodeKey(row.key),
     };
   }

@@ -1,5 +1,6 @@
 import { foreverMs } from '#shared/pipeline/join.ts';
 import { timeColumnsOf } from '#shared/pipeline/plan.ts';
+import { type AlignedWindow, isOrdered } from '#shared/pipeline/window.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -9,8 +10,13 @@ import { gridOf } from './window.ts';
 // What the final rows of a step are as a stream: records with an event time, in an order of their own, behind a watermark.
 
 /** The event time of a final row: the last millisecond of its window or, without a window, the later one of its times. */
-export function timeOfRow(row: Row): number {
-  return row.id === undefined ? row.windowEndMs - 1 : row.windowEndMs;
+export function timeOfRow({ op }: CompiledStep, row: Row): number {
+  return hasWindow(op) ? row.windowEndMs - 1 : row.windowEndMs;
+}
+
+/** A step whose rows are a stream and have windows; an id of theirs tells those of the same bounds apart. */
+function hasWindow(op: CompiledStep['op']): boolean {
+  return op === 'aggregate' || op === 'top';
 }
 
 /**
@@ -26,9 +32,11 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
     case 'aggregate': {
       const { window, allowedLatenessMs } = step.plan;
       // Sessions that end just now are still open (see `SessionAggregate`).
+      // Of every n records the last may be at this time; a session ends where the next record at its end would have joined it.
+      if (isOrdered(window)) return watermarkMs - allowedLatenessMs - (window.kind === 'session' ? 1 : 0);
       if (window.kind === 'session') return watermarkMs - Math.max(allowedLatenessMs, 1);
       const closedMs = watermarkMs - allowedLatenessMs;
-      return gridOf(window).nextEnd(closedMs) - 1;
+      return gridOf(window as AlignedWindow).nextEnd(closedMs) - 1;
     }
     case 'join': {
       const { kind, lowerMs, upperMs, allowedLatenessMs } = step.plan;
@@ -48,8 +56,8 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
 }
 
 /** The row as the callbacks behind the step see it. */
-export function valueOfRow({ plan }: CompiledStep, row: Row): Readonly<Record<string, unknown>> {
-  if (row.id === undefined) {
+export function valueOfRow({ op, plan }: CompiledStep, row: Row): Readonly<Record<string, unknown>> {
+  if (hasWindow(op)) {
     const { windowStartMs, windowEndMs } = row;
     const bounds = { windowStart: new Date(windowStartMs), windowEnd: new Date(windowEndMs) };
     return { ...decodeKey(row.key), ...bounds, ...row.columns };

@@ -218,7 +218,7 @@ export class DirectRun {
   }
 
   #takeRow(step: CompiledStep, { transformer }: RowRun, row: Row): void {
-    const timeMs = timeOfRow(row);
+    const timeMs = timeOfRow(step, row);
     const taken = transformer.take({ kind: 'decoded', value: valueOfRow(step, row), timeMs });
     if (taken.kind === 'rejected') {
       this.rejectedRows.push({ row, rejection: taken });

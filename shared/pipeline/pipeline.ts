@@ -23,6 +23,7 @@ import type {
   StreamNode,
 } from './stream.ts';
 import { checkNames, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
+import { isAligned } from './window.ts';
 
 /** The callbacks of a plan's node, found by the node's id. */
 export type Binding =
@@ -260,7 +261,7 @@ class Graph {
     { placement, reason }: PlacementDecision,
   ): void {
     const { step } = rows;
-    assert(step.op === 'aggregate' && step.window.kind !== 'session', `${name} ranks the rows of aligned windows`);
+    assert(step.op === 'aggregate' && isAligned(step.window), `${name} ranks the rows of aligned windows`);
     const input = this.#addKey({ op: 'key', input: rows, call: () => keyOfTop(name) });
     this.#add(
       {

@@ -2,7 +2,7 @@ import { foreverMs } from './join.ts';
 import type { StepPlan } from './plan.ts';
 import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, StepDefinition } from './stream.ts';
-import type { AlignedWindow } from './window.ts';
+import { type AlignedWindow, isAligned, isOrdered } from './window.ts';
 
 /** Where a stateful step runs: in the aggregate Lambda, or in the Fargate worker. */
 export type Placement = 'lambda' | 'fargate';
@@ -80,7 +80,13 @@ const refusedSource =
 
 function placeAutomatically(step: AggregateDefinition): PlacementDecision {
   const { window, emit } = step;
-  if (window.kind === 'session') {
+  if (isOrdered(window)) {
+    return {
+      placement: 'fargate',
+      reason: 'records of a key wait in memory until they can be taken in the order of their event times',
+    };
+  }
+  if (!isAligned(window)) {
     return { placement: 'fargate', reason: 'sessions grow and merge, so all of a key is kept in one memory' };
   }
   const out = outOf(step);
@@ -123,7 +129,8 @@ function refuseLambda(step: AggregateDefinition): string | undefined {
   const { window } = step;
   const out = outOf(step);
   if (out !== undefined) return `its rows go into ${out}, which only the worker writes`;
-  if (window.kind === 'session') {
+  if (isOrdered(window)) return 'records of a key wait in one memory until they can be taken in order';
+  if (!isAligned(window)) {
     return 'sessions are judged against the sessions before them, which Lambda retries would see half changed';
   }
   if (step.early?.time === 'event')

@@ -111,9 +111,26 @@ function describeWindow({ window }: AggregatePlan): string {
         window.weekStart === undefined ? '' : ` from ${window.weekStart === 'sunday' ? 'Sunday' : 'Monday'} on`;
       return `calendar windows of a ${window.unit}${from} in ${window.timeZone}`;
     }
-    case 'session':
-      return `sessions with a gap of ${duration(window.gapMs)}`;
+    case 'count': {
+      const rest = window.incomplete === 'emit' ? ', the last ones fewer' : '';
+      return `every ${window.count} records of a key${rest}${forgotten(window.ttlMs)}`;
+    }
+    case 'global': {
+      const shown = [
+        ...(window.everyRecords === undefined ? [] : [`every ${window.everyRecords} records`]),
+        ...(window.everyMs === undefined ? [] : [`every ${duration(window.everyMs)}`]),
+      ];
+      return `all records of a key, shown ${shown.join(' and ')}${forgotten(window.ttlMs)}`;
+    }
+    case 'session': {
+      const most = window.maxLengthMs === undefined ? '' : ` and at most ${duration(window.maxLengthMs)} long`;
+      return `sessions with a gap of ${duration(window.gapMs)}${most}`;
+    }
   }
+}
+
+function forgotten(ttlMs: number | undefined): string {
+  return ttlMs === undefined ? '' : `, given up ${duration(ttlMs)} after the last one`;
 }
 
 function describeEmit(step: StepPlan): string {
@@ -121,6 +138,7 @@ function describeEmit(step: StepPlan): string {
   if (step.op === 'process') return 'rows in the order of event time, behind the watermark';
   if (step.op === 'top') return 'rows when windows close';
   if (step.op === 'select') return 'rows as records come';
+  if (step.window.kind === 'global') return 'rows when they are triggered';
   if (step.emit === 'on-update') return `rows refreshed every ${duration(step.refreshMs)}`;
   const { early } = step;
   return `rows when windows close${early === undefined ? '' : `, early ones every ${duration(early.everyMs)} of ${early.time} time`}`;

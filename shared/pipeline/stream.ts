@@ -39,8 +39,14 @@ import {
   spreadKey,
 } from './select.ts';
 import type { SinkSpec } from './sink.ts';
-import type { AlignedWindow, EarlyRows, SessionWindow, WindowSpec } from './window.ts';
-import type { FinalWindowOptions, SessionOptions, WindowOptions } from './window-options.ts';
+import type { AlignedWindow, CountWindow, EarlyRows, GlobalWindow, SessionWindow, WindowSpec } from './window.ts';
+import type {
+  FinalWindowOptions,
+  GlobalOptions,
+  GlobalWindowedStream,
+  SessionOptions,
+  WindowOptions,
+} from './window-options.ts';
 
 /** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
 export type StreamNode =
@@ -207,7 +213,8 @@ export interface KeyedStream<T, K extends KeyShape> {
   ): SelectedTable<Name, K, K & SelectedRow<C>>;
   window(spec: AlignedWindow, options: FinalWindowOptions): FinalWindowedStream<T, K, 'aligned'>;
   window(spec: AlignedWindow, options: WindowOptions): WindowedStream<T, K>;
-  window(spec: SessionWindow, options: SessionOptions): FinalWindowedStream<T, K, 'session'>;
+  window(spec: SessionWindow | CountWindow, options: SessionOptions): FinalWindowedStream<T, K, 'session'>;
+  window(spec: GlobalWindow, options: GlobalOptions): GlobalWindowedStream<T, K>;
   /** Joins each record with those of `right` that have the same key and lie near it in event time (an interval join). */
   join<Right, RightKey extends KeyShape, const Kind extends JoinKind = 'inner'>(
     right: KeyedStream<Right, RightKey> & SameKey<K, RightKey>,
@@ -323,19 +330,21 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
 function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
   return {
     key,
-    window: (spec: WindowSpec, options: WindowOptions | FinalWindowOptions | SessionOptions) =>
+    window: ((spec: WindowSpec, options: WindowOptions | FinalWindowOptions | SessionOptions | GlobalOptions) =>
       windowedOf<T, K>({
         op: 'aggregate',
         key,
         window: spec,
         allowedLatenessMs: options.allowedLateness,
-        emit: options.emit ?? (spec.kind === 'session' ? 'on-close' : 'on-update'),
+        emit:
+          ('emit' in options ? options.emit : undefined) ??
+          (spec.kind === 'session' || spec.kind === 'count' ? 'on-close' : 'on-update'),
         refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
         ...('early' in options && options.early !== undefined
           ? { early: { everyMs: options.early.every, time: options.early.time ?? 'arrival' } }
           : {}),
         placement: options.placement,
-      }),
+      })) as KeyedStream<T, K>['window'],
     join: <Right, RightKey extends KeyShape, Kind extends JoinKind>(
       right: KeyedStream<Right, RightKey>,
       options: JoinOptions<Kind> | EverJoinOptions,

@@ -9,7 +9,7 @@ import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
 import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
-import { type CalendarWindow, type EarlyRows, type SlidingWindow, sliceOf } from './window.ts';
+import { type CalendarWindow, type EarlyRows, isAligned, type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
 export const expectedKeysMax = 100_000_000;
@@ -80,6 +80,11 @@ export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean
   if (step.op === 'join') checkJoin(where, step);
   else if (step.op === 'process') checkProcess(where, step);
   else checkAggregate(where, step);
+  if (feeds && step.op === 'aggregate' && step.window.kind === 'count' && step.window.incomplete === 'emit')
+    throw invalid(
+      where,
+      "emits incomplete windows long after their records, and is read by other steps, for which they would be late. Give countWindow incomplete: 'drop'.",
+    );
   if (feeds && step.op === 'aggregate' && step.emit !== 'on-close')
     throw invalid(
       where,
@@ -91,7 +96,7 @@ function checkTop(where: string, { input, count, by, ties }: TopDefinition): voi
   const { step } = input;
   if (!Number.isInteger(count) || count < 1 || count > topCountMax)
     throw invalid(where, `ranks ${count} rows; it must be a whole number from 1 to ${topCountMax}.`);
-  if (step.op !== 'aggregate' || step.window.kind === 'session')
+  if (step.op !== 'aggregate' || !isAligned(step.window))
     throw invalid(
       where,
       `ranks the rows of ${step.name}, whose keys share no windows. Rank those of windows that begin and end for all keys together, such as tumbling ones.`,
@@ -212,8 +217,31 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
     case 'calendar':
       checkCalendar(where, window);
       break;
+    case 'count':
+      checkCount(where, 'records of a window', window.count);
+      if (window.incomplete !== 'drop' && window.incomplete !== 'emit')
+        throw invalid(
+          where,
+          `does ${JSON.stringify(window.incomplete)} with incomplete windows; use 'drop' or 'emit'.`,
+        );
+      if (window.ttlMs !== undefined) checkDuration(where, 'ttl of the window', window.ttlMs, 1);
+      checkFinal(where, step, 'of which only the last record tells when it is whole');
+      break;
+    case 'global':
+      if (window.everyRecords === undefined && window.everyMs === undefined)
+        throw invalid(
+          where,
+          'has a global window without a trigger. Give it everyRecords(n), everyTime(duration) or both.',
+        );
+      if (window.everyRecords !== undefined) checkCount(where, 'records of a trigger', window.everyRecords);
+      if (window.everyMs !== undefined) checkDuration(where, 'time of a trigger', window.everyMs, 1);
+      if (window.ttlMs !== undefined) checkDuration(where, 'ttl of the window', window.ttlMs, 1);
+      if (!step.sinks.some(({ kind }) => kind === 'dynamodb'))
+        throw invalid(where, 'has rows that change, which only a table can take. Add dynamodb().');
+      break;
     case 'session':
       checkDuration(where, 'gap', window.gapMs, 1);
+      if (window.maxLengthMs !== undefined) checkDuration(where, 'maxLength', window.maxLengthMs, 1);
       if (step.emit !== 'on-close')
         throw invalid(where, `emits ${step.emit}, but a session's bounds change until it closes. Leave emit out.`);
       break;
@@ -221,12 +249,21 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
   checkColumns(where, step);
 }
 
+function checkCount(where: string, what: string, count: number): void {
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw invalid(where, `${what} are ${count}; there must be a whole number of at least 1.`);
+}
+
+function checkFinal(where: string, { emit }: AggregateDefinition, why: string): void {
+  if (emit !== 'on-close') throw invalid(where, `emits ${emit}, and has windows ${why}. Leave emit out.`);
+}
+
 function checkEarly(where: string, { emit, window, sinks }: AggregateDefinition, { everyMs, time }: EarlyRows): void {
   checkDuration(where, 'every of early', everyMs, 1);
   if (time !== 'event' && time !== 'arrival')
     throw invalid(where, `shows early rows in ${JSON.stringify(time)} time; use 'event' or 'arrival'.`);
-  if (window.kind === 'session')
-    throw invalid(where, "shows early rows, but a session's bounds change until it closes. Leave early out.");
+  if (!isAligned(window))
+    throw invalid(where, "shows early rows, but its windows' bounds change until they close. Leave early out.");
   if (emit !== 'on-close')
     throw invalid(
       where,
@@ -278,12 +315,15 @@ function checkColumns(where: string, step: AggregateDefinition): void {
     const missing = derived.columns.map(columnOfPath).find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
       throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
-    if (derived.kind === 'share-of-total' && step.window.kind === 'session') {
+    if (derived.kind === 'share-of-total' && !isAligned(step.window)) {
+      const windows = step.window.kind === 'session' ? 'sessions' : `${step.window.kind} windows`;
       throw invalid(
         where,
-        `derived column ${column}: sessions of different keys have different bounds, so there is no total to share.`,
+        `derived column ${column}: ${windows} of different keys have different bounds, so there is no total to share.`,
       );
     }
+    if (derived.kind === 'rate' && step.window.kind === 'global')
+      throw invalid(where, `derived column ${column}: a global window has no length to divide by.`);
     if (derived.kind === 'share-of-total' && !step.sinks.some(({ kind }) => kind === 'dynamodb')) {
       throw invalid(
         where,

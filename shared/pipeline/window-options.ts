@@ -1,5 +1,11 @@
+import type { ReservedColumn } from '#shared/schemas/row.ts';
+import type { AnyAggregator } from './aggregator.ts';
+import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import type { Placement } from './placement.ts';
+import type { LateTable } from './select.ts';
+import type { SinkSpec } from './sink.ts';
+import type { KeyShape, NamesOf, NumericColumn, Output, ResultRow, Simplify, Without } from './stream.ts';
 
 interface CommonWindowOptions {
   /** How long a window stays open behind the watermark for records that are even later than `outOfOrderness`. */
@@ -26,7 +32,28 @@ export interface FinalWindowOptions extends WindowOptions {
   readonly early?: { readonly every: Duration; readonly time?: 'event' | 'arrival' };
 }
 
-/** A session's bounds change until it closes, so its row is written once, when it is final. */
+/** Bounds of sessions and of every n records are known when they close, so a row is written once, when it is final. */
 export interface SessionOptions extends CommonWindowOptions {
   readonly emit?: 'on-close';
+}
+
+/** A global window's row is shown when its triggers say so. */
+export type GlobalOptions = CommonWindowOptions;
+
+/** One window of all records of a key: its row has no bounds, and changes. */
+export interface GlobalWindowedStream<T, K extends KeyShape> {
+  /** Computes columns for each key. `name` is the view's name and the identity of its state. */
+  aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
+    name: Name,
+    aggregates: Without<A, ReservedColumn | NamesOf<K>>,
+  ): GlobalTable<Name, K, ResultRow<A>> & LateTable<T, K>;
+}
+
+export interface GlobalTable<Name extends string, K extends KeyShape, Row> {
+  /** Adds columns that are computed when the view is read, from the row. */
+  derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
+    columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
+  ): GlobalTable<Name, K, Row & { readonly [Column in keyof D]: number | null }>;
+  /** Names the table where the rows go. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
 }

@@ -17,7 +17,33 @@ export interface SlidingWindow {
 export interface SessionWindow {
   readonly kind: 'session';
   readonly gapMs: number;
+  /** A record so long after the session's first, or longer, begins the next one, however short the gap. */
+  readonly maxLengthMs?: number;
 }
+
+/** Every `count` records of a key, in the order of their event times. From the first one's time to just behind the last one's. */
+export interface CountWindow {
+  readonly kind: 'count';
+  readonly count: number;
+  /** What becomes of records that are fewer when no more come. */
+  readonly incomplete: 'drop' | 'emit';
+  /** After so long without a record of the key no more of them are waited for; without it, until the stream is over. */
+  readonly ttlMs?: number;
+}
+
+/** All records of a key, without bounds: one row, which changes for ever. */
+export interface GlobalWindow {
+  readonly kind: 'global';
+  /** Shows the row after so many records of the key, in the order of their event times. */
+  readonly everyRecords?: number;
+  /** Shows the row when event time has passed a multiple of this, if it has changed. */
+  readonly everyMs?: number;
+  /** After so long without a record of the key it begins anew; without it, never. */
+  readonly ttlMs?: number;
+}
+
+/** Windows of a key whose records are taken in the order of their event times. */
+export type OrderedWindow = CountWindow | GlobalWindow | (SessionWindow & { readonly maxLengthMs: number });
 
 /**
  * Windows that begin together and end one after the other: [start, start + step), [start, start + 2 steps), … up to the whole size, which is
@@ -45,7 +71,21 @@ export interface CalendarWindow {
 /** Windows whose bounds all keys share. */
 export type AlignedWindow = TumblingWindow | SlidingWindow | CumulativeWindow | CalendarWindow;
 
-export type WindowSpec = AlignedWindow | SessionWindow;
+export type WindowSpec = AlignedWindow | SessionWindow | CountWindow | GlobalWindow;
+
+/** Whether all keys share the bounds of the windows. */
+export function isAligned(window: WindowSpec): window is AlignedWindow {
+  return ['tumbling', 'sliding', 'cumulative', 'calendar'].includes(window.kind);
+}
+
+/** Whether the records of a key must be taken in the order of their event times. */
+export function isOrdered(window: WindowSpec): window is OrderedWindow {
+  return (
+    window.kind === 'count' ||
+    window.kind === 'global' ||
+    (window.kind === 'session' && window.maxLengthMs !== undefined)
+  );
+}
 
 /** How often a window shows what it has so far, before its final row. */
 export interface EarlyRows {
@@ -82,9 +122,55 @@ export function calendar<const Unit extends CalendarUnit>(
   return { kind: 'calendar', unit, timeZone, ...(unit === 'week' ? { weekStart: weekStart ?? 'monday' } : {}) };
 }
 
-/** `session({ gap: minutes(30) })`: a visit ends after half an hour of silence. */
-export function session(options: { readonly gap: Duration }): SessionWindow {
-  return { kind: 'session', gapMs: options.gap };
+/**
+ * `session({ gap: minutes(30) })`: a visit ends after half an hour of silence. With `maxLength: hours(4)` also four hours after its first
+ * record, when the next record begins another one. Where a session is cut depends on where it began, so its records are then taken in the
+ * order of event time, and one that is further behind the watermark than the allowed lateness is late.
+ */
+export function session(options: { readonly gap: Duration; readonly maxLength?: Duration }): SessionWindow {
+  const { gap, maxLength } = options;
+  return { kind: 'session', gapMs: gap, ...(maxLength === undefined ? {} : { maxLengthMs: maxLength }) };
+}
+
+/**
+ * `countWindow(100)`: every hundred records of a key, in the order of event time. The last ones, while they are fewer, give no row; with
+ * `incomplete: 'emit'` they give one when `ttl` has passed without another record of the key, or the stream is over.
+ */
+export function countWindow(
+  count: number,
+  options: { readonly incomplete?: 'drop' | 'emit'; readonly ttl?: Duration } = {},
+): CountWindow {
+  const { incomplete = 'drop', ttl } = options;
+  return { kind: 'count', count, incomplete, ...(ttl === undefined ? {} : { ttlMs: ttl }) };
+}
+
+/** When the row of a global window is shown. */
+export interface Trigger {
+  readonly everyRecords?: number;
+  readonly everyMs?: number;
+}
+
+/** Shows a row after every `count` records of its key. */
+export function everyRecords(count: number): Trigger {
+  return { everyRecords: count };
+}
+
+/** Shows a row that has changed whenever event time has passed a multiple of `duration`. */
+export function everyTime(duration: Duration): Trigger {
+  return { everyMs: duration };
+}
+
+/**
+ * `global({ trigger: everyRecords(100) })`: one row for each key, of all its records so far; `trigger: [everyRecords(100), everyTime(minutes(1))]`
+ * shows it on both occasions. The row is final only when the stream is over. With `ttl` a key begins anew after so long without a record.
+ */
+export function global(options: {
+  readonly trigger: Trigger | readonly [Trigger, Trigger];
+  readonly ttl?: Duration;
+}): GlobalWindow {
+  const { trigger, ttl } = options;
+  const [first, second] = 'length' in trigger ? trigger : [trigger, {}];
+  return { kind: 'global', ...first, ...second, ...(ttl === undefined ? {} : { ttlMs: ttl }) };
 }
 
 /**

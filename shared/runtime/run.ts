@@ -109,6 +109,9 @@ class FinalRows {
   readonly #startMs: number[] = [];
   readonly #endMs: number[] = [];
   readonly #columns: { readonly name: string; readonly values: unknown[] }[];
+  /** Of a global window, whose one row changes, where each key's is. */
+  readonly #places: Map<string, number> | undefined;
+  readonly #isFinal: boolean;
   /** By window start and end. */
   readonly #totals = new Map<number, Map<number, Totals>>();
 
@@ -116,10 +119,20 @@ class FinalRows {
     this.#step = step;
     this.#order = compareInOrder(step);
     this.#columns = step.columns.map((name) => ({ name, values: [] }));
+    const window = step.op === 'aggregate' ? step.plan.window : undefined;
+    this.#places = window?.kind === 'global' ? new Map() : undefined;
+    // The row of a key that was given up may change when the key comes again.
+    this.#isFinal = window?.kind !== 'global' || window.ttlMs === undefined;
   }
 
   add(row: Row): void {
     if (isRankKeyed(this.#step)) this.#addColumns(row);
+    const known = this.#places?.get(row.key);
+    if (known !== undefined) {
+      for (const { name, values } of this.#columns) values[known] = row.columns[name];
+      return;
+    }
+    this.#places?.set(row.key, this.#keys.length);
     this.#keys.push(row.key);
     this.#startMs.push(row.windowStartMs);
     this.#endMs.push(row.windowEndMs);
@@ -162,6 +175,8 @@ class FinalRows {
       const [keyA, keyB] = [this.#keys[a] as string, this.#keys[b] as string];
       if (keyA !== keyB) return keyA < keyB ? -1 : 1;
     }
+    // Windows of a key that have the same bounds were made in their order.
+    if (this.#step.op === 'aggregate') return this.#order(this.#placeAt(a), this.#placeAt(b));
     // Only rows without a window may have one key and the same times.
     return this.#order(this.#placeAt(a), this.#placeAt(b)) || compareTexts(this.#printAt(a), this.#printAt(b));
   }
@@ -169,7 +184,7 @@ class FinalRows {
   #rowAt(at: number): PrintableRow {
     const columns: Record<string, unknown> = {};
     for (const { name, values } of this.#columns) if (values[at] !== undefined) columns[name] = values[at];
-    return { view: this.#step.plan.id, ...this.#placeAt(at), final: true, columns };
+    return { view: this.#step.plan.id, ...this.#placeAt(at), final: this.#isFinal, columns };
   }
 
   #placeAt(at: number): RowPlace {

@@ -18,6 +18,7 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { diffContracts, refuseLosses } from '#shared/pipeline/contract-diff.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { isAligned } from '#shared/pipeline/window.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
@@ -352,7 +353,7 @@ class Restore {
   #noteTotal(step: CompiledAggregate, slot: number, nameMs: number, clockMs: number, total: Accumulators): void {
     const { window } = step.plan;
     const ttlMs = ttlMsOf(step);
-    if (step.totals.length === 0 || window.kind === 'session' || ttlMs === undefined) return;
+    if (step.totals.length === 0 || !isAligned(window) || ttlMs === undefined) return;
     const { startMs, endMs } = gridOf(window).rangeOf(nameMs);
     this.#totals.push({
       view: step.plan.id,

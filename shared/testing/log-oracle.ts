@@ -12,9 +12,11 @@ import {
   stepsOf,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
+import { isOrdered } from '#shared/pipeline/window.ts';
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
 import { compareRecordPositions, type RecordPosition } from '#shared/schemas/position.ts';
-import { type OracleCell, type Verdict, windowsAt } from './oracle.ts';
+import type { OracleCell, Verdict } from './oracle.ts';
+import { windowsAt } from './window-oracle.ts';
 
 /** A block of a slot's log, with the time at which the exchange took it. */
 export interface LogEntry {
@@ -222,15 +224,16 @@ export interface Judge {
 export function judgeOf(step: StepPlan): Judge {
   if (step.op === 'select') return new TolerantJudge(step);
   if (step.op === 'join' || step.op === 'process' || step.op === 'top') return new RecordJudge(step);
+  if (isOrdered(step.window)) return new RecordJudge(step);
   return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);
 }
 
 /** Whether a record is late depends on the watermark alone, and what is not late meets all that is not late. */
 class RecordJudge implements Judge {
-  readonly step: JoinPlan | ProcessPlan | TopPlan;
+  readonly step: AggregatePlan | JoinPlan | ProcessPlan | TopPlan;
   watermarkMs = Number.NEGATIVE_INFINITY;
 
-  constructor(step: JoinPlan | ProcessPlan | TopPlan) {
+  constructor(step: AggregatePlan | JoinPlan | ProcessPlan | TopPlan) {
     this.step = step;
   }
 

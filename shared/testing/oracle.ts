@@ -8,15 +8,17 @@ import {
   sourcesOf,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
+import { isOrdered } from '#shared/pipeline/window.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import { calendarWindowAt } from './calendar-oracle.ts';
 import { outputsOfRows, topRowsOf } from './chain-oracle.ts';
 import { deriveNaively } from './derived-oracle.ts';
 import { joinedRowsOf } from './join-oracle.ts';
+import { orderedCellsOf } from './ordered-oracle.ts';
 import { processedRowsOf } from './process-oracle.ts';
 import { selectedRowsOf } from './select-oracle.ts';
 import { aggregatesOf, type Fresh, walk } from './walk.ts';
+import { alignedOf, sessionsOf } from './window-oracle.ts';
 
 /** A raw record as a producer sent it. */
 export interface OracleRecord {
@@ -134,9 +136,11 @@ function rowsOfStep(
     it.threw.set(step.id, threw);
     return rows;
   }
+  if (isOrdered(step.window)) return rowsOf(pipeline, step, cellsOf(pipeline, step, evaluation, late), evaluation);
   // Whatever came late in the streams: the rows of a step never do.
   const isRaw = sourcesOf(pipeline.plan).some(({ id }) => id === step.source);
-  const cells = verdict === undefined || !isRaw ? cellsOf(step, evaluation) : (verdict.cells.get(step.id) ?? []);
+  const cells =
+    verdict === undefined || !isRaw ? cellsOf(pipeline, step, evaluation) : (verdict.cells.get(step.id) ?? []);
   return rowsOf(pipeline, step, cells, evaluation);
 }
 
@@ -216,14 +220,21 @@ export function takeLine(
   }
 }
 
-/** All windows of a step when nothing is late. */
-function cellsOf(step: AggregatePlan, evaluation: Evaluation): readonly OracleCell[] {
+/** All windows of a step when nothing is late but what is said. */
+function cellsOf(
+  pipeline: Pipeline,
+  step: AggregatePlan,
+  evaluation: Evaluation,
+  late: ReadonlySet<string> = new Set(),
+): readonly OracleCell[] {
   const byKey = new Map<string, OracleOutput[]>();
   for (const output of evaluation.outputs.values()) {
-    if (output.route === step.input) byKey.set(output.key, [...(byKey.get(output.key) ?? []), output]);
+    if (output.route === step.input && !late.has(output.id))
+      byKey.set(output.key, [...(byKey.get(output.key) ?? []), output]);
   }
   return [...byKey].flatMap(([key, outputs]) => {
     const { window } = step;
+    if (isOrdered(window)) return orderedCellsOf(key, window, aggregatesOf(pipeline, step), outputs);
     const ranges = window.kind === 'session' ? sessionsOf(outputs, window.gapMs) : alignedOf(step, outputs);
     return ranges.map(([startMs, endMs]) => ({
       key,
@@ -232,47 +243,6 @@ function cellsOf(step: AggregatePlan, evaluation: Evaluation): readonly OracleCe
       outputIds: outputs.filter(({ timeMs }) => timeMs >= startMs && timeMs < endMs).map((output) => output.id),
     }));
   });
-}
-
-type Range = readonly [startMs: number, endMs: number];
-
-/** [first, last + gap) of each run of records with neighbours at most `gap` apart: windows that touch are one. */
-function sessionsOf(outputs: readonly OracleOutput[], gapMs: number): readonly Range[] {
-  const times = outputs.map((output) => output.timeMs).sort((a, b) => a - b);
-  const ranges: [number, number][] = [];
-  for (const timeMs of times) {
-    const last = ranges.at(-1);
-    if (last !== undefined && timeMs <= last[1]) last[1] = timeMs + gapMs;
-    else ranges.push([timeMs, timeMs + gapMs]);
-  }
-  return ranges;
-}
-
-function alignedOf(step: AggregatePlan, outputs: readonly OracleOutput[]): readonly Range[] {
-  const ranges = new Map<string, Range>();
-  for (const { timeMs } of outputs) for (const range of windowsAt(step, timeMs)) ranges.set(range.join('/'), range);
-  return [...ranges.values()];
-}
-
-/** The windows that hold a time, where all keys share them, found by asking every candidate. */
-export function windowsAt(step: AggregatePlan, timeMs: number): readonly Range[] {
-  const { window } = step;
-  if (window.kind === 'session') throw new Error('sessions are not aligned');
-  if (window.kind === 'calendar') return [calendarWindowAt(window, timeMs)];
-  if (window.kind === 'cumulative') {
-    const startMs = Math.floor(timeMs / window.sizeMs) * window.sizeMs + 0;
-    return Array.from({ length: window.sizeMs / window.stepMs }, (_, at) => startMs + (at + 1) * window.stepMs)
-      .filter((endMs) => timeMs < endMs)
-      .map((endMs) => [startMs, endMs]);
-  }
-  const slideMs = window.kind === 'sliding' ? window.slideMs : window.sizeMs;
-  const found: Range[] = [];
-  for (let index = Math.floor((timeMs - window.sizeMs) / slideMs); index * slideMs <= timeMs; index += 1) {
-    const startMs = index * slideMs;
-    // -0 is 0.
-    if (timeMs < startMs + window.sizeMs) found.push([startMs + 0, startMs + window.sizeMs]);
-  }
-  return found;
 }
 
 /** Folds each cell, adds the derived columns and sorts. */
@@ -302,9 +272,11 @@ function rowsOf(
     .sort((a, b) => compareCells(a.cell, b.cell))
     .map(({ cell, columns }) => ({
       view: step.id,
-      windowStart: new Date(cell.startMs).toISOString(),
-      windowEnd: new Date(cell.endMs).toISOString(),
-      final: true,
+      ...(step.window.kind === 'global'
+        ? {}
+        : { windowStart: new Date(cell.startMs).toISOString(), windowEnd: new Date(cell.endMs).toISOString() }),
+      // A key that was given up may come again.
+      final: step.window.kind !== 'global' || step.window.ttlMs === undefined,
       ...decodeKey(cell.key),
       ...columns,
       ...deriveNaively(step, columns, totals.get(`${cell.startMs}/${cell.endMs}`) ?? {}, cell.endMs - cell.startMs),

@@ -20,7 +20,7 @@ import {
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
 import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
-import { closingInSilence, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
+import { closingInSilence, inOrderOfTime, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
@@ -345,6 +345,7 @@ export const simPipelines: readonly SimPipeline[] = [
     outputs: closingInSilence(byKey(records('a', withIdle, 'advance')), byKey(records('b', withIdle, 'advance'))),
     sources: ['a', 'b'],
   })),
+  ...define('ordered', (withIdle) => ({ outputs: inOrderOfTime(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('sizes', (withIdle) => ({ outputs: ofSeveralSizes(byKey(records('a', withIdle))), sources: ['a'] })),
 ];
 

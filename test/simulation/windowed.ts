@@ -2,10 +2,15 @@ import {
   type AnyOutput,
   calendar,
   count,
+  countWindow,
   cumulative,
+  everyRecords,
+  everyTime,
+  global,
   kinesis,
   milliseconds,
   type Placement,
+  ratio,
   s3,
   seconds,
   session,
@@ -14,7 +19,7 @@ import {
   tumbling,
 } from '#shared/pipeline/index.ts';
 import { idsOfRows } from './chained.ts';
-import { columns, type Keyed, type SimValue, shares, sink } from './records.ts';
+import { columns, ids, type Keyed, type SimValue, shares, sink } from './records.ts';
 
 // Windows beyond the tumbling and sliding ones.
 
@@ -137,6 +142,40 @@ export function closingInSilence(a: Keyed, b: Keyed): readonly AnyOutput[] {
       .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
       .window(tumbling(seconds(10)), { ...windows, emit: 'on-close' })
       .aggregate('over-fives', { ids: idsOfRows, windows: count() })
+      .to(sink),
+  ];
+}
+
+/** Windows that depend on which record of a key comes first. */
+export function inOrderOfTime(keyed: Keyed): readonly AnyOutput[] {
+  const strict = { allowedLateness: seconds(0) };
+  const visits = keyed
+    .window(session({ gap: seconds(4), maxLength: seconds(9) }), { allowedLateness: seconds(1) })
+    .aggregate('visits', columns);
+  const threes = keyed.window(countWindow(3), strict).aggregate('threes', columns);
+  return [
+    visits.to(sink),
+    visits.late('late-visits', { id: (record) => record.id }).to(sink),
+    threes.to(sink, kinesis()),
+    threes
+      .asStream()
+      .keyBy((row) => ({ odd: row.total % 4 === 2 }))
+      .window(session({ gap: seconds(6), maxLength: seconds(15) }), strict)
+      .aggregate('over-threes', { ids: idsOfRows, threes: count() })
+      .to(sink),
+    keyed
+      .window(countWindow(4, { incomplete: 'emit', ttl: seconds(8) }), strict)
+      .aggregate('fours', columns)
+      .to(sink),
+    keyed
+      .window(global({ trigger: [everyRecords(3), everyTime(seconds(5))] }), strict)
+      .aggregate('all', columns)
+      .derive({ mean: ratio('total', 'requests') })
+      .to(sink),
+    keyed
+      .window(global({ trigger: everyTime(seconds(7)), ttl: seconds(10) }), { allowedLateness: seconds(2) })
+      // The records of a key that begins anew are no longer in its row, which the column of that name would complain of.
+      .aggregate('lately', { recent: ids, requests: columns.requests })
       .to(sink),
   ];
 }

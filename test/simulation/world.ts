@@ -23,7 +23,7 @@ import { createTick } from '#shared/runtime/tick.ts';
 import { createWorker, type Worker } from '#shared/runtime/worker.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
-import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
+import { endOfStreamMs, watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
 import { createRandom, type Random } from '#shared/testing/random.ts';
@@ -84,7 +84,7 @@ export interface WorldEnd {
 const stepsMax = 30_000;
 /** Where rows cross the exchange again there are many more blocks to read, by workers that may hinder one another all the while. */
 const stepsMaxChained = 150_000;
-/** Closes every window. */
+/** Closes every window but those that only the end of the stream does. */
 const farFutureMs = startMs + 40 * 86_400_000;
 /** More than windows, sessions and lateness of a pipeline come to together. */
 const pipelineSpanMs = 3_600_000;
@@ -321,13 +321,21 @@ class World {
   }
 
   /** When all is drained: the promises that close every window, then the end. True when it was the end. */
+  /** Closes every window. */
+  get #lastMs(): number {
+    const isEndless = stepsOf(this.#pipeline.plan).some(
+      (step) => step.op === 'aggregate' && (step.window.kind === 'global' || step.window.kind === 'count'),
+    );
+    return isEndless ? endOfStreamMs : farFutureMs;
+  }
+
   async #advancePhase(): Promise<boolean> {
     if (!this.#isDrained()) return false;
     if (!this.#promised) {
       this.#promised = true;
       if (this.#pipeline !== this.#scenario.sim.pipeline) this.#deploy();
       for (const stream of this.#rawStreams.values()) {
-        for (const shard of stream.openShards) this.#promise(stream, shard, farFutureMs);
+        for (const shard of stream.openShards) this.#promise(stream, shard, this.#lastMs);
       }
       return false;
     }
@@ -378,7 +386,7 @@ class World {
       if (checkpoint === undefined || checkpoint.position < last) return false;
       for (const { id } of feedingStepsOf(plan)) {
         const watermarkMs = checkpoint.sources[id]?.watermarkMs ?? Number.NEGATIVE_INFINITY;
-        if (watermarkMs < farFutureMs - pipelineSpanMs) return false;
+        if (watermarkMs < this.#lastMs - pipelineSpanMs) return false;
       }
     }
     return true;
@@ -606,7 +614,7 @@ class World {
     };
     const store = createMemoryBlobStore();
     try {
-      const drainMsMax = move.isDrained ? farFutureMs : undefined;
+      const drainMsMax = move.isDrained ? this.#lastMs : undefined;
       this.#saved = { store, manifest: await createSavepoint(from, store, { id: 'one', drainMsMax }) };
       this.#count('savepoint');
     } catch (error) {
@@ -681,7 +689,7 @@ class World {
       results: storePort(this.#givenResults, this.#callOf(host)),
     });
     const view = this.#chance.pick(viewsOf(pipeline.plan));
-    reader.rows({ view, fromMs: 0, toMs: farFutureMs }).then(
+    reader.rows({ view, fromMs: 0, toMs: this.#lastMs }).then(
       (rows) => {
         this.#finish(host.task);
         for (const row of rows) if (row.final) this.#see(row);

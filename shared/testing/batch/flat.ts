@@ -1,5 +1,6 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { inputsOf, type StepPlan, sourcesOf, sourcesOfInput, stepsOf } from '#shared/pipeline/plan.ts';
+import { isOrdered } from '#shared/pipeline/window.ts';
 import { judgeOf } from '../log-oracle.ts';
 import { takeLine } from '../oracle.ts';
 import type { Fresh } from '../walk.ts';
@@ -67,7 +68,7 @@ export function judge(pipeline: Pipeline, step: StepPlan, outputs: readonly Flat
       const watermarkMs = isRow || known.length < all.length ? null : Math.min(...known);
       return { ...output, watermarkMs, isLate: false, life: 0 };
     });
-  if (step.op !== 'aggregate' || step.window.kind !== 'session') return judged;
+  if (step.op !== 'aggregate' || step.window.kind !== 'session' || isOrdered(step.window)) return judged;
   return [...Map.groupBy(judged, ({ history }) => history).values()].flatMap((records) => judgeSessions(step, records));
 }
 

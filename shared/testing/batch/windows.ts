@@ -28,6 +28,8 @@ export function windowedSql(table: string, { window, allowedLatenessMs }: Aggreg
     case 'calendar':
       return `SELECT * FROM (${calendarSql(table, window)}) WHERE ${inTime}`;
     case 'session':
+      // Where a session is cut depends on where the one before it was.
+      if (window.maxLengthMs !== undefined) return undefined;
       return sessionsSql(table, window.gapMs);
     default:
       return undefined;

@@ -5,6 +5,7 @@ import { createOperator } from '#shared/engine/memory-stage.ts';
 import type { Operator } from '#shared/engine/operator.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { milliseconds, shareOfTotal, sum, type WindowSpec } from '#shared/pipeline/index.ts';
+import { type CountWindow, isAligned } from '#shared/pipeline/window.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { amounts, amountsThatLeave, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
@@ -21,10 +22,9 @@ export function stepOf(
 ): CompiledAggregate {
   const keyed = readings().keyBy((reading) => ({ key: reading.key }));
   const common = { allowedLateness: milliseconds(options.lateness ?? 0), placement: 'fargate' } as const;
-  const windowed =
-    window.kind === 'session'
-      ? keyed.window(window, common)
-      : keyed.window(window, { ...common, refresh: milliseconds(options.refresh ?? 5) });
+  const windowed = !isAligned(window)
+    ? keyed.window(window as CountWindow, common)
+    : keyed.window(window, { ...common, refresh: milliseconds(options.refresh ?? 5) });
   const output =
     options.totals === true
       ? windowed

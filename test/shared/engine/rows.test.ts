@@ -4,7 +4,15 @@ import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { createEmission } from '#shared/engine/emit.ts';
 import { createOperator } from '#shared/engine/memory-stage.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from '#shared/engine/rows.ts';
-import { type AnyOutput, type JoinKind, milliseconds, session, sliding, tumbling } from '#shared/pipeline/index.ts';
+import {
+  type AnyOutput,
+  countWindow,
+  type JoinKind,
+  milliseconds,
+  session,
+  sliding,
+  tumbling,
+} from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -74,6 +82,16 @@ const steps: fc.Arbitrary<CompiledStep> = fc.oneof(
     .tuple(small(1, 12), small(1, 12), small(0, 5))
     .map(([a, b, lateness]) => windowed(Math.max(a, b), Math.min(a, b), lateness)),
   fc.tuple(small(1, 8), small(0, 5)).map(([gap, lateness]) => sessions(gap, lateness)),
+  fc
+    .tuple(fc.constantFrom(countWindow(2), session({ gap: milliseconds(4), maxLength: milliseconds(7) })), small(0, 5))
+    .map(([window, lateness]) =>
+      stepOf(
+        keyed
+          .window(window, { allowedLateness: milliseconds(lateness) })
+          .aggregate('view', columns)
+          .to(sink),
+      ),
+    ),
   fc.tuple(small(1, 9), small(0, 5)).map(([timerMs, lateness]) => processed(timerMs, lateness)),
   fc
     .tuple(fc.constantFrom('inner', 'left', 'full' as const), small(-6, 6), small(0, 8), small(0, 5))
@@ -99,7 +117,7 @@ describe('the watermark of rows', () => {
           watermarkMs += risesMs;
           const emission = createEmission();
           operator.advance(watermarkMs, { slot: 0, position: logPosition(1, '1'), clockMs: 0 }, emission);
-          for (const row of emission.rows) expect(timeOfRow(row)).toBeGreaterThanOrEqual(promisedMs);
+          for (const row of emission.rows) expect(timeOfRow(step, row)).toBeGreaterThanOrEqual(promisedMs);
           promisedMs = watermarkOfRows(step, watermarkMs);
         }
       }),
@@ -168,7 +186,7 @@ test('a joined row is a record at the later of its times, which are dates or nul
     id: '1',
     columns: { leftTime: '1970-01-01T00:00:00.007Z', rightTime: null, l: 1, r: null },
   });
-  expect(timeOfRow(row)).toBe(7);
+  expect(timeOfRow(step, row)).toBe(7);
   expect(valueOfRow(step, row)).toEqual({ key: 'a', leftTime: new Date(7), rightTime: null, l: 1, r: null });
 });
 
@@ -179,7 +197,7 @@ test('an emitted row is a record at its time, which is a date', () => {
     id: '000000',
     columns: { time: '1970-01-01T00:00:00.007Z', at: 7 },
   });
-  expect(timeOfRow(row)).toBe(7);
+  expect(timeOfRow(processed(5, 2), row)).toBe(7);
   expect(valueOfRow(processed(5, 2), row)).toEqual({ key: 'a', time: new Date(7), at: 7 });
 });
 

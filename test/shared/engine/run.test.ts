@@ -17,14 +17,8 @@ import {
 import { stepsOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
-import {
-  evaluate,
-  type OracleCell,
-  type OracleRecord,
-  oracle,
-  type Verdict,
-  windowsAt,
-} from '#shared/testing/oracle.ts';
+import { evaluate, type OracleCell, type OracleRecord, oracle, type Verdict } from '#shared/testing/oracle.ts';
+import { windowsAt } from '#shared/testing/window-oracle.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 import { amounts, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 

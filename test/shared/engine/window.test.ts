@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { alignDown, gridOf, isClosed } from '#shared/engine/window.ts';
 import { type AlignedWindow, calendar, cumulative, milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
 import type { AggregatePlan } from '#shared/pipeline/plan.ts';
-import { windowsAt } from '#shared/testing/oracle.ts';
+import { windowsAt } from '#shared/testing/window-oracle.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 
 const tenEveryFive = sliding(milliseconds(10), { every: milliseconds(5) });

@@ -23,7 +23,7 @@ import {
   windowMsMaxOnLambda,
 } from '#shared/pipeline/placement.ts';
 import type { StepDefinition } from '#shared/pipeline/stream.ts';
-import type { AlignedWindow, WindowSpec } from '#shared/pipeline/window.ts';
+import { type AlignedWindow, isAligned, type SessionWindow, type WindowSpec } from '#shared/pipeline/window.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
 
 function stepOf(
@@ -32,7 +32,7 @@ function stepOf(
 ): StepDefinition {
   const keyed = readings().keyBy((reading) => ({ key: reading.key }));
   const options = { allowedLateness: seconds(0), ...change };
-  const windowed = window.kind === 'session' ? keyed.window(window, options) : keyed.window(window, options);
+  const windowed = isAligned(window) ? keyed.window(window, options) : keyed.window(window as SessionWindow, options);
   return windowed.aggregate('step', columns).to(sink).step;
 }
 
