@@ -42,6 +42,8 @@ const join = 'shared/engine/join.ts';
 const outlet = 'shared/engine/outlet.ts';
 const fileBuffer = 'shared/engine/file-buffer.ts';
 const process = 'shared/engine/process.ts';
+const waiting = 'shared/engine/waiting.ts';
+const ordered = 'shared/engine/ordered.ts';
 const processTurn = 'shared/engine/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
 const rows = 'shared/engine/rows.ts';
@@ -756,23 +758,49 @@ export const sabotages = {
     rule: 'process: records of a key are taken in the order of their event times',
     mutations: [
       {
-        file: process,
-        find: 'while (place > 0 && (waiting[place - 1] as Waiting).timeMs > record.timeMs) place -= 1;',
+        file: waiting,
+        find: 'while (place > 0 && (waiting[place - 1] as One).timeMs > record.timeMs) place -= 1;',
         replace: '',
       },
     ],
     bias: processing,
   },
+  'the-last-row-of-a-block': {
+    rule: 'windows: of the rows of a global window that one block leads to the last is written',
+    mutations: [{ file: ordered, find: 'else emission.rows[place] = emission.rows.pop() as Row;', replace: '' }],
+    bias: { pipelines: ['ordered'] },
+  },
+  'sessions-are-cut': {
+    rule: 'windows: a record at the greatest length of a session begins the next one',
+    mutations: [
+      {
+        file: ordered,
+        find: 'timeMs >= entry.open.startMs + window.maxLengthMs',
+        replace: 'timeMs > entry.open.startMs + window.maxLengthMs',
+      },
+    ],
+    bias: { pipelines: ['ordered'] },
+  },
+  'late-records-are-shown': {
+    rule: 'windows: the aggregate stage shows late records where their block is applied',
+    mutations: [{ file: cells, find: 'this.#showLate(placed);', replace: '' }],
+    bias: { pipelines: ['late'], late: true },
+  },
+  'silence-goes-on': {
+    rule: 'windows: a tick takes the watermark of a silent source on, by the time since it was heard of',
+    mutations: [{ file: watermark, find: 'return newestMs + clockMs - lastMs;', replace: 'return newestMs;' }],
+    bias: { pipelines: ['silent'], idle: true },
+  },
   'order-at-one-time': {
     rule: 'process: records of one time are taken by what they hold, not as they came',
-    mutations: [{ file: process, find: 'compareTexts(a.text, b.text) ||', replace: '' }],
+    mutations: [{ file: waiting, find: 'compareTexts(a.text, b.text) ||', replace: '' }],
     bias: processing,
   },
   'version-before-record': {
     rule: 'process: a version of a table is valid at its own time',
     mutations: [
       {
-        file: process,
+        file: waiting,
         find: 'a.record.input - b.record.input ||',
         replace: 'b.record.input - a.record.input ||',
       },
