@@ -4,7 +4,7 @@ import { hasCode } from '#shared/schemas/error.ts';
 import { outputsOfRows } from '../chain-oracle.ts';
 import type { Database } from './database.ts';
 import { type FlatOutput, flatten, judge, type SentRecord } from './flat.ts';
-import { type BatchRow, batchRowsOf, type OwnAggregates, refusal } from './step-rows.ts';
+import { type BatchRow, batchRowsOf, type OwnAggregates, refusal, shownOf } from './step-rows.ts';
 
 export interface Batch {
   /** Of the views that a query says. */
@@ -50,7 +50,7 @@ export async function batchOf(
       refused.set(step.id, error);
       continue;
     }
-    if (step.sinks.length > 0) rows.push(...made);
+    if (step.sinks.length > 0) rows.push(...made.flatMap((row) => shownOf(pipeline, row) ?? [row]));
     if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made));
   }
   return { rows, behind, refused };

@@ -11,14 +11,20 @@ export interface Expected {
   readonly slack: BatchRow['slack'];
 }
 
-/** By view, the columns that are computed: all others tell a row from the others. */
+/**
+ * By view, the columns that are computed: all others tell a row from the others. Of rows that are shown through a projection nobody knows which
+ * are: there all columns tell, numbers by their first digits.
+ */
 export type Computed = ReadonlyMap<string, ReadonlySet<string>>;
+
+const digits = 9;
 
 export function computedOf(pipeline: Pipeline): Computed {
   return new Map(
-    stepsOf(pipeline.plan).map((step) => {
+    stepsOf(pipeline.plan).flatMap((step) => {
+      if (pipeline.projections?.has(step.id) === true) return [];
       const { kept, derived } = columnsOf(step);
-      return [step.id, step.op === 'aggregate' ? new Set([...kept, ...derived]) : new Set<string>()];
+      return [[step.id, step.op === 'aggregate' ? new Set([...kept, ...derived]) : new Set<string>()]];
     }),
   );
 }
@@ -69,6 +75,7 @@ function placeOf(row: Plain, computed: Computed): string {
     Object.entries(row)
       .filter(([column]) => values?.has(column) !== true)
       .sort(([a], [b]) => (a < b ? -1 : 1)),
+    (_, value: unknown) => (values === undefined && typeof value === 'number' ? value.toPrecision(digits) : value),
   );
 }
 

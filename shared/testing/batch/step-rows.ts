@@ -1,5 +1,5 @@
 import type { Aggregator } from '#shared/pipeline/aggregator.ts';
-import { columnOfPath, type Derived, evaluateDerived } from '#shared/pipeline/derive.ts';
+import { columnOfPath, type Derived, evaluateDerived, totalledColumns } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import {
   type AggregatePlan,
@@ -25,6 +25,8 @@ export interface BatchRow {
   readonly history: number;
   readonly row: PrintedRow;
   readonly slack: Readonly<Record<string, Slack>>;
+  /** Of its window over all keys, of the columns that need it. */
+  readonly totals?: Readonly<Record<string, unknown>>;
 }
 
 /** How much a number may be off, and which part of itself besides. */
@@ -44,8 +46,6 @@ export async function batchRowsOf(
   records: readonly Judged[],
   own: OwnAggregates,
 ): Promise<readonly BatchRow[]> {
-  if ('projection' in step && step.projection !== undefined)
-    throw refusal(pipeline, step, 'its rows are shown through a projection, which a query was made into');
   switch (step.op) {
     case 'aggregate':
       return windowRows(database, pipeline, step, records, own);
@@ -119,11 +119,8 @@ async function windowRows(
     const names = batch.inputs.map((_, input) => `c${index}_${input}`);
     return [`${batch.sql(names)} AS v${index}`, `${batch.slack?.(names) ?? 0} AS s${index}`];
   });
-  const totalled = columns.filter(({ name }) =>
-    Object.values(step.derived).some(
-      (derived) => derived.kind === 'share-of-total' && columnOfPath(derived.columns[0] ?? '') === name,
-    ),
-  );
+  const names = columns.map(({ name }) => name);
+  const totalled = totalledColumns(names, step).flatMap((index) => columns[index] ?? []);
   const totals = totalled.map(({ index }) => `totals.v${index}`);
   const sql = `
     WITH windowed AS (${windowed}),
@@ -150,7 +147,7 @@ async function windowRows(
       row[name] = evaluateDerived(derived, { row, totals: total, windowMs: we - ws });
       slack[name] = slackOf(derived, row, slack);
     }
-    return { history, row: row as PrintedRow, slack };
+    return { history, row: row as PrintedRow, slack, totals: total };
   });
 }
 
@@ -281,5 +278,22 @@ function selectedRows(pipeline: Pipeline, step: SelectPlan, records: readonly Ju
       ...selectedRowOf(pipeline, step, value),
     };
     return { history, row: row as PrintedRow, slack: {} };
+  });
+}
+
+/** What is shown of a row: itself or, where the step has a projection, what that makes of it. */
+export function shownOf(pipeline: Pipeline, { history, row, totals }: BatchRow): readonly BatchRow[] | undefined {
+  const projection = pipeline.projections?.get(row.view);
+  if (projection === undefined) return undefined;
+  const { view, windowStart, windowEnd, final, ...columns } = row;
+  const input = {
+    columns,
+    windowStartMs: Date.parse(windowStart ?? ''),
+    windowEndMs: Date.parse(windowEnd ?? ''),
+    totals: totals as Readonly<Record<string, number | null>> | undefined,
+  };
+  return projection.project(input).map(({ window, columns: shown }) => {
+    const bounds = window === undefined ? {} : boundsOf(window.startMs, window.endMs);
+    return { history, row: { view, ...bounds, final, ...shown } as PrintedRow, slack: {} };
   });
 }
