@@ -2,6 +2,7 @@ import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type StepPlan, sourcesOf, stepsOf, timeColumnsOf } from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
+import { slotsMax } from '#shared/pipeline/validate.ts';
 import type { Counts, Progress } from '#shared/runtime/read.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -18,6 +19,8 @@ export interface TestDriverOptions {
   readonly shards?: number;
   /** Of the exchange. Default 1. */
   readonly exchangeShards?: number;
+  /** Into how many the keys are cut, a power of two. Default the pipeline's own. Rows are the same with fewer, and a test is quicker. */
+  readonly slots?: number;
   /**
    * How many records a batch has at most. Default 1: each record is judged by the watermark of those before it, as in `millrace run`. In a
    * batch all are judged by the watermark that stood before it.
@@ -138,8 +141,14 @@ class Driver {
   #sent = 0;
   #settledAt = -1;
 
-  constructor(pipeline: Pipeline, options: TestDriverOptions) {
-    const { shards = 1, exchangeShards = 1, batchRecords = 1, start, faults } = options;
+  constructor(given: Pipeline, options: TestDriverOptions) {
+    const { shards = 1, exchangeShards = 1, batchRecords = 1, start, faults, slots = given.plan.slots } = options;
+    if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax)
+      throw new MillraceError(
+        'INPUT_INVALID',
+        `testDriver: slots is ${slots}; it must be a power of two up to ${slotsMax}.`,
+      );
+    const pipeline: Pipeline = { ...given, plan: { ...given.plan, slots } };
     for (const [name, value] of Object.entries({ shards, exchangeShards, batchRecords })) {
       if (!Number.isInteger(value) || value < 1)
         throw new MillraceError('INPUT_INVALID', `testDriver: ${name} is ${value}; it must be a whole number from 1.`);

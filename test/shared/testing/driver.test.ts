@@ -80,6 +80,17 @@ test('with all the slots of a pipeline as it is, a worker reads them all', async
   ]);
 });
 
+test('slots decide about no row, and are a power of two', async () => {
+  const rowsWith = async (slots: number) => {
+    const driver = testDriver(site, { slots });
+    await driver.send(clicks, [click(0), click(1_000, 'bob', 3)]);
+    await driver.close();
+    return driver.read('per-minute');
+  };
+  expect(await rowsWith(1)).toEqual(await rowsWith(8));
+  await expect(rowsWith(3)).rejects.toThrow('testDriver: slots is 3; it must be a power of two up to');
+});
+
 test('what a stream and a view are not called does not compile, and is said', async () => {
   const driver = testDriver(site);
   // @ts-expect-error: the record has no bytes
