@@ -5,6 +5,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import {
+  type Arrange,
   declaredTable,
   durationText,
   type InferredFormat,
@@ -67,7 +68,11 @@ export const sqlCommand = defineCommand({
     checkReadable(given.map(({ path }) => ({ source: '', path })));
     const tables = await tablesOf(text, given, args);
     const files = new Map<string, string>();
+    let arrange: Arrange | undefined;
     const pipeline = sqlPipeline(text, {
+      onArrange: (found) => {
+        arrange = found;
+      },
       id: args.query.endsWith('.sql') ? basename(args.query, '.sql') : 'query',
       tableNamed: (name) => {
         const found = tables.find(
@@ -79,7 +84,11 @@ export const sqlCommand = defineCommand({
         return stream;
       },
     });
-    await runOverFiles(pipeline, inputsOf(pipeline, given, files), { ...args, deadLetters: args['dead-letters'] });
+    await runOverFiles(pipeline, inputsOf(pipeline, given, files), {
+      ...args,
+      deadLetters: args['dead-letters'],
+      ...(arrange === undefined ? {} : { arrange }),
+    });
   },
 });
 

@@ -1,7 +1,7 @@
 import type { Between, Call, Case, Cast, ColumnReference, Expression, InList, IsTest, Like, Literal } from './ast.ts';
 import { castTo } from './cast.ts';
 import { type Compiled, constant, constantOf, folded, strictly } from './compiled.ts';
-import { compileFunction } from './functions.ts';
+import { checkFunction, compileFunction } from './functions.ts';
 import { asText, compileBinary, compileComparison, compileNot, compileSign, condition } from './operators.ts';
 import { likePattern, regularExpression } from './pattern.ts';
 import { type Span, SqlProblem } from './problem.ts';
@@ -110,6 +110,8 @@ function compileNumber(text: string, at: Span): Compiled {
 }
 
 function compileCall(call: Call, compile: Compile): Compiled {
+  // A name that is wrong is what is wrong first.
+  checkFunction(call);
   return compileFunction(call, call.args.map(compile));
 }
 

@@ -1,3 +1,4 @@
+import { assert } from '#shared/schemas/error.ts';
 import { aggregateNames } from './aggregate-names.ts';
 import type { Call } from './ast.ts';
 import type { Compiled } from './compiled.ts';
@@ -25,7 +26,8 @@ const impure: Readonly<Record<string, string>> = {
 /** The names of all functions of a record's values, for the docs and their test. */
 export const functionNames: readonly string[] = Object.keys(functions);
 
-export function compileFunction(call: Call, args: readonly Compiled[]): Compiled {
+/** Refuses a call of what is no function of a record's values. */
+export function checkFunction(call: Call): void {
   const { name, nameAt } = call;
   if (call.over !== undefined)
     throw new SqlProblem(
@@ -39,8 +41,13 @@ export function compileFunction(call: Call, args: readonly Compiled[]): Compiled
     );
   if (call.distinct || call.filter !== undefined || call.withinGroup !== undefined)
     throw new SqlProblem(call.at, `${name} is no aggregate, so it takes no DISTINCT, FILTER or WITHIN GROUP.`);
-  const found = Object.hasOwn(functions, name) ? functions[name] : undefined;
-  if (found === undefined) throw unknownFunction(call);
+  if (!Object.hasOwn(functions, name)) throw unknownFunction(call);
+}
+
+export function compileFunction(call: Call, args: readonly Compiled[]): Compiled {
+  const { name } = call;
+  const found = functions[name];
+  assert(found !== undefined, `${name} was checked to be a function`);
   const [min, max] = found.count;
   if (args.length < min || args.length > max) {
     const count = min === max ? `${min}` : max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`;

@@ -1,3 +1,4 @@
+export type { Arrange } from './arrange.ts';
 export { declaredTable, durationText } from './declared.ts';
 export { type InferredFormat, inferTable, timeColumnsOf } from './infer.ts';
 export { kebab } from './names.ts';

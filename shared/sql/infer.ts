@@ -142,11 +142,7 @@ function tableOf(
       'INPUT_INVALID',
       'no line of the input is a record with columns. Write CREATE TABLE, or name another file.',
     );
-  const time =
-    [...timeColumns, ...timeNames]
-      .map((wanted) => columns.find((column) => column.name.toLowerCase() === wanted.toLowerCase()))
-      .find((column) => column !== undefined && isTime(column, timeColumns)) ??
-    only(columns.filter(({ type }) => type.kind === 'timestamp'));
+  const time = timeColumnOf(columns, sampled, timeColumns);
   const unit = time?.type.kind === 'timestamp' ? 1 : unitOf(sampled.get(time?.name ?? '') ?? []);
   return {
     stream: kebab(name),
@@ -161,21 +157,35 @@ function tableOf(
   };
 }
 
-function only<T>(values: readonly T[]): T | undefined {
-  return values.length === 1 ? values[0] : undefined;
+/** The column that is most likely the event time: one that is named so and holds times, else one that is named so, else the only time. */
+function timeColumnOf(columns: readonly Column[], sampled: Sampled, wanted: readonly string[]): Column | undefined {
+  const named = [...wanted, ...timeNames].flatMap((name) =>
+    columns.filter((column) => column.name.toLowerCase() === name.toLowerCase() && isTime(column)),
+  );
+  const times = columns.filter(({ type }) => type.kind === 'timestamp');
+  return (
+    named.find(({ name, type }) => type.kind === 'timestamp' || isEpoch(sampled.get(name) ?? [])) ??
+    named[0] ??
+    (times.length === 1 ? times[0] : undefined)
+  );
 }
 
-function isTime({ name, type }: Column, wanted: readonly string[]): boolean {
-  if (type.kind === 'timestamp') return true;
-  const isNumber = type.kind === 'integer' || type.kind === 'double';
-  return isNumber && (wanted.some((one) => one.toLowerCase() === name.toLowerCase()) || timeNames.includes(name));
+function isTime({ type: { kind } }: Column): boolean {
+  return kind === 'timestamp' || kind === 'integer' || kind === 'double';
 }
+
+/** Seconds since 1970, or smaller units, have been many for long. */
+function isEpoch(values: readonly unknown[]): boolean {
+  return values.every((value) => typeof value !== 'number' || value > epochMin);
+}
+
+const epochMin = 1e8;
 
 /** Whether numbers since 1970 are of seconds, milliseconds, microseconds or nanoseconds: only one of them lies in this century. */
 function unitOf(values: readonly unknown[]): number {
   const first = values.find((value) => typeof value === 'number' && value > 0);
   if (typeof first !== 'number') return 1;
-  if (first < 1e11 && first > 1e8) return 1_000;
+  if (first < 1e11 && first > epochMin) return 1_000;
   return first > 1e17 ? 1e-6 : first > 1e14 ? 1e-3 : 1;
 }
 

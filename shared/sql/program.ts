@@ -1,4 +1,5 @@
 import { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from '#shared/pipeline/pipeline.ts';
+import { type Arrange, arrangementOf } from './arrange.ts';
 import type { CreateTable, Name, Query, Statement } from './ast.ts';
 import { freeName, kebab } from './names.ts';
 import { defaultSinks, durationOf, Options, oneOf, sinksOf, wholeOf } from './options.ts';
@@ -15,6 +16,8 @@ export interface SqlOptions {
   readonly id: string;
   /** The view of a query that is no INSERT INTO; by default it has the pipeline's name. */
   readonly view?: string;
+  /** Of a query over what has an end: takes how its rows are to be ordered. Without it ORDER BY and LIMIT are refused. */
+  readonly onArrange?: (arrange: Arrange) => void;
   /** The file that the text stands in, for messages. */
   readonly path?: string;
   /** Whether rows of windows are shown while they fill, where the text does not say. */
@@ -60,7 +63,7 @@ function planProgram(text: string, statements: readonly Statement[], options: Sq
           statement.at,
           'a pipeline with several views names them. Write INSERT INTO name SELECT … for each, and CREATE TABLE name WITH (…) for where its rows go.',
         );
-      outputs.push(program.query(options.view ?? options.id, statement.query, defaultSinks(statement.at)));
+      outputs.push(program.only(options.view ?? options.id, statement.query));
     }
   }
   if (outputs.length === 0)
@@ -146,6 +149,22 @@ class Program {
       sinksOf(name, new Options(name, table.options)),
       targetsOf(table, columns),
     );
+  }
+
+  /** The one query of a text. */
+  only(name: string, query: Query): AnyOutput {
+    const { onArrange } = this.#given;
+    const isArranged = onArrange !== undefined && (query.order.length > 0 || query.limit !== undefined);
+    const { limit: _limit, ...unlimited } = query;
+    const planned = planQuery(isArranged ? { ...unlimited, order: [] } : query, this.environment(name));
+    if (isArranged)
+      onArrange(
+        arrangementOf(
+          query,
+          planned.columns.map((column) => column.name),
+        ),
+      );
+    return planned.output(name, defaultSinks(query.at));
   }
 
   query(name: string, query: Query, sinks: ReturnType<typeof sinksOf>, targets?: Targets): AnyOutput {

@@ -33,7 +33,7 @@ export function planQuery(query: Query, env: Environment, targets?: Targets): Pl
   if (query.order.length > 0 || query.limit !== undefined)
     throw new SqlProblem(
       query.order[0]?.at ?? query.limit?.at ?? query.at,
-      'the rows of a stream have no last one, so ORDER BY and LIMIT have no place here. For the first of each window write WHERE rownum <= n around ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY x DESC) AS rownum.',
+      'the rows of a stream have no last one, so ORDER BY and LIMIT stand at the end of a query over a file only (millrace sql). For the first of each window write WHERE rownum <= n around ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY x DESC) AS rownum.',
     );
   const views = new Map<string, () => Relation>();
   let own = env;
