@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
 import * as z from 'zod';
+import { type FieldShape, shapeOf, type ValueShape } from '#shared/pipeline/shape.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
 /** As much of JSON Schema as a schema of plain types is. */
@@ -33,31 +34,58 @@ const lengthMax = 8;
 const itemsMax = 3;
 
 /**
- * Values that a schema of zod's plain types accepts, as they are sent. `given` has the fields that are drawn in another way, by name; a schema
+ * Values that a schema of zod's plain types or of `record` accepts, as they are sent. `given` has the fields that are drawn in another way, by name; a schema
  * of another kind needs all of them there. `where` names the schema in errors.
  */
 export function valuesOf(schema: StandardSchemaV1, given: Fields, where: string): fc.Arbitrary<object> {
-  if (schema['~standard'].vendor !== 'zod') {
+  if (variantsOf(schema) === undefined) {
     if (Object.keys(given).length > 0) return fc.record(given);
     throw new MillraceError(
       'INPUT_INVALID',
       `${where}: values cannot be drawn for a schema of ${schema['~standard'].vendor}; give an arbitrary for each field in the option fields.`,
     );
   }
-  const variants = variantsOf(schema).map((variant) => objectOf(variant, given, where));
+  const variants = (variantsOf(schema) ?? []).map((variant) => objectOf(variant, given, where));
   return variants.length === 1 ? (variants[0] as fc.Arbitrary<object>) : fc.oneof(...variants);
 }
 
-/** Whether a field is a number; a text otherwise. Of a schema that is not zod's all are. */
+/** Whether a field is a number; a text otherwise. Of a schema that does not say it all are. */
 export function takesNumber(schema: StandardSchemaV1, field: string): boolean {
-  if (schema['~standard'].vendor !== 'zod') return true;
-  const types = variantsOf(schema).flatMap(({ properties }) => properties?.[field]?.type ?? []);
-  return types.includes('number') || types.includes('integer');
+  const types = variantsOf(schema)?.flatMap(({ properties }) => properties?.[field]?.type ?? []);
+  return types === undefined || types.includes('number') || types.includes('integer');
 }
 
-function variantsOf(schema: StandardSchemaV1): readonly JsonSchema[] {
-  const json = z.toJSONSchema(schema as unknown as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-  return json.anyOf ?? json.oneOf ?? [json];
+/** The objects that a schema accepts: of `record`, or of zod; undefined of others. */
+function variantsOf(schema: StandardSchemaV1): readonly JsonSchema[] | undefined {
+  if (schema['~standard'].vendor === 'zod') {
+    const json = z.toJSONSchema(schema as unknown as z.ZodType, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+    return json.anyOf ?? json.oneOf ?? [json];
+  }
+  const shape = shapeOf(schema);
+  return shape && [jsonOf(shape)];
+}
+
+function jsonOf(value: ValueShape): JsonSchema {
+  switch (value.kind) {
+    case 'object':
+      return {
+        type: 'object',
+        properties: Object.fromEntries(value.fields.map((field) => [field.name, jsonOfField(field)])),
+        required: value.fields.flatMap(({ name, isOptional }) => (isOptional ? [] : [name])),
+      };
+    case 'number':
+      return { type: value.isInteger ? 'integer' : 'number' };
+    case 'timestamp':
+      return { type: 'string', format: 'date-time' };
+    case 'judged':
+      return {};
+    default:
+      return { type: value.kind };
+  }
+}
+
+function jsonOfField({ value, isNullable }: FieldShape): JsonSchema {
+  return isNullable ? { anyOf: [jsonOf(value), { type: 'null' }] } : jsonOf(value);
 }
 
 function objectOf({ properties = {}, required = [] }: JsonSchema, given: Fields, where: string): fc.Arbitrary<object> {

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { agree } from './agree.ts';
-import { suites } from './suites.ts';
+import { hookLoading } from '../simulation/load.ts';
+
+// Without compression, and so before the product is loaded.
+hookLoading();
+const { agree } = await import('./agree.ts');
+const { suites } = await import('./suites.ts');
 
 const help = `npm run agree -- [options]
 

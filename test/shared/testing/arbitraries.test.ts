@@ -1,7 +1,19 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { seconds, stream } from '#shared/pipeline/index.ts';
+import {
+  boolean,
+  integer,
+  nullable,
+  number,
+  oneOf,
+  optional,
+  record,
+  seconds,
+  stream,
+  string,
+  timestamp,
+} from '#shared/pipeline/index.ts';
 import { arbitraries } from '#shared/testing/index.ts';
 import { readings } from '../readings.ts';
 
@@ -95,6 +107,31 @@ test('several streams go on together, those of other schemas by the fields that 
   expect(new Set(history.map(({ stream: name }) => name))).toEqual(new Set(['readings', 'clicks']));
   expect(times.every((at, index) => index === 0 || at > (times[index - 1] as number) - 10_001)).toBe(true);
   expect(history.find((one) => one.stream === 'readings')?.record).toEqual({ at: expect.any(Number), key: 'k' });
+});
+
+test('values are drawn for a schema of our own too', () => {
+  const logins = stream('logins', {
+    schema: record({
+      at: timestamp(),
+      user: string(),
+      tries: nullable(integer()),
+      from: optional(record({ port: number(), safe: boolean() })),
+      way: oneOf('password', 'key'),
+    }),
+    timestamp: (login) => login.at,
+    outOfOrderness: seconds(1),
+  });
+  const drawn = fc.sample(
+    arbitraries.history(
+      [{ stream: logins, time: 'at', keys: { user: 3 }, fields: { way: fc.constant('key') } }],
+      options,
+    ),
+    { numRuns: 5, seed: 1 },
+  );
+  for (const { record: login } of drawn.flat()) {
+    expect(logins.node.op === 'source' && logins.node.schema['~standard'].validate(login)).toHaveProperty('value');
+  }
+  expect(() => arbitraries.history([{ stream: logins, time: 'at' }])).toThrow('logins.way is of a type');
 });
 
 test('a field that the schema does not say enough of is named', () => {
