@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import {
+  calendar,
+  count,
+  countWindow,
+  cumulative,
+  everyRecords,
+  everyTime,
+  global,
+  hours,
+  minutes,
+  seconds,
+  session,
+} from '#shared/pipeline/index.ts';
+import { describePlan } from '#shared/pipeline/plan-text.ts';
+import { pipelineOf, type Reading, readings, sink } from '../readings.ts';
+
+// What `millrace plan` says of each kind of window, before anything runs.
+
+const keyed = readings().keyBy((reading) => ({ key: reading.key }));
+const late = { allowedLateness: seconds(0) } as const;
+const columns = { n: count<Reading>() };
+
+test('every kind of window is described', () => {
+  const early = { every: minutes(5), time: 'event' } as const;
+  const days = keyed
+    .window(calendar('day', { timeZone: 'Europe/Berlin' }), { ...late, emit: 'on-close', early })
+    .aggregate('days', columns);
+  const { plan } = pipelineOf([
+    keyed
+      .window(cumulative(hours(6), { step: hours(1) }), late)
+      .aggregate('so-far', columns)
+      .to(sink),
+    days.to(sink),
+    days.late('late-days', { at: (reading) => reading.at }).to(sink),
+    keyed
+      .window(calendar('week', { timeZone: 'UTC', weekStart: 'sunday' }), late)
+      .aggregate('weeks', columns)
+      .to(sink),
+    keyed
+      .window(session({ gap: minutes(30), maxLength: hours(4) }), late)
+      .aggregate('visits', columns)
+      .to(sink),
+    keyed
+      .window(countWindow(10, { incomplete: 'emit', ttl: hours(1) }), late)
+      .aggregate('tens', columns)
+      .to(sink),
+    keyed
+      .window(global({ trigger: [everyRecords(100), everyTime(minutes(1))] }), late)
+      .aggregate('ever', columns)
+      .to(sink),
+  ]);
+  const lines = describePlan(plan, 'hash').flatMap(
+    (line) => /^ {2}((?:cumulative|calendar|sessions|every|all|a row) .*)$/.exec(line)?.[1] ?? [],
+  );
+  expect(lines).toEqual([
+    'cumulative windows of up to 6 h in steps of 1 h, allowed lateness 0 ms, rows refreshed every 5 s',
+    'calendar windows of a day in Europe/Berlin, allowed lateness 0 ms, rows when windows close, early ones every 5 min of event time',
+    'a row of each record that is late for days, under its key, rows as records come',
+    'calendar windows of a week from Sunday on in UTC, allowed lateness 0 ms, rows refreshed every 5 s',
+    'sessions with a gap of 30 min and at most 4 h long, allowed lateness 0 ms, rows when windows close',
+    'every 10 records of a key, the last ones fewer, given up 1 h after the last one, allowed lateness 0 ms, rows when windows close',
+    'all records of a key, shown every 100 records and every 1 min, allowed lateness 0 ms, rows when they are triggered',
+  ]);
+});

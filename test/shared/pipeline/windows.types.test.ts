@@ -1,0 +1,69 @@
+import { expectTypeOf, test } from 'vitest';
+import * as z from 'zod';
+import {
+  calendar,
+  count,
+  countWindow,
+  dynamodb,
+  everyRecords,
+  everyTime,
+  global,
+  hours,
+  minutes,
+  seconds,
+  stream,
+  sum,
+  tumbling,
+} from '#shared/pipeline/index.ts';
+
+// The compiler is the test: these functions are checked and never called.
+
+const requests = stream('requests', {
+  schema: z.object({ host: z.string(), bytes: z.number(), at: z.number() }),
+  timestamp: (r) => r.at,
+  outOfOrderness: seconds(5),
+});
+const byHost = requests.keyBy((r) => ({ host: r.host }));
+const sink = dynamodb({ ttl: hours(1) });
+const lateness = { allowedLateness: seconds(0) } as const;
+type RowOf<O> = O extends { readonly __row?: infer Row } ? NonNullable<Row> : never;
+
+test('the row of a global window has no bounds', () => {
+  const ever = byHost
+    .window(global({ trigger: [everyRecords(10), everyTime(minutes(1))] }), lateness)
+    .aggregate('ever', { n: count(), bytes: sum((r) => r.bytes) })
+    .to(sink);
+  expectTypeOf<RowOf<typeof ever>>().toEqualTypeOf<{ host: string; readonly n: number; readonly bytes: number }>();
+});
+
+test('rows that change are no stream, and those of every n records are', () => {
+  const changing = byHost.window(global({ trigger: everyRecords(10) }), lateness).aggregate('ever', { n: count() });
+  expectTypeOf(changing).not.toHaveProperty('asStream');
+  const whole = byHost.window(countWindow(10), lateness).aggregate('tens', { n: count() });
+  expectTypeOf(whole.asStream).toBeFunction();
+  expectTypeOf(whole).not.toHaveProperty('top');
+});
+
+test('a late record has the key and the columns that are selected', () => {
+  const late = byHost
+    .window(tumbling(minutes(1)), lateness)
+    .aggregate('minutes', { n: count() })
+    .late('late', { bytes: (r) => r.bytes, at: (r) => r.at })
+    .to(sink);
+  expectTypeOf<RowOf<typeof late>>().toEqualTypeOf<{ host: string; readonly bytes: number; readonly at: number }>();
+});
+
+test('what cannot be meant does not compile', () => {
+  void (() => {
+    // @ts-expect-error: only weeks begin on a day.
+    calendar('day', { timeZone: 'UTC', weekStart: 'sunday' });
+    // @ts-expect-error: a calendar is of a place.
+    calendar('day', {});
+    // @ts-expect-error: rows that are refreshed anyway have no early ones.
+    byHost.window(tumbling(minutes(1)), { ...lateness, early: { every: minutes(1) } });
+    // @ts-expect-error: windows of records have no refresh.
+    byHost.window(countWindow(3), { ...lateness, refresh: minutes(1) });
+    // @ts-expect-error: a trigger is a number of records or a duration.
+    global({ trigger: everyTime(60_000) });
+  });
+});
