@@ -75,6 +75,7 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
   const inputs: string[] = [];
   for (const [name, value] of Object.entries(described)) {
     if (name === 'input') inputs.push(pathOf(plan, value as string));
+    else if (name === 'window') state[name] = withoutTrigger(value as Fields);
     else if (name === 'aggregates') state['columns'] = columnsInOrder(value as Fields);
     else state[name] = withoutInputs(value, (input) => inputs.push(pathOf(plan, input)));
   }
@@ -84,8 +85,24 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
     state,
     allowedLatenessMs,
     totals: totalsOf(step),
-    free: { input: inputs, ...defined({ ttlMs, emit, refreshMs, early, derived, projection }) },
+    free: {
+      input: inputs,
+      ...triggerOf(described),
+      ...defined({ ttlMs, emit, refreshMs, early, derived, projection }),
+    },
   };
+}
+
+/** When the row of a global window is shown says nothing of what it holds. */
+function withoutTrigger(window: Fields): Fields {
+  if (window['kind'] !== 'global') return window;
+  const { everyRecords: _records, everyMs: _ms, ...held } = window;
+  return held;
+}
+
+function triggerOf({ window }: Readonly<Record<string, Json>>): Fields {
+  if (window === undefined || !isObject(window) || window['kind'] !== 'global') return {};
+  return defined({ everyRecords: window['everyRecords'], everyMs: window['everyMs'] });
 }
 
 /**

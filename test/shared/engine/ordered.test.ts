@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compile } from '#shared/engine/compile.ts';
+import { contractOf } from '#shared/pipeline/contract.ts';
+import { diffContracts } from '#shared/pipeline/contract-diff.ts';
 import {
   type AnyOutput,
   count,
@@ -245,5 +247,38 @@ describe('is refused:', () => {
     ],
   ])('%s', (_, branch, message) => {
     expect(() => pipelineOf([branch()])).toThrow(message);
+  });
+});
+
+describe('the contract', () => {
+  const keyed = keyedOf(0);
+  const allowedLateness = seconds(0);
+  const changes = (before: AnyOutput, after: AnyOutput) =>
+    diffContracts(contractOf(pipelineOf([before]).plan), contractOf(pipelineOf([after]).plan)).map(({ kind, what }) => [
+      kind,
+      what,
+    ]);
+  const shown = (trigger: ReturnType<typeof everyRecords>): AnyOutput =>
+    keyed.window(global({ trigger }), { allowedLateness }).aggregate('view', columns).to(sink);
+  const visits = (maxLength: number): AnyOutput =>
+    keyed
+      .window(session({ gap: ms(5), maxLength: ms(maxLength) }), { allowedLateness })
+      .aggregate('view', columns)
+      .to(sink);
+
+  test('lets state go on when a row is shown at other times', () => {
+    expect(changes(shown(everyRecords(2)), shown(everyTime(ms(5))))).toEqual([
+      ['compatible', 'step view: everyRecords 2 became null'],
+      ['compatible', 'step view: everyMs null became 5'],
+    ]);
+  });
+
+  test('does not when sessions are cut elsewhere', () => {
+    expect(changes(visits(10), visits(20))).toEqual([
+      [
+        'breaking',
+        'step view: window {"gapMs":5,"kind":"session","maxLengthMs":10} became {"gapMs":5,"kind":"session","maxLengthMs":20}',
+      ],
+    ]);
   });
 });
