@@ -2,8 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import * as language from '#shared/pipeline/index.ts';
-import { aggregateNames, rankNames } from '#shared/sql/aggregate-names.ts';
-import { functionNames } from '#shared/sql/functions.ts';
 import * as testing from '#shared/testing/index.ts';
 import { readingSchema } from '../shared/readings.ts';
 import { fencesOf } from './page.ts';
@@ -30,12 +28,6 @@ test('every value that the language exports has an example', () => {
 
 test('every value that the test kit exports has an example', () => {
   expect(missing(Object.keys(testing), (name) => new RegExp(`(?<![.\\w])${name}\\b`))).toEqual([]);
-});
-
-test('every function of SQL is on its page', () => {
-  const page = readFileSync(join(folder, 'sql.md'), 'utf8');
-  const names = [...functionNames, ...aggregateNames, ...rankNames];
-  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`, 'i').test(page)).sort()).toEqual([]);
 });
 
 /** Callable names of what a stage offers. */
