@@ -1,13 +1,15 @@
 import { argMaxAll, max, pipeline, seconds, tumbling } from '#shared/pipeline/index.ts';
 import { type Bid, bids, onClose, sink } from './events.ts';
 
+const tenSeconds = tumbling(seconds(10));
+
 /** No slot sees all bids; the best of each part are ranked once more. */
 const parts = 64;
 
 /** Highest bid: the bids with the highest price in each ten seconds, all of them where several are as high. */
 const rows = bids
   .keyBy((bid) => ({ part: bid.auction % parts }))
-  .window(tumbling(seconds(10)), onClose)
+  .window(tenSeconds, onClose)
   .aggregate('q7-parts', {
     price: max((bid: Bid) => bid.price),
     bids: argMaxAll(withoutNothing, { by: (bid: Bid) => bid.price }),
@@ -15,13 +17,17 @@ const rows = bids
   .rank('q7-bids', 1, { by: 'price' })
   .asStream()
   .flatMap((row) => row.bids)
-  .select('q7', {
-    auction: (bid) => bid.auction,
-    bidder: (bid) => bid.bidder,
-    price: (bid) => bid.price,
-    dateTime: (bid) => bid.dateTime,
-    extra: (bid) => bid.extra,
-  })
+  .select(
+    'q7',
+    {
+      auction: (bid) => bid.auction,
+      bidder: (bid) => bid.bidder,
+      price: (bid) => bid.price,
+      dateTime: (bid) => bid.dateTime,
+      extra: (bid) => bid.extra,
+    },
+    { window: tenSeconds },
+  )
   .to(sink);
 
 function withoutNothing({ auction, bidder, price, dateTime, extra }: Bid) {

@@ -1,10 +1,12 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { type Derived, evaluateDerived } from '#shared/pipeline/derive.ts';
 import { rankColumn } from '#shared/pipeline/rows.ts';
+import type { TumblingWindow } from '#shared/pipeline/window.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledAggregate, CompiledStep } from './compile.ts';
+import { alignDown } from './window.ts';
 
 /** A window's totals over all keys, by column. */
 export type Totals = Readonly<Record<string, number | null | object>>;
@@ -111,12 +113,19 @@ function printRanked({ columns }: CompiledStep, row: PrintableRow): PrintedRow {
   return printed as PrintedRow;
 }
 
+/** The window that a row's time is in. */
+export function boundsShown({ sizeMs }: TumblingWindow, timeMs: number): Pick<PrintedRow, 'windowStart' | 'windowEnd'> {
+  const startMs = alignDown(timeMs, sizeMs);
+  return { windowStart: isoOf(startMs), windowEnd: isoOf(startMs + sizeMs) };
+}
+
 function printWithoutWindow(
   step: CompiledStep,
-  { view, final, key, columns: values }: PrintableRow,
+  { view, final, key, windowStartMs, columns: values }: PrintableRow,
 ): PrintedRow & Record<string, unknown> {
   const hasKey = step.op !== 'select' || step.plan.isKeyed;
-  const printed: Record<string, unknown> = { view, final, ...(hasKey ? decodeKey(key) : undefined) };
+  const bounds = step.op === 'select' && step.plan.window && boundsShown(step.plan.window, windowStartMs);
+  const printed: Record<string, unknown> = { view, ...bounds, final, ...(hasKey ? decodeKey(key) : undefined) };
   for (const column of step.columns) if (values[column] !== undefined) printed[column] = values[column];
   return printed as PrintedRow & Record<string, unknown>;
 }

@@ -74,6 +74,8 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
   const ttlMs = sinksOf(step).table?.ttlMs;
   const inputs: string[] = [];
   for (const [name, value] of Object.entries(described)) {
+    // How its rows are shown.
+    if (name === 'window' && step.op === 'select') continue;
     if (name === 'input') inputs.push(pathOf(plan, value as string));
     else if (name === 'window') state[name] = withoutTrigger(value as Fields);
     else if (name === 'aggregates') state['columns'] = columnsInOrder(value as Fields);
@@ -88,7 +90,15 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
     free: {
       input: inputs,
       ...triggerOf(described),
-      ...defined({ ttlMs, emit, refreshMs, early, derived, projection }),
+      ...defined({
+        ttlMs,
+        emit,
+        refreshMs,
+        early,
+        derived,
+        projection,
+        shownIn: step.op === 'select' ? step.window?.sizeMs : undefined,
+      }),
     },
   };
 }

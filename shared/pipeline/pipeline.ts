@@ -298,7 +298,7 @@ class Graph {
   }
 
   #addSelect(
-    { name, key, columns, isKeyed, lateOf, sinks }: SelectDefinition,
+    { name, key, columns, isKeyed, window, lateOf, sinks }: SelectDefinition,
     { placement, reason }: PlacementDecision,
   ): void {
     const input = this.#addKey(key);
@@ -310,6 +310,7 @@ class Graph {
         input,
         columns: Object.keys(columns),
         isKeyed,
+        ...(window === undefined ? {} : { window }),
         ...(lateOf === undefined ? {} : { lateOf: lateOf.name }),
         allowedLatenessMs: 0,
         sinks,

@@ -5,7 +5,7 @@ import type { Placement } from './placement.ts';
 import { type ProcessKind, processTimeColumn, type RowColumns, tableTimeColumn } from './process.ts';
 import type { ProjectionPlan } from './projection.ts';
 import type { FileSink, SinkSpec, StreamSink, TableSink } from './sink.ts';
-import type { CalendarWindow, CumulativeWindow, EarlyRows, WindowSpec } from './window.ts';
+import type { CalendarWindow, CumulativeWindow, EarlyRows, TumblingWindow, WindowSpec } from './window.ts';
 
 /**
  * A pipeline as data: a graph of nodes, in an order in which inputs come first. It is JSON, it is immutable, and it holds
@@ -80,6 +80,8 @@ export interface SelectPlan extends InputPlan {
   readonly columns: readonly string[];
   /** Its rows have a key; those of others are spread over the slots by a number that nobody is shown. */
   readonly isKeyed: boolean;
+  /** Its rows are shown with the window that their time is in. */
+  readonly window?: TumblingWindow;
   /** Only of the records that this step finds late. */
   readonly lateOf?: string;
   readonly allowedLatenessMs: 0;

@@ -12,6 +12,7 @@ import type {
   StreamNode,
   Without,
 } from './stream.ts';
+import type { TumblingWindow } from './window.ts';
 
 /** The columns of a row, each from the record. Where one gives nothing (`undefined`), the row does not have it. */
 export type SelectedColumns<T> = Readonly<Record<string, (record: T) => Json | undefined>>;
@@ -21,6 +22,14 @@ export interface SelectedTable<Name extends string, K, Row> {
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<Row>>;
 }
 
+export interface SelectOptions {
+  /**
+   * Shows each row with the window that its time is in: for records that were rows of such windows, as those of `asStream()`. Without it rows
+   * have no window.
+   */
+  readonly window?: TumblingWindow | undefined;
+}
+
 /** A row of each record: no state, no window, nothing that could be late. */
 export interface SelectDefinition {
   readonly op: 'select';
@@ -28,6 +37,8 @@ export interface SelectDefinition {
   readonly key: KeyNode;
   readonly columns: SelectedColumns<unknown>;
   readonly isKeyed: boolean;
+  /** Which window each row is shown with: the one that its time is in. */
+  readonly window?: TumblingWindow | undefined;
   /** Only of the records that this step finds late. */
   readonly lateOf?: AggregateDefinition;
   readonly sinks: readonly SinkSpec[];
@@ -82,9 +93,9 @@ export function selectedOf<Name extends string, K, Row>(
   name: Name,
   key: KeyNode,
   columns: SelectedColumns<unknown>,
-  isKeyed: boolean,
+  { isKeyed, window }: { readonly isKeyed: boolean } & SelectOptions,
 ): SelectedTable<Name, K, Row> {
-  const step: SelectDefinition = { op: 'select', name, key, columns, isKeyed, sinks: [] };
+  const step: SelectDefinition = { op: 'select', name, key, columns, isKeyed, window, sinks: [] };
   return { to: (...sinks) => ({ name, step: { ...step, sinks } }) };
 }
 

@@ -35,6 +35,7 @@ import {
   type SelectDefinition,
   type SelectedColumns,
   type SelectedTable,
+  type SelectOptions,
   selectedOf,
   spreadKey,
 } from './select.ts';
@@ -194,6 +195,7 @@ export interface Stream<T> {
   select<const Name extends string, const C extends SelectedColumns<T>>(
     name: Name,
     columns: Without<C, ReservedColumn>,
+    options?: SelectOptions,
   ): SelectedTable<Name, unknown, SelectedRow<C>>;
 }
 
@@ -210,6 +212,7 @@ export interface KeyedStream<T, K extends KeyShape> {
   select<const Name extends string, const C extends SelectedColumns<T>>(
     name: Name,
     columns: Without<C, ReservedColumn | NamesOf<K>>,
+    options?: SelectOptions,
   ): SelectedTable<Name, K, K & SelectedRow<C>>;
   window(spec: AlignedWindow, options: FinalWindowOptions): FinalWindowedStream<T, K, 'aligned'>;
   window(spec: AlignedWindow, options: WindowOptions): WindowedStream<T, K>;
@@ -322,7 +325,8 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
     through: (piece) => piece(self),
     keyBy: <K extends KeyShape>(select: (record: T) => K) =>
       keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),
-    select: (name, columns) => selectedOf(name, spreadKey(node), columns as SelectedColumns<unknown>, false),
+    select: (name, columns, options) =>
+      selectedOf(name, spreadKey(node), columns as SelectedColumns<unknown>, { ...options, isKeyed: false }),
   };
   return self;
 }
@@ -352,7 +356,8 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
     joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),
-    select: (name, columns) => selectedOf(name, key, columns as SelectedColumns<unknown>, true),
+    select: (name, columns, options) =>
+      selectedOf(name, key, columns as SelectedColumns<unknown>, { ...options, isKeyed: true }),
   };
 }
 

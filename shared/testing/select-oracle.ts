@@ -1,3 +1,4 @@
+import { boundsShown } from '#shared/engine/read.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { SelectPlan } from '#shared/pipeline/plan.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
@@ -17,7 +18,8 @@ export function selectedRowsOf(
     .filter(({ id }) => step.lateOf === undefined || late(step.lateOf).has(id))
     .map(({ key, timeMs, value }) => {
       const shown = step.isKeyed ? decodeKey(key) : {};
-      const row = { view: step.id, final: true, ...shown, ...selectedRowOf(pipeline, step, value) };
+      const bounds = step.window && boundsShown(step.window, timeMs);
+      const row = { view: step.id, ...bounds, final: true, ...shown, ...selectedRowOf(pipeline, step, value) };
       return { order: [timeMs, key, timeMs, JSON.stringify(row)] as const, row };
     })
     .sort((a, b) => compareTuples(a.order, b.order))
