@@ -56,3 +56,16 @@ export function refuseJson(value: unknown): string | undefined {
       return `is of type ${typeof value}, which JSON cannot hold; select null for nothing`;
   }
 }
+
+type Widened<Value> = Value extends string
+  ? string
+  : Value extends number
+    ? number
+    : Value extends boolean
+      ? boolean
+      : never;
+type WidenedKey<K> = { readonly [Column in keyof K]: Widened<K[Column]> };
+/** Anything, if two keys have the same columns of the same types, so that equal values are one key; otherwise what is wrong. */
+export type SameKey<K, Other> = [WidenedKey<K>, WidenedKey<Other>] extends [WidenedKey<Other>, WidenedKey<K>]
+  ? unknown
+  : 'the key columns of both sides of a join have the same names and types';

@@ -5,7 +5,7 @@ import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
-import type { JoinInterval, JoinKind, Selectors } from './join.ts';
+import type { JoinInterval, JoinKind, SameKey, Selectors } from './join.ts';
 import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
 import type { NumericPath } from './numeric-path.ts';
 import type { Placement } from './placement.ts';
@@ -154,18 +154,6 @@ export type Without<T, Taken> = T & {
   readonly [Name in NamesOf<T> & Taken]: 'this name is taken by another column of the row';
 };
 
-type Widened<Value> = Value extends string
-  ? string
-  : Value extends number
-    ? number
-    : Value extends boolean
-      ? boolean
-      : never;
-type WidenedKey<K> = { readonly [Column in keyof K]: Widened<K[Column]> };
-/** Anything, if two keys have the same columns of the same types, so that equal values are one key; otherwise what is wrong. */
-type SameKey<K, Other> = [WidenedKey<K>, WidenedKey<Other>] extends [WidenedKey<Other>, WidenedKey<K>]
-  ? unknown
-  : 'the key columns of both sides of a join have the same names and types';
 export interface WindowBounds {
   readonly windowStart: Date;
   readonly windowEnd: Date;
