@@ -252,12 +252,17 @@ function gridOf(): readonly Suite[] {
           .chain((start) => historiesOf([ofReadings as never], { pace: hours(40), start: new Date(start) })),
       }),
     ),
-    ...[0, 2_000].map((lateness): Suite => {
+    ...[
+      { lateness: 0, what: 'sessions', gap: milliseconds(4_000) },
+      { lateness: 2_000, what: 'sessions', gap: milliseconds(4_000) },
+      { lateness: 0, what: 'sessions of at most 9 s', gap: milliseconds(4_000), maxLength: milliseconds(9_000) },
+      { lateness: 2_000, what: 'sessions of at most 9 s', gap: milliseconds(4_000), maxLength: milliseconds(9_000) },
+    ].map(({ lateness, what, ...bounds }): Suite => {
       const sessions = keyed
-        .window(session({ gap: milliseconds(4_000) }), { allowedLateness: milliseconds(lateness) })
+        .window(session(bounds), { allowedLateness: milliseconds(lateness) })
         .aggregate('view', columns);
       return {
-        name: `sessions, lateness ${lateness}`,
+        name: `${what}, lateness ${lateness}`,
         pipeline: pipelineOf([sessions.derive(perRow).to(sink), sessions.late('late', lateColumns).to(sink)], {
           slots: 2,
         }),

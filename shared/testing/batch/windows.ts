@@ -28,8 +28,8 @@ export function windowedSql(table: string, { window, allowedLatenessMs }: Aggreg
     case 'calendar':
       return `SELECT * FROM (${calendarSql(table, window)}) WHERE ${inTime}`;
     case 'session':
-      // Where a session is cut depends on where the one before it was.
-      if (window.maxLengthMs !== undefined) return undefined;
+      if (window.maxLengthMs !== undefined)
+        return cutSessionsSql(table, window.gapMs, window.maxLengthMs, allowedLatenessMs);
       return sessionsSql(table, window.gapMs);
     default:
       return undefined;
@@ -77,4 +77,23 @@ function sessionsSql(table: string, gapMs: number): string {
         FROM ${table} WHERE NOT late
       )
     ) WINDOW session AS (${ofKey}, number)`;
+}
+
+/** Where a session is cut depends on where the one before it was: record by record, each with the start of its session. */
+function cutSessionsSql(table: string, gapMs: number, maxLengthMs: number, latenessMs: number): string {
+  return `
+    WITH RECURSIVE numbered AS (
+      SELECT *, row_number() OVER (PARTITION BY history, key ORDER BY t, seq) AS number
+      FROM ${table} WHERE w IS NULL OR t + ${latenessMs} >= w
+    ), walk AS (
+      SELECT history, key, number, t, t AS ws FROM numbered WHERE number = 1
+      UNION ALL
+      SELECT later.history, later.key, later.number, later.t,
+        CASE WHEN later.t > walk.t + ${gapMs} OR later.t >= walk.ws + ${maxLengthMs} THEN later.t ELSE walk.ws END
+      FROM walk JOIN numbered later
+        ON later.history = walk.history AND later.key = walk.key AND later.number = walk.number + 1
+    )
+    SELECT numbered.*, walk.ws,
+      least(max(walk.t) OVER (PARTITION BY history, key, walk.ws) + ${gapMs}, walk.ws + ${maxLengthMs}) AS we
+    FROM numbered JOIN walk USING (history, key, number)`;
 }
