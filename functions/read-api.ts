@@ -56,6 +56,8 @@ function describeKind(step: StepPlan): object {
       return { join: { kind: step.kind, lowerMs: step.lowerMs, upperMs: step.upperMs } };
     case 'process':
       return { process: { ...step.does, ...(step.ttlMs === undefined ? {} : { ttlMs: step.ttlMs }) } };
+    case 'running':
+      return { running: { refreshMs: step.refreshMs } };
     case 'select':
       return {
         select: step.isKeyed ? 'by key' : 'without a key',

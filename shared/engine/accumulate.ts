@@ -2,15 +2,20 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { CompiledAggregate } from './compile.ts';
 
+/** What folding needs of a step. */
+export type FoldingStep = Pick<CompiledAggregate, 'aggregators' | 'inputs' | 'columns'> & {
+  readonly plan: { readonly id: string };
+};
+
 /** The accumulators of one key in one window, slice or session, aligned with the step's aggregators. */
 export type Accumulators = unknown[];
 
-export function createAccumulators(step: CompiledAggregate): Accumulators {
+export function createAccumulators(step: FoldingStep): Accumulators {
   return step.aggregators.map((aggregator) => aggregator.create());
 }
 
 /** Adds a record's selected values in place. */
-export function addValues(step: CompiledAggregate, accumulators: Accumulators, values: readonly unknown[]): void {
+export function addValues(step: FoldingStep, accumulators: Accumulators, values: readonly unknown[]): void {
   const { aggregators, inputs } = step;
   for (let index = 0; index < aggregators.length; index += 1) {
     const aggregator = aggregators[index] as CompiledAggregate['aggregators'][number];
@@ -78,7 +83,7 @@ export function mergeAll(step: CompiledAggregate, parts: readonly Accumulators[]
 }
 
 /** The row's columns by name. */
-export function resultsOf(step: CompiledAggregate, accumulators: Accumulators): Readonly<Record<string, unknown>> {
+export function resultsOf(step: FoldingStep, accumulators: Accumulators): Readonly<Record<string, unknown>> {
   const columns: Record<string, unknown> = {};
   for (let index = 0; index < step.columns.length; index += 1) {
     columns[step.columns[index] as string] = step.aggregators[index]?.result(accumulators[index]);
@@ -95,11 +100,11 @@ export function encodeTotal(step: CompiledAggregate, total: Accumulators): Reado
   return columns;
 }
 
-export function encodeAccumulators(step: CompiledAggregate, accumulators: Accumulators): readonly Json[] {
+export function encodeAccumulators(step: FoldingStep, accumulators: Accumulators): readonly Json[] {
   return step.aggregators.map((aggregator, index) => aggregator.encode(accumulators[index]));
 }
 
-export function decodeAccumulators(step: CompiledAggregate, encoded: unknown): Accumulators {
+export function decodeAccumulators(step: FoldingStep, encoded: unknown): Accumulators {
   assert(
     Array.isArray(encoded) && encoded.length === step.aggregators.length,
     `state of ${step.plan.id} has one accumulator a column`,

@@ -9,6 +9,7 @@ import {
   type JoinPlan,
   type JoinSidePlan,
   type ProcessPlan,
+  type RunningPlan,
   type SelectPlan,
   type Shown,
   sinksOf,
@@ -16,6 +17,7 @@ import {
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
 import { rankColumn } from '#shared/pipeline/rows.ts';
+import { changeColumn } from '#shared/pipeline/running.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
@@ -26,6 +28,7 @@ import type {
   CompiledJoin,
   CompiledProcess,
   CompiledRoute,
+  CompiledRunning,
   CompiledSelect,
   CompiledStep,
   CompiledTop,
@@ -67,15 +70,7 @@ export function compileAggregate(
   aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
   route: RouteDraft,
 ): CompiledAggregate {
-  const columns = Object.keys(aggregates);
-  const aggregators = Object.values(aggregates);
-  const inputs = aggregators.map((aggregator, index) => {
-    const { select, refuse } = aggregator;
-    const input =
-      route.inputs.get(aggregator) ?? addColumn(route, { select, refuse, label: `${plan.id}.${columns[index]}` });
-    route.inputs.set(aggregator, input);
-    return input;
-  });
+  const { columns, aggregators, inputs } = addAggregates(route, plan.id, aggregates);
   const totals = totalledColumns(columns, plan);
   const stage = stageOf(plan.placement);
   const sinks = sinksOf(plan);
@@ -91,6 +86,36 @@ export function compileAggregate(
     inputs,
     totals,
   };
+}
+
+/** Adds what a step aggregates to the route. */
+function addAggregates(
+  route: RouteDraft,
+  step: string,
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+): Pick<CompiledRunning, 'columns' | 'aggregators' | 'inputs'> {
+  const columns = Object.keys(aggregates);
+  const aggregators = Object.values(aggregates);
+  const inputs = aggregators.map((aggregator, index) => {
+    const { select, refuse } = aggregator;
+    const input =
+      route.inputs.get(aggregator) ?? addColumn(route, { select, refuse, label: `${step}.${columns[index]}` });
+    route.inputs.set(aggregator, input);
+    return input;
+  });
+  return { columns, aggregators, inputs };
+}
+
+export function compileRunning(
+  plan: RunningPlan,
+  contract: string,
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+  route: RouteDraft,
+  feeds: boolean,
+): CompiledRunning {
+  if (feeds) route.taken.add(changeColumn);
+  const common = { contract, stage: stageOf(plan.placement), sinks: sinksOf(plan), sources: sourcesOfInput(plan) };
+  return { op: 'running', plan, ...common, ...addAggregates(route, plan.id, aggregates), feeds };
 }
 
 export function compileJoin(

@@ -12,6 +12,7 @@ import {
   isStep,
   type JoinPlan,
   type ProcessPlan,
+  type RunningPlan,
   routesOf,
   type SelectPlan,
   type SourcePlan,
@@ -32,6 +33,7 @@ import {
   compileAggregate,
   compileJoin,
   compileProcess,
+  compileRunning,
   compileSelect,
   compileTop,
   draftRoute,
@@ -109,7 +111,13 @@ export interface RouteColumn {
   readonly label: string;
 }
 
-export type CompiledStep = CompiledAggregate | CompiledJoin | CompiledProcess | CompiledTop | CompiledSelect;
+export type CompiledStep =
+  | CompiledAggregate
+  | CompiledJoin
+  | CompiledProcess
+  | CompiledTop
+  | CompiledSelect
+  | CompiledRunning;
 
 interface CommonStep {
   /** The token of its contract: what its state means. */
@@ -162,6 +170,16 @@ export interface CompiledTop extends CommonStep {
   readonly input: number;
 }
 
+export interface CompiledRunning extends CommonStep {
+  readonly op: 'running';
+  readonly plan: RunningPlan;
+  readonly aggregators: readonly AnyAggregator<unknown>[];
+  /** For each aggregator the index of its value among the route's columns. */
+  readonly inputs: readonly number[];
+  /** Others read what its rows were and are. */
+  readonly feeds: boolean;
+}
+
 export interface CompiledSelect extends CommonStep {
   readonly op: 'select';
   readonly plan: SelectPlan;
@@ -177,12 +195,20 @@ export interface JoinSide {
   readonly inputs: readonly number[];
 }
 
+type BindingOf<O extends Binding['op']> = Binding extends infer B
+  ? B extends { readonly op: infer Ops }
+    ? O extends Ops
+      ? B
+      : never
+    : never
+  : never;
+
 export function compile(pipeline: Pipeline): CompiledPipeline {
   const { plan, bindings } = pipeline;
-  const bindingOf = <O extends Binding['op']>(id: string, op: O): Extract<Binding, { op: O }> => {
+  const bindingOf = <O extends Binding['op']>(id: string, op: O): BindingOf<O> => {
     const binding = bindings.get(id);
     assert(binding?.op === op, `node ${id} of plan ${plan.id} has a binding of kind ${op}`);
-    return binding as Extract<Binding, { op: O }>;
+    return binding as BindingOf<O>;
   };
   const routes = new Map<string, RouteDraft>();
   for (const route of routesOf(plan)) {
@@ -204,6 +230,10 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
         return compileProcess(step, contract, bindingOf(step.id, 'process'), routeOf);
       case 'top':
         return compileTop(step, contract, routeOf(step.input), routesTo(step.source));
+      case 'running': {
+        const feeds = feedingStepsOf(plan).includes(step);
+        return compileRunning(step, contract, bindingOf(step.id, 'running').aggregates, routeOf(step.input), feeds);
+      }
       case 'select':
         return compileSelect(step, contract, bindingOf(step.id, 'select').row, routeOf(step.input));
     }
@@ -289,6 +319,7 @@ function readerOf(step: CompiledStep, input: number): RouteReader {
 function columnsOfInput(step: CompiledStep, input: number): readonly number[] {
   switch (step.op) {
     case 'aggregate':
+    case 'running':
       return step.inputs;
     case 'join':
       return (input === 0 ? step.left : step.right).inputs;

@@ -8,6 +8,8 @@ import type { WindowRange } from './window.ts';
 /** What a stage has decided to show. */
 export interface Emission {
   readonly rows: Row[];
+  /** What running rows were and are, for the steps that read them. */
+  readonly changes: Row[];
   readonly totals: TotalPartial[];
   /** Files that are full or whose time has come. */
   readonly files: RowFile[];
@@ -32,7 +34,7 @@ export interface CallbackFailure {
 }
 
 export function createEmission(): Emission {
-  return { rows: [], totals: [], files: [], batches: [], failures: [], rest: [] };
+  return { rows: [], changes: [], totals: [], files: [], batches: [], failures: [], rest: [] };
 }
 
 /** Rows that are made at once. A window may have more than memory holds. */

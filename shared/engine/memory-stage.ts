@@ -16,6 +16,7 @@ import type { Holder, Overflow } from './overflow.ts';
 import { KeyedProcess } from './process.ts';
 import { RowOrigin } from './row-origin.ts';
 import { compareRows, watermarkOfRows } from './rows.ts';
+import { RunningAggregate } from './running.ts';
 import { SelectedRows } from './select.ts';
 import { SessionAggregate } from './session.ts';
 import { type PlacedBlock, SlotReader } from './slot.ts';
@@ -26,6 +27,7 @@ export function createOperator(step: CompiledStep, overflow?: Overflow): Operato
   if (step.op === 'join') return new IntervalJoin(step, overflow);
   if (step.op === 'process') return new KeyedProcess(step, overflow);
   if (step.op === 'top') return new TopRows(step);
+  if (step.op === 'running') return new RunningAggregate(step, overflow);
   if (step.op === 'select') return new SelectedRows(step);
   const { window } = step.plan;
   if (isOrdered(window)) return new OrderedAggregate(step, window, overflow);
@@ -151,9 +153,9 @@ export class MemoryStage implements Holder {
       this.#emittedCount += emission.rows.length - first;
       if (!takesRows) continue;
       if (rowOrigin !== undefined) {
-        const made = emission.rows.slice(first).sort(compareRows);
-        const final = made.filter((row) => row.final);
-        rowOrigin.take(placed.position, final, watermarkOfRows(step, watermarkMs));
+        const made = emission.rows.slice(first).filter((row) => row.final);
+        const wanted = (step.op === 'running' ? emission.changes : made).sort(compareRows);
+        rowOrigin.take(placed.position, wanted, watermarkOfRows(step, watermarkMs));
       }
       outlet.take(emission, 0, watermarkMs, context);
       append(this.#emission, emission);

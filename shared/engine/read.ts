@@ -50,6 +50,7 @@ export function printRows(step: CompiledStep, row: PrintableRow, totals: Totals 
  */
 export function printRow(step: CompiledStep, row: PrintableRow, totals: Totals | undefined): PrintedRow {
   if (step.op === 'top') return isRankKeyed(step) ? printRanked(step, row) : printWindow(row);
+  if (step.op === 'running') return { view: row.view, ...decodeKey(row.key), ...row.columns } as unknown as PrintedRow;
   if (step.op !== 'aggregate') return printWithoutWindow(step, row);
   const windowMs = row.windowEndMs - row.windowStartMs;
   const isGlobal = step.plan.window.kind === 'global';

@@ -141,7 +141,7 @@ export function moveEntries(
 
 /** These save lists whose elements begin with their key. A kind of step that is yet to come is refused until somebody looks. */
 function isByKey(op: string): boolean {
-  return op === 'aggregate' || op === 'join' || op === 'process';
+  return op === 'aggregate' || op === 'join' || op === 'process' || op === 'running';
 }
 
 /** The totals of a step's open windows by their names, in the slot whose entries these are. */

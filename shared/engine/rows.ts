@@ -40,8 +40,8 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
     }
     case 'join': {
       const { kind, lowerMs, upperMs, allowedLatenessMs } = step.plan;
-      // A pair may be of any two times.
-      if (allowedLatenessMs === foreverMs) return Number.NEGATIVE_INFINITY;
+      // Nothing is late for it, and nothing is waited for: only a pair of two records that are older has a time before W.
+      if (allowedLatenessMs === foreverMs) return watermarkMs;
       // A record that stays alone gives its row only when nothing can join it any more.
       const waitMs = kind === 'inner' ? 0 : Math.max(0, upperMs, kind === 'full' ? -lowerMs : 0);
       return watermarkMs - allowedLatenessMs - waitMs;
@@ -50,7 +50,10 @@ export function watermarkOfRows(step: CompiledStep, watermarkMs: number): number
       // Timers are set for later than what sets them.
       return watermarkMs - step.plan.allowedLatenessMs;
     case 'top':
+      return watermarkMs;
+    case 'running':
     case 'select':
+      // They take what is late, and what it leads to is late behind them.
       return watermarkMs;
   }
 }

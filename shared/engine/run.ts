@@ -211,8 +211,9 @@ export class DirectRun {
 
   /** The step's rows from `before` on are records again. Without a sink they are nothing else. */
   #passOn({ step, watermarkMs }: StepRun, run: RowRun, before: number): void {
-    const { rows } = this.#emission;
-    const made = step.plan.sinks.length === 0 ? rows.splice(before) : rows.slice(before);
+    const { rows, changes } = this.#emission;
+    const own = step.plan.sinks.length === 0 ? rows.splice(before) : rows.slice(before);
+    const made = step.op === 'running' ? changes.splice(0) : own;
     for (const row of made.sort(compareRows)) this.#takeRow(step, run, row);
     this.#advance(run, watermarkOfRows(step, watermarkMs));
   }

@@ -1,3 +1,5 @@
+import type { AggregatePlan } from './plan.ts';
+
 /** What JSON can carry. Selected values and encoded accumulators are of this type: they cross the exchange and the stores. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
@@ -37,3 +39,8 @@ export interface Aggregator<In, Value, Accumulator, Out> {
 /** Any aggregator over records of type `In`, whatever it keeps. */
 // biome-ignore lint/suspicious/noExplicitAny: the accumulator's type is known to the aggregator alone.
 export type AnyAggregator<In> = Aggregator<In, any, any, unknown>;
+
+/** What a plan says of a step's aggregators. */
+export function kindsOf(aggregates: Readonly<Record<string, AnyAggregator<unknown>>>): AggregatePlan['aggregates'] {
+  return Object.fromEntries(Object.entries(aggregates).map(([column, { kind, config }]) => [column, { kind, config }]));
+}

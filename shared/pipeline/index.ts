@@ -45,6 +45,7 @@ export { type Derived, part, prediction, rate, ratio, shareOfTotal } from './der
 export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
 export type { JoinKind } from './join.ts';
 export type { JoinedStream, JoinedTable } from './joined.ts';
+export type { Parts } from './parts.ts';
 export { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from './pipeline.ts';
 export type { Placement } from './placement.ts';
 export type { Plan } from './plan.ts';
@@ -64,6 +65,7 @@ export {
   timestamp,
 } from './record.ts';
 export type { FinalTable, FinalWindowedStream, FinalWindowTable, TopTable } from './rows.ts';
+export type { RunningTable } from './running.ts';
 export type { SelectedTable } from './select.ts';
 export { dynamodb, kinesis, type SinkSpec, s3 } from './sink.ts';
 export {
@@ -75,6 +77,7 @@ export {
   type WindowedStream,
   type WindowedTable,
 } from './stream.ts';
+export type { ThrottleOptions, Throttling } from './throttle.ts';
 export {
   type AlignedWindow,
   type CalendarWindow,

@@ -10,7 +10,7 @@ import type { JoinDefinition, KeyNode, KeyShape, NamesOf, Output, Simplify, Stre
 export interface EverJoinOptions {
   /**
    * All records of a key on either side are kept for ever, and each pair gives its row when its second record comes. Nothing is late, since
-   * nothing ever ends; so an outer join, which must know that a record stays alone, is not offered. State grows with the records: where
+   * nothing ever ends (a pair of two late records may be late for a window behind the join); so an outer join, which must know that a record stays alone, is not offered. State grows with the records: where
    * pairs lie near each other in event time, give the interval.
    */
   readonly within: 'ever';

@@ -1,14 +1,15 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
-import type { AnyAggregator } from './aggregator.ts';
+import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
 import type { Selectors } from './join.ts';
 import { type PlacementDecision, place, placeLate } from './placement.ts';
-import { type AggregatePlan, isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } from './plan.ts';
+import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
-import { keyOfTop, type TopDefinition } from './rows.ts';
+import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
+import { type RunningDefinition, runningPlanOf } from './running.ts';
 import { rowOfRecord, type SelectDefinition } from './select.ts';
 import { collectSteps, inputNodesOf, originsOf, sourcesPlanOf } from './steps.ts';
 import type {
@@ -23,7 +24,6 @@ import type {
   StreamNode,
 } from './stream.ts';
 import { checkNames, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
-import { isAligned } from './window.ts';
 
 /** The callbacks of a plan's node, found by the node's id. */
 export type Binding =
@@ -37,7 +37,7 @@ export type Binding =
   | { readonly op: 'map'; readonly call: (record: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly call: (record: unknown) => readonly unknown[] }
   | { readonly op: 'key'; readonly call: (record: unknown) => KeyShape }
-  | { readonly op: 'aggregate'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> }
+  | { readonly op: 'aggregate' | 'running'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> }
   | { readonly op: 'join'; readonly left: Selectors<unknown>; readonly right: Selectors<unknown> }
   | {
       readonly op: 'process';
@@ -171,6 +171,7 @@ class Graph {
     else if (step.op === 'process') this.#addProcess(step, decision);
     else if (step.op === 'top') this.#addTop(step, decision);
     else if (step.op === 'select') this.#addSelect(step, decision);
+    else if (step.op === 'running') this.#addRunning(step, decision);
     else this.#addAggregate(step, decision);
     if (step.projection !== undefined) this.#addProjection(step.projection);
   }
@@ -256,33 +257,9 @@ class Graph {
     });
   }
 
-  #addTop(
-    { name, input: rows, count, by, ties, sinks }: TopDefinition,
-    { placement, reason }: PlacementDecision,
-  ): void {
-    const { step } = rows;
-    assert(step.op === 'aggregate' && isAligned(step.window), `${name} ranks the rows of aligned windows`);
-    const input = this.#addKey({ op: 'key', input: rows, call: () => keyOfTop(name) });
-    this.#add(
-      {
-        op: 'top',
-        id: name,
-        source: step.name,
-        input,
-        count,
-        by,
-        ...(ties === undefined ? {} : { ties }),
-        ...(step.window.kind === 'tumbling' || step.window.kind === 'sliding'
-          ? { windowMs: step.window.sizeMs }
-          : { window: step.window }),
-        aggregates: kindsOf(step.aggregates),
-        allowedLatenessMs: 0,
-        sinks,
-        placement,
-        reason,
-      },
-      { op: 'top' },
-    );
+  #addTop(step: TopDefinition, decision: PlacementDecision): void {
+    const input = this.#addKey({ op: 'key', input: step.input, call: () => keyOfTop(step.name) });
+    this.#add(topPlanOf(step, input, decision), { op: 'top' });
   }
 
   /** Beside the step that finds the records late, which is in the plan already. */
@@ -321,9 +298,14 @@ class Graph {
     );
   }
 
+  #addRunning(step: RunningDefinition, decision: PlacementDecision): void {
+    const input = { ...sourcesPlanOf(step.key.input), input: this.#addKey(step.key) };
+    this.#add(runningPlanOf(step, input, decision), { op: 'running', aggregates: step.aggregates });
+  }
+
   aggregatesOf(step: string): Readonly<Record<string, AnyAggregator<unknown>>> {
     const binding = this.bindings.get(step);
-    assert(binding?.op === 'aggregate', `step ${step} has its aggregates bound`);
+    assert(binding?.op === 'aggregate' || binding?.op === 'running', `step ${step} has its aggregates bound`);
     return binding.aggregates;
   }
 
@@ -384,10 +366,6 @@ class Graph {
     while (this.bindings.has(`${wanted}-${number}`)) number += 1;
     return `${wanted}-${number}`;
   }
-}
-
-function kindsOf(aggregates: AggregateDefinition['aggregates']): AggregatePlan['aggregates'] {
-  return mapValues(aggregates, ({ kind, config }) => ({ kind, config }));
 }
 
 function mapValues<V, W>(values: Readonly<Record<string, V>>, change: (value: V) => W): { readonly [name: string]: W } {

@@ -42,6 +42,9 @@ export function place(step: StepDefinition, feeds = false): PlacementDecision & 
       reason: 'records of a key wait in memory until they can be taken in the order of their event times',
     };
   }
+  if (step.op === 'running') {
+    return { placement: 'fargate', reason: 'what is kept of a key is kept for ever, in memory or on the disk' };
+  }
   if (step.op === 'select') {
     return {
       placement: 'fargate',

@@ -14,11 +14,11 @@ export function hashPlan(
 ): string {
   const selected = new Map<string, AnyAggregator<unknown>[]>();
   const nodes = plan.nodes.map((node) => {
-    if (node.op !== 'aggregate' && isStep(node)) {
+    if (node.op !== 'aggregate' && node.op !== 'running' && isStep(node)) {
       const { reason: _, ...step } = node;
       return step;
     }
-    if (node.op !== 'aggregate') return node;
+    if (node.op !== 'aggregate' && node.op !== 'running') return node;
     const ofRoute = selected.get(node.input) ?? [];
     selected.set(node.input, ofRoute);
     const columns = Object.entries(aggregatesOf(node.id)).map(([column, aggregator]) => {

@@ -55,6 +55,8 @@ function describeStep(step: StepPlan): string {
       return `${describeJoin(step)}, ${lateness(step)}`;
     case 'process':
       return `${describeProcess(step)}, ${lateness(step)}`;
+    case 'running':
+      return 'over all records of each key, never final';
     case 'select':
       return `a row of each record${step.lateOf === undefined ? '' : ` that is late for ${step.lateOf}`}${step.isKeyed ? ', under its key' : ''}`;
     case 'top':
@@ -86,6 +88,8 @@ function describeProcess({ does, inputs, ttlMs }: ProcessPlan): string {
   switch (does.kind) {
     case 'process':
       return `function with state of each key of ${first}, dropped ${duration(ttlMs ?? 0)} after the key's last record`;
+    case 'throttle':
+      return `at most ${does.limit} records in ${duration(does.perMs)} of each key of ${first}, ${does.burst} at once`;
     case 'dedupe':
       return `first record of each key of ${first}, others within ${duration(does.withinMs)} dropped`;
     case 'table-join':
@@ -138,6 +142,7 @@ function describeEmit(step: StepPlan): string {
   if (step.op === 'process') return 'rows in the order of event time, behind the watermark';
   if (step.op === 'top') return 'rows when windows close';
   if (step.op === 'select') return 'rows as records come';
+  if (step.op === 'running') return `rows refreshed every ${duration(step.refreshMs)}`;
   if (step.window.kind === 'global') return 'rows when they are triggered';
   if (step.emit === 'on-update') return `rows refreshed every ${duration(step.refreshMs)}`;
   const { early } = step;
@@ -181,6 +186,8 @@ function shapeOf(node: PlanNode): string {
       return `["${node.id}<br/>${node.does.kind}<br/>${node.placement}"]`;
     case 'top':
       return `["${node.id}<br/>top ${node.count} by ${node.by}<br/>${node.placement}"]`;
+    case 'running':
+      return `["${node.id}<br/>running<br/>${node.placement}"]`;
     case 'select':
       return `["${node.id}<br/>select<br/>${node.placement}"]`;
     default:

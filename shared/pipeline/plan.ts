@@ -65,11 +65,24 @@ export interface RoutePlan extends InputPlan {
 }
 
 /** A step behind the exchange: one view or, without a sink, a step that only feeds others. */
-export type StepPlan = (AggregatePlan | JoinPlan | ProcessPlan | TopPlan | SelectPlan) & Shown;
+export type StepPlan = (AggregatePlan | JoinPlan | ProcessPlan | TopPlan | SelectPlan | RunningPlan) & Shown;
 
 /** How the rows of a step are shown, when it is not as they are kept. */
 export interface Shown {
   readonly projection?: ProjectionPlan;
+}
+
+/** Columns of each key over all of its records: rows that are never final. */
+export interface RunningPlan extends InputPlan {
+  readonly op: 'running';
+  /** The step's name, which is the view's. */
+  readonly id: string;
+  readonly refreshMs: number;
+  readonly aggregates: AggregatePlan['aggregates'];
+  readonly allowedLatenessMs: 0;
+  readonly sinks: readonly SinkSpec[];
+  readonly placement: Placement;
+  readonly reason: string;
 }
 
 /** A row of each record, without state. */
@@ -196,6 +209,7 @@ export function inputsOf(step: StepPlan): readonly InputPlan[] {
     case 'aggregate':
     case 'top':
     case 'select':
+    case 'running':
       return [step];
     case 'join':
       return [step.left, step.right];
@@ -240,6 +254,7 @@ export function timeColumnsOf(step: StepPlan): readonly string[] {
     case 'aggregate':
     case 'top':
     case 'select':
+    case 'running':
       return [];
     case 'join':
       return joinTimeColumns;
@@ -263,5 +278,7 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
     }
     case 'select':
       return { kept: step.columns, derived: [] };
+    case 'running':
+      return { kept: Object.keys(step.aggregates), derived: [] };
   }
 }

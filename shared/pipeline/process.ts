@@ -2,6 +2,7 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { Json } from './aggregator.ts';
 import type { Duration } from './duration.ts';
 import { refuseJoined, type Selectors } from './join.ts';
+import type { ThrottleKind } from './throttle.ts';
 
 type BaseType = 'string' | 'number' | 'boolean' | 'json';
 /** What a column of an emitted row holds; with `?` it may also be null. */
@@ -88,6 +89,7 @@ export type SelectedRow<C> = {
 export type ProcessKind =
   | { readonly kind: 'process' }
   | { readonly kind: 'dedupe'; readonly withinMs: number }
+  | ThrottleKind
   | { readonly kind: 'table-join'; readonly join: TableJoinKind };
 
 /** `inner`: records without a version of the table give no row; `left`: one with nulls. */

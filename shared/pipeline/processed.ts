@@ -16,6 +16,7 @@ import {
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { KeyNode, KeyShape, NamesOf, Output, ProcessDefinition, Simplify, Stream, Without } from './stream.ts';
+import { overColumn, type ThrottleOptions, throttleCallbacks, throttleTtlMs } from './throttle.ts';
 
 export interface DedupeOptions<C> {
   /** The columns of the row, from the record that passed. */
@@ -99,6 +100,26 @@ export function dedupedOf<Name extends string, K extends KeyShape, Row>(
     callbacks: dedupeCallbacks(names, within),
     // When the state is gone, whatever comes is further than `within` from what passed.
     ttlMs: within,
+    allowedLatenessMs: allowedLateness,
+  });
+}
+
+/** The step that limits the records of a key. */
+export function throttledOf<Name extends string, K extends KeyShape, Row>(
+  name: Name,
+  key: KeyNode,
+  { columns, limit, per, burst = limit, allowedLateness }: ThrottleOptions<unknown>,
+  rowsOf: RowsOf,
+): ProcessedTable<Name, K, Row> {
+  const names = Object.keys(columns as object);
+  const rule = { limit, perMs: per, burst };
+  return tableOf(rowsOf, {
+    name,
+    does: { kind: 'throttle', ...rule },
+    inputs: [{ key, columns: columns as Selectors<unknown> }],
+    row: { [overColumn]: 'boolean', ...asSelected(names) },
+    callbacks: throttleCallbacks(names, rule),
+    ttlMs: throttleTtlMs(rule),
     allowedLatenessMs: allowedLateness,
   });
 }

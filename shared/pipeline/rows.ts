@@ -1,8 +1,12 @@
+import { assert } from '#shared/schemas/error.ts';
 import type { ReservedColumn } from '#shared/schemas/row.ts';
-import type { AnyAggregator } from './aggregator.ts';
+import { type AnyAggregator, kindsOf } from './aggregator.ts';
+import type { PlacementDecision } from './placement.ts';
+import type { TopPlan } from './plan.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
+  AggregateDefinition,
   KeyShape,
   NamesOf,
   NumericColumn,
@@ -16,6 +20,7 @@ import type {
   WindowedTable,
   Without,
 } from './stream.ts';
+import { isAligned } from './window.ts';
 
 /** Windows that give a row once, when they are final: their rows may be a stream again. */
 export interface FinalWindowedStream<T, K extends KeyShape, Kind extends 'aligned' | 'session'> {
@@ -99,3 +104,46 @@ export const rankColumn = 'rank';
 
 /** How the final rows of a step become a stream. */
 export type RowsOf = <Row>(step: StepDefinition) => Stream<Row>;
+
+/** What ranks the final rows of a step's windows. */
+export function rankedOf<K extends KeyShape, Row>(
+  step: AggregateDefinition,
+  rowsOf: RowsOf,
+): Pick<FinalWindowTable<K, Row>, 'top' | 'rank'> {
+  const ranked = <Name extends string, Key, Ranked>(
+    made: Pick<TopDefinition, 'count' | 'by' | 'ties'> & { readonly name: Name },
+  ): TopTable<Name, Key, Ranked> => {
+    const top: TopDefinition = { op: 'top', input: { op: 'rows', step }, ...made, sinks: [] };
+    return { to: (...sinks) => ({ name: made.name, step: { ...top, sinks } }), asStream: () => rowsOf(top) };
+  };
+  return {
+    top: (name, count, { by }) => ranked({ name, count, by }),
+    rank: (name, count, { by, as = null }) => ranked({ name, count, by, ties: { as } }),
+  };
+}
+
+/** The step in a plan. */
+export function topPlanOf(
+  { name, input: { step }, count, by, ties, sinks }: TopDefinition,
+  input: string,
+  { placement, reason }: PlacementDecision,
+): TopPlan {
+  assert(step.op === 'aggregate' && isAligned(step.window), `${name} ranks the rows of aligned windows`);
+  return {
+    op: 'top',
+    id: name,
+    source: step.name,
+    input,
+    count,
+    by,
+    ...(ties === undefined ? {} : { ties }),
+    ...(step.window.kind === 'tumbling' || step.window.kind === 'sliding'
+      ? { windowMs: step.window.sizeMs }
+      : { window: step.window }),
+    aggregates: kindsOf(step.aggregates),
+    allowedLatenessMs: 0,
+    sinks,
+    placement,
+    reason,
+  };
+}

@@ -43,6 +43,7 @@ export function inputNodesOf(step: StepDefinition): readonly StreamNode[] {
       return [step.input];
     case 'aggregate':
     case 'select':
+    case 'running':
       return [step.key.input];
   }
 }

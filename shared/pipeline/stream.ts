@@ -8,6 +8,7 @@ import type { Duration } from './duration.ts';
 import type { JoinInterval, JoinKind, SameKey, Selectors } from './join.ts';
 import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
 import type { NumericPath } from './numeric-path.ts';
+import { type Parts, partsOf } from './parts.ts';
 import type { Placement } from './placement.ts';
 import type {
   EmittedRow,
@@ -26,9 +27,24 @@ import {
   type TableJoinedStream,
   type TableJoinOptions,
   tableJoinOf,
+  throttledOf,
 } from './processed.ts';
 import type { Projection } from './projection.ts';
-import type { FinalTable, FinalWindowedStream, FinalWindowTable, TopDefinition, TopTable } from './rows.ts';
+import type { KeyShape, NamesOf, ResultRow, Simplify, WindowBounds, Without } from './row-types.ts';
+import {
+  type FinalTable,
+  type FinalWindowedStream,
+  type FinalWindowTable,
+  rankedOf,
+  type TopDefinition,
+} from './rows.ts';
+import {
+  type RunningColumns,
+  type RunningDefinition,
+  type RunningOptions,
+  type RunningTable,
+  runningOf,
+} from './running.ts';
 import {
   type LateTable,
   lateOf,
@@ -40,6 +56,7 @@ import {
   spreadKey,
 } from './select.ts';
 import type { SinkSpec } from './sink.ts';
+import type { Throttling } from './throttle.ts';
 import type { AlignedWindow, CountWindow, EarlyRows, GlobalWindow, SessionWindow, WindowSpec } from './window.ts';
 import type {
   FinalWindowOptions,
@@ -48,6 +65,17 @@ import type {
   SessionOptions,
   WindowOptions,
 } from './window-options.ts';
+
+export type {
+  KeyShape,
+  KeyValue,
+  NamesOf,
+  NumericColumn,
+  ResultRow,
+  Simplify,
+  WindowBounds,
+  Without,
+} from './row-types.ts';
 
 /** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
 export type StreamNode =
@@ -88,6 +116,7 @@ export type StepDefinition = (
   | ProcessDefinition
   | TopDefinition
   | SelectDefinition
+  | RunningDefinition
 ) & {
   readonly projection?: Projection;
 };
@@ -137,30 +166,8 @@ export interface ProcessDefinition {
   readonly sinks: readonly SinkSpec[];
 }
 
-export type KeyValue = string | number | boolean;
-export type KeyShape = Readonly<Record<string, KeyValue>>;
-export type Simplify<T> = { [P in keyof T]: T[P] } & {};
-// biome-ignore lint/suspicious/noExplicitAny: only the result's type is read off the aggregator.
-type ResultOf<A> = A extends { readonly result: (accumulator: any) => infer Out } ? Out : never;
-export type ResultRow<A> = { readonly [Column in keyof A]: ResultOf<A[Column]> };
-export type NumericColumn<Row> = { [C in keyof Row]: Row[C] extends number ? C : never }[keyof Row] & string;
-
-/** The names in `T` that the compiler knows; a dictionary has others, which are looked at when the pipeline is made and runs. */
-export type NamesOf<T> = T extends unknown
-  ? keyof { [Name in keyof T as string extends Name ? never : Name]: T[Name] }
-  : never;
-/** `T`, unless it has one of the names `Taken`: a row has one column of a name. */
-export type Without<T, Taken> = T & {
-  readonly [Name in NamesOf<T> & Taken]: 'this name is taken by another column of the row';
-};
-
-export interface WindowBounds {
-  readonly windowStart: Date;
-  readonly windowEnd: Date;
-}
-
 /** Records of one type, on their way to a key. */
-export interface Stream<T> {
+export interface Stream<T> extends Parts<T> {
   readonly node: StreamNode;
   /** Keeps the records for which `predicate` holds; a type guard narrows the type. */
   filter<U extends T>(predicate: (record: T) => record is U): Stream<U>;
@@ -193,9 +200,18 @@ export interface Source<In, T> extends Stream<T> {
   readonly __in?: In;
 }
 
-export interface KeyedStream<T, K extends KeyShape> {
+export interface KeyedStream<T, K extends KeyShape> extends Throttling<T, K> {
   readonly key: KeyNode;
   readonly __key?: K;
+  /**
+   * Computes columns for each key over all of its records, without a window: a row that is kept up to date and never final. `name` is the
+   * view's name and the identity of its state, which is kept for ever.
+   */
+  aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
+    name: Name,
+    aggregates: RunningColumns<A, K>,
+    options?: RunningOptions,
+  ): RunningTable<Name, K, ResultRow<A>>;
   /** Gives a row of each record under its key, once and final, without a window: no record is late for it. */
   select<const Name extends string, const C extends SelectedColumns<T>>(
     name: Name,
@@ -310,6 +326,7 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
       streamOf<U>({ op: 'map', input: node, call: transform as (record: unknown) => unknown }),
     flatMap: <U>(transform: (record: T) => readonly U[]) =>
       streamOf<U>({ op: 'flatMap', input: node, call: transform as (record: unknown) => readonly unknown[] }),
+    ...partsOf<T>(node, streamOf),
     through: (piece) => piece(self),
     keyBy: <K extends KeyShape>(select: (record: T) => K) =>
       keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),
@@ -342,8 +359,10 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
       options: JoinOptions<Kind> | EverJoinOptions,
     ) => joinedOf<T, Right, K, Kind>(key, right.key, options, rowsOf),
     joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
+    throttle: (name, options) => throttledOf(name, key, options, rowsOf),
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),
+    aggregate: (name, aggregates, options) => runningOf(name, key, aggregates, options, rowsOf),
     select: (name, columns, options) =>
       selectedOf(name, key, columns as SelectedColumns<unknown>, { ...options, isKeyed: true }),
   };
@@ -380,12 +399,6 @@ function tableOf<Name extends string, K extends KeyShape, Row>(
       }),
     to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }),
     asStream: () => rowsOf(step),
-    top: (name, count, { by }) => topOf({ op: 'top', name, input: { op: 'rows', step }, count, by, sinks: [] }),
-    rank: (name, count, { by, as = null }) =>
-      topOf({ op: 'top', name, input: { op: 'rows', step }, count, by, ties: { as }, sinks: [] }),
+    ...rankedOf<K, Row>(step, rowsOf),
   };
-}
-
-function topOf<Name extends string, K, Row>(step: TopDefinition): TopTable<Name, K, Row> {
-  return { to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
 }

@@ -7,8 +7,10 @@ import { overlapOf } from './placement.ts';
 import type { Shown } from './plan.ts';
 import { processTimeColumn } from './process.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
+import { changeColumn, type RunningDefinition } from './running.ts';
 import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
+import { refuseThrottle } from './throttle.ts';
 import { type CalendarWindow, type EarlyRows, isAligned, type SlidingWindow, sliceOf } from './window.ts';
 
 export const slotsMax = 1_024;
@@ -76,6 +78,10 @@ export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean
     checkSelect(where, step);
     return;
   }
+  if (step.op === 'running') {
+    checkRunning(where, step);
+    return;
+  }
   checkDuration(where, 'allowedLateness', step.allowedLatenessMs, 0);
   if (step.op === 'join') checkJoin(where, step);
   else if (step.op === 'process') checkProcess(where, step);
@@ -109,6 +115,23 @@ function checkTop(where: string, { input, count, by, ties }: TopDefinition): voi
   const column = Object.keys(step.aggregates).find((name) => name.toLowerCase() === added.toLowerCase());
   if (column !== undefined)
     throw invalid(where, `ranks rows that have a column ${column} already. Rename it in ${step.name}.`);
+}
+
+function checkRunning(where: string, { refreshMs, aggregates, sinks }: RunningDefinition): void {
+  checkDuration(where, 'refresh', refreshMs, 0);
+  const columns = Object.keys(aggregates);
+  if (columns.length === 0)
+    throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
+  // A row that is never final does not say so.
+  for (const column of columns) if (column !== 'final') checkColumn(where, column);
+  const duplicate = [changeColumn, ...columns].find(isNamedBefore);
+  if (duplicate !== undefined) throw invalid(where, `column ${duplicate} has the name of another column; rename it.`);
+  const other = sinks.find(({ kind }) => kind !== 'dynamodb');
+  if (other !== undefined)
+    throw invalid(
+      where,
+      `has a sink of kind ${other.kind}, which takes final rows, and its rows never are. Use dynamodb().`,
+    );
 }
 
 function checkSelect(where: string, { columns }: SelectDefinition): void {
@@ -153,10 +176,14 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
       return columnsOfStep(step.input.step);
     case 'select':
       return Object.keys(step.columns);
+    case 'running':
+      return Object.keys(step.aggregates);
   }
 }
 
 function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: ProcessDefinition): void {
+  const refusal = does.kind === 'throttle' ? refuseThrottle(does) : undefined;
+  if (refusal !== undefined) throw invalid(where, refusal);
   if (does.kind === 'dedupe') checkDuration(where, 'within', does.withinMs, 0);
   else if (ttlMs !== undefined) checkDuration(where, 'ttl of the state', ttlMs, 1);
   const added = duplicateColumn === undefined ? [processTimeColumn] : [processTimeColumn, duplicateColumn];

@@ -60,6 +60,7 @@ function plannedType(step: StepPlan, name: string, values: readonly unknown[]): 
       return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType({ ...step, derived: {} }, name, values);
     }
     case 'select':
+    case 'running':
       return undefined;
     case 'join':
       return joinTimes.has(name) ? 'TIMESTAMP' : undefined;

@@ -33,9 +33,10 @@ export function outputsOfRows(
 /** A printed row as the callbacks get it: without what is computed when it is read, and with times for texts. */
 function recordOf(
   step: StepPlan,
-  { view: _view, final: _final, ...row }: PrintedRow,
+  { view: _view, final, ...rest }: PrintedRow,
 ): { readonly value: Readonly<Record<string, unknown>>; readonly timeMs: number; readonly key: string } {
   const { kept, derived } = columnsOf(step);
+  const row: Readonly<Record<string, unknown>> = kept.includes('final') ? { final, ...rest } : rest;
   // A ranked row's key is its rank; what it was keyed by before is a column like others.
   const isKey = (name: string): boolean =>
     step.op === 'top' && step.ties === undefined
@@ -46,12 +47,14 @@ function recordOf(
     if (derived.includes(name)) continue;
     value[name] = timeNames(step).includes(name) && typeof column === 'string' ? new Date(column) : column;
   }
+  // Its last row, once: what changes on the way adds up to it.
+  if (step.op === 'running') value['change'] = 1;
   const times = ['leftTime', 'rightTime', 'time', 'windowEnd'].flatMap((name) =>
     value[name] instanceof Date ? [Number(value[name])] : [],
   );
   const newestMs = Math.max(...times) - ('windowEnd' in value ? 1 : 0);
   const key = Object.fromEntries(Object.entries(value).filter(([name]) => isKey(name)));
-  return { value, timeMs: newestMs, key: encodeKey(key as KeyColumns) };
+  return { value, timeMs: Number.isFinite(newestMs) ? newestMs : 0, key: encodeKey(key as KeyColumns) };
 }
 
 function timeNames(step: StepPlan): readonly string[] {

@@ -5,6 +5,7 @@ import {
   inputsOf,
   type JoinPlan,
   type ProcessPlan,
+  type RunningPlan,
   type SelectPlan,
   type StepPlan,
   sourcesOf,
@@ -222,7 +223,7 @@ export interface Judge {
 
 /** Says which outputs of a step are late, and which windows hold the others. They are given in the order of their judgement. */
 export function judgeOf(step: StepPlan): Judge {
-  if (step.op === 'select') return new TolerantJudge(step);
+  if (step.op === 'select' || step.op === 'running') return new TolerantJudge(step);
   if (step.op === 'join' || step.op === 'process' || step.op === 'top') return new RecordJudge(step);
   if (isOrdered(step.window)) return new RecordJudge(step);
   return step.window.kind === 'session' ? new SessionJudge(step) : new AlignedJudge(step);
@@ -252,10 +253,10 @@ class RecordJudge implements Judge {
 
 /** Without windows and order nothing is late. */
 class TolerantJudge implements Judge {
-  readonly step: SelectPlan;
+  readonly step: SelectPlan | RunningPlan;
   watermarkMs = Number.NEGATIVE_INFINITY;
 
-  constructor(step: SelectPlan) {
+  constructor(step: SelectPlan | RunningPlan) {
     this.step = step;
   }
 

@@ -4,6 +4,7 @@ import {
   type AggregatePlan,
   feedingStepsOf,
   inputsOf,
+  type RunningPlan,
   type StepPlan,
   sourcesOf,
   stepsOf,
@@ -129,6 +130,7 @@ function rowsOfStep(
   const late = verdict?.late.get(step.id) ?? new Set<string>();
   if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
   if (step.op === 'top') return topRowsOf(step, evaluation);
+  if (step.op === 'running') return runningRowsOf(pipeline, step, evaluation);
   if (step.op === 'select')
     return selectedRowsOf(pipeline, step, evaluation, (id) => verdict?.late.get(id) ?? new Set());
   if (step.op === 'process') {
@@ -285,6 +287,18 @@ function rowsOf(
 
 function compareCells(a: OracleCell, b: OracleCell): number {
   return a.startMs - b.startMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) || a.endMs - b.endMs;
+}
+
+/** All records of a key at once. */
+function runningRowsOf(pipeline: Pipeline, step: RunningPlan, evaluation: Evaluation): readonly PrintedRow[] {
+  const outputs = [...evaluation.outputs.values()].filter((output) => output.route === step.input);
+  return [...Map.groupBy(outputs, (output) => output.key)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, ofKey]) => {
+      const ids = ofKey.map((output) => output.id);
+      const columns = fold(aggregatesOf(pipeline, step), ids, evaluation);
+      return { view: step.id, ...decodeKey(key), ...columns } as unknown as PrintedRow;
+    });
 }
 
 function fold(

@@ -6,6 +6,7 @@ import {
   inputsOf,
   isStep,
   type PlanNode,
+  type RunningPlan,
   type StepPlan,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
@@ -88,6 +89,7 @@ function isUsableIn(pipeline: Pipeline, step: StepPlan, route: PlanNode, value: 
     case 'top':
       return isRankable(step, value as Readonly<Record<string, unknown>>);
     case 'aggregate':
+    case 'running':
       return Object.values(aggregatesOf(pipeline, step)).every(
         (one) => one.refuse?.(one.select(value, timeMs)) === undefined,
       );
@@ -100,9 +102,9 @@ function stepsBehind(pipeline: Pipeline, route: PlanNode): readonly StepPlan[] {
 
 export function aggregatesOf(
   pipeline: Pipeline,
-  step: AggregatePlan,
+  step: AggregatePlan | RunningPlan,
 ): Readonly<Record<string, AnyAggregator<unknown>>> {
   const binding = pipeline.bindings.get(step.id);
-  if (binding?.op !== 'aggregate') throw new Error(`the pipeline has no step ${step.id}`);
+  if (binding?.op !== 'aggregate' && binding?.op !== 'running') throw new Error(`the pipeline has no step ${step.id}`);
   return binding.aggregates;
 }

@@ -61,7 +61,8 @@ test('every method of a stage has an example', () => {
     .window(session({ gap: milliseconds(1) }), { allowedLateness })
     .aggregate('visits', { n: count() });
   const top = windowed.top('top', 1, { by: 'n' });
-  const methods = methodsOf(source, keyed, window, windowed, visits, joined, selected, table, top);
+  const running = keyed.aggregate('running', { n: count() });
+  const methods = methodsOf(source, keyed, window, windowed, visits, joined, selected, table, top, running);
   expect(methods).toContain('keyBy');
   expect(missing(methods, (name) => new RegExp(`\\.${name}\\(`))).toEqual([]);
 });

@@ -12,6 +12,7 @@ import {
   session,
   shareOfTotal,
   sliding,
+  sum,
   type TableJoinKind,
   tumbling,
   union,
@@ -287,6 +288,32 @@ export const simPipelines: readonly SimPipeline[] = [
           .to(sink, files, kinesis()),
         onWorker('tumbling', byKey(both), 1),
         joined('pairs', byKey(both), byKey(a), { kind: 'left', fromS: 0, toS: 5, lateness: 0 }),
+      ],
+      sources: ['a', 'b'],
+    };
+  }),
+  ...define('running', (withIdle) => {
+    const a = records('a', withIdle);
+    // Nothing follows the last records that would bring their rows up to date later.
+    const options = { refresh: milliseconds(0) };
+    const perKey = byKey(a).aggregate('per-key', { requests: columns.requests, total: columns.total }, options);
+    return {
+      outputs: [
+        perKey.to(sink),
+        // What changes adds up to what is, however often it changed.
+        perKey
+          .asChanges()
+          .keyBy((row) => ({ odd: row.key === 'a' }))
+          .aggregate(
+            'by-parity',
+            { keys: sum((row) => row.change), total: sum((row) => row.change * row.total) },
+            options,
+          )
+          .to(sink),
+        byKey(a)
+          .join(byKey(records('b', withIdle)), { within: 'ever' })
+          .select('ever', { left: { leftId: (record) => record.id }, right: { rightId: (record) => record.id } })
+          .to(sink),
       ],
       sources: ['a', 'b'],
     };

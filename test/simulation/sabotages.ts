@@ -958,7 +958,7 @@ export const sabotages = {
   'chained-rows-in-one-order': {
     rule: "chain: a block's rows have one order, in state that was restored and in state that has grown",
     mutations: [
-      { file: memoryStage, find: '.slice(first).sort(compareRows);', replace: '.slice(first); void compareRows;' },
+      { file: memoryStage, find: ': made).sort(compareRows);', replace: ': made); void compareRows;' },
       // No law says in which order a snapshot has its keys.
       {
         file: 'shared/engine/session.ts',

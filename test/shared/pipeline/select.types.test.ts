@@ -37,6 +37,26 @@ describe('rows of records', () => {
   });
 });
 
+describe('one stream as several', () => {
+  test('narrows each part by its guard, and the rest by all of them', () => {
+    type Shape =
+      | { readonly kind: 'dot' }
+      | { readonly kind: 'line'; readonly length: number }
+      | { readonly kind: 'area' };
+    const shapes = requests.map((r): Shape => (r.bytes > 1 ? { kind: 'dot' } : { kind: 'area' }));
+    const { dots, long, otherwise } = shapes.branch({
+      dots: (shape) => shape.kind === 'dot',
+      long: (shape): shape is Extract<Shape, { kind: 'line' }> => shape.kind === 'line',
+    });
+    expectTypeOf(dots).toEqualTypeOf<Stream<{ readonly kind: 'dot' }>>();
+    expectTypeOf(long).toEqualTypeOf<Stream<{ readonly kind: 'line'; readonly length: number }>>();
+    expectTypeOf(otherwise).toEqualTypeOf<Stream<{ readonly kind: 'area' }>>();
+    const { big, otherwise: rest } = requests.branch({ big: (r) => r.bytes > 9 });
+    expectTypeOf(big).toEqualTypeOf<Stream<Request>>();
+    expectTypeOf(rest).toEqualTypeOf<Stream<Request>>();
+  });
+});
+
 describe('several streams as one', () => {
   test('have the records of all', () => {
     expectTypeOf(union(requests, requests)).toEqualTypeOf<Stream<Request>>();

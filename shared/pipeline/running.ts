@@ -1,0 +1,73 @@
+import type { ReservedColumn } from '#shared/schemas/row.ts';
+import { type AnyAggregator, kindsOf } from './aggregator.ts';
+import { type Duration, seconds } from './duration.ts';
+import type { PlacementDecision } from './placement.ts';
+import type { InputPlan, RunningPlan } from './plan.ts';
+import type { RowsOf } from './rows.ts';
+import type { SinkSpec, TableSink } from './sink.ts';
+import type { KeyNode, KeyShape, NamesOf, Output, ResultRow, Simplify, Stream, Without } from './stream.ts';
+
+/** Names that a running row's columns may not have. It is never final, so it does not say whether it is. */
+export type RunningReserved = Exclude<ReservedColumn, 'final'> | typeof changeColumn;
+export type RunningColumns<A, K> = Without<A, RunningReserved | NamesOf<K>>;
+
+export interface RunningOptions {
+  /** How often at most a row is rewritten as records come. Default 5 s; 0 is with each batch. Each rewrite is a paid write. */
+  readonly refresh?: Duration;
+}
+
+/** One row for each key over all of its records so far: it is never final, and no record is late for it. */
+export interface RunningTable<Name extends string, K extends KeyShape, Row> {
+  /** Names the table in which the rows are kept up to date. Files and streams take final rows, of which there are none. */
+  to(sink: TableSink): Output<Name, K, Simplify<K & Row>>;
+  /**
+   * What changes, as a stream: a row that a key no longer has with `change` -1, and the one that it has now with `change` 1. So sums over it
+   * are sums over the rows as they are: `sum((row) => row.change)` is their number. How many changes there are depends on how records are batched;
+   * what they add up to does not. A change has the event time of the newest record of its key, so one by a late record may be late for a window
+   * behind it.
+   */
+  asChanges(): Stream<Simplify<K & Row & { readonly change: 1 | -1 }>>;
+}
+
+/** What is kept of each key over all of its records. */
+export interface RunningDefinition {
+  readonly op: 'running';
+  readonly name: string;
+  readonly key: KeyNode;
+  readonly refreshMs: number;
+  readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
+  readonly sinks: readonly SinkSpec[];
+}
+
+/** Whether a changed row is there no more, -1, or from now on, 1. */
+export const changeColumn = 'change';
+
+/** The step that aggregates without a window. */
+export function runningOf<Name extends string, K extends KeyShape, A>(
+  name: Name,
+  key: KeyNode,
+  aggregates: unknown,
+  { refresh = seconds(5) }: RunningOptions = {},
+  rowsOf: RowsOf,
+): RunningTable<Name, K, ResultRow<A>> {
+  const step: RunningDefinition = {
+    op: 'running',
+    name,
+    key,
+    refreshMs: refresh,
+    aggregates: aggregates as RunningDefinition['aggregates'],
+    sinks: [],
+  };
+  return { to: (sink) => ({ name, step: { ...step, sinks: [sink] } }), asChanges: () => rowsOf(step) };
+}
+
+/** The step in a plan. */
+export function runningPlanOf(
+  { name, refreshMs, aggregates, sinks }: RunningDefinition,
+  input: InputPlan,
+  { placement, reason }: PlacementDecision,
+): RunningPlan {
+  const kinds = kindsOf(aggregates);
+  const described = { refreshMs, aggregates: kinds, allowedLatenessMs: 0, sinks, placement, reason } as const;
+  return { op: 'running', id: name, ...input, ...described };
+}
