@@ -1,3 +1,5 @@
+import type { StepDefinition } from './stream.ts';
+
 // What the types say of rows and their keys.
 
 export type KeyValue = string | number | boolean;
@@ -20,4 +22,12 @@ export type Without<T, Taken> = T & {
 export interface WindowBounds {
   readonly windowStart: Date;
   readonly windowEnd: Date;
+}
+
+/** A finished branch of a pipeline. `__key` and `__row` exist in the types only. */
+export interface Output<Name extends string, K, Row> {
+  readonly name: Name;
+  readonly step: StepDefinition;
+  readonly __key?: K;
+  readonly __row?: Row;
 }

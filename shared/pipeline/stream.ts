@@ -30,7 +30,7 @@ import {
   throttledOf,
 } from './processed.ts';
 import type { Projection } from './projection.ts';
-import type { KeyShape, NamesOf, ResultRow, Simplify, WindowBounds, Without } from './row-types.ts';
+import type { KeyShape, NamesOf, Output, ResultRow, Simplify, WindowBounds, Without } from './row-types.ts';
 import {
   type FinalTable,
   type FinalWindowedStream,
@@ -71,6 +71,7 @@ export type {
   KeyValue,
   NamesOf,
   NumericColumn,
+  Output,
   ResultRow,
   Simplify,
   WindowBounds,
@@ -271,14 +272,6 @@ export interface WindowedTable<Name extends string, K extends KeyShape, Row, Kep
   ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }, Kept>;
   /** Names where the rows go: to one sink or several, of different kinds. */
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & WindowBounds & Row>>;
-}
-
-/** A finished branch of a pipeline. `__key` and `__row` exist in the types only. */
-export interface Output<Name extends string, K, Row> {
-  readonly name: Name;
-  readonly step: StepDefinition;
-  readonly __key?: K;
-  readonly __row?: Row;
 }
 
 export const refreshMsDefault = 5_000;
