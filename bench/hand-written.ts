@@ -16,6 +16,10 @@ interface Traffic {
 }
 
 const windowMs = 60_000;
+const zero = 0x30;
+const comma = 0x2c;
+const quote = 0x22;
+const brace = 0x7d;
 
 /** What a line holds. */
 export interface FlowRecord {
@@ -42,20 +46,44 @@ export class HandWritten {
     }
   }
 
+  /** Knows the bytes between the values of `{"ts":1767225600000,"ip":"1.2.3.4","bytes":73}` and does not look at them. */
+  takeBytes(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      at += '{"ts":'.length;
+      let ts = 0;
+      for (let byte = bytes[at] as number; byte !== comma; at += 1, byte = bytes[at] as number)
+        ts = ts * 10 + byte - zero;
+      at += ',"ip":"'.length;
+      const from = at;
+      while (bytes[at] !== quote) at += 1;
+      const ip = bytes.toString('latin1', from, at);
+      at += '","bytes":'.length;
+      let count = 0;
+      for (let byte = bytes[at] as number; byte !== brace; at += 1, byte = bytes[at] as number)
+        count = count * 10 + byte - zero;
+      at += '}\n'.length;
+      this.#add(ts, ip, count);
+    }
+  }
+
   take(record: FlowRecord): void {
     if (typeof record.ts !== 'number' || typeof record.ip !== 'string' || typeof record.bytes !== 'number') return;
-    const startMs = record.ts - (record.ts % windowMs);
+    this.#add(record.ts, record.ip, record.bytes);
+  }
+
+  #add(ts: number, ip: string, bytes: number): void {
+    const startMs = ts - (ts % windowMs);
     if (startMs !== this.#lastStartMs) {
       this.#lastStartMs = startMs;
       this.#lastWindow = this.#windows.get(startMs) ?? new Map();
       this.#windows.set(startMs, this.#lastWindow);
     }
-    const traffic = this.#lastWindow.get(record.ip);
+    const traffic = this.#lastWindow.get(ip);
     if (traffic === undefined) {
-      this.#lastWindow.set(record.ip, { count: 1, bytes: record.bytes });
+      this.#lastWindow.set(ip, { count: 1, bytes });
     } else {
       traffic.count += 1;
-      traffic.bytes += record.bytes;
+      traffic.bytes += bytes;
     }
   }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readInputBytes } from '#cli/input.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { readChunks } from './chunks.ts';
@@ -21,7 +22,7 @@ export async function runSide(side: Side, path: string): Promise<SideReport> {
   const records = side.mode === 'objects' ? await parseAll(path) : undefined;
   const startMs = performance.now();
   const startCpu = process.cpuUsage();
-  const rows = side.by === 'engine' ? await runEngine(side, path, records) : await runByHand(path, records);
+  const rows = side.by === 'engine' ? await runEngine(side, path, records) : await runByHand(side, path, records);
   const wallMs = performance.now() - startMs;
   const { user, system } = process.cpuUsage(startCpu);
   // In kilobytes. Read before the rows are hashed, which is not what is measured.
@@ -39,21 +40,32 @@ async function parseAll(path: string): Promise<readonly FlowRecord[]> {
 
 /** As `millrace run` does it, but with all rows at once, as the loop by hand has them. */
 async function runEngine(
-  { query }: Side,
+  { query, mode }: Side,
   path: string,
   records: readonly FlowRecord[] | undefined,
 ): Promise<readonly unknown[]> {
   const { pipeline, source } = queries[query];
   const run = createBoundedRun(pipeline);
-  if (records !== undefined) for (const record of records) run.takeValue(source, record);
-  else for await (const text of readChunks(path)) walkLines(text, (line) => void run.takeLine(source, line));
+  if (records !== undefined) {
+    for (const record of records) run.takeValue(source, record);
+  } else if (mode === 'texts') {
+    for await (const text of readChunks(path)) walkLines(text, (line) => void run.takeLine(source, line));
+  } else {
+    const file = run.openFile(source, path);
+    for await (const bytes of readInputBytes(path, file.readsLines)) file.read(bytes, () => undefined);
+  }
   return [...run.finish()];
 }
 
-async function runByHand(path: string, records: readonly FlowRecord[] | undefined): Promise<readonly unknown[]> {
+async function runByHand(
+  { mode }: Side,
+  path: string,
+  records: readonly FlowRecord[] | undefined,
+): Promise<readonly unknown[]> {
   const loop = new HandWritten();
   if (records !== undefined) for (const record of records) loop.take(record);
-  else for await (const text of readChunks(path)) loop.takeText(text);
+  else if (mode === 'texts') for await (const text of readChunks(path)) loop.takeText(text);
+  else for await (const bytes of readInputBytes(path, () => true)) loop.takeBytes(bytes);
   return loop.rows();
 }
 
