@@ -20,7 +20,7 @@ export interface Key {
 }
 
 /** Groups of a window that holds all time, while there is none: rows are updated until the streams end. */
-export const allTime = tumbling(milliseconds(endOfStreamMs + 1));
+export const allTime = tumbling(milliseconds(endOfStreamMs));
 
 /** The columns and windows of GROUP BY. */
 export function readKeys(

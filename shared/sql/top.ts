@@ -196,7 +196,7 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
   const isInherited = isWindowed && windows?.op === 'rows';
   const spec: WindowSpec =
     !isWindowed || windows === undefined
-      ? tumbling(milliseconds(endOfStreamMs + 1))
+      ? tumbling(milliseconds(endOfStreamMs))
       : windows.op === 'pending'
         ? windows.spec
         : tumbling(milliseconds(windows.bucketMs));
