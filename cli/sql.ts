@@ -9,6 +9,7 @@ import {
   declaredTable,
   durationText,
   type InferredFormat,
+  inferredFormats,
   inferTable,
   sqlPipeline,
   type TableDefinition,
@@ -17,8 +18,6 @@ import {
 import { listOf } from './arguments.ts';
 import { checkReadable, type Input, readInputBytes } from './input.ts';
 import { runOverFiles } from './run.ts';
-
-const formats: readonly InferredFormat[] = ['ndjson', 'csv', 'combined'];
 
 export const sqlCommand = defineCommand({
   meta: {
@@ -45,7 +44,7 @@ export const sqlCommand = defineCommand({
     },
     format: {
       type: 'string',
-      valueHint: formats.join('|'),
+      valueHint: inferredFormats.join('|'),
       description: 'Format of the input; by default it is recognised',
     },
     time: {
@@ -157,9 +156,12 @@ async function tablesOf(
 }
 
 function formatOf(format: string | undefined): InferredFormat | undefined {
-  const found = formats.find((known) => known === format);
+  const found = inferredFormats.find((known) => known === format);
   if (found === undefined && format !== undefined)
-    throw new MillraceError('INPUT_INVALID', `--format ${format} is not known; it is one of ${formats.join(', ')}.`);
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `--format ${format} is not known; it is one of ${inferredFormats.join(', ')}.`,
+    );
   return found;
 }
 

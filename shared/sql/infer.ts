@@ -1,4 +1,4 @@
-import { combinedLog } from '#shared/pipeline/decoders/combined-log.ts';
+import type { LineDecoder } from '#shared/pipeline/decoder.ts';
 import { csv } from '#shared/pipeline/decoders/csv.ts';
 import { json } from '#shared/pipeline/decoders/json.ts';
 import { days } from '#shared/pipeline/duration.ts';
@@ -6,6 +6,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { tokenize } from './lexer.ts';
 import { kebab } from './names.ts';
 import { compiledColumn, plainColumn } from './relation.ts';
+import { type LogFormat, logFormats, recogniseLog, recordOf, tableFormats } from './table-formats.ts';
 import type { TableDefinition } from './tables.ts';
 import { parseTimestamp } from './time.ts';
 import {
@@ -19,7 +20,8 @@ import {
   timestampType,
 } from './types.ts';
 
-export type InferredFormat = 'ndjson' | 'csv' | 'combined';
+export type InferredFormat = 'ndjson' | 'csv' | LogFormat;
+export const inferredFormats: readonly InferredFormat[] = ['ndjson', 'csv', ...logFormats];
 
 export interface Inference {
   /** The stream's name. */
@@ -51,7 +53,14 @@ export function inferTable(inference: Inference): TableDefinition {
     case 'csv':
       return inferCsv(inference, lines);
     case 'combined':
-      return accessLog(inference);
+    case 'common':
+      return accessLog(inference, format);
+    default: {
+      const decoder: LineDecoder = tableFormats[format]();
+      const reader = decoder.begin?.() ?? decoder;
+      const sampled = columnsOfRecords(lines.map((line) => recordOf(reader, line)));
+      return tableOf(inference, sampled, { decoders: [decoder], reading: { isText: false, isGuessed: true } });
+    }
   }
 }
 
@@ -63,9 +72,11 @@ function formatOf(lines: readonly string[]): InferredFormat {
       'the input has no lines, so nothing tells its columns. Write CREATE TABLE, or name another file.',
     );
   if (json().recognises(first)) return 'ndjson';
-  if (lines.slice(0, 10).some((line) => combinedLog().recognises(line))) return 'combined';
-  return 'csv';
+  return recogniseLog(lines.slice(0, recognisedMax)) ?? 'csv';
 }
+
+/** Some of the first lines may be of no format. */
+const recognisedMax = 10;
 
 function parseJson(line: string): unknown {
   try {
@@ -126,6 +137,7 @@ const timeNames = [
   'created_at',
   'createdAt',
   'timeMs',
+  'start',
   'date',
 ];
 
@@ -234,8 +246,9 @@ function valueOfField(text: string | undefined): unknown {
 }
 
 /** What a web server's log has, and two columns with the names that people use: `ip` and `ts`. */
-function accessLog({ name, outOfOrdernessMs }: Inference): TableDefinition {
-  const texts = ['host', 'ident', 'user', 'request', 'method', 'path', 'protocol', 'referrer', 'agent'];
+function accessLog({ name, outOfOrdernessMs }: Inference, format: 'combined' | 'common'): TableDefinition {
+  const texts = ['host', 'ident', 'user', 'request', 'method', 'path', 'protocol'];
+  if (format === 'combined') texts.push('referrer', 'agent');
   const columns: readonly Column[] = [
     ...texts.map((column) => ({ name: column, type: stringType, nullable: false })),
     ...['timeMs', 'status', 'bytes'].map((column) => ({ name: column, type: integerType, nullable: false })),
@@ -249,7 +262,7 @@ function accessLog({ name, outOfOrdernessMs }: Inference): TableDefinition {
     columns,
     computed: [computed('ip', 'host', stringType), computed('ts', 'timeMs', timestampType)],
     time: { column: 'ts', outOfOrdernessMs: outOfOrdernessMs ?? allOfFile },
-    decoders: [combinedLog()],
+    decoders: [tableFormats[format]()],
     reading: { isText: false, isGuessed: false },
     allowedLatenessMs: 0,
     idleAfterMs: undefined,

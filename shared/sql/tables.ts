@@ -1,7 +1,4 @@
 import type { Decoder } from '#shared/pipeline/decoder.ts';
-import { combinedLog } from '#shared/pipeline/decoders/combined-log.ts';
-import { csv } from '#shared/pipeline/decoders/csv.ts';
-import { json } from '#shared/pipeline/decoders/json.ts';
 import { milliseconds } from '#shared/pipeline/duration.ts';
 import { type Stream, stream } from '#shared/pipeline/stream.ts';
 import type { ColumnDefinition, CreateTable, Expression, Name } from './ast.ts';
@@ -11,6 +8,7 @@ import { kebab } from './names.ts';
 import { Options, oneOf } from './options.ts';
 import { SqlProblem } from './problem.ts';
 import { isSame, once, plainColumn, type Relation, type RelationColumn, scopeOf } from './relation.ts';
+import { type TableFormat, tableFormatNames, tableFormats } from './table-formats.ts';
 import { type Reading, tableSchema } from './table-schema.ts';
 import { type Column, describeType, typeOfName } from './types.ts';
 
@@ -109,19 +107,8 @@ export function readTable(
       : [],
   );
   const computed = computedColumns(columns, physical);
-  const decoders = formats.map((format): Decoder => {
-    switch (format) {
-      case 'csv':
-        return csv({
-          columns: Object.fromEntries(physical.map((column) => [column.name, 'string' as const])),
-          ...(separator === undefined ? {} : { separator: separator.text }),
-        });
-      case 'combined':
-        return combinedLog();
-      default:
-        return json();
-    }
-  });
+  const shape = { columns: physical.map((column) => column.name), separator: separator?.text };
+  const decoders = formats.map((format): Decoder => tableFormats[format](shape));
   return {
     stream: kebab(streamName?.text ?? name.text),
     columns: physical,
@@ -139,18 +126,11 @@ export function readTable(
   };
 }
 
-const formatNames = ['json', 'ndjson', 'csv', 'combined', 'common'] as const;
-
-function readFormats(value: Name | undefined, table: Name): readonly ('json' | 'csv' | 'combined')[] {
+function readFormats(value: Name | undefined, table: Name): readonly TableFormat[] {
   const texts = value?.text.split(',') ?? ['json'];
-  return texts.map((text) => {
-    const format = oneOf(
-      { text: text.trim(), at: value?.at ?? table.at },
-      formatNames,
-      "'format' of a table that is read",
-    );
-    return format === 'ndjson' ? 'json' : format === 'common' ? 'combined' : format;
-  });
+  return texts.map((text) =>
+    oneOf({ text: text.trim(), at: value?.at ?? table.at }, tableFormatNames, "'format' of a table that is read"),
+  );
 }
 
 function checkNames(columns: readonly ColumnDefinition[]): void {
