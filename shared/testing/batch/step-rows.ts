@@ -270,9 +270,13 @@ async function lateOnly(
 
 /** A row of each record: there is nothing to ask a database. */
 function selectedRows(pipeline: Pipeline, step: SelectPlan, records: readonly Judged[]): readonly BatchRow[] {
-  return records.map(({ history, key, value }) => {
+  return records.map(({ history, key, timeMs, value }) => {
+    const sizeMs = step.window?.sizeMs;
+    const startMs = sizeMs === undefined ? 0 : Math.floor(timeMs / sizeMs) * sizeMs;
     const row = {
       view: step.id,
+      // Shown with the window that its time is in.
+      ...(sizeMs === undefined ? {} : boundsOf(startMs, startMs + sizeMs)),
       final: true,
       ...(step.isKeyed ? decodeKey(key) : {}),
       ...selectedRowOf(pipeline, step, value),
