@@ -38,6 +38,8 @@ export class JsonScanner {
   #scanners: ScanLine[] = [];
   /** By field, whatever the template: a column's texts come again. */
   readonly #caches = new Map<string, TextCache>();
+  /** All of them; more may come. */
+  readonly texts: TextCache[] = [];
   #last: ScanLine = () => undefined;
   #lessons = 0;
   #lines = 0;
@@ -134,6 +136,7 @@ return (bytes, start) => {
     if (known !== undefined) return known;
     const cache = new TextCache(this.#tools.ascii);
     this.#caches.set(field, cache);
+    this.texts.push(cache);
     return cache;
   }
 }
@@ -155,9 +158,9 @@ function holeSource(hole: Hole, index: number): string {
     case 'text':
       return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${value} === undefined) return undefined; ${next}`;
     case 'number':
-      return `const ${value} = scanNumber(bytes, at, cursor); if (${value} !== ${value}) return undefined; ${next}`;
+      return `${numberSource(hole.length, value)} if (${value} !== ${value}) return undefined;`;
     case 'integer':
-      return `const ${value} = scanNumber(bytes, at, cursor); if (!Number.isInteger(${value})) return undefined; ${next}`;
+      return `${numberSource(hole.length, value)} if (!Number.isInteger(${value})) return undefined;`;
     case 'timestamp':
       return `const ${value} = scanTime(bytes, at, cursor); if (${value} !== ${value}) return undefined; ${next}`;
     case 'boolean':
@@ -168,6 +171,29 @@ function holeSource(hole: Hole, index: number): string {
       return 'at = skipValue(bytes, at); if (at === -1) return undefined;';
   }
 }
+
+/**
+ * Numbers that are long, such as times, are most often all of one length: their digits are then read side by side and not one after the
+ * other. Any other is read by `scanNumber`.
+ */
+function numberSource(length: number, value: string): string {
+  const scanned = `${value} = scanNumber(bytes, at, cursor); at = cursor.at;`;
+  if (length < longDigitsMin || length > longDigitsMax) return `let ${scanned}`;
+  const digits = Array.from({ length }, (_, index) => `${value}d${index}`);
+  const declared = digits.map((digit, index) => `${digit} = bytes[at + ${index}] - 48`).join(', ');
+  const areDigits = digits.map((digit, index) => `${digit} >= ${index === 0 ? 1 : 0} && ${digit} <= 9`).join(' && ');
+  // Each half is a small integer.
+  const half = length - smallDigits;
+  const sumOf = (some: readonly string[]): string =>
+    some.map((digit, index) => `Math.imul(${digit}, ${10 ** (some.length - 1 - index)})`).join(' + ');
+  const sum = `(${sumOf(digits.slice(0, half))}) * ${10 ** smallDigits} + (${sumOf(digits.slice(half))})`;
+  return `const ${declared}, ${value}next = bytes[at + ${length}]; let ${value};
+  if (${areDigits} && (${value}next === 44 || ${value}next === 125)) { ${value} = ${sum}; at += ${length}; } else { ${scanned} }`;
+}
+
+const longDigitsMin = 10;
+const longDigitsMax = 15;
+const smallDigits = 8;
 
 /** The record as an object literal, so that all records of a template are of one hidden class. */
 function objectSource(object: TemplateObject, holes: readonly Hole[]): string {

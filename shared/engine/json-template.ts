@@ -4,7 +4,9 @@ import { skipBlanks, skipValue } from './json-values.ts';
 
 /** Something that is read at a place of a line: a field's value, or one that nobody asked for. */
 export type Hole =
-  | { readonly kind: 'text' | 'number' | 'integer' | 'boolean' | 'timestamp' | 'skipped' }
+  | { readonly kind: 'text' | 'boolean' | 'timestamp' | 'skipped' }
+  /** `length` is that of the example. */
+  | { readonly kind: 'number' | 'integer'; readonly length: number }
   | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
 
 /** How a producer writes a record: bytes that are the same in each, with holes between them. */
@@ -108,14 +110,17 @@ class TemplateReader {
       case 'timestamp':
         return first === 0x22 ? this.#textHole({ kind: 'timestamp' }) : undefined;
       case 'number':
-        return first === 0x2d || isDigit(first)
-          ? this.#hole({ kind: value.isInteger ? 'integer' : 'number' })
-          : undefined;
+        return first === 0x2d || isDigit(first) ? this.#numberHole(value.isInteger ? 'integer' : 'number') : undefined;
       case 'boolean':
         return first === 0x74 || first === 0x66 ? this.#hole({ kind: 'boolean' }) : undefined;
       case 'judged':
         return this.#hole({ kind: 'judged', schema: value.schema });
     }
+  }
+
+  #numberHole(kind: 'number' | 'integer'): number {
+    const end = skipValue(this.#bytes, this.#at);
+    return this.#hole({ kind, length: end - this.#at }, end);
   }
 
   #textHole(hole: Hole): number {

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { TextCache } from './text-cache.ts';
+import { cachedWordsMax, type TextCache, textWords } from './text-cache.ts';
 
 // Values of JSON, read from bytes that end with a line feed somewhere behind them, at which each of these stops. They take what is plain and
 // give up on the rest, which JSON.parse reads: what they take, it reads as the same.
@@ -25,15 +25,50 @@ const plain = Uint8Array.from({ length: 256 }, (_, byte) =>
 export function scanText(bytes: Uint8Array, start: number, cursor: ScanCursor, cache: TextCache): string | undefined {
   let at = start;
   let hash = 0;
-  let byte = bytes[at] as number;
-  while (plain[byte] === 1) {
-    hash = (Math.imul(hash, 31) + byte) | 0;
-    at += 1;
+  let words = 0;
+  let word = 0;
+  let byte: number;
+  // Four bytes a turn, which are a word: it is what the cache compares.
+  for (;;) {
     byte = bytes[at] as number;
+    if (plain[byte] !== 1) break;
+    word = byte;
+    byte = bytes[at + 1] as number;
+    if (plain[byte] !== 1) {
+      at += 1;
+      break;
+    }
+    word |= byte << 8;
+    byte = bytes[at + 2] as number;
+    if (plain[byte] !== 1) {
+      at += 2;
+      break;
+    }
+    word |= byte << 16;
+    byte = bytes[at + 3] as number;
+    if (plain[byte] !== 1) {
+      at += 3;
+      break;
+    }
+    word |= byte << 24;
+    if (words < cachedWordsMax) textWords[words] = word;
+    words += 1;
+    hash = mixed(hash, word);
+    word = 0;
+    at += 4;
   }
   if (byte !== quote) return undefined;
+  if (word !== 0) {
+    if (words < cachedWordsMax) textWords[words] = word;
+    hash = mixed(hash, word);
+  }
   cursor.at = at + 1;
   return cache.find(bytes, start, at, hash);
+}
+
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x85ebca6b);
+  return product ^ (product >>> 15);
 }
 
 /** Digits that are exact as a number, whatever they are. */

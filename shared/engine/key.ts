@@ -1,6 +1,7 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
+import type { TextCache } from './text-cache.ts';
 
 /** A key that was met, with where its state is. */
 export interface KeyEntry {
@@ -47,11 +48,18 @@ export class KeyDictionary {
   #byValue = new Remembered();
   #valueColumn: string | undefined;
   #count = 0;
+  #texts: readonly TextCache[] = [];
+  #byNumber: EntriesByNumber | undefined;
 
   /** `taken` are the names, in lower case, that no column of a key may have in any case. */
   constructor(slots: number, taken: ReadonlySet<string>) {
     this.#slots = slots;
     this.#taken = taken;
+  }
+
+  /** Most keys are texts of a record, which was found by its bytes a moment ago: to find it again by its characters is spared. */
+  lookUpIn(texts: readonly TextCache[]): void {
+    this.#texts = texts;
   }
 
   /** Throws an Error that says which column cannot be a key. */
@@ -69,8 +77,21 @@ export class KeyDictionary {
       this.#check(columns);
       this.#valueColumn = column;
       this.#byValue = new Remembered();
+      this.#byNumber = undefined;
     }
-    return this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
+    const found = this.#byNumber?.get(value);
+    if (found !== undefined) return found;
+    const entry = this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
+    if (this.#texts.length > 0) this.#remember(value, entry);
+    return entry;
+  }
+
+  #remember(value: string, entry: KeyEntry): void {
+    if (this.#byNumber?.set(value, entry) === true) return;
+    const cache = this.#texts.find(({ last, lastIndex }) => lastIndex !== -1 && last === value);
+    if (cache === undefined) return;
+    this.#byNumber = new EntriesByNumber(cache);
+    this.#byNumber.set(value, entry);
   }
 
   #check(columns: KeyColumns): void {
@@ -103,6 +124,36 @@ class LazyEntry implements KeyEntry {
   get slot(): number {
     if (this.#slot === -1) this.#slot = slotOf(this.text, this.#slots);
     return this.#slot;
+  }
+}
+
+/** The entries of the texts of one column, by the numbers that the texts have there. */
+class EntriesByNumber {
+  readonly #cache: TextCache;
+  #entries: KeyEntry[] = [];
+  #epoch: number;
+
+  constructor(cache: TextCache) {
+    this.#cache = cache;
+    this.#epoch = cache.epoch;
+  }
+
+  /** Only of the text that was found last. */
+  get(value: string): KeyEntry | undefined {
+    const { last, lastIndex, epoch } = this.#cache;
+    return last === value && epoch === this.#epoch && lastIndex !== -1 ? this.#entries[lastIndex] : undefined;
+  }
+
+  /** False when the text is another one. */
+  set(value: string, entry: KeyEntry): boolean {
+    const { last, lastIndex, epoch } = this.#cache;
+    if (last !== value || lastIndex === -1) return false;
+    if (epoch !== this.#epoch) this.#entries = [];
+    this.#epoch = epoch;
+    // Numbers are given one after the other, so there are seldom gaps.
+    while (this.#entries.length < lastIndex) this.#entries.push(undefined as never);
+    this.#entries[lastIndex] = entry;
+    return true;
   }
 }
 

@@ -4,6 +4,7 @@ import type { CompiledOrigin, CompiledPipeline, CompiledRoute, CompiledSource, T
 import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
 import { KeyDictionary, type KeyEntry } from './key.ts';
 import { RecordReader } from './record-reader.ts';
+import type { TextCache } from './text-cache.ts';
 
 /** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
 export interface StagedOutput {
@@ -30,6 +31,11 @@ export class Transformer {
   constructor(pipeline: CompiledPipeline, { root, routes }: CompiledOrigin) {
     this.#root = root;
     for (const route of routes) this.#keys[route.index] = new KeyDictionary(pipeline.slots, route.taken);
+  }
+
+  /** Keys that are texts of the records are then found by their numbers there. */
+  protected lookUpKeysIn(texts: readonly TextCache[]): void {
+    for (const keys of this.#keys) keys?.lookUpIn(texts);
   }
 
   /** Outputs of the record that was taken last; only the first `outputCount` are valid. */
@@ -141,6 +147,7 @@ export class Preprocessor extends Transformer {
     super(pipeline, source);
     this.source = source;
     this.reader = new RecordReader(source, tools);
+    this.lookUpKeysIn(this.reader.texts);
   }
 
   /** Takes the records in the bytes of what the reader has begun, one after the other; `visit` finds the outputs of one. */

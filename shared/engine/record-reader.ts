@@ -12,6 +12,7 @@ import { shapeOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
+import type { TextCache } from './text-cache.ts';
 
 /** Takes what one line or message came to; undefined for one that holds no record. Asks the reader where it stands, when it matters. */
 export type VisitRecord = (taken: DecodedRecord | Rejection | undefined) => void;
@@ -68,6 +69,11 @@ export class RecordReader {
   /** What a dead letter of the record at hand shows: its line, or its bytes. */
   get payload(): string | Uint8Array {
     return this.#part?.payload ?? this.#standAlone?.(this.#text) ?? this.#text;
+  }
+
+  /** Where texts of records come from, if they are read by the scanner; more may come. */
+  get texts(): readonly TextCache[] {
+    return this.#scanner?.texts ?? noTexts;
   }
 
   /** Begins a raw record or a file. `index` is that of its first record; a file may hold any number of them. */
@@ -311,6 +317,7 @@ class ScannedLine {
   }
 }
 
+const noTexts: readonly TextCache[] = [];
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 const byteOrderMarkBytes = 3;

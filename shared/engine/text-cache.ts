@@ -1,49 +1,45 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 
+/** Longer texts are seldom the same, and are not kept. */
+export const cachedWordsMax = 13;
+/** The words of the text at hand: four of its bytes each, the lowest first. */
+export const textWords = new Int32Array(cachedWordsMax);
+
 /**
  * Texts by their bytes: a text that was met before is found without being made again, and is the same string, whose hash is known. For
  * one column, since a column's texts come again.
  */
 export class TextCache {
   readonly #ascii: DecodeTools['ascii'];
-  #mask = 0;
-  #count = 0;
-  #hashes = new Int32Array(0);
-  /** Where each text's bytes are, from 1; 0 is a free place. */
-  #starts = new Int32Array(0);
-  #lengths = new Int32Array(0);
+  readonly #short: TextTable;
+  readonly #long: TextTable;
   #texts: string[] = [];
-  #bytes = new Uint8Array(0);
-  #bytesUsed = 1;
   /** Since it was last looked at whether it serves. */
   #found = 0;
-  #missed = 0;
   #isOff = false;
+  /** The text that was found last, and its number, which is its own until `epoch` changes: whoever knows things of texts finds them by it. */
+  last = '';
+  lastIndex = -1;
+  epoch = 0;
 
   constructor(ascii: DecodeTools['ascii']) {
     this.#ascii = ascii;
-    this.#clear(placesMin);
+    this.#short = new TextTable(shortWords);
+    this.#long = new TextTable(cachedWordsMax);
   }
 
-  /** The text of the ASCII bytes from `start` to `end`, whose hash is `hash`: equal bytes have equal ones. */
+  /** The text of the ASCII bytes from `start` to `end`, whose words are `textWords` if it is short enough, and have this hash. */
   find(bytes: Uint8Array, start: number, end: number, hash: number): string {
-    if (this.#isOff) return this.#ascii(bytes, start, end);
     const length = end - start;
-    const mask = this.#mask;
-    let place = (hash ^ (hash >>> 15)) & mask;
-    for (let from = this.#starts[place] as number; from !== 0; from = this.#starts[place] as number) {
-      if (this.#hashes[place] === hash && this.#lengths[place] === length) {
-        const held = this.#bytes;
-        let at = 0;
-        while (at < length && held[from + at] === bytes[start + at]) at += 1;
-        if (at === length) {
-          this.#found += 1;
-          return this.#texts[place] as string;
-        }
-      }
-      place = (place + 1) & mask;
-    }
-    return this.#add(bytes, start, end, hash, place);
+    if (this.#isOff || length === 0 || length > 4 * cachedWordsMax) return this.#ascii(bytes, start, end);
+    const table = length <= 4 * shortWords ? this.#short : this.#long;
+    const index = table.find(hash, length);
+    if (index === -1) return this.#add(table, bytes, start, end, hash);
+    this.#found += 1;
+    const text = this.#texts[index] as string;
+    this.last = text;
+    this.lastIndex = index;
+    return text;
   }
 
   /** The text of ASCII bytes that is not expected to come again. */
@@ -51,70 +47,101 @@ export class TextCache {
     return this.#ascii(bytes, start, end);
   }
 
-  #add(bytes: Uint8Array, start: number, end: number, hash: number, place: number): string {
+  #add(table: TextTable, bytes: Uint8Array, start: number, end: number, hash: number): string {
     const text = this.#ascii(bytes, start, end);
-    const length = end - start;
-    if (length > lengthMax) return text;
-    this.#missed += 1;
-    this.#lengths[place] = length;
-    this.#hashes[place] = hash;
-    this.#texts[place] = text;
-    if (this.#bytesUsed + length > this.#bytes.length) {
-      const larger = new Uint8Array(2 * (this.#bytesUsed + length));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
-    this.#bytes.set(bytes.subarray(start, end), this.#bytesUsed);
-    this.#starts[place] = this.#bytesUsed;
-    this.#bytesUsed += length;
-    this.#count += 1;
-    if (this.#count * 2 > this.#mask) this.#grow();
-    return text;
-  }
-
-  /** Twice the places; beyond the most it begins afresh, and where most texts were new it is not asked again. */
-  #grow(): void {
-    const places = (this.#mask + 1) * 2;
-    if (places > placesMax || this.#bytesUsed > bytesMax) {
-      this.#isOff = this.#found < this.#missed;
+    // It begins afresh when it is full, and where most texts were new it is not asked again.
+    if (this.#texts.length >= textsMax) {
+      this.#isOff = this.#found < textsMax;
       this.#found = 0;
-      this.#missed = 0;
-      this.#clear(this.#isOff ? 0 : placesMin);
-      return;
+      this.#texts = [];
+      this.#short.clear();
+      this.#long.clear();
+      this.epoch += 1;
+      this.lastIndex = -1;
+      return text;
     }
-    const [starts, lengths, hashes, texts] = [this.#starts, this.#lengths, this.#hashes, this.#texts];
-    const { length } = starts;
-    this.#mask = places - 1;
-    this.#starts = new Int32Array(places);
-    this.#lengths = new Int32Array(places);
-    this.#hashes = new Int32Array(places);
-    this.#texts = new Array<string>(places).fill('');
-    for (let old = 0; old < length; old += 1) {
-      if (starts[old] === 0) continue;
-      const hash = hashes[old] as number;
-      let place = (hash ^ (hash >>> 15)) & this.#mask;
-      while (this.#starts[place] !== 0) place = (place + 1) & this.#mask;
-      this.#starts[place] = starts[old] as number;
-      this.#lengths[place] = lengths[old] as number;
-      this.#hashes[place] = hash;
-      this.#texts[place] = texts[old] as string;
-    }
-  }
-
-  #clear(places: number): void {
-    this.#mask = places - 1;
-    this.#count = 0;
-    this.#hashes = new Int32Array(places);
-    this.#starts = new Int32Array(places);
-    this.#lengths = new Int32Array(places);
-    this.#texts = new Array<string>(places).fill('');
-    this.#bytes = new Uint8Array(16 * places);
-    this.#bytesUsed = 1;
+    table.add(hash, end - start, this.#texts.length);
+    this.last = text;
+    this.lastIndex = this.#texts.length;
+    this.#texts.push(text);
+    return text;
   }
 }
 
+const textsMax = 1 << 18;
+const shortWords = 5;
+
+/** The places of texts of at most so many words, with open addressing: all of a text is in one place, so that one look fetches it. */
+class TextTable {
+  /** Hash, length and index, then the words. */
+  readonly #numbersPerPlace: number;
+  #places: Int32Array;
+  /** Of a place's first number. */
+  #mask: number;
+  #count = 0;
+
+  constructor(wordsMax: number) {
+    this.#numbersPerPlace = wordsMax + headNumbers;
+    this.#places = new Int32Array(placesMin * this.#numbersPerPlace);
+    this.#mask = this.#places.length - this.#numbersPerPlace;
+  }
+
+  /** The index of the text whose words are `textWords`; -1 when it is not here. */
+  find(hash: number, length: number): number {
+    const places = this.#places;
+    const step = this.#numbersPerPlace;
+    const wordsEnd = (length + 3) >> 2;
+    let place = this.#placeOf(hash);
+    for (let held = places[place + 1] as number; held !== 0; held = places[place + 1] as number) {
+      if (held === length && places[place] === hash) {
+        let word = 0;
+        while (word < wordsEnd && places[place + headNumbers + word] === textWords[word]) word += 1;
+        if (word === wordsEnd) return places[place + 2] as number;
+      }
+      place = (place + step) & this.#mask;
+    }
+    return -1;
+  }
+
+  /** Adds the text whose words are `textWords`, which is not here. */
+  add(hash: number, length: number, index: number): void {
+    this.#count += 1;
+    if (2 * this.#count * this.#numbersPerPlace > this.#places.length) this.#grow();
+    const place = this.#freePlace(hash);
+    this.#places[place] = hash;
+    this.#places[place + 1] = length;
+    this.#places[place + 2] = index;
+    for (let word = 0; 4 * word < length; word += 1)
+      this.#places[place + headNumbers + word] = textWords[word] as number;
+  }
+
+  clear(): void {
+    this.#count = 0;
+    this.#places = new Int32Array(placesMin * this.#numbersPerPlace);
+    this.#mask = this.#places.length - this.#numbersPerPlace;
+  }
+
+  #grow(): void {
+    const before = this.#places;
+    this.#places = new Int32Array(2 * before.length);
+    this.#mask = this.#places.length - this.#numbersPerPlace;
+    for (let old = 0; old < before.length; old += this.#numbersPerPlace) {
+      if (before[old + 1] === 0) continue;
+      this.#places.set(before.subarray(old, old + this.#numbersPerPlace), this.#freePlace(before[old] as number));
+    }
+  }
+
+  #freePlace(hash: number): number {
+    let place = this.#placeOf(hash);
+    while (this.#places[place + 1] !== 0) place = (place + this.#numbersPerPlace) & this.#mask;
+    return place;
+  }
+
+  /** The high bits of a product are mixed best; those below a place's first number are cut off. */
+  #placeOf(hash: number): number {
+    return (Math.imul(hash, 0x9e3779b1) >>> 6) & this.#mask;
+  }
+}
+
+const headNumbers = 3;
 const placesMin = 256;
-const placesMax = 1 << 19;
-const bytesMax = 1 << 24;
-/** Longer texts are seldom the same. */
-const lengthMax = 64;
