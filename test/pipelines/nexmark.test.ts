@@ -4,6 +4,8 @@ import type { Event } from '#pipelines/nexmark/events.ts';
 import { nexmark } from '#pipelines/nexmark/index.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
+import { findPipeline } from '#shared/runtime/settings.ts';
+import { sqlPipelines } from '#shared/runtime/sql-files.ts';
 import { testDriver } from '#shared/testing/index.ts';
 import { nexmarkLines } from '#shared/testing/nexmark.ts';
 
@@ -175,6 +177,12 @@ function withSlots(pipeline: Pipeline, slots: number): Pipeline {
   return { ...pipeline, plan: { ...pipeline.plan, slots } };
 }
 
+function rowsOf(pipeline: Pipeline, lines: readonly string[]): readonly Row[] {
+  const run = createBoundedRun(pipeline);
+  for (const line of lines) run.takeLine('events', line);
+  return [...run.finish()];
+}
+
 function nameOf({ id }: Pipeline): string {
   return id.replace('nexmark-', '');
 }
@@ -191,11 +199,15 @@ describe('the queries of Nexmark agree with DuckDB', () => {
   ])('on the generator’s events: $count of them, seed $seed, share of late ones $late', async (options) => {
     const lines = [...nexmarkLines(options)];
     const right = await expected(placed(lines));
+    const bySql = rowsOf(findPipeline(sqlPipelines(), 'nexmark/queries'), lines);
     for (const query of nexmark) {
       const run = createBoundedRun(query);
       for (const line of lines) run.takeLine('events', line);
       const rows = textsOf([...run.finish()]);
       expect.soft(rows, query.id).toEqual(right.get(nameOf(query)) ?? []);
+      // The same in SQL.
+      const inSql = bySql.filter(({ view }) => view === nameOf(query));
+      if (nameOf(query) !== 'q4') expect.soft(textsOf(inSql), `${query.id} in SQL`).toEqual(rows);
       const { sent, counted, filtered, late, rejected } = run.counts();
       expect([sent, rejected]).toEqual([options.count, 0]);
       expect(counted + filtered + late).toBe(sent);
