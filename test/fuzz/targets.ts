@@ -3,6 +3,7 @@ import { decoderTargets } from './decoders.ts';
 import { scannedValueTargets } from './scanned-values.ts';
 import { scannerTargets } from './scanner.ts';
 import { sqlTargets } from './sql.ts';
+import { stateCodecTargets } from './state-codecs.ts';
 
 /** Draws of one seed. */
 export interface Draw {
@@ -28,6 +29,7 @@ export const targets: readonly FuzzTarget[] = [
   ...sqlTargets,
   ...scannerTargets,
   ...scannedValueTargets,
+  ...stateCodecTargets,
 ];
 
 export function drawOf(seed: number): Draw {
