@@ -1,15 +1,16 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pipelines } from '#pipelines/index.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { kebab, sqlPipeline } from '#shared/sql/index.ts';
 
 /** The pipeline that a command names: a registry id, or the path of a module that exports one pipeline. */
 export async function loadPipeline(name: string): Promise<Pipeline> {
   // `nexmark/q5` is a pipeline in a folder of the registry, unless there is such a file.
-  const isPath = /\.[cm]?[jt]s$/.test(name) || (name.includes('/') && !/^[a-z]/.test(name));
+  const isPath = /\.(sql|[cm]?[jt]s)$/.test(name) || (name.includes('/') && !/^[a-z]/.test(name));
   if (!isPath) return findPipeline(pipelines, name);
   const path = resolve(name);
   if (!existsSync(path)) {
@@ -18,6 +19,8 @@ export async function loadPipeline(name: string): Promise<Pipeline> {
       `there is no file ${path}. Name a pipeline of pipelines/index.ts, or the path of a module that exports one.`,
     );
   }
+  if (path.endsWith('.sql'))
+    return sqlPipeline(readFileSync(path, 'utf8'), { id: kebab(basename(path, '.sql')), path: name });
   const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
   const found = Object.values(module).filter(isPipeline);
   const [only] = found;

@@ -73,6 +73,7 @@ export const sqlCommand = defineCommand({
         arrange = found;
       },
       id: args.query.endsWith('.sql') ? basename(args.query, '.sql') : 'query',
+      tableNames: tables.flatMap(({ input }) => input.table ?? []),
       tableNamed: (name) => {
         const found = tables.find(
           ({ input }) => input.table === undefined || input.table.toLowerCase() === name.toLowerCase(),

@@ -27,7 +27,12 @@ export function readKeys(
   select: Select,
   relation: Relation,
   base: Scope,
-): { readonly keys: readonly Key[]; readonly spec: WindowSpec; readonly isWindowed: boolean } {
+): {
+  readonly keys: readonly Key[];
+  readonly spec: WindowSpec;
+  readonly isWindowed: boolean;
+  readonly isInherited: boolean;
+} {
   let spec: WindowSpec | undefined;
   const bounds = new Set<Role>();
   const keys: Key[] = [];
@@ -36,7 +41,7 @@ export function readKeys(
     const expression = meant(written, select, relation);
     const window = groupedWindow(expression, relation);
     if (window !== undefined) {
-      if (spec !== undefined || relation.windows !== undefined)
+      if (spec !== undefined || relation.windows?.op === 'pending')
         throw new SqlProblem(
           expression.at,
           'a query has the windows of one function. Leave one out, or group twice: SELECT … FROM (SELECT … GROUP BY …) GROUP BY ….',
@@ -45,13 +50,18 @@ export function readKeys(
       continue;
     }
     const role = roleOf(expression, relation);
-    if (role?.startsWith('window-') === true && relation.windows !== undefined) {
+    if (role !== undefined && isBound(role) && relation.windows !== undefined) {
       bounds.add(role);
       continue;
     }
     keys.push(keyOf(expression, { select, base, taken }));
   }
   if (bounds.size > 0) {
+    if (spec !== undefined)
+      throw new SqlProblem(
+        select.groupBy[0]?.at ?? select.at,
+        'the rows have windows already. Group by those, or by others that are made of window_time.',
+      );
     if (!bounds.has('window-end') || (!bounds.has('window-start') && relation.windows?.op === 'pending'))
       throw new SqlProblem(
         select.groupBy[0]?.at ?? select.at,
@@ -65,7 +75,8 @@ export function readKeys(
       select.groupBy[0]?.at ?? select.at,
       'the table has windows. Write GROUP BY window_start, window_end, …, or leave TABLE(…) out.',
     );
-  return { keys, spec: spec ?? allTime, isWindowed: spec !== undefined };
+  const isInherited = bounds.size > 0 && relation.windows?.op === 'rows';
+  return { keys, spec: spec ?? allTime, isWindowed: spec !== undefined, isInherited };
 }
 
 /** `GROUP BY 1` is the first column of SELECT; a name that is no column is one of its aliases. */
@@ -76,11 +87,24 @@ function meant(expression: Expression, { items }: Select, relation: Relation): E
       throw new SqlProblem(expression.at, `there is no column number ${expression.text} behind SELECT.`);
     return item.expression;
   }
-  if (expression.op !== 'column' || expression.path.length > 1) return expression;
-  const name = expression.path[0]?.text.toLowerCase();
-  if (relation.columns.some((column) => column.name.toLowerCase() === name)) return expression;
+  return aliasedBy(expression, { items }, relation)?.expression ?? expression;
+}
+
+function isBound(role: Role): boolean {
+  return role.startsWith('window-');
+}
+
+/** What SELECT names so, where a name is that of no column. */
+export function aliasedBy(
+  expression: Expression,
+  { items }: Pick<Select, 'items'>,
+  relation: Relation,
+): { readonly name: string; readonly expression: Expression } | undefined {
+  if (expression.op !== 'column' || expression.path.length > 1) return undefined;
+  const name = expression.path[0]?.text.toLowerCase() ?? '';
+  if (relation.columns.some((column) => column.name.toLowerCase() === name)) return undefined;
   const item = items.find((candidate) => candidate.op === 'item' && candidate.alias?.text.toLowerCase() === name);
-  return item?.op === 'item' ? item.expression : expression;
+  return item?.op === 'item' ? { name, expression: item.expression } : undefined;
 }
 
 export function roleOf(expression: Expression, relation: Relation): Role | undefined {

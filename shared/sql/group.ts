@@ -6,7 +6,7 @@ import { compileAggregate } from './aggregates.ts';
 import type { Call, ColumnReference, Expression, Select } from './ast.ts';
 import type { Compiled, Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
-import { type allTime, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
+import { aliasedBy, type allTime, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
 import { freeName, isColumnName } from './names.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import { endField, type Relation, type Role, resolve, scopeOf, startField } from './relation.ts';
@@ -41,7 +41,7 @@ export function groupRecords(
   options: { readonly where: Compiled | undefined; readonly totals: readonly TotalQuery[] },
 ): Grouping {
   const base = scopeOf(relation);
-  const { keys, spec, isWindowed } = readKeys(select, relation, base);
+  const { keys, spec, isWindowed, isInherited } = readKeys(select, relation, base);
   const isFiltered = options.totals.some(({ where }) => where !== options.where?.text);
   const filter = isFiltered ? options.where : undefined;
   const kept = new Map<string, Kept>();
@@ -81,6 +81,18 @@ export function groupRecords(
   };
   const keyScope: Scope = { column: (reference) => keyColumn(reference, relation, keys, isWindowed) };
   const hasExpressionKeys = keys.some(({ compiled }) => compiled.column === undefined);
+  // HAVING may name what SELECT names, unless there is a column of that name. An alias that is made of itself is none.
+  const open = new Set<string>();
+  const aliasOf = (expression: Expression): Compiled | undefined => {
+    const meant = aliasedBy(expression, select, relation);
+    if (meant === undefined || open.has(meant.name)) return undefined;
+    open.add(meant.name);
+    try {
+      return compileExpression(meant.expression, scope());
+    } finally {
+      open.delete(meant.name);
+    }
+  };
   const scope = (alias?: string): Scope => ({
     column: keyScope.column,
     find: (expression) => {
@@ -94,14 +106,13 @@ export function groupRecords(
         if (query !== undefined)
           return scalarTotal(query, (call) => total(call, query.scope, isFiltered ? query.condition : undefined));
       }
-      return hasExpressionKeys ? findKey(expression, keys, base) : undefined;
+      return aliasOf(expression) ?? (hasExpressionKeys ? findKey(expression, keys, base) : undefined);
     },
   });
   // A group is there only when it has records; of a filtered one that must be counted.
   const isShown =
     filter === undefined || keys.length === 0 ? undefined : aboveZero(aggregateColumn(countAll(select.at)));
   const { windows } = relation;
-  const isInherited = isWindowed && windows?.op === 'rows';
   const table: StepTable = {
     build: (name, emit) => {
       if (kept.size === 0) aggregateColumn(countAll(select.at), 'records');
@@ -129,7 +140,7 @@ export function groupRecords(
       for (const column of totals) values[totalField(column)] = sums?.[column] ?? null;
       return [values];
     },
-    bucketMs: isWindowed ? (windows?.op === 'rows' ? windows.bucketMs : bucketOf(spec)) : undefined,
+    bucketMs: !isWindowed ? undefined : isInherited && windows?.op === 'rows' ? windows.bucketMs : bucketOf(spec),
     isUpdating: !isWindowed,
     totals: () => [...totals],
     allowedLatenessMs: relation.allowedLatenessMs,

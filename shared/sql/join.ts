@@ -218,6 +218,11 @@ function partsOf(
       join.on?.at ?? join.at,
       `no two times fulfil these bounds: the second must be at least ${lowerMs} ms and at most ${upperMs} ms behind the first.`,
     );
+  if (asOf && (Number.isFinite(lowerMs) || Number.isFinite(upperMs)))
+    throw new SqlProblem(
+      join.on?.at ?? join.at,
+      'FOR SYSTEM_TIME AS OF says which version is meant, so ON compares no times. Leave them out.',
+    );
   const windowed = windowBounds(left, right, equated);
   const bounds = windowed ?? { lowerMs, upperMs, bucketMs: undefined };
   const isBounded = Number.isFinite(bounds.lowerMs) && Number.isFinite(bounds.upperMs);

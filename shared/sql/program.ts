@@ -24,6 +24,8 @@ export interface SqlOptions {
   readonly emit?: Environment['emit'];
   /** What else may be read: by the names that the text gives, or gives to nobody. */
   readonly relations?: ReadonlyMap<string, Relation>;
+  /** The names that `tableNamed` has tables for, where it has not one for any. */
+  readonly tableNames?: readonly string[];
   /** Gives the table that nothing in the text defines. Undefined when there is none of this name. */
   readonly tableNamed?: (name: string) => TableDefinition | undefined;
 }
@@ -196,7 +198,7 @@ class Program {
       this.#relations.set(key, () => relation);
       return relation;
     }
-    const known = [...views.keys(), ...this.#relations.keys()];
+    const known = [...views.keys(), ...this.#relations.keys(), ...(this.#given.tableNames ?? [])];
     throw new SqlProblem(
       at,
       `there is no table ${text}${didYouMean(text, known)} ${known.length === 0 ? 'Define it: CREATE TABLE' : `There are ${known.join(', ')}; define others: CREATE TABLE`} ${text} (…) WITH ('connector' = 'kinesis', 'format' = 'json').`,
