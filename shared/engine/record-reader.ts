@@ -172,10 +172,26 @@ export class RecordReader {
     }
     // Some line is no text: it alone is rejected.
     for (let start = isMarked ? byteOrderMarkBytes : 0; start < bytes.length; ) {
+      if (this.#index >= this.#indexMax) {
+        this.#rejectRest(bytes.subarray(start), visit);
+        return;
+      }
       const next = bytes.indexOf(lineFeed, start) + 1 || bytes.length;
       this.#readLineOf(bytes, start, next, visit);
       start = next;
     }
+  }
+
+  /** Behind as many records as there may be: what is left is one rejection, whoever read the lines before. */
+  #rejectRest(rest: Uint8Array, visit: VisitRecord): void {
+    const text = this.#lent.text(rest);
+    if (text !== undefined) {
+      this.#readText(text, visit);
+      return;
+    }
+    this.#line += 1;
+    this.#standAlone = undefined;
+    this.reject(rest, tooMany, visit);
   }
 
   #readLineOf(bytes: Uint8Array, start: number, end: number, visit: VisitRecord): void {
@@ -195,8 +211,8 @@ export class RecordReader {
     let missed = 0;
     let start = first;
     const last = bytes.lastIndexOf(lineFeed) + 1;
-    while (start < last) {
-      const value = this.#index < this.#indexMax ? scanner.scan(bytes, start) : undefined;
+    while (start < last && this.#index < this.#indexMax) {
+      const value = scanner.scan(bytes, start);
       if (value !== undefined) {
         const { next } = scanner;
         this.#visitScanned(value, bytes, start, next, visit);
@@ -210,9 +226,10 @@ export class RecordReader {
       missed += 1;
       start = next;
     }
-    if (start < bytes.length) {
+    if (start < bytes.length && this.#index >= this.#indexMax) this.#rejectRest(bytes.subarray(start), visit);
+    else if (start < bytes.length) {
       const tail = this.#withLineFeed(bytes, start);
-      const value = this.#index < this.#indexMax ? scanner.scan(tail, 0) : undefined;
+      const value = scanner.scan(tail, 0);
       if (value !== undefined) this.#visitScanned(value, tail, 0, scanner.next, visit);
       else {
         this.#wasDecoded = false;

@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { RecordReader } from '#shared/engine/record-reader.ts';
+import { recordsPerRawMax } from '#shared/pipeline/decoder.ts';
 import { csv, integer, json, nullable, number, oneOf, optional, record, string } from '#shared/pipeline/index.ts';
 import { shapeOf, shapeSymbol } from '#shared/pipeline/shape.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
@@ -46,6 +47,28 @@ function genericOf(schema: StandardSchemaV1, text: string): readonly Found[] {
     Buffer.from(text),
   );
 }
+
+test.each([
+  ['text', '{"a":1}\n'],
+  ['bytes that are no text', '{"a":1}\n\xff\n'],
+])('behind as many records as there may be the rest, %s, is rejected as one', (_, rest) => {
+  const schema = record({ a: integer() });
+  const whole = Buffer.from('{"a":1}\n'.repeat(recordsPerRawMax));
+  for (const one of [schema, { '~standard': schema['~standard'] }]) {
+    const reader = new RecordReader(sourceOf(json(), one), decodeTools);
+    const rejected: Found[] = [];
+    let decoded = 0;
+    reader.begin({});
+    reader.readBytes(Buffer.concat([whole, Buffer.from(rest.repeat(3), 'latin1')]), (taken) => {
+      if (taken?.kind === 'decoded') decoded += 1;
+      else rejected.push({ index: reader.index, payload: reader.payload });
+    });
+    expect(decoded).toBe(recordsPerRawMax);
+    expect(rejected.map(({ index, payload }) => [index, Buffer.from(payload as string).length])).toEqual([
+      [recordsPerRawMax, 3 * rest.length],
+    ]);
+  }
+});
 
 describe('the schema is asked', () => {
   test('for the first line, and for none that is written like it', () => {
