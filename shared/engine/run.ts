@@ -9,7 +9,7 @@ import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
 import { Preprocessor, type StagedOutput, Transformer } from './preprocess.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from './rows.ts';
-import { originIn } from './slot.ts';
+import { type OutputOrigin, originIn } from './slot.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
 export interface Dispositions {
@@ -169,18 +169,9 @@ export class DirectRun {
       from.sub = index;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
-        const { text, id } = output.key;
-        if (step.operator.add(text, id, decoded.timeMs, output.values, step.watermarkMs, 0, from)) {
-          step.counts.counted += 1;
-          continue;
-        }
-        step.counts.late += 1;
+        if (offer(step, output, decoded.timeMs, from)) continue;
         lateCount += 1;
-        const { lateView } = step;
-        if (lateView !== undefined) {
-          lateView.counts.counted += 1;
-          lateView.operator.add(text, id, decoded.timeMs, output.values, lateView.watermarkMs, 0, from);
-        } else if (!lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
+        if (step.lateView === undefined && !lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
       }
     }
     if (wanted === 0) this.dispositions.filtered += 1;
@@ -227,13 +218,11 @@ export class DirectRun {
     }
     this.#rowCount += 1;
     for (let index = 0; index < transformer.outputCount; index += 1) {
-      const { route, key, values } = transformer.outputs[index] as StagedOutput;
+      const output = transformer.outputs[index] as StagedOutput;
+      const { route } = output;
       const origin = originIn(route, { source: row.view, shard: row.view });
       const from = { route: route.id, origin, sequence: this.#rowCount, sub: index };
-      for (const { operator, counts, watermarkMs } of this.#stepsOfRoute[route.index] as readonly StepRun[]) {
-        if (operator.add(key.text, key.id, timeMs, values, watermarkMs, 0, from)) counts.counted += 1;
-        else counts.late += 1;
-      }
+      for (const next of this.#stepsOfRoute[route.index] as readonly StepRun[]) offer(next, output, timeMs, from);
     }
   }
 
@@ -287,6 +276,19 @@ interface StepRun {
   lateView: StepRun | undefined;
   /** The least of its sources'. */
   watermarkMs: number;
+}
+
+/** Gives a step an output; one that it finds late goes to the view of those, if there is one. False when it was late. */
+function offer(step: StepRun, output: StagedOutput, timeMs: number, from: OutputOrigin): boolean {
+  const { key, values } = output;
+  const { operator, counts, watermarkMs, lateView } = step;
+  if (operator.add(key.text, key.id, timeMs, values, watermarkMs, 0, from)) {
+    counts.counted += 1;
+    return true;
+  }
+  counts.late += 1;
+  if (lateView !== undefined) offer(lateView, output, timeMs, from);
+  return false;
 }
 
 function leastWatermark(sources: readonly OriginRun[]): number {

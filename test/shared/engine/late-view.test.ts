@@ -85,6 +85,18 @@ describe('a view of late records', () => {
   });
 });
 
+test('a view of late changes of rows has each once, in run too', () => {
+  const changes = keyed
+    .aggregate('running', { n: count() })
+    .asChanges()
+    .keyBy(({ key }) => ({ key }));
+  const tens = changes.window(tumbling(milliseconds(10)), { allowedLateness }).aggregate('tens', { n: count() });
+  const late = tens.late('late', { n: (row) => row.n, change: (row) => row.change });
+  const run = createBoundedRun(pipelineOf([tens.to(sink), late.to(sink)]));
+  for (const value of values) run.takeValue('readings', value);
+  expect([...run.finish('late')].map(({ key, n, change }) => [key, n, change])).toEqual([['b', 1, 1]]);
+});
+
 test('a view of what a step finds late needs the step', () => {
   const table = keyed.window(tumbling(milliseconds(10)), { allowedLateness }).aggregate('tens', { n: count() });
   expect(() => pipelineOf([table.late('late', shown).to(sink)])).toThrow(
