@@ -1,5 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
-import { hashText } from './select.ts';
+import { hashText, textOfRecord } from './select.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
 /** What a stream offers to be cut into parts. */
@@ -52,7 +52,7 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
     sample: (share, { by, seed = 0 } = {}) => {
       if (!(share >= 0 && share <= 1))
         throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${share}; it must be from 0 to 1.`);
-      const textOf = (record: unknown): string => (by === undefined ? JSON.stringify(record) : String(by(record as T)));
+      const textOf = (record: unknown): string => (by === undefined ? textOfRecord(record) : String(by(record as T)));
       return filtered((record) => hashText(`${seed}:${textOf(record)}`) < share * 2 ** 32);
     },
   };

@@ -55,7 +55,17 @@ export function spreadKey(input: StreamNode): KeyNode {
 }
 
 function spread(record: unknown): KeyShape {
-  return { [spreadColumn]: hashText(JSON.stringify(record) ?? '') % spreadParts };
+  return { [spreadColumn]: hashText(textOfRecord(record)) % spreadParts };
+}
+
+/** A text of all that a record holds, the same in every attempt. */
+export function textOfRecord(record: unknown): string {
+  try {
+    return JSON.stringify(record) ?? '';
+  } catch {
+    // A decoder of 64-bit numbers may have made bigints, which JSON does not know. Others need not pay for looking.
+    return JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+  }
 }
 
 /** FNV-1a: any even spread will do, as long as it stays the same. */

@@ -170,3 +170,12 @@ describe('throttle', () => {
       expect(() => pipelineOf([throttled(limit, per, burst).to(sink)])).toThrow('throttled');
   });
 });
+
+test('records with bigints, as decoders make of 64-bit numbers, are spread and sampled too', () => {
+  const long = source.map((reading) => ({ long: BigInt(reading.at) }));
+  const given = Array.from({ length: 1_000 }, (_, at) => ({ at, key: 'a', amount: 1 }));
+  const columns = { long: (record: { readonly long: bigint }) => String(record.long) };
+  expect(rowsOf(long.select('all', columns), given)).toHaveLength(1_000);
+  const count = rowsOf(long.sample(0.5).select('half', columns), given).length;
+  expect(Math.abs(count - 500)).toBeLessThan(100);
+});
