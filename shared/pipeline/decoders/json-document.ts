@@ -14,9 +14,9 @@ export function jsonDocument(options: { readonly records?: readonly string[] } =
   return {
     format: 'json-document',
     config: records === undefined ? {} : { records: [...records] },
-    recognisesBytes: (start) => isOpening(start.find((byte) => !isBlank(byte))),
+    recognisesBytes: (start) => isOpening(withoutMark(start).find((byte) => !isBlank(byte))),
     decodeBytes: (bytes, { tools }) => {
-      const text = tools.text(bytes);
+      const text = tools.text(withoutMark(bytes));
       if (text === undefined) throw new Error('the document is not UTF-8 text');
       let document: unknown;
       try {
@@ -49,6 +49,11 @@ function listAt(document: unknown, path: readonly string[]): readonly unknown[] 
   }
   if (Array.isArray(value)) return value;
   throw new Error(`${path.length === 0 ? 'the document' : path.join('.')} is no list of records`);
+}
+
+/** Editors put a mark of UTF-8 before a text, which is none of it. */
+function withoutMark(bytes: Uint8Array): Uint8Array {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
 function isBlank(byte: number): boolean {

@@ -21,6 +21,12 @@ describe('jsonDocument', () => {
     expect(partsOf(jsonDocument({ records: [] }), '[1]')).toEqual([{ value: 1, payload: '[1]' }]);
   });
 
+  test('takes no notice of the mark that editors put before a text', () => {
+    const text = '\u{feff}\n{"a":1}';
+    expect(partsOf(jsonDocument(), text)).toMatchObject([{ value: { a: 1 } }]);
+    expect(jsonDocument().recognisesBytes(Buffer.from(text))).toBe(true);
+  });
+
   test.each([
     [undefined, '{"a":\n}', 'the document is not JSON: Unexpected token'],
     [['rows'], '{"a":1}', 'the document has no rows, where its records are'],
