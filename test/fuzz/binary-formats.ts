@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { deflateRawSync, zstdCompressSync } from 'node:zlib';
-import { create, createFileRegistry, type DescMessage, toBinary } from '@bufbuild/protobuf';
+import { create, createFileRegistry, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import avsc from 'avsc';
 import { avro, protobuf } from '#shared/pipeline/index.ts';
@@ -14,7 +14,7 @@ export const clickSchema = {
   name: 'shop.Click',
   fields: [
     { name: 'ip', type: 'string' },
-    { name: 'at', type: { type: 'long', logicalType: 'timestamp-millis' } },
+    { name: 'at', type: 'long' },
     { name: 'count', type: 'int' },
     { name: 'ratio', type: 'double' },
     { name: 'small', type: 'float' },
@@ -27,15 +27,27 @@ export const clickSchema = {
     { name: 'parent', type: ['null', 'Click'], default: null },
   ],
 };
+/** By itself avsc rounds what is beyond 2^52. */
+const exactLong = avsc.types.LongType.__with({
+  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+  toBuffer: (value: number | bigint) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(BigInt(value));
+    return bytes;
+  },
+  fromJSON: BigInt,
+  toJSON: Number,
+  isValid: (value: unknown) => typeof value === 'bigint' || Number.isSafeInteger(value),
+  compare: (a: bigint, b: bigint) => Number(a - b),
+});
 // Unions stand as they are, and not behind the name of their branch.
-const click = avsc.Type.forSchema(clickSchema as avsc.Schema, { wrapUnions: 'never' });
+const click = avsc.Type.forSchema(clickSchema as avsc.Schema, { wrapUnions: 'never', registry: { long: exactLong } });
 
 export function clickOf(draw: Draw, depth = 0): Readonly<Record<string, unknown>> {
   const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => draw.below(256)));
   return {
     ip: textOf(draw),
-    // Beyond these avsc rounds what it writes.
-    at: draw.pick([0, -1, 63, 64, 1_763_715_600_000, 2 ** 52 - 1, -(2 ** 52) + 1]),
+    at: draw.pick([0, -1, 63, 64, 1_763_715_600_000, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]),
     count: draw.pick([0, -(2 ** 31), 2 ** 31 - 1, draw.below(1_000)]),
     ratio: numberOf(draw),
     small: Math.fround(draw.share()),
@@ -49,8 +61,9 @@ export function clickOf(draw: Draw, depth = 0): Readonly<Record<string, unknown>
   };
 }
 
-/** As the decoder has it: bytes are plain ones. */
+/** As the decoder has it: bytes are plain ones, and longs numbers. */
 export function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
   if (value instanceof Uint8Array) return Uint8Array.from(value);
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
@@ -222,6 +235,31 @@ export function messageBytes(sent: Record<string, unknown>): Uint8Array {
   return toBinary(messageSchema, create(messageSchema, sent));
 }
 
+/** A message of the library as the decoder should have it. */
+function plainMessage(message: Message): unknown {
+  const it = message as unknown as {
+    readonly atMs: bigint;
+    readonly wide: bigint;
+    readonly kind: number;
+    readonly labels: Readonly<Record<string, bigint>>;
+    readonly parent?: Message;
+    readonly contact: { readonly case?: string; readonly value?: string | bigint };
+    readonly note?: string;
+  };
+  const { $typeName, $unknown, contact, parent, note, ...rest } = { $unknown: [], ...it, $typeName: '' };
+  const held = typeof contact.value === 'bigint' ? Number(contact.value) : contact.value;
+  return {
+    ...rest,
+    atMs: Number(it.atMs),
+    wide: Number(it.wide),
+    kind: ['VIEW', 'BUY'][it.kind] ?? it.kind,
+    labels: Object.fromEntries(Object.entries(it.labels).map(([name, value]) => [name, Number(value)])),
+    ...(parent === undefined ? {} : { parent: plainMessage(parent) }),
+    ...(contact.case === undefined ? {} : { [contact.case]: held }),
+    ...(note === undefined ? {} : { note }),
+  };
+}
+
 /** Behind its length as a varint. */
 export function framed(message: Uint8Array): Buffer {
   const length: number[] = [];
@@ -258,6 +296,7 @@ export const binaryFormats: readonly FuzzFormat[] = [
   {
     name: 'avro-datum',
     decoder: avro({ schemas: [clickSchema], encoding: 'datum' }),
+    judge: (bytes) => plain(click.fromBuffer(Buffer.from(bytes))),
     make: (draw) => {
       const value = clickOf(draw);
       return { bytes: click.toBuffer(value), values: [plain(value)] };
@@ -266,6 +305,7 @@ export const binaryFormats: readonly FuzzFormat[] = [
   {
     name: 'protobuf',
     decoder: protobuf({ descriptors, message: 'shop.Click' }),
+    judge: (bytes) => plainMessage(fromBinary(messageSchema, Uint8Array.from(bytes))),
     make: (draw) => {
       const { sent, expected } = messageOf(draw);
       return { bytes: messageBytes(sent), values: [expected] };

@@ -37,6 +37,8 @@ export interface FuzzFormat {
   readonly decoder: Decoder;
   /** A raw record as a producer would make it. */
   readonly make: (draw: Draw) => Sample;
+  /** What another reader of the format makes of one message: what we take of any bytes, it must take as the same. */
+  readonly judge?: (bytes: Uint8Array) => unknown;
 }
 
 const anything: StandardSchemaV1<unknown, unknown> = {
@@ -87,7 +89,7 @@ export const decoderTargets: readonly FuzzTarget[] = [
 
 const arrivalMs = Date.UTC(2026, 10, 21);
 
-function tryFormat(draw: Draw, reader: RecordReader, { make }: FuzzFormat): void {
+function tryFormat(draw: Draw, reader: RecordReader, { make, judge }: FuzzFormat): void {
   const { bytes, values } = make(draw);
   if (draw.chance(0.2)) {
     const found = readAll(reader, bytes, arrivalMs);
@@ -100,7 +102,11 @@ function tryFormat(draw: Draw, reader: RecordReader, { make }: FuzzFormat): void
       );
     return;
   }
-  check(reader, mutate(draw, bytes));
+  const changed = mutate(draw, bytes);
+  check(reader, changed);
+  if (judge === undefined) return;
+  for (const one of readAll(reader, changed, arrivalMs))
+    if (one.rejected === undefined) deepStrictEqual(one.value, judge(changed));
 }
 
 /** Nothing crashes; what is rejected says why and shows its bytes; each has a place of its own; and again it is the same. */
