@@ -21,9 +21,11 @@ import {
   tumbling,
   vpcFlowLog,
 } from '#shared/pipeline/index.ts';
+import { deaggregate } from '#shared/runtime/deaggregate.ts';
 import { compressionOf, decodeTools, decompress } from '#shared/runtime/decode-tools.ts';
+import { aggregate, sealed } from '../shared/runtime/aggregated.ts';
 import { binaryFormats } from './binary-formats.ts';
-import { lineFormats } from './line-formats.ts';
+import { lineFormats, textOf } from './line-formats.ts';
 import type { Draw, FuzzTarget } from './targets.ts';
 
 /** Bytes of a format, and the values that they must give, where that is known. */
@@ -85,6 +87,7 @@ export const decoderTargets: readonly FuzzTarget[] = [
   }),
   { name: 'mixed', group: 'decoders', tryOne: tryMixed },
   { name: 'compressed', group: 'decoders', tryOne: tryCompressed },
+  { name: 'aggregated', group: 'decoders', tryOne: tryAggregated },
 ];
 
 const arrivalMs = Date.UTC(2026, 10, 21);
@@ -153,6 +156,23 @@ function tryCompressed(draw: Draw): void {
   const out = decompress(changed, { kind: changedKind, bytesMax: 1 << 16 });
   if (out instanceof Uint8Array && out.length > 1 << 16) throw new Error('more was decompressed than allowed');
   if (out instanceof Uint8Array) check(mixed, out);
+}
+
+/** An aggregate of the Kinesis Producer Library gives its records; a damaged one, with a right checksum too, is read without a crash. */
+function tryAggregated(draw: Draw): void {
+  const records = Array.from({ length: 1 + draw.below(4) }, () => ({
+    // Amazon's aggregator mistakes a key that is a number.
+    partitionKey: `k${textOf(draw)}`,
+    bytes: Buffer.from(textOf(draw)),
+  }));
+  const bytes = aggregate(records);
+  const found = deaggregate(bytes);
+  deepStrictEqual(
+    Array.isArray(found) && found.map((one) => [one.partitionKey, Buffer.from(one.bytes).toString()]),
+    records.map((one) => [one.partitionKey, one.bytes.toString()]),
+  );
+  deaggregate(mutate(draw, bytes));
+  deaggregate(sealed(mutate(draw, bytes.subarray(4, -16))));
 }
 
 const interesting = [
