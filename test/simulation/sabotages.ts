@@ -1062,6 +1062,44 @@ export const sabotages = {
     ],
     bias: { pipelines: ['chain', 'top', 'chained-join'] },
   },
+  'changes-take-back-what-was': {
+    rule: 'running: a row that changes is taken back as it was before it is given as it is',
+    mutations: [
+      {
+        file: 'shared/engine/running.ts',
+        find: 'if (before !== undefined) show(before, -1);',
+        replace: 'if (before !== undefined) show(after, -1);',
+      },
+    ],
+    bias: { pipelines: ['running'] },
+  },
+  'rows-are-told-by-their-records': {
+    rule: 'select: rows of one key and time are told apart by the positions of their records',
+    mutations: [
+      {
+        file: 'shared/engine/select.ts',
+        find: 'this.#taken.push({ key, timeMs, id:',
+        replace: 'void [origin, sequence, sub]; this.#taken.push({ key, timeMs, id: String(this.#taken.length) ||',
+      },
+    ],
+    bias: { pipelines: ['rows'] },
+  },
+  'a-hash-spreads-the-rows': {
+    rule: 'select: a record without a key is in the slot where it was, whatever is tried again',
+    mutations: [
+      {
+        file: 'shared/pipeline/select.ts',
+        find: "return { [spreadColumn]: hashText(JSON.stringify(record) ?? '') % spreadParts };",
+        replace: 'void [record, hashText]; spreads += 1; return { [spreadColumn]: spreads % spreadParts };',
+      },
+      {
+        file: 'shared/pipeline/select.ts',
+        find: 'const spreadParts = 256;',
+        replace: 'const spreadParts = 256; let spreads = 0;',
+      },
+    ],
+    bias: { pipelines: ['rows'], slots: [2, 4] },
+  },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 
 /** The sabotage by its name, in the adversary's world, where a flaw of the mapping can be had. */
