@@ -1089,8 +1089,9 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/pipeline/select.ts',
-        find: "return { [spreadColumn]: hashText(JSON.stringify(record) ?? '') % spreadParts };",
-        replace: 'void [record, hashText]; spreads += 1; return { [spreadColumn]: spreads % spreadParts };',
+        find: 'return { [spreadColumn]: hashText(textOfRecord(record)) % spreadParts };',
+        replace:
+          'void [record, hashText, textOfRecord]; spreads += 1; return { [spreadColumn]: spreads % spreadParts };',
       },
       {
         file: 'shared/pipeline/select.ts',
