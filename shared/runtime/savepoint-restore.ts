@@ -240,8 +240,11 @@ class Restore {
   /** Slots that became several or one have other partials of the windows that are open: the old ones are written over, all of them. */
   async totals(): Promise<void> {
     if (!this.#isMoved) return;
-    const windows = new Map(this.#totals.map((total) => [`${total.view}/${total.windowStartMs}`, total]));
-    const known = new Set(this.#totals.map(({ view, windowStartMs, slot }) => `${view}/${windowStartMs}/${slot}`));
+    // Windows may begin together, so one is told by its end too.
+    const nameOf = ({ view, windowStartMs, windowEndMs }: TotalPartial): string =>
+      `${view}/${windowStartMs}/${windowEndMs}`;
+    const windows = new Map(this.#totals.map((total) => [nameOf(total), total]));
+    const known = new Set(this.#totals.map((total) => `${nameOf(total)}/${total.slot}`));
     const empty = [...windows.values()].flatMap((total) =>
       Array.from({ length: this.#before.slots }, (_, slot) => ({
         ...total,
@@ -251,7 +254,7 @@ class Restore {
         columns: this.#emptyOf(total.view),
       })),
     );
-    const left = empty.filter(({ view, windowStartMs, slot }) => !known.has(`${view}/${windowStartMs}/${slot}`));
+    const left = empty.filter((total) => !known.has(`${nameOf(total)}/${total.slot}`));
     await this.#to.results.writeTotals([...this.#totals, ...left]);
   }
 

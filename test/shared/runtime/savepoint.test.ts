@@ -3,6 +3,7 @@ import { createMemoryBlobStore, type MemoryBlobStore } from '#shared/adapters/me
 import {
   type AnyOutput,
   count,
+  cumulative,
   milliseconds,
   type PipelineOptions,
   session,
@@ -93,6 +94,48 @@ describe('a savepoint', () => {
     expect(await goOn(next)).toEqual(await goOn(whole));
     expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
   });
+
+  test.each([
+    ['lambda', { slots: 4 }],
+    ['lambda', { slots: 1 }],
+    ['fargate', { slots: 4 }],
+    ['fargate', { slots: 1 }],
+  ] as const)(
+    'of windows that begin together, on %s, leaves no total of the slots from before: %j',
+    async (placement, options) => {
+      const soFar: AnyOutput = keyed
+        .window(cumulative(milliseconds(20), { step: milliseconds(5) }), {
+          allowedLateness: milliseconds(0),
+          refresh: milliseconds(1),
+          placement,
+        })
+        .aggregate('so-far', { total: sum((reading: Reading) => reading.amount) })
+        .derive({ share: shareOfTotal('total') })
+        .to(sink);
+      const [world, whole] = [worldOf({ slots: 2 }, [soFar]), worldOf({ slots: 2 }, [soFar])];
+      for (const one of [world, whole]) {
+        await take(one, 1, lines.join('\n'));
+        await settle(one);
+      }
+      const store = createMemoryBlobStore();
+      const manifest = await save(world, store);
+      const next = worldOf(options, [soFar]);
+      // The table of results stays.
+      const { rows, totals } = world.results.dump();
+      await next.results.writeRows(rows);
+      await next.results.writeTotals(totals);
+      await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 3) }, store, manifest);
+      const finished: string[][] = [];
+      for (const one of [next, whole]) {
+        await take(one, 2, more.join('\n'));
+        await take(one, 3, end, 'millrace:watermark');
+        await settle(one);
+        finished.push([...(await one.lines('so-far'))]);
+      }
+      expect(finished[0]).toEqual(finished[1]);
+      expect(finished[0]?.length).toBeGreaterThan(0);
+    },
+  );
 
   test('is listed when it is whole, oldest first', async () => {
     const { world, store } = await saved();
