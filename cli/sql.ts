@@ -63,10 +63,11 @@ export const sqlCommand = defineCommand({
   },
   run: async ({ args, rawArgs }) => {
     const text = textOf(args.query);
-    const given = listOf(rawArgs, 'input').map((value) => inputOf(value, args.table));
-    checkReadable(given.map(({ path }) => ({ source: '', path })));
+    const given = inputsByTable(listOf(rawArgs, 'input'), args.table);
+    checkReadable(given.flatMap(({ paths }) => paths.map((path) => ({ source: '', path }))));
     const tables = await tablesOf(text, given, args);
-    const files = new Map<string, string>();
+    const files = new Map<string, GivenInput>();
+    const defined: TableDefinition[] = [];
     let arrange: Arrange | undefined;
     const pipeline = sqlPipeline(text, {
       onArrange: (found) => {
@@ -78,12 +79,16 @@ export const sqlCommand = defineCommand({
         const found = tables.find(
           ({ input }) => input.table === undefined || input.table.toLowerCase() === name.toLowerCase(),
         );
-        if (found === undefined || (found.input.table === undefined && files.size > 0)) return undefined;
-        const stream = found.define(name);
-        files.set(stream.stream, found.input.path);
-        return stream;
+        if (found === undefined) return undefined;
+        if (found.input.table === undefined && files.size > 0) throw filesUnnamed([...files.keys(), name]);
+        const table = found.define(name);
+        files.set(table.stream, found.input);
+        defined.push(table);
+        return table;
       },
     });
+    checkAllRead(pipeline, given, files);
+    if (args.time !== undefined) checkTime(args.time, defined);
     await runOverFiles(pipeline, inputsOf(pipeline, given, files), {
       ...args,
       deadLetters: args['dead-letters'],
@@ -102,12 +107,51 @@ function textOf(query: string): string {
 interface GivenInput {
   /** The table whose records these are; undefined when it is any. */
   readonly table: string | undefined;
-  readonly path: string;
+  /** A table may be in several files. */
+  readonly paths: readonly string[];
 }
 
-function inputOf(value: string, table: string | undefined): GivenInput {
-  const [, name, path] = /^([A-Za-z_]\w*)=(.*)$/.exec(value) ?? [];
-  return name === undefined || path === undefined || existsSync(value) ? { table, path: value } : { table: name, path };
+function inputsByTable(values: readonly string[], table: string | undefined): readonly GivenInput[] {
+  const inputs = new Map<string | undefined, GivenInput>();
+  for (const value of values) {
+    const [, name, path] = /^([A-Za-z_]\w*)=(.*)$/.exec(value) ?? [];
+    const isNamed = name !== undefined && path !== undefined && !existsSync(value);
+    const own = isNamed ? name : table;
+    const key = own?.toLowerCase();
+    inputs.set(key, { table: own, paths: [...(inputs.get(key)?.paths ?? []), isNamed ? path : value] });
+  }
+  return [...inputs.values()];
+}
+
+function filesUnnamed(tables: readonly string[]): MillraceError {
+  return new MillraceError(
+    'INPUT_INVALID',
+    `the query reads the tables ${tables.join(' and ')}: name the file of each, as in ${tables.map((name) => `--input ${name}=FILE`).join(' ')}.`,
+  );
+}
+
+/** A file that nothing reads was not meant so. */
+function checkAllRead(pipeline: Pipeline, given: readonly GivenInput[], files: ReadonlyMap<string, GivenInput>): void {
+  const read = inputsOf(pipeline, given, files).map(({ path }) => path);
+  const unread = given.flatMap(({ paths }) => paths).find((path) => !read.includes(path));
+  if (unread === undefined) return;
+  const tables = sourcesOf(pipeline.plan).map(({ id }) => id.replaceAll('-', '_'));
+  throw new MillraceError(
+    'INPUT_INVALID',
+    `nothing in the query reads ${unread}: it reads ${tables.join(' and ')}. Write --input ${tables[0]}=FILE, or leave the file out.`,
+  );
+}
+
+function checkTime(wanted: string, tables: readonly TableDefinition[]): void {
+  if (tables.some(({ time }) => time?.column.toLowerCase() === wanted.toLowerCase())) return;
+  const times = tables.flatMap(({ columns, computed }) => [
+    ...columns.filter(({ type: { kind } }) => kind === 'timestamp' || kind === 'integer' || kind === 'double'),
+    ...computed.filter(({ compiled }) => compiled.type.kind === 'timestamp'),
+  ]);
+  throw new MillraceError(
+    'INPUT_INVALID',
+    `--time ${wanted}: no table that is read off a file has this column with a time in it. Columns that may be one: ${times.map(({ name }) => name).join(', ') || 'none'}.`,
+  );
 }
 
 interface GivenTable {
@@ -133,24 +177,29 @@ async function tablesOf(
   const tables: GivenTable[] = [];
   for (const input of inputs) {
     const { schema } = args;
+    const [first = '-'] = input.paths;
+    // A text that defines its tables needs no look into a file.
+    const lines = first === '-' ? undefined : await firstLines(first);
     if (schema !== undefined) {
       tables.push({
         input,
         define: (name) =>
           declaredTable(schema, {
             name,
-            format: format ?? (input.path.endsWith('.csv') ? 'csv' : 'ndjson'),
+            format: format ?? (/\.csv(\.gz|\.zst)?$/.test(first) ? 'csv' : 'ndjson'),
             timeColumns,
             outOfOrdernessMs,
+            firstLine: lines?.find((line) => line.trim() !== ''),
           }),
       });
       continue;
     }
-    const lines = await firstLines(input.path);
     tables.push({
       input,
-      define: (name) =>
-        inferTable({ name, lines, ...(format === undefined ? {} : { format }), timeColumns, outOfOrdernessMs }),
+      define: (name) => {
+        if (lines === undefined) throw columnsUnseen();
+        return inferTable({ name, lines, ...(format === undefined ? {} : { format }), timeColumns, outOfOrdernessMs });
+      },
     });
   }
   return tables;
@@ -168,13 +217,16 @@ function formatOf(format: string | undefined): InferredFormat | undefined {
 
 const sampledLinesMax = 1_000;
 
-/** Enough of a file to see its columns. What comes in by a pipe can be read once only. */
+/** What comes in by a pipe can be read once only. */
+function columnsUnseen(): MillraceError {
+  return new MillraceError(
+    'INPUT_INVALID',
+    "standard input is read once, so its columns cannot be seen beforehand. Give them: --schema 'ip STRING, bytes BIGINT'.",
+  );
+}
+
+/** Enough of a file to see its columns. */
 async function firstLines(path: string): Promise<readonly string[]> {
-  if (path === '-')
-    throw new MillraceError(
-      'INPUT_INVALID',
-      "standard input is read once, so its columns cannot be seen beforehand. Give them: --schema 'ip STRING, bytes BIGINT'.",
-    );
   const lines: string[] = [];
   for await (const bytes of readInputBytes(path, () => true)) {
     lines.push(...bytes.toString('utf8').split(/\r?\n/));
@@ -183,16 +235,16 @@ async function firstLines(path: string): Promise<readonly string[]> {
   return lines.slice(0, sampledLinesMax);
 }
 
-/** Which file each stream is read from: those that were looked into, and those of tables that the text defines. */
+/** Which files each stream is read from: those that were looked into, and those of tables that the text defines. */
 function inputsOf(
   pipeline: Pipeline,
   given: readonly GivenInput[],
-  files: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, GivenInput>,
 ): readonly Input[] {
   return sourcesOf(pipeline.plan).flatMap(({ id }) => {
-    const path =
+    const input =
       files.get(id) ??
-      given.find(({ table }) => table === undefined || table.toLowerCase().replaceAll('_', '-') === id)?.path;
-    return path === undefined ? [] : [{ source: id, path }];
+      given.find(({ table }) => table === undefined || table.toLowerCase().replaceAll('_', '-') === id);
+    return (input?.paths ?? []).map((path) => ({ source: id, path }));
   });
 }

@@ -1,9 +1,10 @@
 import { MillraceError } from '#shared/schemas/error.ts';
-import type { InferredFormat } from './infer.ts';
+import { allOfFile, type InferredFormat, readHeader } from './infer.ts';
 import { kebab } from './names.ts';
 import { durationOf } from './options.ts';
 import { parseStatements } from './parse-statement.ts';
 import { SqlProblem, withPositions } from './problem.ts';
+import { tableFormats } from './table-formats.ts';
 import { readTable, type TableDefinition } from './tables.ts';
 
 /** A table from its columns as they stand in CREATE TABLE: `ip STRING, bytes BIGINT, ts TIMESTAMP(3)`. */
@@ -14,6 +15,8 @@ export function declaredTable(
     readonly format: InferredFormat;
     readonly timeColumns: readonly string[];
     readonly outOfOrdernessMs: number | undefined;
+    /** Of the file, if it was looked into: CSV may begin with a header. */
+    readonly firstLine: string | undefined;
   },
 ): TableDefinition {
   const text = `CREATE TABLE t (${columns}) WITH ('format' = '${options.format === 'ndjson' ? 'json' : options.format}')`;
@@ -27,9 +30,19 @@ export function declaredTable(
       .find((column) => column !== undefined);
     const single = table.columns.filter(({ type }) => type.kind === 'timestamp');
     const column = named ?? (single.length === 1 ? single[0] : undefined);
-    const time = table.time ?? (column && { column: column.name, outOfOrdernessMs: options.outOfOrdernessMs ?? 0 });
-    return { ...table, stream: kebab(options.name), time };
+    const time =
+      table.time ?? (column && { column: column.name, outOfOrdernessMs: options.outOfOrdernessMs ?? allOfFile });
+    const decoders = options.format === 'csv' ? headedCsv(table, options.firstLine) : undefined;
+    return { ...table, stream: kebab(options.name), time, ...(decoders === undefined ? {} : { decoders }) };
   });
+}
+
+/** Reads columns in the order of a header that names all of them, whatever else it names; undefined when the line is none. */
+function headedCsv({ columns }: TableDefinition, line: string | undefined): TableDefinition['decoders'] | undefined {
+  const { names, separator } = readHeader(line ?? '');
+  const wanted = columns.map(({ name }) => name);
+  if (!wanted.every((name) => names.includes(name))) return undefined;
+  return [tableFormats.csv({ columns: wanted, separator, header: true })];
 }
 
 /** `5 s`, `1 min`, in milliseconds. `INPUT_INVALID` for any other text. */

@@ -1,10 +1,10 @@
 import type { LineDecoder } from '#shared/pipeline/decoder.ts';
-import { csv } from '#shared/pipeline/decoders/csv.ts';
 import { json } from '#shared/pipeline/decoders/json.ts';
 import { days } from '#shared/pipeline/duration.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { tokenize } from './lexer.ts';
 import { kebab } from './names.ts';
+import { withPositions } from './problem.ts';
 import { compiledColumn, plainColumn } from './relation.ts';
 import { type LogFormat, logFormats, recogniseLog, recordOf, tableFormats } from './table-formats.ts';
 import type { TableDefinition } from './tables.ts';
@@ -35,7 +35,7 @@ export interface Inference {
 }
 
 /** A file is there whole, so no window need close before its end: nothing is late. */
-const allOfFile = days(36_500);
+export const allOfFile = days(36_500);
 
 /**
  * A table from the first lines of a file: its format, its columns with their types, and which of them is the event time. Throws
@@ -69,7 +69,7 @@ function formatOf(lines: readonly string[]): InferredFormat {
   if (first === undefined)
     throw new MillraceError(
       'INPUT_INVALID',
-      'the input has no lines, so nothing tells its columns. Write CREATE TABLE, or name another file.',
+      "the input has no lines, so nothing tells its columns. Give them: --schema 'ip STRING, bytes BIGINT'.",
     );
   if (json().recognises(first)) return 'ndjson';
   return recogniseLog(lines.slice(0, recognisedMax)) ?? 'csv';
@@ -203,11 +203,7 @@ function unitOf(values: readonly unknown[]): number {
 
 function inferCsv(inference: Inference, lines: readonly string[]): TableDefinition {
   const [header = ''] = lines;
-  const separator =
-    [',', ';', '\t', '|']
-      .map((sign) => ({ sign, count: header.split(sign).length }))
-      .sort((a, b) => b.count - a.count)[0]?.sign ?? ',';
-  const names = splitCsv(header, separator);
+  const { names, separator } = readHeader(header);
   if (
     new Set(names.map((column) => column.toLowerCase())).size < names.length ||
     names.some((column) => !/^[\p{L}_][\p{L}\p{N}_ .-]*$/u.test(column))
@@ -218,10 +214,16 @@ function inferCsv(inference: Inference, lines: readonly string[]): TableDefiniti
     );
   const rows = lines.slice(1).map((line) => splitCsv(line, separator));
   const sampled = new Map(names.map((column, place) => [column, rows.map((row) => valueOfField(row[place]))]));
-  const decoders = [
-    csv({ columns: Object.fromEntries(names.map((column) => [column, 'string' as const])), separator }),
-  ];
+  const decoders = [tableFormats.csv({ columns: names, separator, header: true })];
   return tableOf(inference, sampled, { decoders, reading: { isText: true, isGuessed: true } });
+}
+
+/** The columns that the first line of a file of CSV names, and what stands between them. */
+export function readHeader(line: string): { readonly names: readonly string[]; readonly separator: string } {
+  const separator =
+    [',', ';', '\t', '|'].map((sign) => ({ sign, count: line.split(sign).length })).sort((a, b) => b.count - a.count)[0]
+      ?.sign ?? ',';
+  return { names: splitCsv(line, separator), separator };
 }
 
 /** The fields of a line, well enough to guess types from. */
@@ -271,9 +273,9 @@ function accessLog({ name, outOfOrdernessMs }: Inference, format: 'combined' | '
 
 const windowWords = /^(TUMBLE|HOP|SESSION|CUMULATE)(_START|_END|_ROWTIME)?$/;
 
-/** The names of the columns that windows are made by, as a text has them. Throws `SqlProblem` where there are no words to read. */
+/** The names of the columns that windows are made by, as a text has them. `SQL_INVALID` where there are no words to read. */
 export function timeColumnsOf(text: string): readonly string[] {
-  const tokens = tokenize(text);
+  const tokens = withPositions(text, () => tokenize(text));
   return tokens.flatMap((token, at) => {
     if (tokens[at + 1]?.word !== '(' || (token.word !== 'DESCRIPTOR' && !windowWords.test(token.word))) return [];
     const isQualified = tokens[at + 3]?.word === '.';

@@ -10,6 +10,8 @@ import { vpcFlowLog } from '#shared/pipeline/decoders/vpc-flow-log.ts';
 interface TableShape {
   readonly columns: readonly string[];
   readonly separator: string | undefined;
+  /** Whether the first line of each file names the columns, in its own order. */
+  readonly header?: boolean;
 }
 
 /** The formats that `'format'` and `--format` name. Those of binary schemas, Avro and Protocol Buffers, are defined in TypeScript. */
@@ -17,11 +19,12 @@ export const tableFormats = {
   json: json,
   ndjson: json,
   'json-document': () => jsonDocument(),
-  csv: ({ columns, separator }: TableShape) =>
+  csv: ({ columns, separator, header = false }: TableShape) =>
     csv({
       // Values are read by the types of the columns, and an empty one is NULL.
       columns: Object.fromEntries(columns.map((column) => [column, 'string' as const])),
       ...(separator === undefined ? {} : { separator }),
+      header,
     }),
   combined: combinedLog,
   common: commonLog,

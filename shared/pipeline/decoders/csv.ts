@@ -51,7 +51,7 @@ function beginWithHeader(wanted: Layout): BegunDecoder {
 }
 
 function layoutOfHeader({ columns, separator, header }: Layout, line: string): Layout {
-  const names = fieldsOf(line, separator);
+  const names = fieldsOf(line, separator).map((name) => name.trim());
   for (const { name } of columns) {
     const count = names.filter((one) => one === name).length;
     if (count !== 1)
