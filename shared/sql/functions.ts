@@ -23,6 +23,32 @@ const impure: Readonly<Record<string, string>> = {
   UUID: 'chance',
 };
 
+const quantiles = 'Write APPROX_QUANTILE(x, 0.5), which is off by at most 1 %.';
+const grouped = 'Put queries with other groups together: SELECT … GROUP BY a UNION ALL SELECT … GROUP BY b.';
+const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
+const listed = 'Write collect(…) in TypeScript around the query: docs/language/aggregators.md.';
+
+/** What other databases have, and what says the same here. */
+const elsewhere: Readonly<Record<string, string>> = {
+  MEDIAN: quantiles,
+  QUANTILE: quantiles,
+  PERCENTILE: quantiles,
+  PERCENTILE_CONT: quantiles,
+  PERCENTILE_DISC: quantiles,
+  ROLLUP: grouped,
+  CUBE: grouped,
+  SETS: grouped,
+  LAG: ordered,
+  LEAD: ordered,
+  NTILE: 'Number the rows: ROW_NUMBER() OVER (PARTITION BY … ORDER BY …).',
+  STRING_AGG: listed,
+  LISTAGG: listed,
+  ARRAY_AGG: listed,
+  COLLECT: listed,
+  ALL: 'Compare with GREATEST(…) or LEAST(…), or write several comparisons.',
+  ANY: 'Write x IN (…), or several comparisons.',
+};
+
 /** The names of all functions of a record's values, for the docs and their test. */
 export const functionNames: readonly string[] = Object.keys(functions);
 
@@ -71,6 +97,8 @@ function unknownFunction({ name, nameAt }: Call): SqlProblem {
       nameAt,
       `${name}(…) stands in GROUP BY, or in FROM as TABLE(${name}(TABLE t, DESCRIPTOR(ts), …)).`,
     );
+  const other = elsewhere[name];
+  if (other !== undefined) return new SqlProblem(nameAt, `${name} is not supported. ${other}`);
   const names = [...Object.keys(functions), ...aggregateNames];
   const meant = nearest(name, names);
   const all = Object.keys(functions).join(', ');

@@ -29,6 +29,8 @@ export interface StepTable {
   readonly bucketMs: number | undefined;
   /** A row may change when all is said: no stream can be made of it. */
   readonly isUpdating: boolean;
+  /** What rows must fulfil to be unpacked, as texts: a changed condition is a changed plan. */
+  readonly conditions?: readonly string[];
   /** Aggregated columns whose totals are shown. */
   readonly totals: () => readonly string[];
   readonly allowedLatenessMs: number;
@@ -70,7 +72,7 @@ function outputOf(
   const projection: Projection = {
     columns: selected.map((column) => column.name),
     totals: table.totals(),
-    config: configOf(selected, where),
+    config: configOf(selected, [...(table.conditions ?? []), ...(where === undefined ? [] : [where.text])]),
     project: (row) =>
       table
         .unpack(row)
@@ -80,10 +82,10 @@ function outputOf(
   return projected(built, projection);
 }
 
-function configOf(selected: readonly Selected[], where: Compiled | undefined): Json {
+function configOf(selected: readonly Selected[], conditions: readonly string[]): Json {
   return {
     select: selected.map(({ name, compiled }) => [name, compiled.text]),
-    ...(where === undefined ? {} : { where: where.text }),
+    ...(conditions.length === 0 ? {} : { where: conditions }),
   };
 }
 
@@ -119,12 +121,37 @@ export function printer({ kind }: SqlType): (value: unknown) => Json {
   }
 }
 
-function relationOf({ table, selected, where, ranking, at }: Finish, env: Environment): Relation {
-  if (table.isUpdating)
-    throw new SqlProblem(
-      at,
-      "the rows of this query change with every record, since its groups have no window, and only rows that are final can be read by another query. Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).",
-    );
+/** Rows that change are no stream, but another query may show them in its own way. */
+function changingRelation({ table, selected, where, at }: Finish): Relation {
+  const identity = `changing ${JSON.stringify(configOf(selected, where === undefined ? [] : [where.text]))}`;
+  const unpack = (row: ProjectionInput): readonly Values[] =>
+    table.unpack(row).filter((values) => where === undefined || where.evaluate(values) === true);
+  const conditions = [...(table.conditions ?? []), ...(where === undefined ? [] : [where.text])];
+  return {
+    columns: selected.map(({ name, compiled: { type, nullable, text, evaluate } }) => ({
+      name,
+      type,
+      nullable,
+      text,
+      read: evaluate,
+    })),
+    isOpen: false,
+    identity,
+    baseIdentity: identity,
+    allowedLatenessMs: 0,
+    table: { ...table, unpack, conditions },
+    stream: () => {
+      throw new SqlProblem(
+        at,
+        "the rows of this query change with every record, since its groups have no window. Another query may select of them, and cannot group, join or rank them. Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).",
+      );
+    },
+  };
+}
+
+function relationOf(finish: Finish, env: Environment): Relation {
+  const { table, selected, where, ranking } = finish;
+  if (table.isUpdating) return changingRelation(finish);
   const name = env.stepNamed('rows');
   const { bucketMs } = table;
   const rows: Relation = {

@@ -45,6 +45,11 @@ const queries: Readonly<Record<string, Query>> = {
     duckdb:
       'SELECT bytes % 3 AS rest, count(*) AS n, count(bytes) AS known, count(*) FILTER (WHERE status = 404) AS missing FROM requests GROUP BY bytes % 3 HAVING count(*) > 1',
   },
+  'some of the groups, in a query around them': {
+    sql: 'SELECT UPPER(ip) AS ip, n * 2 AS twice FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip HAVING COUNT(*) > 2) WHERE n < 9',
+    duckdb:
+      'SELECT upper(ip) AS ip, n * 2 AS twice FROM (SELECT ip, count(*) AS n FROM requests GROUP BY ip HAVING count(*) > 2) WHERE n < 9',
+  },
   'all of a table': {
     sql: 'SELECT COUNT(*) AS n, COUNT(DISTINCT ip) AS ips, SUM(bytes) FILTER (WHERE status = 999) AS none FROM requests',
     duckdb:
