@@ -157,6 +157,10 @@ function holeSource(hole: Hole, index: number): string {
   switch (hole.kind) {
     case 'text':
       return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${value} === undefined) return undefined; ${next}`;
+    case 'text choice':
+      return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${noneOf(value, hole.values)}) return undefined; ${next}`;
+    case 'number choice':
+      return `const ${value} = scanNumber(bytes, at, cursor); if (${noneOf(value, hole.values)}) return undefined; ${next}`;
     case 'number':
       return `${numberSource(hole.length, value)} if (${value} !== ${value}) return undefined;`;
     case 'integer':
@@ -170,6 +174,10 @@ function holeSource(hole: Hole, index: number): string {
     case 'skipped':
       return 'at = skipValue(bytes, at); if (at === -1) return undefined;';
   }
+}
+
+function noneOf(value: string, values: readonly (string | number)[]): string {
+  return values.map((one) => `${value} !== ${JSON.stringify(one)}`).join(' && ');
 }
 
 /**

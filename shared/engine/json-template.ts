@@ -7,6 +7,8 @@ export type Hole =
   | { readonly kind: 'text' | 'boolean' | 'timestamp' | 'skipped' }
   /** `length` is that of the example. */
   | { readonly kind: 'number' | 'integer'; readonly length: number }
+  /** As the example's, a text or a number. */
+  | { readonly kind: 'text choice' | 'number choice'; readonly values: readonly (string | number)[] }
   | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
 
 /** How a producer writes a record: bytes that are the same in each, with holes between them. */
@@ -113,6 +115,10 @@ class TemplateReader {
         return first === 0x2d || isDigit(first) ? this.#numberHole(value.isInteger ? 'integer' : 'number') : undefined;
       case 'boolean':
         return first === 0x74 || first === 0x66 ? this.#hole({ kind: 'boolean' }) : undefined;
+      case 'choice':
+        return first === 0x22
+          ? this.#textHole({ kind: 'text choice', values: value.values })
+          : this.#hole({ kind: 'number choice', values: value.values });
       case 'judged':
         return this.#hole({ kind: 'judged', schema: value.schema });
     }

@@ -16,7 +16,10 @@ export class TextCache {
   #texts: string[] = [];
   /** Since it was last looked at whether it serves. */
   #found = 0;
-  #isOff = false;
+  #added = 0;
+  /** So many texts are made without a look, since those before were new. */
+  #passes = 0;
+  #passesNext = passesMin;
   /** The text that was found last, and its number, which is its own until `epoch` changes: whoever knows things of texts finds them by it. */
   last = '';
   lastIndex = -1;
@@ -31,7 +34,11 @@ export class TextCache {
   /** The text of the ASCII bytes from `start` to `end`, whose words are `textWords` if it is short enough, and have this hash. */
   find(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const length = end - start;
-    if (this.#isOff || length === 0 || length > 4 * cachedWordsMax) return this.#ascii(bytes, start, end);
+    if (length === 0 || length > 4 * cachedWordsMax) return this.#ascii(bytes, start, end);
+    if (this.#passes > 0) {
+      this.#passes -= 1;
+      return this.#ascii(bytes, start, end);
+    }
     const table = length <= 4 * shortWords ? this.#short : this.#long;
     const index = table.find(hash, length);
     if (index === -1) return this.#add(table, bytes, start, end, hash);
@@ -49,25 +56,36 @@ export class TextCache {
 
   #add(table: TextTable, bytes: Uint8Array, start: number, end: number, hash: number): string {
     const text = this.#ascii(bytes, start, end);
-    // It begins afresh when it is full, and where most texts were new it is not asked again.
-    if (this.#texts.length >= textsMax) {
-      this.#isOff = this.#found < textsMax;
-      this.#found = 0;
-      this.#texts = [];
-      this.#short.clear();
-      this.#long.clear();
-      this.epoch += 1;
-      this.lastIndex = -1;
-      return text;
-    }
+    if (this.#texts.length >= textsMax) this.#forget();
     table.add(hash, end - start, this.#texts.length);
     this.last = text;
     this.lastIndex = this.#texts.length;
     this.#texts.push(text);
+    this.#added += 1;
+    if (this.#added >= reviewTexts) this.#review();
     return text;
+  }
+
+  /** Where texts are mostly new they are made without a look for a while, and ever longer while none comes again. */
+  #review(): void {
+    if (this.#found < this.#added) this.#passes = this.#passesNext;
+    this.#passesNext = this.#found === 0 ? Math.min(passesMax, 2 * this.#passesNext) : passesMin;
+    this.#found = 0;
+    this.#added = 0;
+  }
+
+  #forget(): void {
+    this.#texts = [];
+    this.#short.clear();
+    this.#long.clear();
+    this.epoch += 1;
+    this.lastIndex = -1;
   }
 }
 
+const reviewTexts = 512;
+const passesMin = 1_024;
+const passesMax = 1 << 17;
 const textsMax = 1 << 18;
 const shortWords = 5;
 

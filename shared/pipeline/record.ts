@@ -120,8 +120,8 @@ export function timestamp(): Field<string, number, false> {
 /** One of a few texts. */
 export function oneOf<const T extends string>(...texts: readonly [T, ...T[]]): Field<T, T, false> {
   const known: ReadonlySet<unknown> = new Set(texts);
-  const read = (value: unknown): T | undefined => (known.has(value) ? (value as T) : undefined);
-  return judgedField(`one of ${texts.map((text) => JSON.stringify(text)).join(', ')}`, read);
+  const what = `one of ${texts.map((text) => JSON.stringify(text)).join(', ')}`;
+  return fieldOf({ kind: 'choice', values: texts }, what, (value) => (known.has(value) ? (value as T) : undefined));
 }
 
 /** A list of values of one kind. */
@@ -162,11 +162,6 @@ function fieldOf<T, Out>(
       return taken;
     },
   };
-}
-
-function judgedField<T>(what: string, take: (value: unknown) => T | undefined): Field<T, T, false> {
-  const field = fieldOf<T, T>({ kind: 'string' }, what, take);
-  return { ...field, shape: { ...field.shape, value: judged(field.read) } };
 }
 
 function judged(read: (value: unknown, path: Path, issues: Issue[]) => unknown): ValueShape {

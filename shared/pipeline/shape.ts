@@ -25,6 +25,8 @@ export type ValueShape =
   | { readonly kind: 'boolean' }
   /** A time as RFC 3339 has it, which becomes milliseconds since 1970. */
   | { readonly kind: 'timestamp' }
+  /** One of a few texts, or one of a few numbers. */
+  | { readonly kind: 'choice'; readonly values: readonly (string | number)[] }
   /** Any JSON value, which the field's own schema judges. */
   | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
 
@@ -55,9 +57,19 @@ interface ZodDefinition {
   readonly format?: string;
 }
 
-function definitionOf(schema: StandardSchemaV1 | undefined): ZodDefinition | undefined {
+function zodOf(
+  schema: StandardSchemaV1 | undefined,
+): { readonly def?: ZodDefinition; readonly values?: ReadonlySet<unknown> } | undefined {
   const zod = (schema as { readonly _zod?: { readonly def?: ZodDefinition } } | undefined)?._zod;
-  return schema?.['~standard'].vendor === 'zod' ? zod?.def : undefined;
+  return schema?.['~standard'].vendor === 'zod' ? zod : undefined;
+}
+
+function definitionOf(schema: StandardSchemaV1 | undefined): ZodDefinition | undefined {
+  return zodOf(schema)?.def;
+}
+
+function isAllOf(values: readonly unknown[], type: 'string' | 'number'): boolean {
+  return values.length > 0 && values.every((value) => typeof value === type);
 }
 
 function zodObjectOf(schema: StandardSchemaV1): ObjectShape | undefined {
@@ -93,6 +105,12 @@ function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefi
       return definition.check === undefined && !hasChecks(definition) ? { kind: 'string' } : judged;
     case 'boolean':
       return hasChecks(definition) ? judged : { kind: 'boolean' };
+    case 'literal':
+    case 'enum': {
+      const values = [...(zodOf(schema)?.values ?? [])];
+      const isPlain = isAllOf(values, 'string') || isAllOf(values, 'number');
+      return isPlain && !hasChecks(definition) ? { kind: 'choice', values: values as (string | number)[] } : judged;
+    }
     case 'number': {
       if (definition.check === undefined && !hasChecks(definition)) return { kind: 'number', isInteger: false };
       const isInteger = isSafeInteger(definition) && definition.checks === undefined;
