@@ -345,6 +345,14 @@ function* saveEntries(
     ) as unknown as Json;
 }
 
+/** What `save` gave, with windows that are all to be shown again. */
+export function notShown(saved: Json): Json {
+  return (saved as unknown as readonly SavedKey[]).map(([key, kept]): SavedKey => {
+    const [open, waiting] = kept ?? [];
+    return open && waiting ? [key, [open.with(3, 0) as unknown as SavedWindow, waiting]] : [key, kept];
+  }) as unknown as Json;
+}
+
 function keptOf(step: CompiledAggregate, { waiting, open }: KeyEntry): SavedKey[1] {
   if (waiting.length === 0 && open === undefined) return null;
   return [open === undefined ? null : savedOf(step, open), waiting.map(({ timeMs, values }) => [timeMs, values])];

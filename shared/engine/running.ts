@@ -209,6 +209,15 @@ function codecOf(step: CompiledRunning): Codec<Entry> {
   };
 }
 
+/** What `save` gave, with rows that are all to be written again. */
+export function notShown(saved: Json): Json {
+  return (saved as unknown as readonly Saved[]).map(([key, encoded]) => {
+    if (encoded === null) return [key, null];
+    const [newestMs, , accumulators] = encoded as readonly Json[];
+    return [key, [newestMs as number, true, accumulators as Json]];
+  });
+}
+
 function* saveEntries(
   codec: Codec<Entry>,
   entries: Iterable<readonly [key: string, stored: Stored<Entry> | undefined]>,

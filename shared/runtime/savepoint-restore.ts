@@ -12,6 +12,7 @@ import {
   totalsOfWindows,
   ttlMsOf,
 } from '#shared/engine/reslot.ts';
+import { showAnew } from '#shared/engine/show-anew.ts';
 import { SlotReader } from '#shared/engine/slot.ts';
 import { gridOf } from '#shared/engine/window.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
@@ -290,7 +291,7 @@ class Restore {
         `savepoint ${id} has state of the worker, and pipeline ${this.#pipeline.id} has none.`,
       );
     const stage = new MemoryStage(this.#pipeline, slot);
-    stage.restore({ log, entries });
+    stage.restore({ log, entries: showAnew(this.#pipeline, entries) });
     stage.endRestore();
     const owner = `restore-${id}`;
     const revision = `0000000001.${owner}.1`;
@@ -331,7 +332,8 @@ class Restore {
       if (stage !== 'aggregate' || progress === undefined) return [];
       const ofStep = cells.filter(({ id }) => id.step === plan.id);
       const pending = ofStep.map(({ id }) => `${id.paneMs}/${id.group}`);
-      return [[plan.id, { ...progress, contract, pending }] as const];
+      // The table of results may be a new one, so all that is open is shown again.
+      return [[plan.id, { ...progress, contract, emittedMs: 0, pending }] as const];
     });
     await this.#putCheckpoint('aggregate', slot, {
       ...log,

@@ -4,6 +4,8 @@ import {
   type AnyOutput,
   count,
   cumulative,
+  everyTime,
+  global,
   milliseconds,
   type PipelineOptions,
   session,
@@ -136,6 +138,41 @@ describe('a savepoint', () => {
       expect(finished[0]?.length).toBeGreaterThan(0);
     },
   );
+
+  test('shows what is not final in a new table too, of keys of which nothing more comes', async () => {
+    const { rows, ...late } = { rows: columns, allowedLateness: milliseconds(0), refresh: milliseconds(1) };
+    const outputs = [
+      keyed
+        .window(tumbling(milliseconds(10)), { ...late, placement: 'lambda' })
+        .aggregate('on-lambda', rows)
+        .to(sink),
+      keyed
+        .window(tumbling(milliseconds(10)), { ...late, placement: 'fargate' })
+        .aggregate('in-worker', rows)
+        .to(sink),
+      keyed.aggregate('running', rows, { refresh: milliseconds(1) }).to(sink),
+      keyed
+        .window(global({ trigger: everyTime(milliseconds(2)) }), { allowedLateness: milliseconds(0) })
+        .aggregate('ever', rows)
+        .to(sink),
+    ];
+    const world = worldOf({ slots: 2 }, outputs);
+    await take(world, 1, lines.join('\n'));
+    await settle(world);
+    await take(world, 2, '{"watermark":8}', 'millrace:watermark');
+    await settle(world);
+    const store = createMemoryBlobStore();
+    const manifest = await save(world, store, { last: 2 });
+    const next = worldOf({ slots: 2 }, outputs);
+    await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 3) }, store, manifest);
+    await take(next, 3, '{"watermark":9}', 'millrace:watermark');
+    await settle(next);
+    for (const view of ['on-lambda', 'in-worker', 'running', 'ever']) {
+      const expected = await world.lines(view);
+      expect([view, expected.length]).toEqual([view, keys.length]);
+      expect(await next.lines(view)).toEqual(expected);
+    }
+  });
 
   test('is listed when it is whole, oldest first', async () => {
     const { world, store } = await saved();
