@@ -36,7 +36,7 @@ export const shapeSymbol: unique symbol = Symbol('shape');
 /** The shape of a schema: of `record`, or of a plain object of Zod; undefined for what has none. */
 export function shapeOf(schema: StandardSchemaV1): ObjectShape | undefined {
   const own = (schema as { readonly [shapeSymbol]?: ObjectShape })[shapeSymbol];
-  const shape = own ?? zodObjectOf(schema);
+  const shape = own ?? zodObjectOf(schema, { above: [], objects: { count: 0 } });
   return shape !== undefined && isPlain(shape) ? shape : undefined;
 }
 
@@ -72,35 +72,48 @@ function isAllOf(values: readonly unknown[], type: 'string' | 'number'): boolean
   return values.length > 0 && values.every((value) => typeof value === type);
 }
 
-function zodObjectOf(schema: StandardSchemaV1): ObjectShape | undefined {
+/** Where in a schema it is looked. Objects may hold themselves, through a getter: those inside are judged by their own schema. */
+interface ZodPlace {
+  readonly above: readonly ZodDefinition[];
+  /** Of the whole schema: objects that hold each other can be written out in very many ways. */
+  readonly objects: { count: number };
+}
+
+/** More would be no line that is read fast. */
+const objectsMax = 100;
+
+function zodObjectOf(schema: StandardSchemaV1, { above, objects }: ZodPlace): ObjectShape | undefined {
   const definition = definitionOf(schema);
-  if (definition?.type !== 'object' || definition.shape === undefined || hasChecks(definition)) return undefined;
+  if (definition?.type !== 'object' || above.includes(definition) || hasChecks(definition)) return undefined;
+  objects.count += 1;
+  if (objects.count > objectsMax || definition.shape === undefined) return undefined;
   // What is not named is dropped, or nothing may be.
   if (definition.catchall !== undefined && definitionOf(definition.catchall)?.type !== 'never') return undefined;
+  const inside = { above: [...above, definition], objects };
   return {
     kind: 'object',
-    fields: Object.entries(definition.shape).map(([name, field]) => ({ name, ...zodFieldOf(field) })),
+    fields: Object.entries(definition.shape).map(([name, field]) => ({ name, ...zodFieldOf(field, inside) })),
   };
 }
 
-function zodFieldOf(schema: StandardSchemaV1): Omit<FieldShape, 'name'> {
+function zodFieldOf(schema: StandardSchemaV1, place: ZodPlace): Omit<FieldShape, 'name'> {
   const definition = definitionOf(schema);
   if (definition?.innerType !== undefined && !hasChecks(definition)) {
-    const inner = zodFieldOf(definition.innerType);
+    const inner = zodFieldOf(definition.innerType, place);
     // A schema that does something with a missing value judges it itself.
     const isSimple = inner.value.kind !== 'judged' || isPassive(definition.innerType);
     if (definition.type === 'optional' && isSimple) return { ...inner, isOptional: true };
     if (definition.type === 'nullable' && inner.value.kind !== 'judged') return { ...inner, isNullable: true };
   }
-  return { value: zodValueOf(schema, definition), isOptional: false, isNullable: false };
+  return { value: zodValueOf(schema, definition, place), isOptional: false, isNullable: false };
 }
 
-function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefined): ValueShape {
+function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefined, place: ZodPlace): ValueShape {
   const judged = { kind: 'judged', schema } as const;
   if (definition === undefined || definition.coerce === true) return judged;
   switch (definition.type) {
     case 'object':
-      return zodObjectOf(schema) ?? judged;
+      return zodObjectOf(schema, place) ?? judged;
     case 'string':
       return definition.check === undefined && !hasChecks(definition) ? { kind: 'string' } : judged;
     case 'boolean':

@@ -70,6 +70,34 @@ test.each([
   }
 });
 
+test('objects that hold themselves are read', () => {
+  const comment = z.object({
+    text: z.string(),
+    get first() {
+      return comment.optional();
+    },
+    get answers(): z.ZodOptional<z.ZodArray<typeof comment>> {
+      return z.array(comment).optional();
+    },
+  });
+  const line = '{"text":"a","first":{"text":"b","first":{"text":"c"}},"answers":[{"text":"d"}]}';
+  const text = `${line}\n${line.replace('"c"', '3')}\n${line.replace('"a"', '"z"')}`;
+  expect(readerOf(comment).read(text)).toEqual(genericOf(comment, text));
+  expect(genericOf(comment, text)).toMatchObject([{ value: JSON.parse(line) }, { index: 1 }, { index: 2 }]);
+  // Of many kinds, each of which may hold all others.
+  const kinds: Record<string, z.ZodType> = {};
+  for (let kind = 0; kind < 12; kind += 1)
+    kinds[kind] = z.object({
+      get all() {
+        return z
+          .object({ ...kinds })
+          .partial()
+          .optional();
+      },
+    });
+  expect(readerOf(kinds[0] as z.ZodType).read('{}\n{"all":{"3":{}}}')).toHaveLength(2);
+});
+
 describe('the schema is asked', () => {
   test('for the first line, and for none that is written like it', () => {
     const { read, asked } = readerOf(flow);
