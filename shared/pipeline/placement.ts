@@ -119,10 +119,11 @@ function placeAutomatically(step: AggregateDefinition): PlacementDecision {
     };
   }
   for (const [column, { keptMax = 0 }] of Object.entries(step.aggregates)) {
+    const many = Number.isFinite(keptMax) ? `up to ${keptMax}` : 'any number of';
     if (keptMax > keptMaxOnLambda)
       return {
         placement: 'fargate',
-        reason: `column ${column} keeps up to ${keptMax} values of a key, which stay in memory instead of being rewritten`,
+        reason: `column ${column} keeps ${many} values of a key, which stay in memory instead of being rewritten`,
       };
   }
   return { placement: 'lambda', reason: 'small mergeable state, updated in DynamoDB as the window fills' };

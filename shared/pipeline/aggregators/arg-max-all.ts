@@ -9,8 +9,8 @@ type Tied = { by: number; readonly values: Json[] } | undefined;
  * The values of all records with the greatest `by`, as a list: `argMaxAll((r) => r.bidder, { by: (r) => r.price })` is everybody who bid the
  * most. Where one will do there is `argMax`.
  *
- * Exact, and in an order of the values' own, so it does not depend on the order of arrival. It keeps all values that are tied: where many may
- * be, give `by` something finer.
+ * Exact, and in an order of the values' own, so it does not depend on the order of arrival. It keeps all values that are tied, however many, so
+ * its step is placed on the worker; but a row of DynamoDB has 400 KB: where thousands may be, give `by` something finer.
  */
 export function argMaxAll<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
@@ -19,6 +19,7 @@ export function argMaxAll<In, Value extends Json>(
   return {
     kind: 'arg-max-all',
     config: {},
+    keptMax: Number.POSITIVE_INFINITY,
     select: (record, timeMs) => [by(record, timeMs) + 0, plainOf(of(record, timeMs))],
     refuse: ([rank, value]) => refuseNumber(rank) ?? refuseKept(value),
     create: () => undefined,

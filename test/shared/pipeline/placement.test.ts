@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  argMaxAll,
   calendar,
   collect,
   count,
@@ -57,6 +58,15 @@ test('lists of more than 100 values go to fargate, and may be set to lambda', ()
     reason: 'column latest keeps up to 101 values of a key, which stay in memory instead of being rewritten',
   });
   expect(place(listOf(1_000, { placement: 'lambda' }))).toMatchObject({ placement: 'lambda' });
+});
+
+test('so do all values that are tied, of which there may be any number', () => {
+  const step = readings()
+    .keyBy((reading) => ({ key: reading.key }))
+    .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+    .aggregate('step', { best: argMaxAll((reading) => reading.at, { by: (reading) => reading.amount }) })
+    .to(sink).step;
+  expect(place(step).reason).toMatch(/^column best keeps any number of values of a key, which stay in memory/);
 });
 
 describe('without a wish', () => {
