@@ -1,16 +1,61 @@
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import type { OrderItem, Query } from './ast.ts';
+import type { Expression, OrderItem, Query, SelectItem } from './ast.ts';
+import { freeName } from './names.ts';
 import { orderOf } from './operators.ts';
+import type { Planned } from './plan.ts';
 import { SqlProblem } from './problem.ts';
 import { didYouMean, isSame } from './relation.ts';
 
 /** Orders the rows of a query that has an end, and leaves out those behind LIMIT. */
 export type Arrange = (rows: Iterable<PrintedRow>) => Iterable<PrintedRow>;
 
-/** What ORDER BY and LIMIT say, by the names or the numbers of the query's columns. NULL comes last. */
-export function arrangementOf({ order, limit }: Query, columns: readonly string[]): Arrange {
+/** A query without ORDER BY and LIMIT, and what they say of its rows. */
+export interface Arranged {
+  readonly query: Query;
+  readonly order: readonly OrderItem[];
+  readonly limit: number | undefined;
+  /** Columns that are selected only to order by. */
+  readonly hidden: readonly string[];
+}
+
+/** Takes ORDER BY and LIMIT from a query. What it orders by is selected too, where it is none of its columns. */
+export function takeArrangement({ order, limit, ...rest }: Query): Arranged {
+  const [select] = rest.selects;
+  const isPlain = select !== undefined && rest.selects.length === 1 && !select.distinct;
+  const items = isPlain ? [...select.items] : [];
+  const taken = new Set(items.flatMap((item) => namesOf(item)));
+  const hidden: string[] = [];
+  const kept = order.map((item): OrderItem => {
+    if (!isPlain || isSelected(item.expression, items)) return item;
+    const alias = { text: freeName('order_by', taken), at: item.at };
+    taken.add(alias.text);
+    hidden.push(alias.text);
+    items.push({ op: 'item', expression: item.expression, alias, at: item.at });
+    return { ...item, expression: { op: 'column', path: [alias], at: item.at } };
+  });
+  const query = { ...rest, order: [], selects: isPlain ? [{ ...select, items }] : rest.selects };
+  return { query, order: kept, limit: limit?.count, hidden };
+}
+
+/** The names that a column may be ordered by, in lower case. */
+function namesOf(item: SelectItem): readonly string[] {
+  if (item.op === 'all') return [];
+  const own = item.expression.op === 'column' ? item.expression.path.at(-1) : undefined;
+  return [item.alias ?? own].flatMap((name) => (name === undefined ? [] : [name.text.toLowerCase()]));
+}
+
+function isSelected(expression: Expression, items: readonly SelectItem[]): boolean {
+  if (expression.op === 'literal') return true;
+  if (expression.op !== 'column') return false;
+  const name = expression.path.at(-1)?.text.toLowerCase() ?? '';
+  return items.some((item) => item.op === 'all' || namesOf(item).includes(name));
+}
+
+/** Orders rows by the names or the numbers of these columns. NULL comes last. */
+export function arrangementOf({ order, limit, hidden }: Arranged, columns: readonly string[]): Arrange {
+  const shown = columns.filter((column) => !hidden.includes(column));
   const keys = order.map((item) => ({
-    column: columnOf(item, columns),
+    column: columnOf(item, shown, hidden),
     descending: item.descending,
     nullsFirst: item.nullsFirst ?? false,
   }));
@@ -28,17 +73,33 @@ export function arrangementOf({ order, limit }: Query, columns: readonly string[
   return (rows) => {
     const sorted = [...rows];
     if (keys.length > 0) sorted.sort(compare);
-    return limit === undefined ? sorted : sorted.slice(0, limit.count);
+    const taken = limit === undefined ? sorted : sorted.slice(0, limit);
+    return hidden.length === 0 ? taken : taken.map((row) => without(row, hidden));
   };
 }
 
-function columnOf({ expression, at }: OrderItem, columns: readonly string[]): string {
+/** The rows of a view, or those that it has when there are none. */
+export function filled(
+  rows: Iterable<PrintedRow>,
+  view: string,
+  ofNothing: NonNullable<Planned['ofNothing']>,
+): readonly PrintedRow[] {
+  const all = [...rows];
+  return all.length > 0 ? all : ofNothing().map((columns) => ({ view, final: true, ...columns }) as PrintedRow);
+}
+
+function without(row: PrintedRow, hidden: readonly string[]): PrintedRow {
+  return Object.fromEntries(Object.entries(row).filter(([column]) => !hidden.includes(column))) as PrintedRow;
+}
+
+function columnOf({ expression, at }: OrderItem, columns: readonly string[], hidden: readonly string[]): string {
   if (expression.op === 'literal' && expression.kind === 'number') {
     const column = columns[Number(expression.text) - 1];
     if (column !== undefined) return column;
     throw new SqlProblem(at, `there is no column number ${expression.text} behind SELECT; it has ${columns.length}.`);
   }
   const name = expression.op === 'column' ? (expression.path.at(-1)?.text ?? '') : undefined;
+  if (name !== undefined && hidden.includes(name)) return name;
   const column = columns.find((one) => one === name) ?? columns.find((one) => name !== undefined && isSame(one, name));
   if (column !== undefined) return column;
   const advice = name === undefined ? '.' : didYouMean(name, columns);

@@ -1,5 +1,6 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import { milliseconds } from '#shared/pipeline/duration.ts';
+import type { ProjectionInput } from '#shared/pipeline/projection.ts';
 import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
 import type { WindowSpec } from '#shared/pipeline/window.ts';
 import { compileAggregate } from './aggregates.ts';
@@ -140,12 +141,22 @@ export function groupRecords(
       for (const column of totals) values[totalField(column)] = sums?.[column] ?? null;
       return [values];
     },
+    ...(isWindowed || keys.length > 0 ? {} : { ofNothing: () => table.unpack(resultsOfNothing(kept)) }),
     bucketMs: !isWindowed ? undefined : isInherited && windows?.op === 'rows' ? windows.bucketMs : bucketOf(spec),
     isUpdating: !isWindowed,
     totals: () => [...totals],
     allowedLatenessMs: relation.allowedLatenessMs,
   };
   return { scope, table, isShown };
+}
+
+/** A row of these aggregates before the first record. */
+function resultsOfNothing(kept: ReadonlyMap<string, Kept>): ProjectionInput {
+  const columns = Object.fromEntries(
+    [...kept.values()].map(({ column, aggregator }) => [column, aggregator.result(aggregator.create())]),
+  );
+  // One row is the total of itself.
+  return { columns, windowStartMs: 0, windowEndMs: 0, totals: columns as Readonly<Record<string, number | null>> };
 }
 
 export function holds({ evaluate }: Compiled): (values: Values) => boolean {

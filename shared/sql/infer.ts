@@ -5,7 +5,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { tokenize } from './lexer.ts';
 import { kebab } from './names.ts';
 import { withPositions } from './problem.ts';
-import { compiledColumn, plainColumn } from './relation.ts';
+import { compiledColumn, isSame, plainColumn } from './relation.ts';
 import { type LogFormat, logFormats, recogniseLog, recordOf, tableFormats } from './table-formats.ts';
 import type { TableDefinition } from './tables.ts';
 import { parseTimestamp } from './time.ts';
@@ -71,11 +71,13 @@ function formatOf(lines: readonly string[]): InferredFormat {
       'INPUT_INVALID',
       "the input has no lines, so nothing tells its columns. Give them: --schema 'ip STRING, bytes BIGINT'.",
     );
-  if (json().recognises(first)) return 'ndjson';
-  return recogniseLog(lines.slice(0, recognisedMax)) ?? 'csv';
+  const begin = lines.slice(0, recognisedMax);
+  const isJson = (line: string): boolean => json().recognises(line);
+  if (isJson(first) || begin.filter(isJson).length * 2 >= begin.length) return 'ndjson';
+  return recogniseLog(begin) ?? 'csv';
 }
 
-/** Some of the first lines may be of no format. */
+/** Some of the first lines may be of no format: a broken one, or the end of a longer file. */
 const recognisedMax = 10;
 
 function parseJson(line: string): unknown {
@@ -118,6 +120,12 @@ function typeOfValues(values: readonly unknown[]): SqlType {
   return anyType;
 }
 
+/** The query makes windows by these, so what is no time among them is a record to reject. */
+function typeOfTimes(values: readonly unknown[]): SqlType {
+  const isTimes = values.some((value) => typeof value === 'string' && parseTimestamp(value) !== undefined);
+  return isTimes ? timestampType : typeOfValues(values);
+}
+
 /** A day alone is a date to people, and a text to us. */
 function isTimestampText(value: unknown): boolean {
   return typeof value === 'string' && value.length > 10 && parseTimestamp(value) !== undefined;
@@ -147,7 +155,11 @@ function tableOf(
   { decoders, reading }: Pick<TableDefinition, 'decoders' | 'reading'>,
 ): TableDefinition {
   const columns = [...sampled].map(
-    ([column, values]): Column => ({ name: column, type: typeOfValues(values), nullable: true }),
+    ([column, values]): Column => ({
+      name: column,
+      type: timeColumns.some((wanted) => isSame(wanted, column)) ? typeOfTimes(values) : typeOfValues(values),
+      nullable: true,
+    }),
   );
   if (columns.length === 0)
     throw new MillraceError(
@@ -172,7 +184,7 @@ function tableOf(
 /** The column that is most likely the event time: one that is named so and holds times, else one that is named so, else the only time. */
 function timeColumnOf(columns: readonly Column[], sampled: Sampled, wanted: readonly string[]): Column | undefined {
   const named = [...wanted, ...timeNames].flatMap((name) =>
-    columns.filter((column) => column.name.toLowerCase() === name.toLowerCase() && isTime(column)),
+    columns.filter((column) => isSame(column.name, name) && isTime(column)),
   );
   const times = columns.filter(({ type }) => type.kind === 'timestamp');
   return (

@@ -1,3 +1,4 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import type { Name } from './ast.ts';
@@ -9,6 +10,8 @@ export interface Planned {
   readonly columns: readonly { readonly name: string; readonly type: SqlType }[];
   /** Its rows, or records, for a query around it. The same each time. */
   readonly relation: () => Relation;
+  /** The rows of aggregates without groups over no record at all. A stream has none before its first record; a file that has ended does. */
+  readonly ofNothing?: () => readonly Readonly<Record<string, Json>>[];
   /** The branch whose view has this name. */
   readonly output: (name: string, sinks: readonly SinkSpec[]) => AnyOutput;
 }

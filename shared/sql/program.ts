@@ -1,5 +1,6 @@
 import { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from '#shared/pipeline/pipeline.ts';
-import { type Arrange, arrangementOf } from './arrange.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
+import { type Arrange, arrangementOf, filled, takeArrangement } from './arrange.ts';
 import type { CreateTable, Name, Query, Statement } from './ast.ts';
 import { freeName, kebab } from './names.ts';
 import { defaultSinks, durationOf, Options, oneOf, sinksOf, wholeOf } from './options.ts';
@@ -16,7 +17,8 @@ export interface SqlOptions {
   readonly id: string;
   /** The view of a query that is no INSERT INTO; by default it has the pipeline's name. */
   readonly view?: string;
-  /** Of a query over what has an end: takes how its rows are to be ordered. Without it ORDER BY and LIMIT are refused. */
+  /** Of a query over what has an end: takes what is done with its rows: they are ordered, and where no
+   * record came aggregates without groups have a row all the same. Without it ORDER BY and LIMIT are refused. */
   readonly onArrange?: (arrange: Arrange) => void;
   /** The file that the text stands in, for messages. */
   readonly path?: string;
@@ -157,15 +159,17 @@ class Program {
   only(name: string, query: Query): AnyOutput {
     const { onArrange } = this.#given;
     const isArranged = onArrange !== undefined && (query.order.length > 0 || query.limit !== undefined);
-    const { limit: _limit, ...unlimited } = query;
-    const planned = planQuery(isArranged ? { ...unlimited, order: [] } : query, this.environment(name));
-    if (isArranged)
-      onArrange(
-        arrangementOf(
-          query,
-          planned.columns.map((column) => column.name),
-        ),
-      );
+    const arranged = isArranged ? takeArrangement(query) : undefined;
+    const planned = planQuery(arranged?.query ?? query, this.environment(name));
+    const { ofNothing } = planned;
+    const columns = planned.columns.map((column) => column.name);
+    const arrange = arranged && arrangementOf(arranged, columns);
+    const fill = ofNothing && ((rows: Iterable<PrintedRow>) => filled(rows, name, ofNothing));
+    if (arrange !== undefined || fill !== undefined)
+      onArrange?.((rows) => {
+        const all = fill?.(rows) ?? rows;
+        return arrange?.(all) ?? all;
+      });
     return planned.output(name, defaultSinks(query.at));
   }
 

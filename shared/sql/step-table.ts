@@ -25,6 +25,8 @@ export interface StepTable {
   readonly build: (name: string, emit: 'on-update' | 'on-close') => BuiltTable;
   /** The values of a row, whose window is in `startField` and `endField` when it has one. Of some steps one row holds several. */
   readonly unpack: (row: ProjectionInput) => readonly Values[];
+  /** The values of the row that a database has where there is no record; undefined where there is no row then. */
+  readonly ofNothing?: () => readonly Values[];
   /** How far apart the ends of its windows lie at least; undefined without windows. */
   readonly bucketMs: number | undefined;
   /** A row may change when all is said: no stream can be made of it. */
@@ -55,8 +57,10 @@ export interface Finish {
 
 /** A query that shows the rows of a step through expressions. */
 export function planStep(finish: Finish, env: Environment): Planned {
-  const { selected } = finish;
+  const { selected, table, where } = finish;
+  const { ofNothing } = table;
   return {
+    ...(ofNothing && { ofNothing: () => ofNothing().filter(isShown(where)).map(shaper(selected)) }),
     columns: selected.map(({ name, compiled }) => ({ name, type: compiled.type })),
     output: (name, sinks) => outputOf(finish, { name, sinks, env }),
     relation: once(() => relationOf(finish, env)),
@@ -76,10 +80,14 @@ function outputOf(
     project: (row) =>
       table
         .unpack(row)
-        .filter((values) => where === undefined || where.evaluate(values) === true)
+        .filter(isShown(where))
         .map((values) => ({ ...windowOf(values), columns: shape(values) })),
   };
   return projected(built, projection);
+}
+
+function isShown(where: Compiled | undefined): (values: Values) => boolean {
+  return (values) => where === undefined || where.evaluate(values) === true;
 }
 
 function configOf(selected: readonly Selected[], conditions: readonly string[]): Json {

@@ -74,6 +74,12 @@ describe('millrace sql takes columns by what the options say', () => {
     expect(told).toContain('late=0');
   });
 
+  test('a file that begins in the middle of a line has the format of the others', async () => {
+    const file = fileOf('1,"b":2}\n{"a":3}\n{"a":4}\n');
+    expect(await rowsOf('SELECT SUM(a) AS a FROM t', '--input', file)).toEqual([{ a: 7 }]);
+    expect(told).toContain('sent=3 counted=2 filtered=0 late=0 rejected=1');
+  });
+
   test('--time of no column is told', async () => {
     await expect(rowsOf(perMinute, '--input', times, '--time', 'at')).rejects.toThrow(
       '--time at: no table that is read off a file has this column with a time in it. Columns that may be one: ts.',
@@ -99,6 +105,44 @@ describe('millrace sql takes columns by what the options say', () => {
     for (const file of [headed, plain])
       expect(await rowsOf(query, '--input', file, '--schema', 'k STRING, n INT')).toEqual([{ k: 'a', n: 1 }]);
   });
+});
+
+describe('a query over a file has an end', () => {
+  const file = fileOf('{"k":"a","n":1,"s":"x"}\n{"k":"b","n":5,"s":"y"}\n{"k":"a","n":2,"s":"z"}\n');
+  const rows = (query: string): Promise<readonly unknown[]> => rowsOf(query, '--input', file);
+
+  test('it may be ordered by what it does not show', async () => {
+    expect(await rows('SELECT k FROM t GROUP BY k ORDER BY COUNT(*) DESC')).toEqual([{ k: 'a' }, { k: 'b' }]);
+    expect(await rows('SELECT k, SUM(n) FROM t GROUP BY k ORDER BY SUM(n) DESC, k')).toEqual([
+      { k: 'b', sum: 5 },
+      { k: 'a', sum: 3 },
+    ]);
+    expect(await rows('SELECT s FROM t ORDER BY k DESC, -n LIMIT 2')).toEqual([{ s: 'y' }, { s: 'z' }]);
+    expect(await rows('SELECT n AS k FROM t ORDER BY k LIMIT 1')).toEqual([{ k: 1 }]);
+    await expect(rows('SELECT DISTINCT k FROM t ORDER BY n')).rejects.toThrow(
+      'ORDER BY takes a column that is selected',
+    );
+  });
+
+  test('aggregates without groups have a row of nothing, as in a database', async () => {
+    expect(
+      await rows("SELECT COUNT(*) AS n, SUM(n) AS s, (SELECT COUNT(*) FROM t) AS of_all FROM t WHERE k = 'c'"),
+    ).toEqual([{ n: 0, s: null, of_all: 3 }]);
+    expect(await rows("SELECT COUNT(*) AS n, MAX(s) AS s FROM t WHERE k = 'c' ORDER BY n LIMIT 1")).toEqual([
+      { n: 0, s: null },
+    ]);
+    for (const none of ['HAVING COUNT(*) > 0', 'LIMIT 0', 'GROUP BY k'])
+      expect(await rows(`SELECT COUNT(*) AS n FROM t WHERE k = 'c' ${none}`)).toEqual([]);
+  });
+});
+
+test('what is no time in the column that windows are made by is a record to reject', async () => {
+  const times = ['2026-11-21T09:00:00Z', null, 'soon', '2026-11-21 09:00:01', '2026-11-21'];
+  const file = fileOf(times.map((ts) => `${JSON.stringify({ ts })}\n`).join(''));
+  const query = "SELECT COUNT(*) AS n FROM t GROUP BY TUMBLE(ts, INTERVAL '1' DAY)";
+  expect(await rowsOf(query, '--input', file)).toEqual([{ n: 3 }]);
+  expect(told).toContain(`${file}:3: invalid: ts: is "soon", which is no TIMESTAMP`);
+  expect(told).toContain('sent=5 counted=3 filtered=0 late=0 rejected=2');
 });
 
 test('a text without an end is told with its place', async () => {
