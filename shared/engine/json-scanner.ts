@@ -32,7 +32,7 @@ const reviewsOff = 16;
  * they stand. Whatever is not written so, or holds something unusual, is not read, and is the business of the schema.
  */
 export class JsonScanner {
-  readonly #shape: ObjectShape;
+  readonly #shapes: readonly ObjectShape[];
   readonly #tools: DecodeTools;
   readonly #cursor: ScanCursor = { at: 0 };
   #scanners: ScanLine[] = [];
@@ -46,8 +46,8 @@ export class JsonScanner {
   #missed = 0;
   #off = 0;
 
-  constructor(shape: ObjectShape, tools: DecodeTools) {
-    this.#shape = shape;
+  constructor(shapes: readonly ObjectShape[], tools: DecodeTools) {
+    this.#shapes = shapes;
     this.#tools = tools;
   }
 
@@ -70,7 +70,7 @@ export class JsonScanner {
   learn(bytes: Uint8Array, start: number): void {
     if (this.#scanners.length >= templatesMax || this.#lessons >= lessonsMax) return;
     this.#lessons += 1;
-    const template = templateOf(bytes, start, this.#shape);
+    const template = templateOf(bytes, start, this.#shapes);
     if (template !== undefined) this.#scanners.push(this.#compile(template));
   }
 
@@ -114,7 +114,11 @@ return (bytes, start) => {
   return ${objectSource(template.result, template.holes)};
 };`;
     const paths = new Map(fieldsOf(template.result));
-    const caches = template.holes.map((_, index) => this.#cacheOf(paths.get(index) ?? ''));
+    const caches = template.holes.map(({ kind }, index) =>
+      kind === 'text' || kind === 'text choice' || kind === 'judged'
+        ? this.#cacheOf(paths.get(index) ?? '')
+        : undefined,
+    );
     const lent = {
       cursor: this.#cursor,
       caches,

@@ -29,11 +29,18 @@ const literalBytesMax = 4_096;
 const holesMax = 256;
 
 /**
- * The template of a line, from `start` up to its line feed, that the shape's schema has accepted; undefined when the line is unusual. Keys
- * and structure are bytes that do not change: a line with the same ones is JSON of the same structure, whatever fills the holes.
+ * The template of a line, from `start` up to its line feed, that a schema of these shapes has accepted; undefined when the line is unusual.
+ * Keys and structure are bytes that do not change: a line with the same ones is JSON of the same structure, whatever fills the holes.
+ *
+ * Of several shapes, which are tried one after the other, it is the one before which each lacks a field in every line that is written so.
  */
-export function templateOf(bytes: Uint8Array, start: number, shape: ObjectShape): JsonTemplate | undefined {
-  return new TemplateReader(bytes, start).read(shape);
+export function templateOf(bytes: Uint8Array, start: number, shapes: readonly ObjectShape[]): JsonTemplate | undefined {
+  for (const shape of shapes) {
+    const reader = new TemplateReader(bytes, start);
+    const template = reader.read(shape);
+    if (template !== undefined || !reader.isRefused) return template;
+  }
+  return undefined;
 }
 
 class TemplateReader {
@@ -43,6 +50,8 @@ class TemplateReader {
   #length = 0;
   readonly #literals: string[] = [];
   readonly #holes: Hole[] = [];
+  /** A field is missing of which the shape alone says that it must be there: no line that is written so can fit it. */
+  isRefused = false;
 
   constructor(bytes: Uint8Array, start: number) {
     this.#bytes = bytes;
@@ -89,7 +98,11 @@ class TemplateReader {
     }
     this.#takeUpTo(this.#at + 1);
     // The schema may have put something in the place of a field that is missing.
-    if (shape.fields.some(({ name, isOptional }) => !isOptional && !found.has(name))) return undefined;
+    const missing = shape.fields.filter(({ name, isOptional }) => !isOptional && !found.has(name));
+    if (missing.length > 0) {
+      this.isRefused = missing.some(({ value }) => value.kind !== 'judged');
+      return undefined;
+    }
     return Object.fromEntries(
       shape.fields.flatMap(({ name }) => {
         const value = found.get(name);

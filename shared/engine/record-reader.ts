@@ -8,7 +8,7 @@ import {
   type LineDecoder,
   recordsPerRawMax,
 } from '#shared/pipeline/decoder.ts';
-import { shapeOf } from '#shared/pipeline/shape.ts';
+import { shapesOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
@@ -49,9 +49,9 @@ export class RecordReader {
     this.#tools = tools;
     this.#bytesDecoders = source.decoders.filter((decoder) => 'decodeBytes' in decoder);
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
-    const shape = shapeOf(source.schema);
+    const shapes = shapesOf(source.schema);
     const isJson = this.#lineDecoders[0]?.isJson === true;
-    this.#scanner = shape && tools && isJson ? new JsonScanner(shape, tools) : undefined;
+    this.#scanner = shapes.length > 0 && tools && isJson ? new JsonScanner(shapes, tools) : undefined;
     this.#scanned = new ScannedLine(tools);
     this.begin({});
   }

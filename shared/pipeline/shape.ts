@@ -40,6 +40,26 @@ export function shapeOf(schema: StandardSchemaV1): ObjectShape | undefined {
   return shape !== undefined && isPlain(shape) ? shape : undefined;
 }
 
+/**
+ * The shapes of a schema: its one shape or, of a union of plain objects of Zod, one each, in the order in which they are tried. Empty for
+ * what has none.
+ */
+export function shapesOf(schema: StandardSchemaV1): readonly ObjectShape[] {
+  const definition = definitionOf(schema);
+  const { options } = definition ?? {};
+  if (definition?.type !== 'union' || options === undefined || hasChecks(definition)) {
+    const shape = shapeOf(schema);
+    return shape === undefined ? [] : [shape];
+  }
+  // One that is chosen by a field, or of which exactly one must fit, is not tried in order.
+  if (definition.discriminator !== undefined || definition.inclusive === false) return [];
+  const shapes = options.flatMap((option) =>
+    // What refuses other fields would fit or not by fields that it does not name.
+    definitionOf(option)?.catchall === undefined ? (shapeOf(option) ?? []) : [],
+  );
+  return shapes.length === options.length ? shapes : [];
+}
+
 /** A name that every object has would be found where it is not. */
 function isPlain({ fields }: ObjectShape): boolean {
   return fields.every(({ name, value }) => !(name in Object.prototype) && (value.kind !== 'object' || isPlain(value)));
@@ -52,6 +72,9 @@ interface ZodDefinition {
   readonly shape?: Readonly<Record<string, StandardSchemaV1>>;
   readonly catchall?: StandardSchemaV1;
   readonly innerType?: StandardSchemaV1;
+  readonly options?: readonly StandardSchemaV1[];
+  readonly discriminator?: string;
+  readonly inclusive?: boolean;
   readonly coerce?: boolean;
   readonly check?: string;
   readonly format?: string;

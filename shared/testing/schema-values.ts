@@ -77,6 +77,8 @@ function jsonOf(value: ValueShape): JsonSchema {
       return { type: value.isInteger ? 'integer' : 'number' };
     case 'timestamp':
       return { type: 'string', format: 'date-time' };
+    case 'choice':
+      return { enum: value.values };
     case 'judged':
       return {};
     default:

@@ -67,6 +67,14 @@ const schemas: readonly { readonly name: string; readonly schema: StandardSchema
     }),
   },
   {
+    name: 'union',
+    schema: z.union([
+      z.object({ ip: z.string(), count: z.number().int(), flag: z.boolean() }),
+      z.object({ ip: z.string(), tags: z.array(z.string()), note: z.string().nullable() }),
+      z.object({ bytes: z.number().optional(), kind: z.enum(['view', 'buy']) }),
+    ]),
+  },
+  {
     name: 'two',
     schema: record({ at: timestamp(), kind: oneOf('view', 'buy') }),
   },

@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { RecordReader } from '#shared/engine/record-reader.ts';
 import { recordsPerRawMax } from '#shared/pipeline/decoder.ts';
 import { csv, integer, json, nullable, number, oneOf, optional, record, string } from '#shared/pipeline/index.ts';
-import { shapeOf, shapeSymbol } from '#shared/pipeline/shape.ts';
+import { shapeOf, shapeSymbol, shapesOf } from '#shared/pipeline/shape.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { type Found, readAll, sourceOf } from '../../fuzz/decoders.ts';
 
@@ -161,6 +161,45 @@ describe('the schema is asked', () => {
       z.object({ ts: z.number(), constructor: z.string().optional() }),
     ])
       expect(shapeOf(schema)).toBeUndefined();
+  });
+});
+
+describe('a union of objects', () => {
+  const access = z.object({ host: z.string(), bytes: z.number().int() });
+  const either = z.union([access, z.object({ ip: z.string(), bytes: z.number() })]);
+  const read = (schema: StandardSchemaV1, lines: readonly string[]) => {
+    const reader = new RecordReader(sourceOf(json(), schema), decodeTools);
+    const text = Buffer.from(lines.join('\n'));
+    return { found: [readAll(reader, text), readAll(reader, text)], learned: reader.texts.length };
+  };
+
+  test('is read as the first that its fields allow', () => {
+    const lines = [
+      '{"ip":"a","bytes":1.5}',
+      '{"host":"b","bytes":2}',
+      '{"ip":"c","bytes":3}',
+      '{"host":"d","bytes":4}',
+    ];
+    const { found, learned } = read(either, lines);
+    expect(learned).toBe(2);
+    for (const one of found) expect(one).toEqual(genericOf(either, lines.join('\n')));
+  });
+
+  test('is left to the schema where two of them could be meant', () => {
+    const lines = ['{"ip":"a","host":"b","bytes":1.5}', '{"ip":"a","host":"b","bytes":1}', '{"ip":"a","bytes":1}'];
+    for (const one of read(either, lines).found) expect(one).toEqual(genericOf(either, lines.join('\n')));
+  });
+
+  test.each([
+    ['a refinement', either.refine(() => true)],
+    [
+      'a field that says which',
+      z.discriminatedUnion('t', [access.extend({ t: z.literal(1) }), access.extend({ t: z.literal(2) })]),
+    ],
+    ['an object that refuses others', z.union([access.strict(), access])],
+    ['an array among them', z.union([access, z.array(z.string())])],
+  ])('has no shapes with %s', (_, schema) => {
+    expect(shapesOf(schema)).toEqual([]);
   });
 });
 
