@@ -1,13 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createMemoryRunStore, type MemoryRunStore } from '#shared/adapters/memory/run-store.ts';
-import { compile } from '#shared/engine/compile.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
 import { type Emission, emitMore } from '#shared/engine/emit.ts';
 import { MemoryStage, type Save, type SaveKind, type StatePart } from '#shared/engine/memory-stage.ts';
 import { Overflow, type OverflowLimits } from '#shared/engine/overflow.ts';
 import type { PlacedBlock } from '#shared/engine/slot.ts';
 import {
+  count,
   countDistinct,
+  countWindow,
+  cumulative,
+  everyRecords,
+  everyTime,
+  global,
+  mean,
   milliseconds,
   quantile,
   session,
@@ -18,7 +25,7 @@ import {
   type WindowSpec,
 } from '#shared/pipeline/index.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
-import { amounts, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
+import { amounts, amountsThatLeave, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 import { placed, type TestOutput } from './blocks.ts';
 
 const keyed = readings().keyBy((reading) => ({ key: reading.key }));
@@ -71,7 +78,40 @@ const pipeline = compile(
       .to(sink),
   ]),
 );
-const routes = [...pipeline.routes.keys()];
+
+/** Windows of a key's records in order, windows that share many slices, and what has no window. */
+const others = compile(
+  pipelineOf([
+    keyed
+      .window(session({ gap: milliseconds(10), maxLength: milliseconds(25) }), common)
+      .aggregate('capped', columns)
+      .to(sink),
+    keyed
+      .window(countWindow(3, { incomplete: 'emit', ttl: milliseconds(40) }), common)
+      .aggregate('threes', columns)
+      .to(sink),
+    keyed
+      .window(global({ trigger: [everyRecords(3), everyTime(milliseconds(10))], ttl: milliseconds(30) }), common)
+      .aggregate('ever', columns)
+      .to(sink),
+    aligned(sliding(milliseconds(40), { every: milliseconds(5) }), 20)
+      .aggregate('leaving', { n: count(), amounts: amountsThatLeave, mean: mean(amount) })
+      .to(sink),
+    keyed
+      .window(cumulative(milliseconds(60), { step: milliseconds(10) }), { ...common, emit: 'on-close' })
+      .aggregate('so-far', columns)
+      .to(sink),
+    keyed
+      .window(sliding(milliseconds(200), { every: milliseconds(10) }), { ...common, emit: 'on-close' })
+      .aggregate('long-slides', columns)
+      .to(sink),
+    keyed.aggregate('running', columns, { refresh: milliseconds(0) }).to(sink),
+    keyed
+      .join(keyed, { within: 'ever' })
+      .select('all-pairs', { left: { l: amount }, right: { r: amount } })
+      .to(sink),
+  ]),
+);
 
 /** A stage, what was saved of it, and the rows that it has shown. */
 class TestStage {
@@ -89,7 +129,10 @@ class TestStage {
       }
     | undefined;
 
-  constructor(limits: OverflowLimits | undefined) {
+  readonly #pipeline: CompiledPipeline;
+
+  constructor(of: CompiledPipeline, limits: OverflowLimits | undefined) {
+    this.#pipeline = of;
     this.stage = this.#open(limits);
   }
 
@@ -163,7 +206,7 @@ class TestStage {
   }
 
   #open(limits: OverflowLimits | undefined): MemoryStage {
-    return new MemoryStage(pipeline, 0, limits && { overflow: new Overflow(this.store, limits) });
+    return new MemoryStage(this.#pipeline, 0, limits && { overflow: new Overflow(this.store, limits) });
   }
 
   #show(emission: Emission): void {
@@ -189,7 +232,7 @@ const limits = fc.oneof(
   fc.constant(undefined),
   fc.record({ bytesMax: fc.constantFrom(1, 3_000, 20_000), timersInMemoryMax: fc.constantFrom(1, 3, 50) }),
 );
-const outputs = fc.array(fc.record({ back: fc.nat(25), key: fc.nat(7), route: fc.nat(routes.length - 1) }), {
+const outputs = fc.array(fc.record({ back: fc.nat(25), key: fc.nat(7), route: fc.nat() }), {
   minLength: 1,
   maxLength: 6,
 });
@@ -206,7 +249,8 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ op: fc.constant('restart' as const), limits }) },
 );
 
-function blockOf(at: number, nowMs: number, drafts: readonly Draft[]): PlacedBlock {
+function blockOf(of: CompiledPipeline, at: number, nowMs: number, drafts: readonly Draft[]): PlacedBlock {
+  const routes = [...of.routes.keys()];
   const made = drafts.map(
     ({ back, key, route }, index): TestOutput => ({
       record: at,
@@ -214,26 +258,29 @@ function blockOf(at: number, nowMs: number, drafts: readonly Draft[]): PlacedBlo
       at: nowMs - back,
       amount: at * 10 + index,
       key: `k${key}`,
-      route: routes[route] as string,
+      route: routes[route % routes.length] as string,
     }),
   );
-  return placed(pipeline, { at, watermark: nowMs - 12, outputs: made });
+  return placed(of, { at, watermark: nowMs - 12, outputs: made });
 }
 
-test(
-  'state in little memory, saved while it goes on and restored into any memory, gives the rows of state in plenty',
-  () => {
+test.each([
+  ['', pipeline, 1_500],
+  ['in order, overlapping and for ever, ', others, 500],
+] as const)(
+  'state %sin little memory, saved while it goes on and restored into any memory, gives the rows of state in plenty',
+  (_, of, numRuns) => {
     fc.assert(
       fc.property(limits, fc.array(op, { minLength: 20, maxLength: 200 }), (first, ops) => {
-        const bounded = new TestStage(first);
-        const free = new TestStage(undefined);
+        const bounded = new TestStage(of, first);
+        const free = new TestStage(of, undefined);
         let at = 1_000;
         let nowMs = 100;
         for (const one of ops) {
           if (one.op === 'block') {
             at += 1;
             nowMs += one.step;
-            const block = blockOf(at, nowMs, one.outputs);
+            const block = blockOf(of, at, nowMs, one.outputs);
             bounded.apply(block);
             free.apply(block);
           } else if (one.op === 'save') bounded.save(one.kind);
@@ -242,7 +289,7 @@ test(
           else bounded.restart(one.limits);
         }
         bounded.endBase();
-        const last = placed(pipeline, { at: 9_999, to: 9_999, watermark: 1_000_000 });
+        const last = placed(of, { at: 9_999, to: 9_999, watermark: 1_000_000 });
         bounded.apply(last);
         free.apply(last);
         // A row that is made again after a restart is the same.
@@ -250,7 +297,7 @@ test(
         expect(bounded.stage.reader.counts).toEqual(free.stage.reader.counts);
         bounded.close();
       }),
-      { numRuns: 1_500 },
+      { numRuns },
     );
   },
   fuzzTimeoutMs,
