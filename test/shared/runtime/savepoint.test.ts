@@ -3,6 +3,7 @@ import { createMemoryBlobStore, type MemoryBlobStore } from '#shared/adapters/me
 import {
   type AnyOutput,
   count,
+  countWindow,
   cumulative,
   everyTime,
   global,
@@ -173,6 +174,76 @@ describe('a savepoint', () => {
       expect(await next.lines(view)).toEqual(expected);
     }
   });
+
+  test.each([{ slots: 2 }, { slots: 4 }, { slots: 1 }])(
+    'of windows in order, late views, and what has no window goes on with $slots slots',
+    async (options) => {
+      const allowedLateness = milliseconds(0);
+      const capped = keyed
+        .window(session({ gap: milliseconds(10), maxLength: milliseconds(3) }), { allowedLateness })
+        .aggregate('capped', columns);
+      const running = keyed.aggregate('running', columns, { refresh: milliseconds(0) });
+      const outputs: readonly AnyOutput[] = [
+        capped.to(sink),
+        capped.late('late', { amount: (reading) => reading.amount }).to(sink),
+        keyed
+          .window(countWindow(2, { incomplete: 'emit' }), { allowedLateness })
+          .aggregate('pairs', columns)
+          .to(sink),
+        keyed
+          .window(global({ trigger: everyTime(milliseconds(2)) }), { allowedLateness })
+          .aggregate('ever', columns)
+          .to(sink),
+        running.to(sink),
+        running
+          .asChanges()
+          .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
+          .aggregate('by-parity', { keys: sum((row) => row.change) }, { refresh: milliseconds(0) })
+          .to(sink),
+        keyed
+          .join(keyed, { within: 'ever' })
+          .select('all-pairs', {
+            left: { l: (reading: Reading) => reading.amount },
+            right: { r: (reading: Reading) => reading.amount },
+          })
+          .to(sink),
+        keyed
+          .throttle('throttled', { columns: {}, limit: 1, per: milliseconds(4), burst: 1, allowedLateness })
+          .to(sink),
+      ];
+      const [world, whole] = [worldOf({ slots: 2 }, outputs), worldOf({ slots: 2 }, outputs)];
+      const rest = async (one: World): Promise<void> => {
+        for (let turn = 0; turn < 4; turn += 1) {
+          await settle(one);
+          one.clock.move(5_000);
+        }
+      };
+      for (const one of [world, whole]) {
+        await take(one, 1, lines.join('\n'));
+        await rest(one);
+        await take(one, 2, '{"watermark":4}', 'millrace:watermark');
+        await rest(one);
+      }
+      const store = createMemoryBlobStore();
+      const manifest = await save(world, store, { last: 2, drainMsMax: 10_000 });
+      const next = worldOf(options, outputs);
+      const { rows } = world.results.dump();
+      await next.results.writeRows(rows);
+      await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 4) }, store, manifest);
+      for (const one of [next, whole]) {
+        await take(one, 3, more.join('\n'));
+        await rest(one);
+        await take(one, 4, '{"watermark":253402300799999}', 'millrace:watermark');
+        await rest(one);
+      }
+      for (const { name } of outputs) {
+        const expected = await whole.lines(name);
+        expect([name, await next.lines(name)]).toEqual([name, expected]);
+        expect([name, expected.length > 0]).toEqual([name, true]);
+      }
+      expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
+    },
+  );
 
   test('is listed when it is whole, oldest first', async () => {
     const { world, store } = await saved();
