@@ -1,12 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { createMemoryBlobStore, type MemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
+import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import {
   type AnyOutput,
   count,
-  countWindow,
-  cumulative,
-  everyTime,
-  global,
   milliseconds,
   type PipelineOptions,
   session,
@@ -14,15 +10,14 @@ import {
   sum,
   tumbling,
 } from '#shared/pipeline/index.ts';
-import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import { createAdmission } from '#shared/runtime/admission.ts';
 import { listSavepoints, readManifest } from '#shared/runtime/savepoint.ts';
 import { createSavepoint } from '#shared/runtime/savepoint-create.ts';
 import { restoreSavepoint } from '#shared/runtime/savepoint-restore.ts';
-import { columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
-import { rawRecord, World } from './world.ts';
+import { columns, pipelineOf, type Reading, sink } from '../readings.ts';
+import { end, keyed, lines, more, rawStreams, save, settle, take, worldOfOutputs } from './savepoints.ts';
+import type { World } from './world.ts';
 
-const keyed = readings().keyBy((reading) => ({ key: reading.key }));
 const tens: AnyOutput = keyed
   .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0), refresh: milliseconds(1) })
   .aggregate('tens', { ...columns, total: sum((reading: Reading) => reading.amount) })
@@ -32,39 +27,6 @@ const visits: AnyOutput = keyed
   .window(session({ gap: milliseconds(10) }), { allowedLateness: milliseconds(0) })
   .aggregate('visits', columns)
   .to(sink);
-
-const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
-const lines = keys.map((key, index) => JSON.stringify({ at: index, key, amount: index + 1 }));
-const more = keys.map((key, index) => JSON.stringify({ at: index + 2, key, amount: 10 * index + 1 }));
-const end = '{"watermark":1000}';
-
-function worldOf(options: PipelineOptions = { slots: 2 }, outputs: readonly AnyOutput[] = [tens, visits]): World {
-  return new World(pipelineOf(outputs, options), ['raw']);
-}
-
-async function take(world: World, sequence: number, text: string, partitionKey?: string): Promise<void> {
-  await world.preprocess().process({ shardId: 'raw', records: [rawRecord(sequence, text, partitionKey)] });
-}
-
-async function settle(world: World): Promise<void> {
-  await world.aggregate();
-  await world.work();
-}
-
-/** One raw shard `raw`, whose records are those from `first` to `last`. */
-function rawStreams(first: number, last: number, stream = 'one'): RawStreams {
-  return {
-    identityOf: async () => stream,
-    shards: async () => (last >= first ? ['raw'] : []),
-    holds: async (_, __, sequence) => Number(sequence) >= first && Number(sequence) <= last,
-    isAtEnd: async (_, __, sequence) => Number(sequence ?? 0) >= last,
-  };
-}
-
-function save(world: World, to: MemoryBlobStore, options: { drainMsMax?: number; last?: number; id?: string } = {}) {
-  const { last = 1, id = 'one', drainMsMax } = options;
-  return createSavepoint({ ...world, rawStreams: rawStreams(1, last) }, to, { id, drainMsMax });
-}
 
 /** A world that has read a first record, and its savepoint. */
 async function saved(options?: PipelineOptions) {
@@ -84,6 +46,10 @@ async function goOn(next: World): Promise<readonly string[]> {
   return [...(await next.lines('tens')), ...(await next.lines('visits'))];
 }
 
+function worldOf(options: PipelineOptions = { slots: 2 }, outputs: readonly AnyOutput[] = [tens, visits]): World {
+  return worldOfOutputs(options, outputs);
+}
+
 describe('a savepoint', () => {
   test.each([
     ['with the same slots', { slots: 2 }],
@@ -97,153 +63,6 @@ describe('a savepoint', () => {
     expect(await goOn(next)).toEqual(await goOn(whole));
     expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
   });
-
-  test.each([
-    ['lambda', { slots: 4 }],
-    ['lambda', { slots: 1 }],
-    ['fargate', { slots: 4 }],
-    ['fargate', { slots: 1 }],
-  ] as const)(
-    'of windows that begin together, on %s, leaves no total of the slots from before: %j',
-    async (placement, options) => {
-      const soFar: AnyOutput = keyed
-        .window(cumulative(milliseconds(20), { step: milliseconds(5) }), {
-          allowedLateness: milliseconds(0),
-          refresh: milliseconds(1),
-          placement,
-        })
-        .aggregate('so-far', { total: sum((reading: Reading) => reading.amount) })
-        .derive({ share: shareOfTotal('total') })
-        .to(sink);
-      const [world, whole] = [worldOf({ slots: 2 }, [soFar]), worldOf({ slots: 2 }, [soFar])];
-      for (const one of [world, whole]) {
-        await take(one, 1, lines.join('\n'));
-        await settle(one);
-      }
-      const store = createMemoryBlobStore();
-      const manifest = await save(world, store);
-      const next = worldOf(options, [soFar]);
-      // The table of results stays.
-      const { rows, totals } = world.results.dump();
-      await next.results.writeRows(rows);
-      await next.results.writeTotals(totals);
-      await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 3) }, store, manifest);
-      const finished: string[][] = [];
-      for (const one of [next, whole]) {
-        await take(one, 2, more.join('\n'));
-        await take(one, 3, end, 'millrace:watermark');
-        await settle(one);
-        finished.push([...(await one.lines('so-far'))]);
-      }
-      expect(finished[0]).toEqual(finished[1]);
-      expect(finished[0]?.length).toBeGreaterThan(0);
-    },
-  );
-
-  test('shows what is not final in a new table too, of keys of which nothing more comes', async () => {
-    const { rows, ...late } = { rows: columns, allowedLateness: milliseconds(0), refresh: milliseconds(1) };
-    const outputs = [
-      keyed
-        .window(tumbling(milliseconds(10)), { ...late, placement: 'lambda' })
-        .aggregate('on-lambda', rows)
-        .to(sink),
-      keyed
-        .window(tumbling(milliseconds(10)), { ...late, placement: 'fargate' })
-        .aggregate('in-worker', rows)
-        .to(sink),
-      keyed.aggregate('running', rows, { refresh: milliseconds(1) }).to(sink),
-      keyed
-        .window(global({ trigger: everyTime(milliseconds(2)) }), { allowedLateness: milliseconds(0) })
-        .aggregate('ever', rows)
-        .to(sink),
-    ];
-    const world = worldOf({ slots: 2 }, outputs);
-    await take(world, 1, lines.join('\n'));
-    await settle(world);
-    await take(world, 2, '{"watermark":8}', 'millrace:watermark');
-    await settle(world);
-    const store = createMemoryBlobStore();
-    const manifest = await save(world, store, { last: 2 });
-    const next = worldOf({ slots: 2 }, outputs);
-    await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 3) }, store, manifest);
-    await take(next, 3, '{"watermark":9}', 'millrace:watermark');
-    await settle(next);
-    for (const view of ['on-lambda', 'in-worker', 'running', 'ever']) {
-      const expected = await world.lines(view);
-      expect([view, expected.length]).toEqual([view, keys.length]);
-      expect(await next.lines(view)).toEqual(expected);
-    }
-  });
-
-  test.each([{ slots: 2 }, { slots: 4 }, { slots: 1 }])(
-    'of windows in order, late views, and what has no window goes on with $slots slots',
-    async (options) => {
-      const allowedLateness = milliseconds(0);
-      const capped = keyed
-        .window(session({ gap: milliseconds(10), maxLength: milliseconds(3) }), { allowedLateness })
-        .aggregate('capped', columns);
-      const running = keyed.aggregate('running', columns, { refresh: milliseconds(0) });
-      const outputs: readonly AnyOutput[] = [
-        capped.to(sink),
-        capped.late('late', { amount: (reading) => reading.amount }).to(sink),
-        keyed
-          .window(countWindow(2, { incomplete: 'emit' }), { allowedLateness })
-          .aggregate('pairs', columns)
-          .to(sink),
-        keyed
-          .window(global({ trigger: everyTime(milliseconds(2)) }), { allowedLateness })
-          .aggregate('ever', columns)
-          .to(sink),
-        running.to(sink),
-        running
-          .asChanges()
-          .keyBy((row) => ({ odd: row.requests % 2 === 1 }))
-          .aggregate('by-parity', { keys: sum((row) => row.change) }, { refresh: milliseconds(0) })
-          .to(sink),
-        keyed
-          .join(keyed, { within: 'ever' })
-          .select('all-pairs', {
-            left: { l: (reading: Reading) => reading.amount },
-            right: { r: (reading: Reading) => reading.amount },
-          })
-          .to(sink),
-        keyed
-          .throttle('throttled', { columns: {}, limit: 1, per: milliseconds(4), burst: 1, allowedLateness })
-          .to(sink),
-      ];
-      const [world, whole] = [worldOf({ slots: 2 }, outputs), worldOf({ slots: 2 }, outputs)];
-      const rest = async (one: World): Promise<void> => {
-        for (let turn = 0; turn < 4; turn += 1) {
-          await settle(one);
-          one.clock.move(5_000);
-        }
-      };
-      for (const one of [world, whole]) {
-        await take(one, 1, lines.join('\n'));
-        await rest(one);
-        await take(one, 2, '{"watermark":4}', 'millrace:watermark');
-        await rest(one);
-      }
-      const store = createMemoryBlobStore();
-      const manifest = await save(world, store, { last: 2, drainMsMax: 10_000 });
-      const next = worldOf(options, outputs);
-      const { rows } = world.results.dump();
-      await next.results.writeRows(rows);
-      await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 4) }, store, manifest);
-      for (const one of [next, whole]) {
-        await take(one, 3, more.join('\n'));
-        await rest(one);
-        await take(one, 4, '{"watermark":253402300799999}', 'millrace:watermark');
-        await rest(one);
-      }
-      for (const { name } of outputs) {
-        const expected = await whole.lines(name);
-        expect([name, await next.lines(name)]).toEqual([name, expected]);
-        expect([name, expected.length > 0]).toEqual([name, true]);
-      }
-      expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
-    },
-  );
 
   test('is listed when it is whole, oldest first', async () => {
     const { world, store } = await saved();
