@@ -72,8 +72,10 @@ export function topK<In, Value extends Json>(
   };
 }
 
+/** An object's is its JSON behind a character; so is that of a text that begins with it, which would be an object's otherwise. */
 function placeOf(value: Json): Json {
-  return typeof value === 'object' && value !== null ? `\u0000${JSON.stringify(value)}` : value;
+  const isPlain = typeof value === 'string' ? value.charCodeAt(0) !== 0 : typeof value !== 'object' || value === null;
+  return isPlain ? value : `\u0000${JSON.stringify(value)}`;
 }
 
 function increase(counters: Counters, capacity: number, value: Json, weight: number): void {

@@ -96,6 +96,13 @@ describe('topK', () => {
     expect(bytes.refuse?.(['/a', 0.5])).toContain('the weight is 0.5');
   });
 
+  test('a text is never taken for an object', () => {
+    const values: readonly Json[] = [{ a: 1 }, '{"a":1}', '\u0000{"a":1}', '\u0000"\u0000{\\"a\\":1}"', null, 'null'];
+    const state = values.map((value) => small.select(value as never, 0)).reduce(small.add, small.create());
+    expect(state.size).toBe(values.length);
+    expect(small.decode(small.encode(state)).size).toBe(values.length);
+  });
+
   test('k and capacity have limits', () => {
     expect(() => topK(identity, { k: 0 })).toThrow('topK: k is 0; it must be a whole number from 1 to 100.');
     expect(() => topK(identity, { k: 10, capacity: 9 })).toThrow(
