@@ -132,8 +132,8 @@ export function printer({ kind }: SqlType): (value: unknown) => Json {
 /** Rows that change are no stream, but another query may show them in its own way. */
 function changingRelation({ table, selected, where, at }: Finish): Relation {
   const identity = `changing ${JSON.stringify(configOf(selected, where === undefined ? [] : [where.text]))}`;
-  const unpack = (row: ProjectionInput): readonly Values[] =>
-    table.unpack(row).filter((values) => where === undefined || where.evaluate(values) === true);
+  const { ofNothing } = table;
+  const unpack = (row: ProjectionInput): readonly Values[] => table.unpack(row).filter(isShown(where));
   const conditions = [...(table.conditions ?? []), ...(where === undefined ? [] : [where.text])];
   return {
     columns: selected.map(({ name, compiled: { type, nullable, text, evaluate } }) => ({
@@ -147,18 +147,29 @@ function changingRelation({ table, selected, where, at }: Finish): Relation {
     identity,
     baseIdentity: identity,
     allowedLatenessMs: 0,
-    table: { ...table, unpack, conditions },
+    table: {
+      ...table,
+      unpack,
+      conditions,
+      ...(ofNothing && { ofNothing: () => ofNothing().filter(isShown(where)) }),
+    },
     stream: () => {
-      throw new SqlProblem(
-        at,
-        "the rows of this query change with every record, since its groups have no window. Another query may select of them, and cannot group, join or rank them. Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).",
-      );
+      throw changingProblem(at);
     },
   };
 }
 
+function changingProblem(at: Span, advice = ''): SqlProblem {
+  return new SqlProblem(
+    at,
+    `the rows of this query change with every record, since its groups have no window. Another query may select of them, and cannot group, join or rank them. Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).${advice}`,
+  );
+}
+
 function relationOf(finish: Finish, env: Environment): Relation {
-  const { table, selected, where, ranking } = finish;
+  const { table, selected, where, ranking, at } = finish;
+  if (table.isUpdating && ranking !== undefined)
+    throw changingProblem(at, ' Over a file the first rows of all are ORDER BY total DESC LIMIT 3 (millrace sql).');
   if (table.isUpdating) return changingRelation(finish);
   const name = env.stepNamed('rows');
   const { bucketMs } = table;
@@ -172,7 +183,7 @@ function relationOf(finish: Finish, env: Environment): Relation {
     stream: once(() => {
       const stream = table.build(name, 'on-close').asStream?.() as Stream<Values>;
       const unpacked = stream.flatMap((row) => table.unpack(inputOf(row)));
-      return where === undefined ? unpacked : unpacked.filter((values) => where.evaluate(values) === true);
+      return where === undefined ? unpacked : unpacked.filter(isShown(where));
     }),
   };
   const relation = selectedRelation(rows, selected, `step ${name}`, ranking?.hidden);

@@ -124,6 +124,12 @@ describe('a query over a file has an end', () => {
     );
   });
 
+  test('the first of all groups are not ranked but ordered', async () => {
+    await expect(
+      rows('SELECT k FROM (SELECT k, RANK() OVER (ORDER BY SUM(n) DESC) AS r FROM t GROUP BY k) WHERE r <= 1'),
+    ).rejects.toThrow('Over a file the first rows of all are ORDER BY total DESC LIMIT 3');
+  });
+
   test('aggregates without groups have a row of nothing, as in a database', async () => {
     expect(
       await rows("SELECT COUNT(*) AS n, SUM(n) AS s, (SELECT COUNT(*) FROM t) AS of_all FROM t WHERE k = 'c'"),
@@ -131,6 +137,8 @@ describe('a query over a file has an end', () => {
     expect(await rows("SELECT COUNT(*) AS n, MAX(s) AS s FROM t WHERE k = 'c' ORDER BY n LIMIT 1")).toEqual([
       { n: 0, s: null },
     ]);
+    expect(await rows("SELECT n FROM (SELECT COUNT(*) AS n FROM t WHERE k = 'c') WHERE n < 1")).toEqual([{ n: 0 }]);
+    expect(await rows("SELECT n FROM (SELECT COUNT(*) AS n FROM t WHERE k = 'c' HAVING SUM(n) > 1)")).toEqual([]);
     for (const none of ['HAVING COUNT(*) > 0', 'LIMIT 0', 'GROUP BY k'])
       expect(await rows(`SELECT COUNT(*) AS n FROM t WHERE k = 'c' ${none}`)).toEqual([]);
   });
