@@ -206,7 +206,18 @@ export function asNumber(operand: Compiled, at: Span, sign: string): Compiled {
   if (type.kind === 'null') return { ...operand, type: doubleType };
   if (type.kind === 'any') return checkedAs(operand, 'number', doubleType);
   if (type.kind === 'string' && operand.isConstant) return castTo(operand, doubleType, false, at);
-  throw new SqlProblem(at, `${sign} takes numbers, and found ${describeType(type)}. Cast it: CAST(x AS DOUBLE).`);
+  throw new SqlProblem(at, `${sign} takes numbers, and found ${describeType(type)}. ${asNumberAdvice(type)}`);
+}
+
+/** How a number that counts from 1970 becomes a time. */
+export const timeOfNumber = 'TO_TIMESTAMP_LTZ(x, 3) of milliseconds, TO_TIMESTAMP_LTZ(x, 0) of seconds';
+
+function asNumberAdvice({ kind }: SqlType): string {
+  if (kind === 'interval' || kind === 'months')
+    return `An interval goes with a timestamp. Make one of a number: ${timeOfNumber}.`;
+  return kind === 'timestamp' || kind === 'date'
+    ? 'Its milliseconds since 1970 are EPOCH_MS(x).'
+    : 'Cast it: CAST(x AS DOUBLE).';
 }
 
 function arithmeticType(sign: string, a: SqlType, b: SqlType): SqlType {

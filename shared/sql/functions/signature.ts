@@ -1,9 +1,9 @@
 import type { Call } from '../ast.ts';
 import { castTo } from '../cast.ts';
 import { type Compiled, type Strict, strictly } from '../compiled.ts';
-import { asNumber, asText, checkedAs } from '../operators.ts';
+import { asNumber, asText, checkedAs, timeOfNumber } from '../operators.ts';
 import { SqlProblem } from '../problem.ts';
-import { describeType, integerType, type SqlType, timestampType } from '../types.ts';
+import { describeType, integerType, isNumeric, type SqlType, timestampType } from '../types.ts';
 
 /** A function of a record's values. */
 export interface ScalarFunction {
@@ -46,8 +46,10 @@ export function argumentOf(
   { place: { at }, form }: { readonly place: Call['args'][number]; readonly form: string },
 ): Compiled {
   const { kind } = arg.type;
+  const isCount = parameter === 'time' && isNumeric(arg.type);
+  const advice = isCount ? `Make one of it: ${timeOfNumber}.` : 'Cast it: CAST(x AS …).';
   const wrong = (wanted: string): SqlProblem =>
-    new SqlProblem(at, `expected ${wanted} in ${form}, and found ${describeType(arg.type)}. Cast it: CAST(x AS …).`);
+    new SqlProblem(at, `expected ${wanted} in ${form}, and found ${describeType(arg.type)}. ${advice}`);
   switch (parameter) {
     case 'value':
       return arg;
