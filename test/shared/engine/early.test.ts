@@ -113,7 +113,7 @@ describe('early rows are refused', () => {
             .to(sink),
         ]),
       ),
-    ).toMatch(/step v shows early rows, but a session's bounds change/);
+    ).toMatch(/step v shows early rows, but its windows' bounds change/);
   });
 
   test('for windows that are refreshed anyway', () => {
