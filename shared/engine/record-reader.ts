@@ -49,9 +49,7 @@ export class RecordReader {
     this.#tools = tools;
     this.#bytesDecoders = source.decoders.filter((decoder) => 'decodeBytes' in decoder);
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
-    const shapes = shapesOf(source.schema);
-    const isJson = this.#lineDecoders[0]?.isJson === true;
-    this.#scanner = shapes.length > 0 && tools && isJson ? new JsonScanner(shapes, tools) : undefined;
+    this.#scanner = tools && scannerOf(source, this.#lineDecoders[0], tools);
     this.#scanned = new ScannedLine(tools);
     this.begin({});
   }
@@ -314,6 +312,23 @@ export class RecordReader {
     if (this.#tools === undefined) throw new Error('Bug in Millrace: bytes are read by a reader without tools');
     return this.#tools;
   }
+}
+
+/** What a scanner has learned does not show, so that of a source serves all its readers: it is compiled, and warm, once in a process. */
+const scanners = new WeakMap<CompiledSource, JsonScanner>();
+
+function scannerOf(
+  source: CompiledSource,
+  decoder: LineDecoder | undefined,
+  tools: DecodeTools,
+): JsonScanner | undefined {
+  const known = scanners.get(source);
+  if (known !== undefined || decoder?.isJson !== true) return known;
+  const shapes = shapesOf(source.schema);
+  if (shapes.length === 0) return undefined;
+  const scanner = new JsonScanner(shapes, tools);
+  scanners.set(source, scanner);
+  return scanner;
 }
 
 /** A line of ASCII that was read from its bytes: its text is made when somebody asks for it. */

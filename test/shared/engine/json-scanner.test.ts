@@ -270,3 +270,14 @@ test('a field of a few texts is one of them', () => {
     { rejected: 'kind: expected one of "a", "b", found "c"' },
   ]);
 });
+
+test('what one reader of a source has learned serves the next one', () => {
+  const source = sourceOf(json(), flow);
+  const [first, second] = [new RecordReader(source, decodeTools), new RecordReader(source, decodeTools)];
+  readAll(first, Buffer.from(usual));
+  expect(second.texts).toHaveLength(1);
+  // They may take turns.
+  const line = (ip: string): Buffer => Buffer.from(`{"ts":1,"ip":"${ip}","bytes":2}\n`);
+  for (const ip of ['a', 'b', 'a'])
+    for (const reader of [first, second]) expect(readAll(reader, line(ip))).toMatchObject([{ value: { ip } }]);
+});
