@@ -127,6 +127,8 @@ class LazyEntry implements KeyEntry {
   }
 }
 
+const gapMax = 1_024;
+
 /** The entries of the texts of one column, by the numbers that the texts have there. */
 class EntriesByNumber {
   readonly #cache: TextCache;
@@ -150,7 +152,8 @@ class EntriesByNumber {
     if (last !== value || lastIndex === -1) return false;
     if (epoch !== this.#epoch) this.#entries = [];
     this.#epoch = epoch;
-    // Numbers are given one after the other, so there are seldom gaps.
+    // Numbers are given one after the other, so there are seldom gaps; whoever comes late to a column goes without.
+    if (lastIndex > this.#entries.length + gapMax) return true;
     while (this.#entries.length < lastIndex) this.#entries.push(undefined as never);
     this.#entries[lastIndex] = entry;
     return true;

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { type CompiledPipeline, type CompiledSource, compile } from '#shared/engine/compile.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
 import {
   type DecodedRecord,
   eventTimeMsMax,
@@ -75,12 +75,14 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
       `pipeline ${pipeline.id} has no source ${options.source}; it has ${[...pipeline.sources.keys()].join(', ')}.`,
     );
   }
+  // What it keeps is which text is which key, and how lines are written: the same for every attempt, and warm after the first.
+  const preprocessor = new Preprocessor(pipeline, source, decodeTools);
   const roster = createRoster(options.directory);
   const admit = createAdmission(options.pipeline, options.state);
   return {
     process: async (batch) => {
       await admit();
-      const attempt = new Attempt(options, pipeline, source, batch.shardId, await roster(batch.shardId));
+      const attempt = new Attempt(options, pipeline, preprocessor, batch.shardId, await roster(batch.shardId));
       return attempt.run(batch.records);
     },
   };
@@ -130,7 +132,7 @@ class Attempt {
   constructor(
     options: PreprocessOptions,
     pipeline: CompiledPipeline,
-    source: CompiledSource,
+    preprocessor: Preprocessor,
     shardId: string,
     roster: Roster,
   ) {
@@ -138,7 +140,7 @@ class Attempt {
     this.#pipeline = pipeline;
     this.#shardId = shardId;
     this.#limits = options.limits ?? chunkLimits;
-    this.#preprocessor = new Preprocessor(pipeline, source, decodeTools);
+    this.#preprocessor = preprocessor;
     this.#packer = new ChunkPacker({ pipeline, source: options.source, shard: shardId, roster, limits: this.#limits });
   }
 
