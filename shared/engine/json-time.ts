@@ -1,4 +1,5 @@
-import { dayMs, daysOf, isDay } from '#shared/pipeline/decoders/line-text.ts';
+import { isDay } from '#shared/pipeline/decoders/line-text.ts';
+import { dayMs, daysOf } from '#shared/schemas/time.ts';
 import type { ScanCursor } from './json-values.ts';
 
 //  2026-11-21T10:00:00.123Z"
@@ -51,7 +52,7 @@ function startOfDay(year: number, month: number, day: number): number {
   known.year = year;
   known.month = month;
   known.day = day;
-  known.ms = daysOf({ year, month, day }) * dayMs;
+  known.ms = daysOf(year, month + 1, day) * dayMs;
   return known.ms;
 }
 

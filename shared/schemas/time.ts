@@ -1,8 +1,6 @@
 /** ISO 8601 with milliseconds in UTC, for the years 1 to 9999. Without Date: the engine has no clock, and Date is one. */
 export function toIso(timeMs: number): string {
-  const days = Math.floor(timeMs / dayMs);
-  const { year, month, day } = civilOf(days);
-  const rest = timeMs - days * dayMs;
+  const { year, month, day, msOfDay: rest } = civilOf(timeMs);
   const pad = (value: number, width: number): string => String(value).padStart(width, '0');
   const hour = Math.floor(rest / 3_600_000);
   const minute = Math.floor(rest / 60_000) % 60;
@@ -10,10 +8,19 @@ export function toIso(timeMs: number): string {
   return `${pad(year, 4)}-${pad(month, 2)}-${pad(day, 2)}T${pad(hour, 2)}:${pad(minute, 2)}:${pad(second, 2)}.${pad(rest % 1_000, 3)}Z`;
 }
 
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 
-/** The civil date of a day number since 1970 (Howard Hinnant, chrono-compatible low-level date algorithms, civil_from_days). */
-function civilOf(days: number): { readonly year: number; readonly month: number; readonly day: number } {
+/** The year, month (1 to 12), day and time of a day that a time falls into, in UTC. */
+export interface Civil {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+  readonly msOfDay: number;
+}
+
+/** Howard Hinnant, chrono-compatible low-level date algorithms, civil_from_days. */
+export function civilOf(timeMs: number): Civil {
+  const days = Math.floor(timeMs / dayMs);
   const shifted = days + 719_468;
   const era = Math.floor(shifted / 146_097);
   const dayOfEra = shifted - era * 146_097;
@@ -22,7 +29,17 @@ function civilOf(days: number): { readonly year: number; readonly month: number;
   );
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
-  const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
   const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day };
+  const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
+  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day, msOfDay: timeMs - days * dayMs };
+}
+
+/** The number of days since 1970 of a date, whose month is 1 to 12. The same source, days_from_civil. */
+export function daysOf(year: number, month: number, day: number): number {
+  const shiftedYear = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shiftedYear / 400);
+  const yearOfEra = shiftedYear - era * 400;
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
 }

@@ -1,7 +1,8 @@
+import { dayMs } from '#shared/schemas/time.ts';
 import { type Compiled, strictly } from './compiled.ts';
 import type { Span } from './problem.ts';
 import { SqlProblem } from './problem.ts';
-import { dayMs, formatDate, formatInterval, formatTimestamp, parseTimestamp } from './time.ts';
+import { formatDate, formatInterval, formatTimestamp, parseTimestamp } from './time.ts';
 import { describeType, isNumeric, type SqlType, scaleOf } from './types.ts';
 
 /** `CAST(x AS type)`; with `tries` what cannot be cast is NULL instead of a rejected record. */

@@ -1,3 +1,4 @@
+import { dayMs } from '#shared/schemas/time.ts';
 import type { Between, Call, Case, Cast, ColumnReference, Expression, InList, IsTest, Like, Literal } from './ast.ts';
 import { castTo } from './cast.ts';
 import { type Compiled, constant, constantOf, folded, strictly } from './compiled.ts';
@@ -5,7 +6,7 @@ import { checkFunction, compileFunction } from './functions.ts';
 import { asText, compileBinary, compileComparison, compileNot, compileSign, condition } from './operators.ts';
 import { likePattern, regularExpression } from './pattern.ts';
 import { type Span, SqlProblem } from './problem.ts';
-import { dayMs, parseTimestamp } from './time.ts';
+import { parseTimestamp } from './time.ts';
 import {
   booleanType,
   dateType,

@@ -1,8 +1,9 @@
+import { dayMs } from '#shared/schemas/time.ts';
 import type { Binary, BinarySign } from './ast.ts';
 import { castTo, roundTo } from './cast.ts';
 import { type Compiled, folded, type Strict, strictly } from './compiled.ts';
 import { type Span, SqlProblem } from './problem.ts';
-import { addMonths, dayMs } from './time.ts';
+import { addMonths } from './time.ts';
 import {
   booleanType,
   dateType,

@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { dayMs } from '#shared/schemas/time.ts';
 import { roundTo } from './cast.ts';
 import type { Values } from './compiled.ts';
-import { dayMs, parseTimestamp } from './time.ts';
+import { parseTimestamp } from './time.ts';
 import { type Column, describeType, type SqlType } from './types.ts';
 
 /** How values of a format are read. */

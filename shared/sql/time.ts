@@ -1,43 +1,11 @@
-import { toIso } from '#shared/schemas/time.ts';
+import { civilOf, dayMs, daysOf, toIso } from '#shared/schemas/time.ts';
 
 // Times are milliseconds since 1970 in UTC; a date is the time at which its day begins.
 
-export const dayMs = 86_400_000;
-
-/** The year, month (1 to 12), day and time of a day that a time falls into. */
-export interface Civil {
-  readonly year: number;
-  readonly month: number;
-  readonly day: number;
-  readonly msOfDay: number;
-}
-
-/** Howard Hinnant, chrono-compatible low-level date algorithms, civil_from_days. */
-export function civilOf(timeMs: number): Civil {
-  const days = Math.floor(timeMs / dayMs);
-  const shifted = days + 719_468;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1_460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
-  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day, msOfDay: timeMs - days * dayMs };
-}
-
-/** The time at which a day begins; months beyond 1 to 12 count on. The same source, days_from_civil. */
+/** The time at which a day begins; months beyond 1 to 12 count on. */
 export function dayStart(year: number, month: number, day: number): number {
   const carried = year + Math.floor((month - 1) / 12);
-  const civilMonth = ((((month - 1) % 12) + 12) % 12) + 1;
-  const shiftedYear = civilMonth <= 2 ? carried - 1 : carried;
-  const era = Math.floor(shiftedYear / 400);
-  const yearOfEra = shiftedYear - era * 400;
-  const dayOfYear = Math.floor((153 * (civilMonth + (civilMonth > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return (era * 146_097 + dayOfEra - 719_468) * dayMs;
+  return daysOf(carried, ((((month - 1) % 12) + 12) % 12) + 1, day) * dayMs;
 }
 
 /** The same day and time so many months later; of a shorter month its last day. */

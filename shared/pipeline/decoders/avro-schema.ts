@@ -1,4 +1,4 @@
-import { toIso } from '#shared/schemas/time.ts';
+import { dayMs, toIso } from '#shared/schemas/time.ts';
 import type { Json } from '../aggregator.ts';
 import { type BytesCursor, Misread } from './bytes-cursor.ts';
 
@@ -254,7 +254,6 @@ function readText(cursor: BytesCursor): string {
   return cursor.text(cursor.count('the length of a text'), 'a text');
 }
 
-const dayMs = 86_400_000;
 /** The days of the years 1 to 9999. */
 const daysMin = -719_162;
 const daysMax = 2_932_896;

@@ -1,16 +1,6 @@
+import { dayMs, daysOf } from '#shared/schemas/time.ts';
 import type { LineDecoder } from '../decoder.ts';
-import {
-  checkDay,
-  dayMs,
-  daysOf,
-  digitsAt,
-  expectText,
-  isDigit,
-  monthAt,
-  stopped,
-  timeOfDayAt,
-  zoneMinutesAt,
-} from './line-text.ts';
+import { checkDay, digitsAt, expectText, isDigit, monthAt, stopped, timeOfDayAt, zoneMinutesAt } from './line-text.ts';
 
 /** A line of a web server's access log. What the server did not know, which it writes as `-`, is an empty text. */
 export interface AccessLogRecord {
@@ -186,5 +176,5 @@ function decodeTime(line: string, at: number): number {
   expectText(line, at + 11, ':');
   const ms = timeOfDayAt(line, at + 12);
   expectText(line, at + 20, ' ');
-  return daysOf({ year, month, day }) * dayMs + ms - zoneMinutesAt(line, at + 21, '') * 60_000;
+  return daysOf(year, month + 1, day) * dayMs + ms - zoneMinutesAt(line, at + 21, '') * 60_000;
 }

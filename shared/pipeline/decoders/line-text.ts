@@ -1,3 +1,5 @@
+import { dayMs, daysOf } from '#shared/schemas/time.ts';
+
 // What formats of lines are read with, from left to right. Each function takes the line and where to look.
 
 const foundCharactersMax = 12;
@@ -34,8 +36,6 @@ export function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
-export const dayMs = 86_400_000;
-
 /** `month` is 0 for January. */
 export interface CivilDate {
   readonly year: number;
@@ -60,16 +60,6 @@ export function isDay({ year, month, day }: CivilDate): boolean {
 
 export function checkDay(line: string, at: number, date: CivilDate): void {
   if (!isDay(date)) throw stopped(line, at, `a day that ${months[date.month]} ${date.year} has`);
-}
-
-/** The number of days since 1970 of a civil date (Howard Hinnant, chrono-compatible low-level date algorithms, days_from_civil). */
-export function daysOf({ year, month, day }: CivilDate): number {
-  const shiftedYear = month <= 1 ? year - 1 : year;
-  const era = Math.floor(shiftedYear / 400);
-  const yearOfEra = shiftedYear - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 1 ? month - 2 : month + 10) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
 }
 
 /** Milliseconds since midnight of `hh:mm:ss`. */
@@ -108,7 +98,7 @@ export function isoTimeAt(line: string, at: number): { readonly timeMs: number; 
   if (month < 0 || month > 11) throw stopped(line, at + 5, 'a month from 01 to 12');
   checkDay(line, at, { year, month, day });
   if (line[at + 10] !== ' ') expectText(line, at + 10, 'T');
-  let ms = daysOf({ year, month, day }) * dayMs + timeOfDayAt(line, at + 11);
+  let ms = daysOf(year, month + 1, day) * dayMs + timeOfDayAt(line, at + 11);
   let end = at + 19;
   if (line[end] === '.') {
     const digitsStart = end + 1;

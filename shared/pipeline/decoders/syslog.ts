@@ -1,8 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import { dayMs, daysOf } from '#shared/schemas/time.ts';
 import type { DecodeContext, LineDecoder } from '../decoder.ts';
 import {
-  dayMs,
-  daysOf,
   digitsAt,
   expectText,
   isDay,
@@ -202,7 +201,7 @@ function localTimeAt(line: string, at: number, { year, offsetMs }: LocalTime, ar
   const restMs = timeOfDayAt(line, at + 7) - offsetMs;
   const timesMs = yearsNear(year, arrivalMs)
     .filter((one) => isDay({ year: one, month, day }))
-    .map((one) => daysOf({ year: one, month, day }) * dayMs + restMs);
+    .map((one) => daysOf(one, month + 1, day) * dayMs + restMs);
   if (year === undefined && arrivalMs === undefined)
     throw new Error('the line has no year (RFC 3164), and a file no time of arrival; name it: syslog({ year: 2026 })');
   const [first, ...others] = timesMs;
