@@ -1,7 +1,8 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { Expression, OrderItem, Query, SelectItem } from './ast.ts';
 import { freeName } from './names.ts';
-import { orderOf } from './operators.ts';
+import { orderIn } from './operators.ts';
 import type { Planned } from './plan.ts';
 import { SqlProblem } from './problem.ts';
 import { didYouMean, isSame } from './relation.ts';
@@ -60,13 +61,9 @@ export function arrangementOf({ order, limit, hidden }: Arranged, columns: reado
     nullsFirst: item.nullsFirst ?? false,
   }));
   const compare = (a: PrintedRow, b: PrintedRow): number => {
-    for (const { column, descending, nullsFirst } of keys) {
-      const x = a[column] ?? null;
-      const y = b[column] ?? null;
-      if (x === y) continue;
-      if (x === null || y === null) return (x === null) === nullsFirst ? -1 : 1;
-      const found = orderOf(x, y);
-      if (found !== 0) return descending ? -found : found;
+    for (const { column, ...direction } of keys) {
+      const found = orderIn((a[column] ?? null) as Json, (b[column] ?? null) as Json, direction);
+      if (found !== 0) return found;
     }
     return 0;
   };

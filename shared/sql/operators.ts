@@ -1,3 +1,4 @@
+import type { Json } from '#shared/pipeline/aggregator.ts';
 import { dayMs } from '#shared/schemas/time.ts';
 import type { Binary, BinarySign } from './ast.ts';
 import { castTo, roundTo } from './cast.ts';
@@ -157,6 +158,18 @@ export function orderOf(a: unknown, b: unknown): number {
   if (typeof a !== typeof b || typeof a === 'object')
     throw new Error(`${JSON.stringify(a)} and ${JSON.stringify(b)} cannot be compared; CAST one of them`);
   return (a as number) < (b as number) ? -1 : a === b ? 0 : 1;
+}
+
+/** As `orderOf` in the direction that was asked for, wherever in it NULL stands. */
+export function orderIn(
+  a: Json,
+  b: Json,
+  { descending, nullsFirst }: { readonly descending: boolean; readonly nullsFirst: boolean },
+): number {
+  if (a === b) return 0;
+  if (a === null || b === null) return (a === null) === nullsFirst ? -1 : 1;
+  const found = orderOf(a, b);
+  return descending ? -found : found;
 }
 
 /** Both sides of a comparison with one type: a text beside a time is read as one, and so is a literal text beside a number. */

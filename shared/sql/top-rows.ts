@@ -1,7 +1,7 @@
 import type { AnyAggregator, Json } from '#shared/pipeline/aggregator.ts';
 import { canonicalJson } from '#shared/pipeline/plan-hash.ts';
 import type { Values } from './compiled.ts';
-import { orderOf } from './operators.ts';
+import { orderIn } from './operators.ts';
 
 export interface TopOrder {
   readonly field: string;
@@ -104,13 +104,9 @@ function compareEntries(order: readonly TopOrder[]): (a: Entry, b: Entry) => num
 }
 
 function compareBy(a: readonly Json[], b: readonly Json[], order: readonly TopOrder[]): number {
-  for (const [index, { descending, nullsFirst }] of order.entries()) {
-    const x = a[index] ?? null;
-    const y = b[index] ?? null;
-    if (x === y) continue;
-    if (x === null || y === null) return (x === null) === nullsFirst ? -1 : 1;
-    const found = orderOf(x, y);
-    if (found !== 0) return descending ? -found : found;
+  for (const [index, direction] of order.entries()) {
+    const found = orderIn(a[index] ?? null, b[index] ?? null, direction);
+    if (found !== 0) return found;
   }
   return 0;
 }
