@@ -57,7 +57,7 @@ export async function benchEngine({ rounds, seed, baseline }: EngineOptions): Pr
   return {
     text: `${tableOf(
       sideHead,
-      [...reports].map(([name, all]) => lineOf(name, sides.get(name) as Side, all)),
+      [...reports].map(([name, all]) => lineOf(sides.get(name) as Side, all)),
     )}\n\n${tableOf(['rate, by CPU time', 'ratio', 'baseline'], ratioLines)}\n`,
     fallen: baseline === 'check' ? fallen : [],
   };
@@ -76,7 +76,7 @@ const sideHead = [
   'rows are',
 ];
 
-function lineOf(_name: string, side: Side, reports: readonly SideReport[]): string[] {
+function lineOf(side: Side, reports: readonly SideReport[]): string[] {
   const { recordCount } = queries[side.query].load;
   const cpuMs = medianOf(reports.map((report) => report.cpuMs));
   return [

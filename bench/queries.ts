@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { flow, flowRecord } from '#pipelines/flow.ts';
+import { flow, flows } from '#pipelines/flow.ts';
 import { q0 } from '#pipelines/nexmark/q0.ts';
 import { q1 } from '#pipelines/nexmark/q1.ts';
 import { q2 } from '#pipelines/nexmark/q2.ts';
@@ -11,16 +11,13 @@ import { q11 } from '#pipelines/nexmark/q11.ts';
 import { q12 } from '#pipelines/nexmark/q12.ts';
 import {
   count,
-  csv,
   days,
   dynamodb,
-  json,
   minutes,
   type Pipeline,
   pipeline,
   seconds,
   sliding,
-  stream,
   sum,
   tumbling,
 } from '#shared/pipeline/index.ts';
@@ -70,12 +67,6 @@ const auctions: Load = {
   write: (path, seed) => writeLines(path, nexmarkLines({ count: 1_000_000, seed, rate: 10_000 })),
 };
 
-const flows = stream('flows', {
-  schema: flowRecord,
-  timestamp: (record) => record.ts,
-  outOfOrderness: seconds(4),
-  decode: [json(), csv({ columns: { ip: 'string', bytes: 'number', ts: 'number' } })],
-});
 const columns = { count: count<FlowRecord>(), bytes: sum((record: FlowRecord) => record.bytes) };
 const perIp = flows.keyBy(({ ip }) => ({ ip }));
 const none = { allowedLateness: seconds(0) };

@@ -9,7 +9,7 @@ const commands = {
   push: () => import('./push.ts').then((module) => module.pushCommand),
   generate: () => import('./generate-events.ts').then((module) => module.generateCommand),
   query: () => import('./query.ts').then((module) => module.queryCommand),
-  plan: () => import('./show-plan.ts').then((module) => module.planCommand),
+  plan: () => import('./plan.ts').then((module) => module.planCommand),
   savepoint: () => import('./savepoint.ts').then((module) => module.savepointCommand),
   diff: () => import('./diff.ts').then((module) => module.diffCommand),
   simulate: () => import('./simulate.ts').then((module) => module.simulateCommand),
