@@ -1,16 +1,12 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { OrderedWindow } from '#shared/pipeline/window.ts';
-import { assert } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { type Accumulators, createAccumulators, decodeAccumulators, encodeAccumulators } from './accumulate.ts';
 import type { CompiledAggregate } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow } from './emit.ts';
-import { KeyedState } from './keyed-state.ts';
-import { type Codec, readStored, type Stored } from './layers.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type KeptKind, KeysInOrder, type SavedKey, type ScheduledEntry } from './keys-in-order.ts';
 import type { Overflow } from './overflow.ts';
-import { Timers } from './timers.ts';
 import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
 import { alignDown, isClosed } from './window.ts';
 
@@ -32,12 +28,10 @@ interface OpenWindow {
   readonly accumulators: Accumulators;
 }
 
-interface KeyEntry {
+interface KeyEntry extends ScheduledEntry {
   /** In the order of event time. */
   waiting: WaitingValues[];
   open: OpenWindow | undefined;
-  /** For when the heap has the key, the least last, as in `KeyedProcess`. */
-  scheduled: number[];
 }
 
 /** What becomes of a key at one time. */
@@ -57,27 +51,19 @@ interface Turn {
  * all with triggers. Records wait until the watermark, less the allowed lateness, has passed them, and are then taken in the order of event
  * time; at one time by what they hold. So the windows are a function of the set of records that are not late.
  */
-export class OrderedAggregate implements Operator {
+export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   readonly #step: CompiledAggregate;
   readonly #window: OrderedWindow;
-  readonly #keys: KeyedState<KeyEntry>;
-  readonly #byDue: Timers;
   /** What is passed when the stream is over, and not before. */
   readonly #overMs: number;
-  #isRestoring = false;
+  /** Of the watermark at hand; see `Turn`. */
+  #places = new Map<string, number>();
 
   constructor(step: CompiledAggregate, window: OrderedWindow, overflow?: Overflow) {
+    super(kindOf(step), { allowedLatenessMs: step.plan.allowedLatenessMs, overflow });
     this.#step = step;
     this.#window = window;
-    this.#keys = new KeyedState({ codec: codecOf(step), overflow, isMerged: false, bytesPerKey });
-    this.#byDue = new Timers(overflow);
     this.#overMs = endOfStreamMs - 1 - step.plan.allowedLatenessMs;
-  }
-
-  get keyCount(): number {
-    let count = this.#keys.olderCount;
-    for (const entry of this.#keys.top.values()) if (!isEmpty(entry)) count += 1;
-    return count;
   }
 
   /** Of what lies on the disk, one a key. */
@@ -88,96 +74,29 @@ export class OrderedAggregate implements Operator {
   add(key: string, _keyId: number, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
     const { plan, inputs } = this.#step;
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
-    const entry = this.#entryOf(key);
+    const entry = this.entryOf(key);
     insertWaiting(entry.waiting, { timeMs, values: inputs.map((place) => values[place] ?? null) });
-    this.#keys.noteChange(key);
-    this.#keys.noteSize(entry);
-    this.#schedule(key, entry);
+    this.noteWaiting(key, entry);
     return true;
   }
 
-  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    const places = new Map<string, number>();
-    for (;;) {
-      const next = this.#byDue.peek();
-      if (next === undefined || !this.#isPassed(next.endMs, watermarkMs)) return;
-      this.#byDue.pop();
-      const { key } = next;
-      const entry = this.#keys.load(key);
-      assert(entry?.scheduled.pop() === next.endMs, `key ${key} is scheduled for ${next.endMs}`);
-      for (let timeMs = this.#dueOf(entry); this.#isPassed(timeMs, watermarkMs); timeMs = this.#dueOf(entry)) {
-        this.#keys.noteChange(key);
-        this.#take(entry, { key, timeMs, context, emission, places, whole: 0 });
-      }
-      this.#schedule(key, entry);
-      if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.remove(key, createEntry);
-    }
+  override advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    this.#places = new Map();
+    super.advance(watermarkMs, context, emission);
   }
 
   refresh(): void {
     // What is shown follows event time, so it is made when the watermark moves.
   }
 
-  save(): Iterable<Json> {
-    return saveEntries(this.#step, withState(this.#keys.hold(createEntry), this.#keys.codec), this.#keys.codec);
-  }
-
-  endSave(isStored: boolean): void {
-    this.#keys.endSave(isStored);
-  }
-
-  *saveChanges(): Iterable<Json> {
-    for (const [, entries] of this.#keys.changes()) yield* saveEntries(this.#step, entries, this.#keys.codec);
-  }
-
-  markSaved(): void {
-    this.#keys.markSaved();
-  }
-
-  restore(saved: Json): void {
-    this.#isRestoring = true;
-    for (const [key, kept] of saved as unknown as readonly SavedKey[]) {
-      const entry = this.#entryOf(key);
-      setKept(this.#step, entry, kept);
-      this.#schedule(key, entry);
-      if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.remove(key, createEntry);
-    }
-  }
-
-  endRestore(): boolean {
-    this.#isRestoring = false;
-    this.#keys.endRestore();
-    return true;
-  }
-
-  get bytesHeld(): number {
-    return this.#keys.bytesHeld;
-  }
-
-  get bytesLeaving(): number {
-    return this.#keys.bytesLeaving;
-  }
-
-  spill(): void {
-    this.#keys.spill(createEntry, this.#isRestoring);
-  }
-
-  work(entryCount: number): void {
-    this.#keys.work(entryCount);
-  }
-
-  close(): void {
-    this.#keys.close();
-    this.#byDue.close();
-  }
-
   /** Takes the records of one time, then does what is due at that time behind them. */
-  #take(entry: KeyEntry, turn: Turn): void {
-    const taken = takeUntil(entry.waiting, turn.timeMs);
+  protected take(key: string, entry: KeyEntry, timeMs: number, context: EmissionContext, emission: Emission): void {
+    const turn = { key, timeMs, context, emission, places: this.#places, whole: 0 };
+    const taken = takeUntil(entry.waiting, timeMs);
     // Of equal ones it does not matter which is first.
     for (const { values } of inOrder(taken.map((record) => ({ ...record, input: 0, at: '' }))))
       this.#takeValues(entry, values, turn);
-    if (entry.open !== undefined && this.#endOf(entry.open) <= turn.timeMs) this.#end(entry, entry.open, turn);
+    if (entry.open !== undefined && this.#endOf(entry.open) <= timeMs) this.#end(entry, entry.open, turn);
   }
 
   #takeValues(entry: KeyEntry, values: readonly unknown[], turn: Turn): void {
@@ -264,36 +183,13 @@ export class OrderedAggregate implements Operator {
     }
   }
 
-  #isPassed(timeMs: number, watermarkMs: number): boolean {
-    return timeMs < Number.POSITIVE_INFINITY && isClosed(timeMs + 1, this.#step.plan.allowedLatenessMs, watermarkMs);
-  }
-
-  #dueOf({ waiting, open }: KeyEntry): number {
+  protected dueOf({ waiting, open }: KeyEntry): number {
     return Math.min(
       waiting[0]?.timeMs ?? Number.POSITIVE_INFINITY,
       open === undefined ? Number.POSITIVE_INFINITY : this.#endOf(open),
     );
   }
-
-  #schedule(key: string, entry: KeyEntry): void {
-    const dueMs = this.#dueOf(entry);
-    if (dueMs >= (entry.scheduled.at(-1) ?? Number.POSITIVE_INFINITY)) return;
-    entry.scheduled.push(dueMs);
-    this.#byDue.add(dueMs, key);
-  }
-
-  #entryOf(key: string): KeyEntry {
-    let entry = this.#keys.load(key);
-    if (entry === undefined) {
-      entry = createEntry();
-      this.#keys.set(key, entry);
-    }
-    return entry;
-  }
 }
-
-/** Of the structures around what is kept. */
-const bytesPerKey = 500;
 
 function createEntry(): KeyEntry {
   return { waiting: [], open: undefined, scheduled: [] };
@@ -307,54 +203,24 @@ function sessionEnd(
   return Math.min(lastMs + gapMs, startMs + maxLengthMs);
 }
 
-function codecOf(step: CompiledAggregate): Codec<KeyEntry> {
+function kindOf(step: CompiledAggregate): KeptKind<KeyEntry, Kept> {
   return {
-    encode: (entry) => [keptOf(step, entry), entry.scheduled] as unknown as Json,
-    decode: (encoded) => {
-      const [kept, scheduled] = encoded as unknown as readonly [SavedKey[1], readonly number[]];
-      const entry = createEntry();
-      setKept(step, entry, kept);
-      entry.scheduled = [...scheduled];
-      return entry;
-    },
-    merge: () => {
-      throw new Error('Bug in Millrace: what is kept of a key is of one part');
-    },
-    isGone: (entry) => isEmpty(entry) && entry.scheduled.length === 0,
+    create: createEntry,
+    isEmpty,
+    save: (entry) => keptOf(step, entry),
+    restore: (entry, kept) => setKept(step, entry, kept),
   };
-}
-
-function* withState(
-  entries: Iterable<readonly [key: string, stored: Stored<KeyEntry>]>,
-  codec: Codec<KeyEntry>,
-): Iterable<readonly [key: string, stored: Stored<KeyEntry>]> {
-  for (const [key, stored] of entries) {
-    const value = readStored(codec, stored);
-    if (!isEmpty(value)) yield [key, { value }];
-  }
-}
-
-function* saveEntries(
-  step: CompiledAggregate,
-  entries: Iterable<readonly [key: string, stored: Stored<KeyEntry> | undefined]>,
-  codec: Codec<KeyEntry>,
-): Iterable<Json> {
-  for (const some of perEntry(entries))
-    yield some.map(
-      ([key, stored]): SavedKey => [key, stored === undefined ? null : keptOf(step, readStored(codec, stored))],
-    ) as unknown as Json;
 }
 
 /** What `save` gave, with windows that are all to be shown again. */
 export function notShown(saved: Json): Json {
-  return (saved as unknown as readonly SavedKey[]).map(([key, kept]): SavedKey => {
+  return (saved as unknown as readonly SavedKey<Kept>[]).map(([key, kept]): SavedKey<Kept> => {
     const [open, waiting] = kept ?? [];
     return open && waiting ? [key, [open.with(3, 0) as unknown as SavedWindow, waiting]] : [key, kept];
   }) as unknown as Json;
 }
 
-function keptOf(step: CompiledAggregate, { waiting, open }: KeyEntry): SavedKey[1] {
-  if (waiting.length === 0 && open === undefined) return null;
+function keptOf(step: CompiledAggregate, { waiting, open }: KeyEntry): Kept {
   return [open === undefined ? null : savedOf(step, open), waiting.map(({ timeMs, values }) => [timeMs, values])];
 }
 
@@ -363,7 +229,7 @@ function savedOf(step: CompiledAggregate, open: OpenWindow): SavedWindow {
   return [startMs, lastMs, count, isShown ? 1 : 0, encodeAccumulators(step, accumulators), before];
 }
 
-function setKept(step: CompiledAggregate, entry: KeyEntry, kept: SavedKey[1]): void {
+function setKept(step: CompiledAggregate, entry: KeyEntry, kept: Kept | null): void {
   const [open, waiting] = kept ?? [null, []];
   entry.waiting = waiting.map(([timeMs, values]) => ({ timeMs, values }));
   if (open === null) {
@@ -388,10 +254,8 @@ type SavedWindow = readonly [
   before: number,
 ];
 
-/** All of a key; null when there is nothing any more. */
-type SavedKey = readonly [
-  key: string,
-  kept:
-    | readonly [open: SavedWindow | null, waiting: readonly (readonly [timeMs: number, values: readonly unknown[]])[]]
-    | null,
+/** What is saved of a key. */
+type Kept = readonly [
+  open: SavedWindow | null,
+  waiting: readonly (readonly [timeMs: number, values: readonly unknown[]])[],
 ];

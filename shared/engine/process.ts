@@ -1,16 +1,11 @@
-import type { Json } from '#shared/pipeline/aggregator.ts';
 import { processTimeColumn } from '#shared/pipeline/process.ts';
-import { assert } from '#shared/schemas/error.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledProcess, ProcessInput } from './compile.ts';
 import { type CallbackFailure, type Emission, type EmissionContext, expiryOf } from './emit.ts';
-import { KeyedState } from './keyed-state.ts';
-import { type Codec, readStored, type Stored } from './layers.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type KeptKind, KeysInOrder, type ScheduledEntry } from './keys-in-order.ts';
 import type { Overflow } from './overflow.ts';
 import { type KeptOfKey, ProcessTurn, type Timer, type Waiting } from './process-turn.ts';
 import type { OutputOrigin } from './slot.ts';
-import { Timers } from './timers.ts';
 import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
 import { isClosed } from './window.ts';
 
@@ -23,11 +18,9 @@ interface Moment {
   readonly firstRow: number;
 }
 
-interface KeyEntry extends KeptOfKey {
+interface KeyEntry extends KeptOfKey, ScheduledEntry {
   /** In the order of event time. */
   waiting: Waiting[];
-  /** For when the heap has the key, the least last. One that comes too early is looked at and put back, so there are never many. */
-  scheduled: number[];
 }
 
 /**
@@ -39,31 +32,20 @@ interface KeyEntry extends KeptOfKey {
  *
  *     lateness 5:   a record at 20 is late from 26 on, which is when those at 20 are taken, then the timers at 20
  */
-export class KeyedProcess implements Operator {
+export class KeyedProcess extends KeysInOrder<KeyEntry, Kept> {
   readonly #step: CompiledProcess;
-  readonly #keys: KeyedState<KeyEntry>;
-  /** When a key is to be looked at: each of these times is in the key's `scheduled`, and the key stays until they are over. */
-  readonly #byDue: Timers;
   readonly #turn: ProcessTurn;
-  #isRestoring = false;
 
   constructor(step: CompiledProcess, overflow?: Overflow) {
+    super(kind, { allowedLatenessMs: step.plan.allowedLatenessMs, overflow });
     this.#step = step;
-    this.#keys = new KeyedState({ codec, overflow, isMerged: false, bytesPerKey });
-    this.#byDue = new Timers(overflow);
     this.#turn = new ProcessTurn(step);
-  }
-
-  get keyCount(): number {
-    let count = this.#keys.olderCount;
-    for (const entry of this.#keys.top.values()) if (!isEmpty(entry)) count += 1;
-    return count;
   }
 
   /** Of what lies on the disk, one a key. */
   get openCount(): number {
-    let count = this.#keys.olderCount;
-    for (const { waiting, timers } of this.#keys.top.values()) count += waiting.length + timers.length;
+    let count = this.keys.olderCount;
+    for (const { waiting, timers } of this.keys.top.values()) count += waiting.length + timers.length;
     return count;
   }
 
@@ -80,97 +62,23 @@ export class KeyedProcess implements Operator {
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
     const input = inputs.findIndex((one) => one.route === route);
     const selected = (inputs[input] as ProcessInput).inputs.map((place) => values[place]);
-    const entry = this.#entryOf(key);
+    const entry = this.entryOf(key);
     insertWaiting(entry.waiting, { timeMs, input, at: `${origin}/${sequence}/${sub}`, values: selected });
-    this.#keys.noteChange(key);
-    this.#keys.noteSize(entry);
-    this.#schedule(key, entry);
+    this.noteWaiting(key, entry);
     return true;
-  }
-
-  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    for (;;) {
-      const next = this.#byDue.peek();
-      if (next === undefined || !this.#isPassed(next.endMs, watermarkMs)) return;
-      this.#byDue.pop();
-      const entry = this.#keys.load(next.key);
-      assert(entry?.scheduled.pop() === next.endMs, `key ${next.key} is scheduled for ${next.endMs}`);
-      this.#proceed(next.key, entry, watermarkMs, context, emission);
-    }
   }
 
   refresh(): void {
     // Every row is final when it is made.
   }
 
-  save(): Iterable<Json> {
-    return saveEntries(withState(this.#keys.hold(createEntry)));
-  }
-
-  endSave(isStored: boolean): void {
-    this.#keys.endSave(isStored);
-  }
-
-  *saveChanges(): Iterable<Json> {
-    for (const [, entries] of this.#keys.changes()) yield* saveEntries(entries);
-  }
-
-  markSaved(): void {
-    this.#keys.markSaved();
-  }
-
-  restore(saved: Json): void {
-    this.#isRestoring = true;
-    for (const [key, kept] of saved as unknown as readonly SavedKey[]) {
-      const entry = this.#entryOf(key);
-      setKept(entry, kept);
-      this.#schedule(key, entry);
-      if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.remove(key, createEntry);
+  protected take(key: string, entry: KeyEntry, timeMs: number, context: EmissionContext, emission: Emission): void {
+    this.#take(key, entry, timeMs, context, emission);
+    // The time to live is event time: the slot's clock would drop the state of a key whose records come late in one run only.
+    if (this.#expiryOf(entry) <= timeMs) {
+      entry.state = undefined;
+      entry.timers = [];
     }
-  }
-
-  endRestore(): boolean {
-    this.#isRestoring = false;
-    this.#keys.endRestore();
-    return true;
-  }
-
-  get bytesHeld(): number {
-    return this.#keys.bytesHeld;
-  }
-
-  get bytesLeaving(): number {
-    return this.#keys.bytesLeaving;
-  }
-
-  spill(): void {
-    this.#keys.spill(createEntry, this.#isRestoring);
-  }
-
-  work(entryCount: number): void {
-    this.#keys.work(entryCount);
-  }
-
-  close(): void {
-    this.#keys.close();
-    this.#byDue.close();
-  }
-
-  /** Does all that is due for a key, time by time. */
-  #proceed(key: string, entry: KeyEntry, watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    for (;;) {
-      const timeMs = this.#dueOf(entry);
-      if (!this.#isPassed(timeMs, watermarkMs)) break;
-      this.#keys.noteChange(key);
-      this.#take(key, entry, timeMs, context, emission);
-      // The time to live is event time: the slot's clock would drop the state of a key whose records come late in one run only.
-      if (this.#expiryOf(entry) <= timeMs) {
-        entry.state = undefined;
-        entry.timers = [];
-      }
-    }
-    this.#schedule(key, entry);
-    if (entry.scheduled.length === 0 && isEmpty(entry)) this.#keys.remove(key, createEntry);
   }
 
   /** Takes the records of one time, then its timer. */
@@ -209,12 +117,7 @@ export class KeyedProcess implements Operator {
     }
   }
 
-  #isPassed(timeMs: number, watermarkMs: number): boolean {
-    return timeMs < Number.POSITIVE_INFINITY && isClosed(timeMs + 1, this.#step.plan.allowedLatenessMs, watermarkMs);
-  }
-
-  /** When something is to be done next. */
-  #dueOf(entry: KeyEntry): number {
+  protected dueOf(entry: KeyEntry): number {
     return Math.min(
       entry.waiting[0]?.timeMs ?? Number.POSITIVE_INFINITY,
       entry.timers[0]?.timeMs ?? Number.POSITIVE_INFINITY,
@@ -227,65 +130,15 @@ export class KeyedProcess implements Operator {
       ? Number.POSITIVE_INFINITY
       : lastMs + (this.#step.plan.ttlMs ?? Number.POSITIVE_INFINITY);
   }
-
-  #schedule(key: string, entry: KeyEntry): void {
-    const dueMs = this.#dueOf(entry);
-    if (dueMs >= (entry.scheduled.at(-1) ?? Number.POSITIVE_INFINITY)) return;
-    entry.scheduled.push(dueMs);
-    this.#byDue.add(dueMs, key);
-  }
-
-  #entryOf(key: string): KeyEntry {
-    let entry = this.#keys.load(key);
-    if (entry === undefined) {
-      entry = createEntry();
-      this.#keys.set(key, entry);
-    }
-    return entry;
-  }
 }
-
-/** Of the structures around what is kept. */
-const bytesPerKey = 500;
 
 function createEntry(): KeyEntry {
   return { lastMs: Number.NEGATIVE_INFINITY, state: undefined, timers: [], waiting: [], scheduled: [] };
 }
 
-const codec: Codec<KeyEntry> = {
-  encode: (entry) => [keptOf(entry), entry.scheduled] as unknown as Json,
-  decode: (encoded) => {
-    const [kept, scheduled] = encoded as unknown as readonly [SavedKey[1], readonly number[]];
-    const entry = createEntry();
-    setKept(entry, kept);
-    entry.scheduled = [...scheduled];
-    return entry;
-  },
-  merge: () => {
-    throw new Error('Bug in Millrace: what is kept of a key is of one part');
-  },
-  isGone: (entry) => isEmpty(entry) && entry.scheduled.length === 0,
-};
+const kind: KeptKind<KeyEntry, Kept> = { create: createEntry, isEmpty, save: keptOf, restore: setKept };
 
-function* withState(
-  entries: Iterable<readonly [key: string, stored: Stored<KeyEntry>]>,
-): Iterable<readonly [key: string, stored: Stored<KeyEntry>]> {
-  for (const [key, stored] of entries) {
-    const value = readStored(codec, stored);
-    if (!isEmpty(value)) yield [key, { value }];
-  }
-}
-
-function* saveEntries(entries: Iterable<readonly [key: string, stored: Stored<KeyEntry> | undefined]>): Iterable<Json> {
-  for (const some of perEntry(entries))
-    yield some.map(([key, stored]) => [
-      key,
-      stored === undefined ? null : keptOf(readStored(codec, stored)),
-    ]) as unknown as Json;
-}
-
-function keptOf(entry: KeyEntry): SavedKey[1] {
-  if (isEmpty(entry)) return null;
+function keptOf(entry: KeyEntry): Kept {
   return [
     Number.isFinite(entry.lastMs) ? entry.lastMs : null,
     entry.state ?? null,
@@ -294,7 +147,7 @@ function keptOf(entry: KeyEntry): SavedKey[1] {
   ];
 }
 
-function setKept(entry: KeyEntry, kept: SavedKey[1]): void {
+function setKept(entry: KeyEntry, kept: Kept | null): void {
   const [lastMs, state, timers, waiting] = kept ?? [null, null, [], []];
   entry.lastMs = lastMs ?? Number.NEGATIVE_INFINITY;
   entry.state = state ?? undefined;
@@ -323,15 +176,10 @@ function idOf(number: number): string {
   return String(number).padStart(6, '0');
 }
 
-/** All of a key; null when there is nothing any more. */
-type SavedKey = readonly [
-  key: string,
-  kept:
-    | readonly [
-        lastMs: number | null,
-        state: string | null,
-        timers: readonly (readonly [timeMs: number, input: number, at: string])[],
-        waiting: readonly (readonly [timeMs: number, input: number, at: string, values: readonly unknown[]])[],
-      ]
-    | null,
+/** What is saved of a key. */
+type Kept = readonly [
+  lastMs: number | null,
+  state: string | null,
+  timers: readonly (readonly [timeMs: number, input: number, at: string])[],
+  waiting: readonly (readonly [timeMs: number, input: number, at: string, values: readonly unknown[]])[],
 ];

@@ -41,6 +41,7 @@ const cells = 'shared/engine/cells.ts';
 const join = 'shared/engine/join.ts';
 const outlet = 'shared/engine/outlet.ts';
 const fileBuffer = 'shared/engine/file-buffer.ts';
+const keysInOrder = 'shared/engine/keys-in-order.ts';
 const process = 'shared/engine/process.ts';
 const waiting = 'shared/engine/waiting.ts';
 const ordered = 'shared/engine/ordered.ts';
@@ -822,8 +823,8 @@ export const sabotages = {
     rule: 'process: nothing is taken while a record before it would not be late',
     mutations: [
       {
-        file: process,
-        find: 'isClosed(timeMs + 1, this.#step.plan.allowedLatenessMs, watermarkMs);',
+        file: keysInOrder,
+        find: 'isClosed(timeMs + 1, this.#allowedLatenessMs, watermarkMs);',
         replace: 'isClosed(timeMs + 1, 0, watermarkMs);',
       },
     ],
@@ -859,7 +860,7 @@ export const sabotages = {
   },
   'turns-in-the-delta': {
     rule: 'process: a delta has the keys that had their turn since the save before, also without a new record',
-    mutations: [{ file: process, find: 'this.#keys.noteChange(key); this.#take(', replace: 'this.#take(' }],
+    mutations: [{ file: keysInOrder, find: 'this.keys.noteChange(key); this.take(', replace: 'this.take(' }],
     bias: { ...processing, faults: { ...harsh, 'worker-joins': 0.1 } },
   },
   'columns-of-the-block': {
