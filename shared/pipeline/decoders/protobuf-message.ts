@@ -65,6 +65,8 @@ function readFields(reader: MessageReader, cursor: BytesCursor, raw: Raw, group?
     const tag = cursor.size('the tag of a field');
     const number = Math.floor(tag / 8);
     const wire = tag % 8;
+    if (cursor.at - start > tagBytesMax)
+      cursor.fail(`the tag of a field takes ${cursor.at - start} bytes; at most ${tagBytesMax} are allowed`, start);
     if (number < 1 || number > fieldNumberMax) cursor.fail(`${number} is no number of a field`, start);
     if (wire === groupEndWire && number === group) break;
     const field = reader.fields.get(number);
@@ -82,6 +84,8 @@ function readFields(reader: MessageReader, cursor: BytesCursor, raw: Raw, group?
 }
 
 const fieldNumberMax = 2 ** 29 - 1;
+/** Of 32 bits, also where the highest are written, and zero. */
+const tagBytesMax = 5;
 
 function readField(field: FieldReader, cursor: BytesCursor, raw: Raw, wire: number, start: number): void {
   for (const rival of field.rivals) raw[rival] = undefined;

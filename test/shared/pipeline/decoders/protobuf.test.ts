@@ -60,6 +60,8 @@ describe('a message', () => {
 
   test('passes over what it does not know, groups too', () => {
     expect(messageIn([0xa0, 6, 1, 0xa1, 6, 1, 2, 3, 4, 5, 6, 7, 8, 0xa2, 6, 1, 0, 0xa5, 6, 1, 2, 3, 4])).toEqual(empty);
+    // A tag of five bytes.
+    expect(messageIn([0x98, 0x80, 0x80, 0x80, 0, 7])).toEqual({ ...empty, count: 7 });
     expect(messageIn([0xa3, 6, 0x08, 1, 0xab, 6, 0xac, 6, 0xa4, 6, 0x18, 7])).toEqual({ ...empty, count: 7 });
   });
 
@@ -79,6 +81,7 @@ describe('a message', () => {
     ],
     [[0x10, ...Array(10).fill(0xff)], 'field atMs, byte 1: a number takes more than 64 bits'],
     [[0x00, 1], 'byte 0: 0 is no number of a field'],
+    [[0x98, 0x80, 0x80, 0x80, 0x80, 0, 7], 'byte 0: the tag of a field takes 6 bytes; at most 5 are allowed'],
     [[0xa4, 6], 'byte 0: the field 100 is of the wire type 4, which does not begin one'],
     [Array.from({ length: 200 }, (_, at) => (at % 2 === 0 ? 0x72 : 198 - at - 1)).slice(0, 100), 'length'],
   ])('in bytes %j is rejected with field and byte', (bytes, message) => {
