@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
-import { contractOfStep, stateToken } from '#shared/pipeline/contract.ts';
+import { stateTokenOf } from '#shared/pipeline/contract.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import {
@@ -243,7 +243,7 @@ export function compile(pipeline: Pipeline): CompiledPipeline {
   const steps = stepsOf(plan).map((step): CompiledStep => {
     const projection = pipeline.projections?.get(step.id);
     const compiled: CompiledStep = {
-      ...compileStep(step, stateToken(contractOfStep(plan, step))),
+      ...compileStep(step, stateTokenOf(plan, step)),
       ...(projection === undefined ? {} : { projection }),
     };
     const { kept, derived } = columnsOf(step);

@@ -115,6 +115,15 @@ function triggerOf({ window }: Readonly<Record<string, Json>>): Fields {
   return defined({ everyRecords: window['everyRecords'], everyMs: window['everyMs'] });
 }
 
+const tokens = new WeakMap<StepPlan, string>();
+
+/** The token of a step of a plan, which no other part of the plan has a share in: made once. */
+export function stateTokenOf(plan: Plan, step: StepPlan): string {
+  const known = tokens.get(step) ?? stateToken(contractOfStep(plan, step));
+  tokens.set(step, known);
+  return known;
+}
+
 /**
  * Names a step's state in blocks, checkpoints and cells: `identity.lateness.totals`. Of one text another can tell whether its state goes on
  * (`whyLost`), without the contract itself.

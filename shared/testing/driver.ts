@@ -327,11 +327,10 @@ class Driver {
 }
 
 /** A row with its times as dates, as its type has them. */
-function typedRow(step: StepPlan, { view: _, ...row }: PrintedRow): Readonly<Record<string, unknown>> {
-  const typed: Record<string, unknown> = { ...row };
+function typedRow(step: StepPlan, { view: _, ...typed }: PrintedRow): Readonly<Record<string, unknown>> {
   for (const column of ['windowStart', 'windowEnd', ...timeColumnsOf(step)]) {
     const value = typed[column];
-    if (typeof value === 'string') typed[column] = new Date(value);
+    if (typeof value === 'string') (typed as Record<string, unknown>)[column] = new Date(value);
   }
   return typed;
 }

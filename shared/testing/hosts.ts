@@ -58,6 +58,7 @@ export class Hosts {
   /** By source; undefined after a death. */
   readonly #preprocess = new Map<string, Preprocess>();
   #workers = 0;
+  #reader: Reader | undefined;
   readonly #aggregated = new Map<string, number>();
 
   constructor(pipeline: Pipeline, options: HostsOptions = {}) {
@@ -140,7 +141,8 @@ export class Hosts {
   }
 
   reader(): Reader {
-    return createReader(this);
+    this.#reader ??= createReader(this);
+    return this.#reader;
   }
 
   async #workOnce(process: HostProcess, readsMax: number, memory: OverflowLimits | undefined): Promise<void> {

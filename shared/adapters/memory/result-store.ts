@@ -110,9 +110,15 @@ function copyColumns(columns: Readonly<Record<string, unknown>>): Readonly<Recor
   const copy: Record<string, unknown> = {};
   for (const name in columns) {
     const value = columns[name];
-    if (value !== undefined) copy[name] = typeof value === 'object' && value !== null ? structuredClone(value) : value;
+    if (value !== undefined) copy[name] = copyJson(value);
   }
   return Object.freeze(copy);
+}
+
+function copyJson(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyJson);
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copyJson(member)]));
 }
 
 function windowsOf<Id, Stored>(

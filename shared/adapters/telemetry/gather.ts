@@ -25,7 +25,8 @@ export function gather() {
     add: (name: MetricName, value: number, labels: Labels = {}): void => {
       // A metric that cannot be drawn would make the line unreadable that the others are in.
       if (!Number.isFinite(value)) return;
-      const id = JSON.stringify([name, Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))]);
+      let id: string = name;
+      for (const label of Object.keys(labels).sort()) id += `\n${label}\n${labels[label]}`;
       const known = name.endsWith('_total') ? (samples.get(id)?.value ?? 0) : 0;
       // Set anew, so that the samples are in the order in which they were reported last.
       samples.delete(id);

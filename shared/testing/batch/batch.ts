@@ -9,8 +9,8 @@ import { type BatchRow, batchRowsOf, type OwnAggregates, refusal, shownOf } from
 export interface Batch {
   /** Of the views that a query says. */
   readonly rows: readonly BatchRow[];
-  /** The histories in which a record lies behind the watermark of its source. */
-  readonly behind: ReadonlySet<number>;
+  /** Of the histories in which a record lies behind the watermark of its source: the places of such records, by history. */
+  readonly behind: ReadonlyMap<number, ReadonlySet<number>>;
   /** Steps that no query says, and those behind them: by id, the error that says why. */
   readonly refused: ReadonlyMap<string, unknown>;
 }
@@ -26,7 +26,12 @@ export async function batchOf(
   own: OwnAggregates = {},
 ): Promise<Batch> {
   const outputs: FlatOutput[] = [...flatten(pipeline, histories)];
-  const behind = new Set(outputs.filter(({ isBehind }) => isBehind).map(({ history }) => history));
+  const behind = new Map<number, Set<number>>();
+  for (const { history, record, isBehind } of outputs) {
+    if (!isBehind || record === undefined) continue;
+    const places = behind.get(history) ?? new Set();
+    behind.set(history, places.add(record));
+  }
   const feeding = new Set(feedingStepsOf(pipeline.plan));
   const rows: BatchRow[] = [];
   const refused = new Map<string, unknown>();
@@ -61,7 +66,7 @@ function recordsOf(pipeline: Pipeline, step: StepPlan, rows: readonly BatchRow[]
   return [...Map.groupBy(rows, ({ history }) => history)].flatMap(([history, ofHistory]) => {
     const printed = ofHistory.map(({ row }) => row);
     return outputsOfRows(pipeline, step, printed).outputs.map(({ route, key, timeMs, value }, seq) => {
-      return { route, key, timeMs, value, history, seq, watermarks: new Map(), isBehind: false };
+      return { route, key, timeMs, value, history, seq, record: undefined, watermarks: new Map(), isBehind: false };
     });
   });
 }

@@ -30,8 +30,7 @@ export function computedOf(pipeline: Pipeline): Computed {
 }
 
 export function expect({ row, slack }: BatchRow, computed: Computed): Expected {
-  const printed = plain(row);
-  return { row: printed, place: placeOf(printed, computed), slack };
+  return { row, place: placeOf(row, computed), slack };
 }
 
 /**
@@ -44,7 +43,7 @@ export function differences(
   { name, computed }: { readonly name: string; readonly computed: Computed },
 ): readonly string[] {
   const found: string[] = [];
-  const byPlace = Map.groupBy(rows.map(plain), (row) => placeOf(row, computed));
+  const byPlace = Map.groupBy(rows, (row) => placeOf(row, computed));
   for (const { row, place, slack } of expected) {
     const actual = byPlace.get(place)?.pop();
     if (actual === undefined) {
@@ -63,32 +62,37 @@ export function differences(
   return found;
 }
 
-/** As it is printed. */
-function plain(row: Plain): Plain {
-  return JSON.parse(JSON.stringify(row)) as Plain;
-}
-
 /** All that tells a row from the others: what it is without the columns that were computed. */
 function placeOf(row: Plain, computed: Computed): string {
   const values = computed.get(String(row['view']));
-  return JSON.stringify(
-    Object.entries(row)
-      .filter(([column]) => values?.has(column) !== true)
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-    (_, value: unknown) => (values === undefined && typeof value === 'number' ? value.toPrecision(digits) : value),
-  );
+  const told: [string, unknown][] = [];
+  for (const column in row)
+    if (values?.has(column) !== true && row[column] !== undefined) told.push([column, row[column]]);
+  told.sort(([a], [b]) => (a < b ? -1 : 1));
+  if (values !== undefined) return JSON.stringify(told);
+  return JSON.stringify(told, (_, value: unknown) => (typeof value === 'number' ? value.toPrecision(digits) : value));
 }
 
 const none: Slack = { by: 0, share: 0 };
 
-function isClose(a: unknown, b: unknown, slack: Slack): boolean {
+/** Whether they are printed as the same, or as numbers that are no further from each other. */
+function isClose(one: unknown, other: unknown, slack: Slack): boolean {
+  if (one === other) return true;
+  const [a, b] = [printed(one), printed(other)];
   if (a === b) return true;
   if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= slack.by + slack.share * Math.abs(a);
   if (Array.isArray(a) && Array.isArray(b))
-    return a.length === b.length && a.every((one, index) => isClose(one, b[index], slack));
+    return a.length === b.length && a.every((each, index) => isClose(each ?? null, b[index] ?? null, slack));
   if (typeof a === 'object' && typeof b === 'object' && a !== null && b !== null) {
+    if (Array.isArray(a) || Array.isArray(b)) return false;
     const names = Object.keys({ ...a, ...b });
     return names.every((name) => isClose((a as Plain)[name], (b as Plain)[name], slack));
   }
   return false;
+}
+
+/** As JSON has it, but for what is in it. */
+function printed(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  return value instanceof Date ? value.toISOString() : value;
 }

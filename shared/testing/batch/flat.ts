@@ -16,6 +16,8 @@ export interface FlatOutput extends Fresh {
   readonly history: number;
   /** Of arrival, within the history. */
   readonly seq: number;
+  /** The place of its record within the history; undefined for what is made of rows. */
+  readonly record: number | undefined;
   /** Of the sources before this record, null while one of them has none: by source, the greatest event time less its disorder. */
   readonly watermarks: ReadonlyMap<string, number>;
   /** Whether its record lies behind the watermark of its own source, so that how records are batched may matter. */
@@ -31,12 +33,12 @@ export function flatten(pipeline: Pipeline, histories: readonly (readonly SentRe
   return histories.flatMap((records, history) => {
     let watermarks: ReadonlyMap<string, number> = new Map();
     const outputs: FlatOutput[] = [];
-    for (const { source, line } of records) {
+    for (const [record, { source, line }] of records.entries()) {
       const taken = takeLine(pipeline, source, line);
       if (taken === undefined || typeof taken === 'string') continue;
       const isBehind = taken.timeMs < (watermarks.get(source) ?? Number.NEGATIVE_INFINITY);
       for (const output of taken.outputs)
-        outputs.push({ ...output, history, seq: outputs.length, watermarks, isBehind });
+        outputs.push({ ...output, history, record, seq: outputs.length, watermarks, isBehind });
       const watermarkMs = taken.timeMs - (disorderMs.get(source) ?? 0);
       if (watermarkMs > (watermarks.get(source) ?? Number.NEGATIVE_INFINITY))
         watermarks = new Map(watermarks).set(source, watermarkMs);
