@@ -203,7 +203,16 @@ type BindingOf<O extends Binding['op']> = Binding extends infer B
     : never
   : never;
 
+const compiledPipelines = new WeakMap<Pipeline, CompiledPipeline>();
+
+/** Compiles a pipeline, once in a process: what is compiled is never changed. */
 export function compile(pipeline: Pipeline): CompiledPipeline {
+  const compiled = compiledPipelines.get(pipeline) ?? compileAnew(pipeline);
+  compiledPipelines.set(pipeline, compiled);
+  return compiled;
+}
+
+function compileAnew(pipeline: Pipeline): CompiledPipeline {
   const { plan, bindings } = pipeline;
   const bindingOf = <O extends Binding['op']>(id: string, op: O): BindingOf<O> => {
     const binding = bindings.get(id);

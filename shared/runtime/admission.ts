@@ -1,6 +1,7 @@
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { diffContracts, refuseLosses } from '#shared/pipeline/contract-diff.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import type { Plan } from '#shared/pipeline/plan.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
@@ -24,7 +25,7 @@ export function createAdmission(pipeline: Pipeline, state: StateStore): () => Pr
 }
 
 async function admit(pipeline: Pipeline, state: StateStore): Promise<void> {
-  const contract = { plan: pipeline.planHash, body: JSON.stringify(contractOf(pipeline.plan)) };
+  const contract = { plan: pipeline.planHash, body: bodyOf(pipeline.plan) };
   for (;;) {
     const read = await state.readContract();
     if (read?.plan === contract.plan) return;
@@ -39,4 +40,13 @@ async function admit(pipeline: Pipeline, state: StateStore): Promise<void> {
     }
     if ((await state.writeContract({ contract, read })) === 'written') return;
   }
+}
+
+const bodies = new WeakMap<Plan, string>();
+
+/** The contract of a plan as it is recorded, made once. */
+function bodyOf(plan: Plan): string {
+  const body = bodies.get(plan) ?? JSON.stringify(contractOf(plan));
+  bodies.set(plan, body);
+  return body;
 }

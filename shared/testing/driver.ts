@@ -95,6 +95,8 @@ const tickEveryMs = 60_000;
 const ticksMax = 200;
 /** How the exchange's blocks are batched decides nothing: records are judged block by block. */
 const blocksPerBatch = 100;
+/** Where no host dies, no lease has to run out. */
+const quietRoundsMax = 5;
 const openShardsMax = 8;
 const exchangeName = 'exchange';
 
@@ -131,7 +133,8 @@ function nameOf(source: SourceOf<unknown>): string {
   return typeof source === 'string' ? source : source.name;
 }
 
-class Driver {
+/** What is behind `testDriver`, without the types of a pipeline. */
+export class Driver {
   readonly hosts: Hosts;
   readonly #pipeline: Pipeline;
   readonly #batchRecords: number;
@@ -148,7 +151,7 @@ class Driver {
         'INPUT_INVALID',
         `testDriver: slots is ${slots}; it must be a power of two up to ${slotsMax}.`,
       );
-    const pipeline: Pipeline = { ...given, plan: { ...given.plan, slots } };
+    const pipeline: Pipeline = slots === given.plan.slots ? given : { ...given, plan: { ...given.plan, slots } };
     for (const [name, value] of Object.entries({ shards, exchangeShards, batchRecords })) {
       if (!Number.isInteger(value) || value < 1)
         throw new MillraceError('INPUT_INVALID', `testDriver: ${name} is ${value}; it must be a whole number from 1.`);
@@ -161,6 +164,8 @@ class Driver {
       // A host that sleeps moves no time but its own: what a test sees moves when the test says so.
       hostClock: createVirtualClock,
       readRecordsMax: 100,
+      isHeard: false,
+      ...(faults === undefined ? { quietRoundsMax } : {}),
       faults,
     });
     const shardIds = Array.from({ length: shards }, (_, index) => `shard-${index}`);
@@ -171,7 +176,7 @@ class Driver {
     this.#hasWorker = stepsOf(pipeline.plan, 'fargate').length > 0;
   }
 
-  async send(source: string, records: readonly unknown[], shard: number | undefined): Promise<void> {
+  async send(source: string, records: readonly unknown[], shard?: number): Promise<void> {
     const stream = this.#streamOf(source);
     const bytes = records.map((record) => this.#bytesOf(source, record));
     for (let at = 0; at < bytes.length; at += this.#batchRecords) {
@@ -205,16 +210,21 @@ class Driver {
     }
   }
 
-  async read(view: string, { key, from, to }: RowQuery): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  async read(view: string, query: RowQuery): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const rows = await this.printedRows(view, query);
+    const step = stepsOf(this.#pipeline.plan).find(({ id }) => id === view) as StepPlan;
+    return rows.map((row) => typedRow(step, row));
+  }
+
+  /** Rows as the read API has them, with times as texts. */
+  async printedRows(view: string, { key, from, to }: RowQuery = {}): Promise<readonly PrintedRow[]> {
     const reader = await this.settled();
-    const rows = await reader.rows({
+    return reader.rows({
       view,
       fromMs: from?.getTime() ?? Number.MIN_SAFE_INTEGER,
       ...(to && { toMs: to.getTime() }),
       ...(key && { key: encodeKey(key) }),
     });
-    const step = stepsOf(this.#pipeline.plan).find(({ id }) => id === view) as StepPlan;
-    return rows.map((row) => typedRow(step, row));
   }
 
   async readStream(view: string): Promise<readonly Readonly<Record<string, unknown>>[]> {

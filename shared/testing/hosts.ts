@@ -11,6 +11,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
+import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { type Aggregate, createAggregate } from '#shared/runtime/aggregate.ts';
 import { createPreprocess, type Preprocess, type RawRecord } from '#shared/runtime/preprocess.ts';
 import { createReader, type Reader } from '#shared/runtime/read.ts';
@@ -20,8 +21,8 @@ import { type FaultOptions, Faults, FaultyExchange, HostProcess, Killed } from '
 import { createManualClock } from './manual-clock.ts';
 import { MemoryStream } from './memory-stream.ts';
 
-/** Enough to take what has become free, to restore it and to read it. */
-const quietRoundsMax = 20;
+/** Enough to wait until a lease has run out, to take what has become free, to restore it and to read it. */
+const quietRoundsMaxDefault = 20;
 /** Of one batch. A lone record whose process dies three times is taken for poison (rule 6), and nothing tells a fault from a record. */
 const killsMax = 2;
 
@@ -33,6 +34,10 @@ export interface HostsOptions {
   readonly chunkLimits?: ChunkLimits;
   readonly readRecordsMax?: number;
   readonly faults?: FaultOptions | undefined;
+  /** After how many rounds in which it has read nothing a worker stops. */
+  readonly quietRoundsMax?: number;
+  /** Whether metrics and logs are gathered. Default true. */
+  readonly isHeard?: boolean;
 }
 
 /** The hosts of one pipeline, all of them as they are deployed, over streams and stores in memory. */
@@ -46,7 +51,10 @@ export class Hosts {
   readonly blobs = createMemoryBlobStore();
   readonly archive = createMemoryBlobStore();
   readonly deadLetters = createMemoryDeadLetters();
+  /** What the hosts have reported, unless nobody wants to hear it. */
   readonly telemetry = createMemoryTelemetry();
+  readonly #isHeard: boolean;
+  readonly #quietRoundsMax: number;
   /** The workers' scratch disk. */
   readonly runs = createMemoryRunStore();
   /** The streams of the views that go to one. */
@@ -66,6 +74,8 @@ export class Hosts {
     this.clock = createManualClock(options.startMs);
     this.#hostClock = options.hostClock?.(this.clock) ?? this.clock;
     this.#chunkLimits = options.chunkLimits;
+    this.#isHeard = options.isHeard ?? true;
+    this.#quietRoundsMax = options.quietRoundsMax ?? quietRoundsMaxDefault;
     this.faults = new Faults(options.faults);
     const { clock } = this;
     const read = options.readRecordsMax === undefined ? {} : { readRecordsMax: options.readRecordsMax };
@@ -175,7 +185,7 @@ export class Hosts {
       ...(memory && { overflow: { store: this.runs, ...memory } }),
       onAlive: () => {
         quietRounds += 1;
-        if (quietRounds > quietRoundsMax) stop();
+        if (quietRounds > this.#quietRoundsMax) stop();
       },
     });
     await process.run(() => worker.run());
@@ -215,7 +225,9 @@ export class Hosts {
       state: process.port(this.state),
       results: process.port(this.results),
       deadLetters: process.port(this.deadLetters),
-      telemetry: this.telemetry,
+      telemetry: this.#isHeard ? this.telemetry : silent,
     };
   }
 }
+
+const silent: Telemetry = { metric: () => {}, log: () => {}, flush: () => {} };

@@ -10,7 +10,7 @@ import { computedOf, differences, expect } from './batch/compare.ts';
 import { type Database, openDatabase } from './batch/database.ts';
 import type { SentRecord } from './batch/flat.ts';
 import type { OwnAggregates } from './batch/step-rows.ts';
-import { type SourceOf, type TestDriverOptions, testDriver } from './driver.ts';
+import { Driver, type SourceOf, type TestDriverOptions } from './driver.ts';
 
 /** A record on its way to a stream: a value that its schema accepts, or the text of a line. */
 export interface Sent {
@@ -139,16 +139,16 @@ async function hostedRows(
   runs: readonly (readonly SentRecord[])[],
   views: readonly string[],
   options: TestDriverOptions,
-): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const driver = testDriver(pipeline, options);
+): Promise<readonly PrintedRow[]> {
+  const driver = new Driver(pipeline, options);
   for (const run of runs)
     await driver.send(
       run[0]?.source ?? '',
       run.map(({ line }) => line),
     );
   await driver.close();
-  const rows: Readonly<Record<string, unknown>>[] = [];
-  for (const view of views) for (const row of await driver.read(view)) rows.push({ view, ...(row as object) });
+  const rows: PrintedRow[] = [];
+  for (const view of views) rows.push(...(await driver.printedRows(view)));
   return rows;
 }
 
