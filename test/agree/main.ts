@@ -76,9 +76,13 @@ async function spread(): Promise<number> {
   const codes = await Promise.all(
     Array.from({ length: processes }, (_, index) => {
       const script = fileURLToPath(import.meta.url);
-      const child = spawn(process.execPath, [script, ...process.argv.slice(2), '--part', String(index + 1)], {
-        stdio: 'inherit',
-      });
+      const child = spawn(
+        process.execPath,
+        [...process.execArgv, script, ...process.argv.slice(2), '--part', String(index + 1)],
+        {
+          stdio: 'inherit',
+        },
+      );
       return new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
     }),
   );

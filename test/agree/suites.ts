@@ -158,9 +158,10 @@ function historiesOf(streams: readonly StreamHistory<never>[], options: HistoryO
 function historiesOf(streams: readonly object[], options: HistoryOptions): Suite['histories'];
 function historiesOf(streams: readonly object[], options: HistoryOptions): Suite['histories'] {
   // Half of the histories have no late records.
-  return fc
-    .constantFrom(0, 0.15)
-    .chain((late) => arbitraries.history(streams as readonly StreamHistory<object>[], { ...options, late }));
+  const kinds = [0, 0.15].map((late) =>
+    arbitraries.history(streams as readonly StreamHistory<object>[], { ...options, late }),
+  );
+  return fc.constantFrom(...kinds).chain((kind) => kind);
 }
 
 /** Slots say where a key is kept, and not what becomes of it. */
@@ -233,6 +234,11 @@ function gridOf(): readonly Suite[] {
     calendar('day', { timeZone: 'America/Havana' }),
   ];
   const histories = historiesOf([ofReadings as never], {});
+  // Over a month, so that clocks are changed in some.
+  const months = ['2026-03-05', '2026-10-20', '2025-12-30', '2026-04-20'].map((start) =>
+    historiesOf([ofReadings as never], { pace: hours(40), start: new Date(start) }),
+  );
+  const overMonths = fc.constantFrom(...months).chain((month) => month);
   return [
     // Each of them is run on the worker too.
     ...Object.entries(windows).map(
@@ -246,10 +252,7 @@ function gridOf(): readonly Suite[] {
       (window): Suite => ({
         name: `${window.unit}s in ${window.timeZone}`,
         pipeline: pipelineOf([aligned('view', window)], { slots: 2 }),
-        // Over a month, so that clocks are changed in some.
-        histories: fc
-          .constantFrom('2026-03-05', '2026-10-20', '2025-12-30', '2026-04-20')
-          .chain((start) => historiesOf([ofReadings as never], { pace: hours(40), start: new Date(start) })),
+        histories: overMonths,
       }),
     ),
     ...[
