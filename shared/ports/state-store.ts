@@ -1,3 +1,4 @@
+import type { NotedLookups } from '#shared/schemas/lookup.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type {
   CellId,
@@ -58,6 +59,18 @@ export interface StateStore {
   readonly listOrigins: () => Promise<
     readonly { readonly source: string; readonly shard: string; readonly counts: OriginCounts }[]
   >;
+
+  /** The note of what was looked up for records of a raw shard. */
+  readonly readLookups: (source: string, shard: string) => Promise<NotedLookups | undefined>;
+  /** Writes on condition that the stored note is the one read; undefined: there was none. */
+  readonly writeLookups: (request: {
+    readonly source: string;
+    readonly shard: string;
+    readonly lookups: NotedLookups;
+    readonly read: string | undefined;
+    /** When the store may remove it, in milliseconds since the epoch. */
+    readonly expiresMs: number;
+  }) => Promise<WriteOutcome>;
 
   /** Idempotent: a mark is the same whenever it is made. */
   readonly addLateMarks: (marks: readonly LateMark[]) => Promise<void>;

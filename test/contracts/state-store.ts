@@ -328,6 +328,48 @@ export function stateStoreContract(name: string, open: () => Promise<StateStore>
     });
   });
 
+  describe(`${name} keeps notes of lookups`, () => {
+    const note = { id: 'one', from: '1', to: '9', body: '{"users":[["[\\"ann\\"]"]]}' };
+    const written = (lookups: typeof note, read?: string, shard = 's-0') => {
+      return { source: 'a', shard, lookups, read, expiresMs: 4_000_000_000_000 };
+    };
+
+    test('a note that was never written is undefined', async () => {
+      const store = await open();
+      expect(await store.readLookups('a', 's-0')).toBeUndefined();
+    });
+
+    test('a note is read as it was written, and each shard of a source has its own', async () => {
+      const store = await open();
+      const other = { ...note, id: 'two', body: '{}' };
+      expect(await store.writeLookups(written(note))).toBe('written');
+      expect(await store.writeLookups(written(other, undefined, 's-1'))).toBe('written');
+      expect([await store.readLookups('a', 's-0'), await store.readLookups('a', 's-1')]).toEqual([note, other]);
+      expect(await store.readLookups('b', 's-0')).toBeUndefined();
+    });
+
+    test('a note that does not fit into one item is read as it was written', async () => {
+      const store = await open();
+      const large = { ...note, body: JSON.stringify(noise(1_300_000)) };
+      await store.writeLookups(written(note));
+      const renamed = { ...large, id: 'large' };
+      expect(await store.writeLookups(written(renamed, note.id))).toBe('written');
+      expect(await store.readLookups('a', 's-0')).toEqual(renamed);
+    });
+
+    test('a note is written only in the place of the one that was read', async () => {
+      const store = await open();
+      const next = { ...note, id: 'two', from: '10', to: '12' };
+      expect(await store.writeLookups(written(next, 'one'))).toBe('conflict');
+      expect(await store.writeLookups(written(note))).toBe('written');
+      expect(await store.writeLookups(written(next))).toBe('conflict');
+      expect(await store.writeLookups(written(next, 'two'))).toBe('conflict');
+      expect(await store.readLookups('a', 's-0')).toEqual(note);
+      expect(await store.writeLookups(written(next, 'one'))).toBe('written');
+      expect(await store.readLookups('a', 's-0')).toEqual(next);
+    });
+  });
+
   describe(`${name} keeps late marks and generations`, () => {
     const mark: LateMark = { source: 'a', origin: 's-0', position: ['12', subMax], stage: 'window', shares: 2 };
 

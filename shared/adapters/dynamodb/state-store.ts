@@ -14,6 +14,7 @@ import {
 } from '#shared/schemas/state.ts';
 import { type BatchOptions, readItems, writeItems } from './batch.ts';
 import { expirySeconds, type Item, nameOfItem, numberOf, textOf, unreadable } from './item.ts';
+import { keyOfNote, keysOfParts, noteOf, packNote } from './lookup-note.ts';
 import { packText, unpackText } from './packed-text.ts';
 import { queryItems, request, requestOnCondition } from './request.ts';
 import { sortableTime } from './sortable-time.ts';
@@ -24,6 +25,7 @@ import { sortableTime } from './sortable-time.ts';
 //   checkpoint  traffic#checkpoint#aggregate#7   checkpoint                 position, revision, body
 //   cell        traffic#cell#by-ip-5m#7          <pane start>#<group + 1>   position, body, ttl
 //   origin      traffic#origins                  <source>#<shard>           source, shard, counts
+//   lookups     traffic#lookups#<source>#<shard>     note, or <id>#<part>    id, from, to, parts, body, ttl
 //   late mark   traffic#late                     <stage>#<source>#<origin>#<sequence>#<sub>
 //                                                                           stage, source, origin, sequence, sub, shares
 //   contract    traffic#contract                 contract                   plan, contract
@@ -32,7 +34,7 @@ import { sortableTime } from './sortable-time.ts';
 // A pane start is a sortable ISO time and a group has ten digits: the cells of a pane are neighbours, its total first. A `body`
 // is JSON, in `bodyZstd` when it is long. Cells and checkpoints are spread over partitions by slot, so a partition is
 // written by one slot's consumer alone; the other kinds are few, and each has one partition, which a single Query lists.
-// Only cells expire. Names of pipelines, steps and sources hold no `#`.
+// Only cells and lookups expire. Names of pipelines, steps and sources hold no `#`.
 
 /** State of one pipeline in a DynamoDB table. `clock` spaces out the retries of batches that DynamoDB did in part. */
 export function createDynamoDbStateStore(options: BatchOptions & { readonly pipeline: string }): StateStore {
@@ -135,6 +137,17 @@ export function createDynamoDbStateStore(options: BatchOptions & { readonly pipe
         shard: textOf(item, 'shard'),
         counts: JSON.parse(textOf(item, 'counts')) as OriginCounts,
       })),
+
+    readLookups: async (source, shard) => {
+      const head = await get(keyOfNote(pipeline, source, shard));
+      return head && noteOf(head, await readItems(options, keysOfParts(head)));
+    },
+    writeLookups: async ({ source, shard, lookups, read, expiresMs }) => {
+      const { parts, head } = packNote(keyOfNote(pipeline, source, shard), lookups, expiresMs);
+      // Of another id, they are nobody's until the head names them.
+      await writeItems(options, parts);
+      return putIf(read === undefined ? itemDoesNotExist : comparison('#id = :id', { id: { S: read } }), head);
+    },
 
     addLateMarks: async (marks) => {
       const items = new Map(marks.map((mark) => itemOfMark(lateMarks, mark)).map((item) => [nameOfItem(item), item]));

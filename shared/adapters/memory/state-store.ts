@@ -1,6 +1,7 @@
 import { zstdCompressSync } from 'node:zlib';
 import type { StateStore, WriteOutcome } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import type { NotedLookups } from '#shared/schemas/lookup.ts';
 import { type LogPosition, logStart } from '#shared/schemas/position.ts';
 import {
   type CellId,
@@ -19,6 +20,7 @@ export interface StateDump {
   readonly cells: readonly { readonly cell: StoredCell; readonly expiresMs: number }[];
   readonly origins: readonly { readonly source: string; readonly shard: string; readonly counts: OriginCounts }[];
   readonly lateMarks: readonly LateMark[];
+  readonly lookups: readonly (readonly [shard: string, lookups: NotedLookups])[];
   readonly generations: readonly (readonly [shardId: string, generation: number])[];
   readonly contract?: RecordedContract;
 }
@@ -37,6 +39,7 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
   const origins = new Map<string, string>();
   const lateMarks = new Map<string, LateMark>();
   const generations = new Map<string, number>(from?.generations);
+  const lookups = new Map<string, NotedLookups>(from?.lookups);
 
   let contract = from?.contract;
   for (const { stage, slot, checkpoint } of from?.checkpoints ?? []) {
@@ -95,6 +98,14 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
     },
     listOrigins: async () => listOrigins(),
 
+    readLookups: async (source, shard) => lookups.get(JSON.stringify([source, shard])),
+    writeLookups: async ({ source, shard, lookups: noted, read }) => {
+      const name = JSON.stringify([source, shard]);
+      if (lookups.get(name)?.id !== read) return 'conflict';
+      lookups.set(name, Object.freeze({ id: noted.id, from: noted.from, to: noted.to, body: noted.body }));
+      return 'written';
+    },
+
     addLateMarks: async (marks) => {
       for (const mark of marks) lateMarks.set(nameOfMark(mark), copyOfMark(mark));
     },
@@ -121,6 +132,7 @@ export function createMemoryStateStore(from?: StateDump): MemoryStateStore {
       cells: [...panes.values()].flatMap((groups) => [...groups.values()]),
       origins: listOrigins(),
       lateMarks: [...lateMarks.values()],
+      lookups: [...lookups],
       generations: [...generations],
       ...(contract && { contract }),
     }),
