@@ -3,7 +3,7 @@ import type { CallbackFailure } from '#shared/engine/emit.ts';
 import type { FileReader, RejectedRow, Taken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
-import { createBoundedRun } from '#shared/runtime/run.ts';
+import { createBoundedRun, type TableItems } from '#shared/runtime/run.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
@@ -14,6 +14,7 @@ import { formats, type Input, parseInputs, readInputBytes, withFormat } from './
 import { openOutput, writeRows } from './output.ts';
 import { createProgress } from './progress.ts';
 import { loadPipeline } from './registry.ts';
+import { readTables } from './tables.ts';
 
 const rejectionsShownMax = 5;
 
@@ -39,6 +40,11 @@ export const runCommand = defineCommand({
       valueHint: Object.keys(formats).join('|'),
       description: 'Format of the input; by default each line is recognised',
     },
+    table: {
+      type: 'string',
+      valueHint: 'NAME=FILE',
+      description: 'The items of a table that records are enriched from, as NDJSON; for each such table',
+    },
     view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
     output: { type: 'string', valueHint: 'FILE|-', default: '-', description: 'Where the rows go, as NDJSON' },
     'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
@@ -46,7 +52,8 @@ export const runCommand = defineCommand({
   run: async ({ args, rawArgs }) => {
     const pipeline = withFormat(await loadPipeline(args.pipeline), args.format);
     const inputs = parseInputs(pipeline, listOf(rawArgs, 'input'));
-    await runOverFiles(pipeline, inputs, { ...args, deadLetters: args['dead-letters'] });
+    const tables = readTables(listOf(rawArgs, 'table'));
+    await runOverFiles(pipeline, inputs, { ...args, tables, deadLetters: args['dead-letters'] });
   },
 });
 
@@ -59,6 +66,7 @@ export async function runOverFiles(
     readonly output: string;
     readonly deadLetters?: string | undefined;
     readonly arrange?: (rows: Iterable<PrintedRow>) => Iterable<PrintedRow>;
+    readonly tables?: TableItems;
   },
 ): Promise<void> {
   checkView(pipeline.id, Object.keys(pipeline.outputs), args.view);
@@ -68,7 +76,7 @@ export async function runOverFiles(
       'INPUT_INVALID',
       `no input for ${missing.map((source) => source.id).join(', ')}: add --input ${missing[0]?.id}=FILE.`,
     );
-  const run = createBoundedRun(pipeline);
+  const run = createBoundedRun(pipeline, args.tables);
   const letters = createLetters(args.deadLetters);
   for (const input of inputs) {
     await readInput(input, run.openFile(input.source, input.path), (taken, { line, payload }) => {

@@ -3,7 +3,9 @@ import { outputsPerRecordMax } from '#shared/schemas/position.ts';
 import type { CompiledOrigin, CompiledPipeline, CompiledRoute, CompiledSource, TransformNode } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
 import { KeyDictionary, type KeyEntry } from './key.ts';
+import { type Lookups, lookUp } from './lookups.ts';
 import { RecordReader } from './record-reader.ts';
+import { Refusal } from './refusal.ts';
 import type { TextCache } from './text-cache.ts';
 
 /** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
@@ -15,7 +17,7 @@ export interface StagedOutput {
 
 /**
  * Takes records through filter, map, flatMap, key and select. A record is taken whole or not at all: when a callback throws for one
- * branch, no branch has seen it. Pure: the same record gives the same outputs in every attempt.
+ * branch, no branch has seen it. Pure: the same record, with the same lookups, gives the same outputs in every attempt.
  */
 export class Transformer {
   readonly #root: TransformNode;
@@ -27,6 +29,9 @@ export class Transformer {
   #where = '';
   /** The event time of the record at hand. */
   #timeMs = 0;
+  #isWaiting = false;
+  /** What enrichments ask for their items. */
+  lookups: Lookups = noLookups;
 
   constructor(pipeline: CompiledPipeline, { root, routes }: CompiledOrigin) {
     this.#root = root;
@@ -52,9 +57,15 @@ export class Transformer {
     return this.#shares;
   }
 
+  /** Some item was not looked up yet, so what became of the record is not known. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
   /** Takes a record with its event time; a rejection as it is. */
   take<Taken extends DecodedRecord | Rejection | undefined>(decoded: Taken): Taken | Rejection {
     this.#count = 0;
+    this.#isWaiting = false;
     return decoded?.kind === 'decoded' ? (this.#transform(decoded) as Taken | Rejection) : decoded;
   }
 
@@ -97,6 +108,13 @@ export class Transformer {
       case 'union':
         this.#visitAll(node.next, value);
         return;
+      case 'enrich': {
+        const found = lookUp(binding, this.lookups, value);
+        // The other branches are asked what they look up all the same.
+        if (found === undefined) this.#isWaiting = true;
+        else this.#visitAll(node.next, binding.call(value, found.value));
+        return;
+      }
       case 'key':
         if (node.route !== undefined) this.#stage(node.route, value);
         return;
@@ -136,6 +154,8 @@ export class Transformer {
   }
 }
 
+const noLookups: Lookups = { find: () => undefined };
+
 /** A `Transformer` behind a stream, whose raw records it reads. */
 export class Preprocessor extends Transformer {
   readonly source: CompiledSource;
@@ -170,15 +190,5 @@ export class Preprocessor extends Transformer {
   /** Takes a value that is decoded already, such as a test's. */
   takeValue(raw: unknown): DecodedRecord | Rejection {
     return this.take(validate(this.source, raw));
-  }
-}
-
-/** Data that cannot be used, told apart from a callback that threw. */
-class Refusal extends Error {
-  readonly reason: 'invalid' | 'too-large';
-
-  constructor(reason: 'invalid' | 'too-large', message: string) {
-    super(message);
-    this.reason = reason;
   }
 }

@@ -1,10 +1,12 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
+import { assert } from '#shared/schemas/error.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { lateOf } from './admit.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
 import { type CallbackFailure, createEmission, type Emission, emitAll } from './emit.ts';
+import type { Lookups } from './lookups.ts';
 import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
 import { Preprocessor, type StagedOutput, Transformer } from './preprocess.ts';
@@ -58,11 +60,13 @@ export class DirectRun {
   #rowCount = 0;
   readonly #emission = createEmission();
 
-  /** `tools` are needed for bytes, not for lines and values. */
-  constructor(pipeline: CompiledPipeline, tools?: DecodeTools) {
+  /** `tools` are needed for bytes, not for lines and values; `lookups` have all that is looked up. */
+  constructor(pipeline: CompiledPipeline, tools?: DecodeTools, lookups?: Lookups) {
     for (const [name, source] of pipeline.sources) {
+      const preprocessor = new Preprocessor(pipeline, source, tools);
+      if (lookups !== undefined) preprocessor.lookups = lookups;
       this.#sources.set(name, {
-        preprocessor: new Preprocessor(pipeline, source, tools),
+        preprocessor,
         outOfOrdernessMs: source.plan.outOfOrdernessMs,
         watermarkMs: Number.NEGATIVE_INFINITY,
         steps: [],
@@ -154,6 +158,7 @@ export class DirectRun {
       return { rejection: decoded, lateSteps: none };
     }
     const { preprocessor } = run;
+    assert(!preprocessor.isWaiting, 'a run over files has the tables in which records are looked up');
     let wanted = 0;
     let lateSteps = none;
     let lateCount = 0;

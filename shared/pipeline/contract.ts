@@ -176,7 +176,8 @@ function pathOf(plan: Plan, id: string): string {
   const node = plan.nodes.find((candidate) => candidate.id === id);
   if (node === undefined || node.op === 'source' || isStep(node)) return id;
   const paths = inputIdsOf(node).map((input) => pathOf(plan, input));
-  return `${node.op === 'union' ? `(${paths.join(', ')})` : paths[0]} > ${node.op}`;
+  const by = node.op === 'enrich' ? ` by ${node.table.name}` : '';
+  return `${node.op === 'union' ? `(${paths.join(', ')})` : paths[0]} > ${node.op}${by}`;
 }
 
 /** Where a step's sides get their records from is not what their state means. */

@@ -43,6 +43,7 @@ export { type SyslogRecord, syslog } from './decoders/syslog.ts';
 export { type VpcFlowLogRecord, vpcFlowLog } from './decoders/vpc-flow-log.ts';
 export { type Derived, part, prediction, rate, ratio, shareOfTotal } from './derive.ts';
 export { type Duration, days, hours, milliseconds, minutes, seconds } from './duration.ts';
+export { type Enriching, type EnrichOptions, type LookupTable, lookupTable } from './enrich.ts';
 export type { JoinKind } from './join.ts';
 export type { JoinedStream, JoinedTable } from './joined.ts';
 export type { Parts } from './parts.ts';

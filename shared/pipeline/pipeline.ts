@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import type { Decoder } from './decoder.ts';
+import { type EnrichBinding, planEnrich } from './enrich.ts';
 import type { Selectors } from './join.ts';
 import { type PlacementDecision, place, placeLate } from './placement.ts';
 import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } from './plan.ts';
@@ -36,6 +37,7 @@ export type Binding =
   | { readonly op: 'filter'; readonly call: (record: unknown) => boolean }
   | { readonly op: 'map'; readonly call: (record: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly call: (record: unknown) => readonly unknown[] }
+  | EnrichBinding
   | { readonly op: 'key'; readonly call: (record: unknown) => KeyShape }
   | { readonly op: 'aggregate' | 'running'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> }
   | { readonly op: 'join'; readonly left: Selectors<unknown>; readonly right: Selectors<unknown> }
@@ -350,7 +352,8 @@ class Graph {
     const input = this.#addStream(node.input);
     const id = this.#freeId(`${input}/${node.op}`);
     this.#ids.set(node, id);
-    this.#add({ op: node.op, id, input }, { op: node.op, call: node.call } as Binding);
+    if (node.op === 'enrich') this.#add(...planEnrich(this.#pipeline, node, { id, input, nodes: this.nodes }));
+    else this.#add({ op: node.op, id, input }, { op: node.op, call: node.call } as Binding);
     return id;
   }
 

@@ -1,3 +1,4 @@
+import { lookupTablesOf } from './enrich.ts';
 import { foreverMs } from './join.ts';
 import {
   type AggregatePlan,
@@ -29,6 +30,15 @@ export function describePlan(plan: Plan, planHash: string): readonly string[] {
     lines.push(
       `source ${source.id}`,
       `  reads ${source.formats.map(({ format }) => format).join(', ')}; out of order by up to ${duration(source.outOfOrdernessMs)}; ${idle}`,
+      '',
+    );
+  }
+  for (const { spec, freshnessMs, itemsMax } of lookupTablesOf(plan)) {
+    const columns = spec.columns === undefined ? 'all attributes' : spec.columns.join(', ');
+    lines.push(
+      `table ${spec.name}`,
+      `  items by ${spec.key.map(({ name }) => name).join(' and ')}: ${columns}; kept for up to ${duration(freshnessMs)}, ${itemsMax} of them in each process`,
+      `  read in batches of up to 100 where they are not kept: a read unit for 4 KB; what was found is written for each batch: a write unit for 1 KB`,
       '',
     );
   }
@@ -170,6 +180,7 @@ export function drawPlan(plan: Plan): readonly string[] {
     // What follows a key has crossed the exchange.
     for (const input of inputIdsOf(node))
       lines.push(`  ${ids.get(input)} ${isStep(node) ? '==>|exchange|' : '-->'} ${ids.get(node.id)}`);
+    if (node.op === 'enrich') lines.push(`  ${ids.get(node.id)}t[("${node.table.name}")] -.-> ${ids.get(node.id)}`);
   }
   return lines;
 }

@@ -1,3 +1,4 @@
+import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
 import type { Json } from './aggregator.ts';
 import type { Derived } from './derive.ts';
 import { type JoinInterval, type JoinKind, joinTimeColumns } from './join.ts';
@@ -21,7 +22,7 @@ export interface Plan {
   readonly nodes: readonly PlanNode[];
 }
 
-export type PlanNode = SourcePlan | TransformPlan | UnionPlan | RoutePlan | StepPlan;
+export type PlanNode = SourcePlan | TransformPlan | EnrichPlan | UnionPlan | RoutePlan | StepPlan;
 
 export interface SourcePlan {
   readonly op: 'source';
@@ -39,6 +40,17 @@ export interface TransformPlan {
   readonly id: string;
   /** A stream, another transform, or a step whose rows are a stream again. */
   readonly input: string;
+}
+
+/** Each record with the item of a table that has its key. */
+export interface EnrichPlan {
+  readonly op: 'enrich';
+  readonly id: string;
+  /** As that of a transform, and never of a step. */
+  readonly input: string;
+  readonly table: LookupTableSpec;
+  readonly freshnessMs: number;
+  readonly itemsMax: number;
 }
 
 /** Several streams as one. */

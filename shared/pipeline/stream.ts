@@ -5,6 +5,7 @@ import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
+import { type Enriching, type EnrichNode, enrichingOf } from './enrich.ts';
 import type { JoinInterval, JoinKind, SameKey, Selectors } from './join.ts';
 import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
 import type { NumericPath } from './numeric-path.ts';
@@ -82,6 +83,7 @@ export type {
 export type StreamNode =
   | SourceNode
   | RowsNode
+  | EnrichNode
   | { readonly op: 'filter'; readonly input: StreamNode; readonly call: (record: unknown) => boolean }
   | { readonly op: 'map'; readonly input: StreamNode; readonly call: (record: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly input: StreamNode; readonly call: (record: unknown) => readonly unknown[] }
@@ -168,7 +170,7 @@ export interface ProcessDefinition {
 }
 
 /** Records of one type, on their way to a key. */
-export interface Stream<T> extends Parts<T> {
+export interface Stream<T> extends Parts<T>, Enriching<T> {
   readonly node: StreamNode;
   /** Keeps the records for which `predicate` holds; a type guard narrows the type. */
   filter<U extends T>(predicate: (record: T) => record is U): Stream<U>;
@@ -320,6 +322,7 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
     flatMap: <U>(transform: (record: T) => readonly U[]) =>
       streamOf<U>({ op: 'flatMap', input: node, call: transform as (record: unknown) => readonly unknown[] }),
     ...partsOf<T>(node, streamOf),
+    ...enrichingOf<T>(node, streamOf),
     through: (piece) => piece(self),
     keyBy: <K extends KeyShape>(select: (record: T) => K) =>
       keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),

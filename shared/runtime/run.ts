@@ -1,5 +1,6 @@
 import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import type { CallbackFailure, Emission } from '#shared/engine/emit.ts';
+import { type Lookups, lookupsInTables } from '#shared/engine/lookups.ts';
 import {
   compareInOrder,
   compareTexts,
@@ -20,7 +21,10 @@ import {
   type Taken,
 } from '#shared/engine/run.ts';
 import { orderNumbers } from '#shared/engine/text-order.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import type { LookupItem } from '#shared/schemas/lookup.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import { decodeTools } from './decode-tools.ts';
 
@@ -48,9 +52,13 @@ export interface BoundedRun {
   readonly rejectedRows: () => readonly RejectedRow[];
 }
 
-export function createBoundedRun(pipeline: Pipeline): BoundedRun {
+/** The items of the tables that a pipeline looks things up in, by table. They do not change while it runs. */
+export type TableItems = Readonly<Record<string, readonly LookupItem[]>>;
+
+/** Throws `INPUT_INVALID` when a table is missing, is one too many, or has an item without a key. */
+export function createBoundedRun(pipeline: Pipeline, tables: TableItems = {}): BoundedRun {
   const compiled = compile(pipeline);
-  const run = new DirectRun(compiled, decodeTools);
+  const run = new DirectRun(compiled, decodeTools, lookupsOf(pipeline, tables));
   const views = new Map(
     compiled.steps.flatMap((step) => (step.plan.sinks.length === 0 ? [] : [[step.plan.id, new FinalRows(step)]])),
   );
@@ -92,6 +100,31 @@ export function createBoundedRun(pipeline: Pipeline): BoundedRun {
       return printViews(wanted.map((name) => views.get(name) as FinalRows));
     },
   };
+}
+
+function lookupsOf(pipeline: Pipeline, tables: TableItems): Lookups | undefined {
+  const wanted = lookupTablesOf(pipeline.plan);
+  const names = wanted.map(({ spec }) => spec.name);
+  const missing = names.find((name) => !Object.hasOwn(tables, name));
+  if (missing !== undefined)
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `pipeline ${pipeline.id} looks records up in table ${missing}, whose items were not given: add --table ${missing}=FILE.`,
+    );
+  const unknown = Object.keys(tables).find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `pipeline ${pipeline.id} looks nothing up in table ${unknown}; it does in ${names.join(', ') || 'none'}.`,
+    );
+  if (wanted.length === 0) return undefined;
+  try {
+    return lookupsInTables(wanted.map(({ spec }) => ({ spec, items: tables[spec.name] ?? [] })));
+  } catch (error) {
+    throw new MillraceError('INPUT_INVALID', `an item is not one of its table: ${(error as Error).message}.`, {
+      cause: error,
+    });
+  }
 }
 
 function* printViews(views: readonly FinalRows[]): Generator<PrintedRow> {

@@ -3,6 +3,7 @@ import { type CopiedLog, type RowsUnderWay, rowsUnderWay } from '#shared/engine/
 import type { StateEntry } from '#shared/engine/memory-stage.ts';
 import { marksOf } from '#shared/engine/reslot.ts';
 import { contractOf } from '#shared/pipeline/contract.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -50,6 +51,9 @@ export async function createSavepoint(
   const isDrained = isAligned && (await isAtEnd(from, pipeline, logs[0]));
   if (drainMsMax !== undefined && !isDrained)
     throw notDrained(from.pipeline.id, 'was not at the end of its raw streams');
+  // Records that only some slots have would be looked up again, and might go to others.
+  if (!isDrained && lookupTablesOf(from.pipeline.plan).length > 0)
+    throw notDrained(from.pipeline.id, 'looks records up, and was not at the end of its raw streams');
   const manifest: SavepointManifest = {
     version: 1,
     id,

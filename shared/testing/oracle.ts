@@ -18,7 +18,7 @@ import { joinedRowsOf } from './join-oracle.ts';
 import { orderedCellsOf } from './ordered-oracle.ts';
 import { processedRowsOf } from './process-oracle.ts';
 import { selectedRowsOf } from './select-oracle.ts';
-import { aggregatesOf, type Fresh, walk } from './walk.ts';
+import { aggregatesOf, type FindItem, type Fresh, walk } from './walk.ts';
 import { alignedOf, sessionsOf } from './window-oracle.ts';
 
 /** A raw record as a producer sent it. */
@@ -30,6 +30,8 @@ export interface OracleRecord {
   readonly data: Uint8Array | string;
   /** It was given up for having killed its process too often: rejected unread. */
   readonly killed?: boolean;
+  /** What was looked up for it. */
+  readonly findItem?: FindItem;
 }
 
 /** One output of a record: what a route's steps see of it. */
@@ -161,7 +163,7 @@ export function evaluate(pipeline: Pipeline, records: readonly OracleRecord[]): 
     }
     const lines = linesOf(record.data);
     for (const [index, line] of lines.entries()) {
-      const taken = line === undefined ? 'undecodable' : takeLine(pipeline, record.source, line);
+      const taken = line === undefined ? 'undecodable' : takeLine(pipeline, record.source, line, record.findItem);
       if (taken === undefined) continue;
       sent += 1;
       if (typeof taken === 'string') {
@@ -189,6 +191,7 @@ export function takeLine(
   pipeline: Pipeline,
   source: string,
   line: string,
+  findItem?: FindItem,
 ): OracleTaken | OracleRejection['reason'] | undefined {
   const binding = pipeline.bindings.get(source);
   if (binding?.op !== 'source') throw new Error(`the pipeline has no source ${source}`);
@@ -215,7 +218,7 @@ export function takeLine(
     if (!(timeMs >= Date.parse('0001-01-01T00:00:00.000Z') && timeMs <= Date.parse('9999-12-31T23:59:59.999Z')))
       return 'invalid';
     const found: Fresh[] = [];
-    const usable = walk(pipeline, source, result.value, Math.floor(timeMs), found);
+    const usable = walk(pipeline, source, result.value, Math.floor(timeMs), found, findItem);
     return usable ? { timeMs: Math.floor(timeMs), outputs: found } : 'invalid';
   } catch {
     return 'threw';

@@ -12,6 +12,7 @@ import {
 } from '#shared/pipeline/plan.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
+import type { LookupItem } from '#shared/schemas/lookup.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
 import { isRankable } from './chain-oracle.ts';
 import { isJson, selectorsOf } from './join-oracle.ts';
@@ -19,9 +20,18 @@ import type { OracleOutput } from './oracle.ts';
 import { selectedRowOf } from './select-oracle.ts';
 
 export type Fresh = Omit<OracleOutput, 'id' | 'recordId'>;
+/** The item that a table had for a record, by the values of its key in their order. */
+export type FindItem = (table: string, key: readonly unknown[]) => LookupItem | undefined;
 
 /** Follows the graph below `node`; false when a key or a value cannot be used, which rejects the record as a whole. */
-export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: number, found: Fresh[]): boolean {
+export function walk(
+  pipeline: Pipeline,
+  node: string,
+  value: unknown,
+  timeMs: number,
+  found: Fresh[],
+  findItem?: FindItem,
+): boolean {
   // A union that names it twice stands there twice.
   const children = pipeline.plan.nodes.flatMap((child) =>
     child.op === 'source' || isStep(child)
@@ -33,13 +43,20 @@ export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: n
     const binding = pipeline.bindings.get(child.id) as Binding;
     switch (binding.op) {
       case 'filter':
-        return binding.call(value) ? walk(pipeline, child.id, value, timeMs, found) : true;
+        return binding.call(value) ? walk(pipeline, child.id, value, timeMs, found, findItem) : true;
       case 'map':
-        return walk(pipeline, child.id, binding.call(value), timeMs, found);
+        return walk(pipeline, child.id, binding.call(value), timeMs, found, findItem);
       case 'union':
-        return walk(pipeline, child.id, value, timeMs, found);
+        return walk(pipeline, child.id, value, timeMs, found, findItem);
       case 'flatMap':
-        return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found));
+        return binding.call(value).every((part) => walk(pipeline, child.id, part, timeMs, found, findItem));
+      case 'enrich': {
+        const key = binding.key(value);
+        const item = key && findItem?.(binding.table.name, keyValuesOf(binding.table.key, key));
+        const checked = item && binding.schema['~standard'].validate(item);
+        if (checked !== undefined && (!('value' in checked) || checked.issues !== undefined)) return false;
+        return walk(pipeline, child.id, binding.call(value, checked?.value), timeMs, found, findItem);
+      }
       case 'key': {
         const key = keyOf(pipeline, child, binding.call(value));
         if (key === undefined || !isUsable(pipeline, child, value, timeMs)) return false;
@@ -50,6 +67,13 @@ export function walk(pipeline: Pipeline, node: string, value: unknown, timeMs: n
         return true;
     }
   });
+}
+
+function keyValuesOf(
+  columns: readonly { readonly name: string }[],
+  key: Readonly<Record<string, unknown>>,
+): readonly unknown[] {
+  return columns.map(({ name }) => key[name]);
 }
 
 /** Undefined for a key that cannot be one, or that has a column which its rows have already. */
