@@ -5,6 +5,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import type { KinesisStreamBatchResponse, KinesisStreamEvent } from 'aws-lambda';
 import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
+import { createDynamoDbLookupTables } from '#shared/adapters/dynamodb/lookup-tables.ts';
 import { createDynamoDbStateStore } from '#shared/adapters/dynamodb/state-store.ts';
 import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
 import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
@@ -30,6 +31,7 @@ const preprocess = createPreprocess({
   directory: createKinesisShardDirectory({ client: kinesis, streamName: settings.RAW_STREAM }),
   state: createDynamoDbStateStore({ client: dynamodb, table: settings.STATE_TABLE, pipeline: pipeline.id, clock }),
   deadLetters: createSqsDeadLetters({ client: sqs, queueUrl: settings.DEAD_LETTER_QUEUE_URL, clock }),
+  lookupTables: createDynamoDbLookupTables({ client: dynamodb, clock, random: Math.random }),
   clock,
   telemetry,
 });

@@ -24,6 +24,9 @@ export type MetricName =
   | 'fenced_writes_total'
   | 'retries_total'
   | 'file_rows_total'
+  | 'lookups_total'
+  | 'lookup_hits_total'
+  | 'lookup_reads_total'
   | 'dead_letters_total';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

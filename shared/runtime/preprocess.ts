@@ -8,33 +8,32 @@ import {
   type Rejection,
 } from '#shared/engine/decode.ts';
 import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/exchange.ts';
+import type { Lookups } from '#shared/engine/lookups.ts';
 import { Preprocessor } from '#shared/engine/preprocess.ts';
-import { decompressedBytesMax } from '#shared/pipeline/decoder.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';
+import type { LookupTables } from '#shared/ports/lookup-tables.ts';
 import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import type { Roster } from '#shared/schemas/block.ts';
 import { type DeadLetter, deadLetterPayloadBytesMax } from '#shared/schemas/dead-letter.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { compareSequences } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { OriginCounts } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
-import { deaggregate, userRecordsMax } from './deaggregate.ts';
-import { compressionOf, decodeTools, decompress } from './decode-tools.ts';
+import { deaggregate } from './deaggregate.ts';
+import { decodeTools } from './decode-tools.ts';
+import { type BatchPart, Enrichment, isEnriched } from './enrichment.ts';
+import { attemptsMax, LoneRecord, noCounts } from './lone-record.ts';
 import { putBlocks } from './put-blocks.ts';
+import { type RawRecord, readRaw } from './raw-record.ts';
 
-/** A record of a raw stream. It may be an aggregate of the Kinesis Producer Library; its records are then told apart. */
-export interface RawRecord {
-  readonly sequence: string;
-  readonly partitionKey: string;
-  readonly bytes: Uint8Array;
-  readonly arrivalMs: number;
-}
+export { attemptsMax } from './lone-record.ts';
+export type { RawRecord } from './raw-record.ts';
 
 export interface PreprocessOptions {
   readonly pipeline: Pipeline;
@@ -47,6 +46,10 @@ export interface PreprocessOptions {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly limits?: ChunkLimits;
+  /** Only where the pipeline looks records up. */
+  readonly lookupTables?: LookupTables;
+  /** Of the lookups of a batch that are noted at once; tests have little room. */
+  readonly noteCharsMax?: number;
 }
 
 export interface Preprocess {
@@ -54,16 +57,12 @@ export interface Preprocess {
    * Takes one batch of one raw shard into the exchange. `failedFrom` is the sequence number from which the batch must be sent
    * again; without it all went well. Throws when nothing of the batch was accepted.
    */
-  readonly process: (batch: {
-    readonly shardId: string;
-    readonly records: readonly RawRecord[];
-  }) => Promise<{ readonly failedFrom?: string }>;
+  readonly process: (batch: { readonly shardId: string; readonly records: readonly RawRecord[] }) => Promise<BatchEnd>;
 }
 
-/** A lone record that has killed the process so often is taken for poison (rule 6). */
-export const attemptsMax = 3;
-/** The count of a lone record whose callbacks have come through once: they are pure, so they always will. */
-const cameThrough = 0;
+interface BatchEnd {
+  readonly failedFrom?: string;
+}
 
 /** The preprocess stage of one source. Keeps nothing between batches but what is derived from the plan. */
 export function createPreprocess(options: PreprocessOptions): Preprocess {
@@ -79,11 +78,54 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
   const preprocessor = new Preprocessor(pipeline, source, decodeTools);
   const roster = createRoster(options.directory);
   const admit = createAdmission(options.pipeline, options.state);
+  const enrichment = isEnriched(source) ? new Enrichment({ ...options, tables: options.lookupTables }) : undefined;
+
+  /** Takes records that follow one another: all that it is given, or those in front that can be noted at once. */
+  const processPart = async (
+    shardId: string,
+    part: BatchPart,
+  ): Promise<{ readonly end: BatchEnd; readonly taken: number }> => {
+    const names = await roster(shardId);
+    const [first] = part.records;
+    const lone =
+      first !== undefined && part.records.length === 1
+        ? new LoneRecord(options.state, options.source, shardId, first)
+        : undefined;
+    const tried = (await lone?.begin()) ? 'poison' : lone;
+    const { records, lookups } =
+      enrichment === undefined || tried === 'poison'
+        ? { records: part.records, lookups: undefined }
+        : await enrichment.lookUp(shardId, part, { preprocessor, lone });
+    const attempt = new Attempt(options, { pipeline, preprocessor, lookups, shardId, roster: names });
+    return { end: await attempt.run(records, tried), taken: records.length };
+  };
+
+  const processEnriched = async (enriched: Enrichment, shardId: string, records: readonly RawRecord[]) => {
+    let taken = 0;
+    while (taken < records.length) {
+      const rest = records.slice(taken);
+      try {
+        const part = await enriched.firstPart(shardId, rest);
+        taken += part.skipped;
+        if (part.records.length === 0) continue;
+        // Rule 4: the next part waits until all of this one was accepted, and counted.
+        const done = await processPart(shardId, part);
+        if (done.end.failedFrom !== undefined) return done.end;
+        taken += done.taken;
+      } catch (error) {
+        const next = records[taken];
+        if (taken === 0 || next === undefined || !isTransient(error)) throw error;
+        return { failedFrom: next.sequence };
+      }
+    }
+    return {};
+  };
+
   return {
-    process: async (batch) => {
+    process: async ({ shardId, records }) => {
       await admit();
-      const attempt = new Attempt(options, pipeline, preprocessor, batch.shardId, await roster(batch.shardId));
-      return attempt.run(batch.records);
+      if (enrichment !== undefined) return processEnriched(enrichment, shardId, records);
+      return (await processPart(shardId, { records, skipped: 0, noted: undefined, read: undefined })).end;
     },
   };
 }
@@ -117,40 +159,48 @@ class Attempt {
   readonly #options: PreprocessOptions;
   readonly #pipeline: CompiledPipeline;
   readonly #preprocessor: Preprocessor;
+  readonly #lookups: Lookups | undefined;
   readonly #packer: ChunkPacker;
   readonly #shardId: string;
   readonly #limits: ChunkLimits;
   readonly #tallies: Tally[] = [];
   readonly #letters: DeadLetter[] = [];
-  /** What the raw record at hand may still decompress to: all its user records together, so that none of them is a bomb. */
-  #roomBytes = 0;
   /** Everything of the batch up to here was accepted by the exchange. */
   #accepted: string | undefined;
-  /** What was noted of a lone record before its callbacks were called. */
-  #tried: OriginCounts | undefined;
 
   constructor(
     options: PreprocessOptions,
-    pipeline: CompiledPipeline,
-    preprocessor: Preprocessor,
-    shardId: string,
-    roster: Roster,
+    {
+      pipeline,
+      preprocessor,
+      lookups,
+      shardId,
+      roster,
+    }: {
+      readonly pipeline: CompiledPipeline;
+      readonly preprocessor: Preprocessor;
+      readonly lookups: Lookups | undefined;
+      readonly shardId: string;
+      readonly roster: Roster;
+    },
   ) {
     this.#options = options;
     this.#pipeline = pipeline;
     this.#shardId = shardId;
     this.#limits = options.limits ?? chunkLimits;
     this.#preprocessor = preprocessor;
+    this.#lookups = lookups;
     this.#packer = new ChunkPacker({ pipeline, source: options.source, shard: shardId, roster, limits: this.#limits });
   }
 
-  async run(records: readonly RawRecord[]): Promise<{ readonly failedFrom?: string }> {
-    const poison = records.length === 1 && (await this.#beginLone(records[0] as RawRecord));
+  /** `lone` is the only record, which is being tried, or one that was poison. */
+  async run(records: readonly RawRecord[], lone: LoneRecord | 'poison' | undefined): Promise<BatchEnd> {
+    const poison = lone === 'poison';
     try {
       for (const record of records) {
         if (poison) this.#rejectPoison(record);
         else this.#take(record);
-        if (records.length === 1 && !poison) await this.#passLone(record);
+        if (lone !== undefined && lone !== 'poison') await lone.pass();
         await this.#put(this.#packer.take());
       }
       await this.#put(this.#packer.finish());
@@ -182,57 +232,19 @@ class Attempt {
 
   #take(record: RawRecord): void {
     const tally = this.#tallyOf(record);
-    this.#roomBytes = decompressedBytesMax;
-    const userRecords = deaggregate(record.bytes) ?? [record];
-    if (userRecords === 'too-many') {
-      const message = `the record is an aggregate of more than ${userRecordsMax} records; aggregate fewer`;
-      this.#reject(tally, record, 0, record.bytes, { kind: 'rejected', reason: 'too-large', message });
-    } else {
-      // Rule 2: the lines are counted on from one user record to the next.
-      let index = 0;
-      for (const userRecord of userRecords) index = this.#takeUserRecord(tally, { ...record, ...userRecord }, index);
-    }
+    const preprocessor = this.#preprocessor;
+    if (this.#lookups !== undefined) preprocessor.lookups = this.#lookups;
+    readRaw(preprocessor, record, {
+      taken: (part, taken) => this.#takeRecord(tally, part, taken),
+      punctuation: (part, index) => this.#takePunctuation(tally, part, index),
+      rejected: (part, index, rejection) => this.#reject(tally, part, index, part.bytes, rejection),
+    });
     this.#packer.complete(record.sequence);
   }
 
-  /** Takes a record that is no aggregate, whose first line has this index. Gives the index of the line behind its last. */
-  #takeUserRecord(tally: Tally, record: RawRecord, first: number): number {
-    if (record.partitionKey === watermarkPartitionKey) {
-      this.#takePunctuation(tally, record, first);
-      return first + 1;
-    }
-    const { reader } = this.#preprocessor;
-    const unpacked = this.#unpack(record);
-    if (unpacked instanceof Uint8Array) {
-      reader.begin({ arrivalMs: record.arrivalMs }, { index: first });
-      this.#preprocessor.takeBytes(unpacked, (taken) => this.#takeRecord(tally, record, taken));
-      return reader.index;
-    }
-    this.#reject(tally, record, first, record.bytes, unpacked);
-    return first + 1;
-  }
-
-  /** The record's bytes as they were before they were compressed, if they were. */
-  #unpack(record: RawRecord): Uint8Array | Rejection {
-    const kind = compressionOf(record.bytes);
-    if (kind === undefined) return record.bytes;
-    const bytes = decompress(record.bytes, { kind, bytesMax: this.#roomBytes });
-    if (bytes === 'too-large') {
-      const message = `the record holds more than ${decompressedBytesMax} bytes when it is decompressed (${kind}); put less into one`;
-      return { kind: 'rejected', reason: 'too-large', message };
-    }
-    if (bytes instanceof Error) {
-      // Numbers of a binary format may look like it, so the format is asked, and no text begins so.
-      if (!this.#preprocessor.reader.readsLines(record.bytes)) return record.bytes;
-      const message = `the record begins as ${kind} does, and cannot be decompressed: ${bytes.message}`;
-      return { kind: 'rejected', reason: 'undecodable', message };
-    }
-    this.#roomBytes -= bytes.length;
-    return bytes;
-  }
-
   #takeRecord(tally: Tally, record: RawRecord, taken: DecodedRecord | Rejection): void {
-    const { outputs, outputCount, shares, reader } = this.#preprocessor;
+    const { outputs, outputCount, shares, reader, isWaiting } = this.#preprocessor;
+    assert(!isWaiting, 'what a record looks up was looked up before it is taken');
     if (taken.kind === 'rejected') {
       this.#reject(tally, record, reader.index, reader.payload, taken);
       return;
@@ -301,38 +313,6 @@ class Attempt {
     return tally;
   }
 
-  /** Rule 6: notes that a lone record is being tried; true when it has killed the process too often. */
-  async #beginLone(record: RawRecord): Promise<boolean> {
-    // A punctuation meets no callback, so what died on it died of something else.
-    if (record.partitionKey === watermarkPartitionKey && deaggregate(record.bytes) === undefined) return false;
-    for (;;) {
-      const read = await this.#readOrigin();
-      const count = read?.attempt?.sequence === record.sequence ? read.attempt.count : undefined;
-      if (count === cameThrough) return false;
-      if (count !== undefined && count > attemptsMax) return true;
-      const tried = { ...(read ?? noCounts), attempt: { sequence: record.sequence, count: (count ?? 0) + 1 } };
-      if ((await this.#writeOrigin(tried, read)) === 'conflict') continue;
-      this.#tried = tried;
-      return tried.attempt.count > attemptsMax;
-    }
-  }
-
-  /** The callbacks have come through: what kills the process from here on, in any attempt, is not the record. */
-  async #passLone(record: RawRecord): Promise<void> {
-    let read = this.#tried;
-    while (read?.attempt?.sequence === record.sequence && read.attempt.count !== cameThrough) {
-      if (read.attempt.count > attemptsMax) {
-        throw new MillraceError(
-          'STORE_CONFLICT',
-          `record ${record.sequence} of ${this.#shardId} came through after another attempt had taken it for poison; the batch will be sent again.`,
-        );
-      }
-      const passed = { ...read, attempt: { ...read.attempt, count: cameThrough } };
-      if ((await this.#writeOrigin(passed, read)) === 'written') return;
-      read = await this.#readOrigin();
-    }
-  }
-
   /** The letters, then the counts, of all raw records that are accepted whole. Done last: an attempt that died was not counted. */
   async #settle(): Promise<void> {
     const accepted = this.#accepted as string;
@@ -387,8 +367,6 @@ class Attempt {
     telemetry.metric('dead_letters_total', this.#letters.length, labels);
   }
 }
-
-const noCounts: OriginCounts = { sequence: '', sent: 0, filtered: 0, rejected: 0 };
 
 function isTransient(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'retry' in error && error.retry === true;

@@ -7,6 +7,7 @@ import type { Counts, Progress } from '#shared/runtime/read.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
+import type { LookupItem } from '#shared/schemas/lookup.ts';
 import { endOfStreamMs, watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { FaultKind, FaultOptions } from './faults.ts';
@@ -28,6 +29,8 @@ export interface TestDriverOptions {
   readonly batchRecords?: number;
   /** What the clock shows at first. Default 2026-01-01T00:00:00.000Z. */
   readonly start?: Date;
+  /** What the tables that records are enriched from hold at first, by name. */
+  readonly tables?: Readonly<Record<string, readonly LookupItem[]>>;
   /** Without it nothing goes wrong. */
   readonly faults?: FaultOptions;
 }
@@ -64,6 +67,10 @@ export interface TestDriver<O extends Outputs = Outputs> {
   promise<In>(source: SourceOf<In>, time: Date | number): Promise<void>;
   /** Lets time pass, in which nothing is sent: rows are refreshed, and shards that stay silent for longer than `idleAfter` are given up. */
   advance(duration: Duration): Promise<void>;
+  /** Puts an item into a table that records are enriched from; what is sent from now on finds it, as soon as none that is kept is fresh. */
+  putItem(table: { readonly name: string } | string, item: LookupItem): void;
+  /** Removes an item from such a table. */
+  removeItem(table: { readonly name: string } | string, key: Readonly<Record<string, string | number>>): void;
   /** The rows of a view, by window start and key. What was sent before is in them, as soon as its row is refreshed or final. */
   read<View extends keyof O & string>(view: View, query?: RowQuery): Promise<readonly RowOf<O, View>[]>;
   /** What has gone into a view's stream: each row once, with its position. */
@@ -115,6 +122,8 @@ export function testDriver<const O extends Outputs>(
     send: (source, records, { shard } = {}) => driver.send(nameOf(source), records, shard),
     promise: (source, time) => driver.promise(nameOf(source), Number(time)),
     advance: (duration) => driver.advance(duration),
+    putItem: (table, item) => driver.hosts.lookupTables.put(nameOf(table), item),
+    removeItem: (table, key) => driver.hosts.lookupTables.remove(nameOf(table), key),
     read: async (view, query = {}) => (await driver.read(view, query)) as readonly RowOf<O, typeof view>[],
     readStream: (view) => driver.readStream(view),
     files: () => driver.files(),
@@ -129,8 +138,8 @@ export function testDriver<const O extends Outputs>(
   };
 }
 
-function nameOf(source: SourceOf<unknown>): string {
-  return typeof source === 'string' ? source : source.name;
+function nameOf(named: SourceOf<unknown>): string {
+  return typeof named === 'string' ? named : named.name;
 }
 
 /** What is behind `testDriver`, without the types of a pipeline. */
@@ -172,6 +181,8 @@ export class Driver {
     this.#raw = new Map(
       sourcesOf(pipeline.plan).map(({ id }) => [id, new MemoryStream({ clock: this.hosts.clock, shardIds })]),
     );
+    for (const [table, items] of Object.entries(options.tables ?? {}))
+      for (const item of items) this.hosts.lookupTables.put(table, item);
     this.#hasLambda = stepsOf(pipeline.plan, 'lambda').length > 0;
     this.#hasWorker = stepsOf(pipeline.plan, 'fargate').length > 0;
   }

@@ -1,12 +1,14 @@
 import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import { createMemoryDeadLetters } from '#shared/adapters/memory/dead-letters.ts';
 import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
+import { createMemoryLookupTables } from '#shared/adapters/memory/lookup-tables.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryRunStore } from '#shared/adapters/memory/run-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
 import type { ChunkLimits } from '#shared/engine/exchange.ts';
 import type { OverflowLimits } from '#shared/engine/overflow.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -57,6 +59,8 @@ export class Hosts {
   readonly #quietRoundsMax: number;
   /** The workers' scratch disk. */
   readonly runs = createMemoryRunStore();
+  /** The tables that records are enriched from. */
+  readonly lookupTables;
   /** The streams of the views that go to one. */
   readonly rowStreams: ReadonlyMap<string, MemoryStream>;
   readonly faults: Faults;
@@ -82,6 +86,7 @@ export class Hosts {
     const shardIds = Array.from({ length: options.exchangeShards ?? 1 }, (_, index) => `shard-${index}`);
     this.exchange = new MemoryStream({ clock, shardIds, ...read });
     this.#network = new FaultyExchange(this.exchange, this.faults);
+    this.lookupTables = createMemoryLookupTables(lookupTablesOf(pipeline.plan).map(({ spec }) => spec));
     this.rowStreams = new Map(
       stepsOf(pipeline.plan)
         .filter((step) => sinksOf(step).stream !== undefined)
@@ -94,6 +99,7 @@ export class Hosts {
       ...this.#ports(process),
       exchange: process.port(this.#network),
       directory: process.port(directory),
+      lookupTables: process.port(this.lookupTables),
       source,
       ...(this.#chunkLimits && { limits: this.#chunkLimits }),
     });

@@ -21,16 +21,35 @@ export interface BatchOptions {
   readonly client: DynamoDBClient;
   readonly table: string;
   readonly clock: Clock;
+  /** From 0 to 1: pauses are cut by up to a half, so that those who were refused together do not come back together. By default they are not. */
+  readonly random?: () => number;
+}
+
+export interface ReadOptions {
+  /** The attributes that are read; all of them where none are named. */
+  readonly columns?: readonly string[] | undefined;
+  /** Says in messages what is read. */
+  readonly what?: string;
 }
 
 /** The items of these keys that there are, in no order. The keys must differ: DynamoDB refuses a batch that names one twice. */
-export async function readItems(options: BatchOptions, keys: readonly Item[]): Promise<readonly Item[]> {
+export async function readItems(
+  options: BatchOptions,
+  keys: readonly Item[],
+  { columns, what = 'BatchGetItem' }: ReadOptions = {},
+): Promise<readonly Item[]> {
   const { client, table } = options;
+  const projection = columns && {
+    ProjectionExpression: columns.map((_, at) => `#c${at}`).join(', '),
+    ExpressionAttributeNames: Object.fromEntries(columns.map((column, at) => [`#c${at}`, column])),
+  };
   const read = await inParallel(chunksOf(keys, readKeysMax), async (chunk) => {
     const items: Item[] = [];
-    await untilDone({ ...options, what: 'BatchGetItem', requests: chunk }, async (left) => {
-      const command = new BatchGetItemCommand({ RequestItems: { [table]: { Keys: [...left], ConsistentRead: true } } });
-      const answer = await request(`BatchGetItem in ${table}`, () => client.send(command));
+    await untilDone({ ...options, what, requests: chunk }, async (left) => {
+      const command = new BatchGetItemCommand({
+        RequestItems: { [table]: { Keys: [...left], ConsistentRead: true, ...projection } },
+      });
+      const answer = await request(`${what} in ${table}`, () => client.send(command));
       items.push(...(answer.Responses?.[table] ?? []));
       return answer.UnprocessedKeys?.[table]?.Keys ?? [];
     });
@@ -54,7 +73,13 @@ export async function writeItems(options: BatchOptions, items: readonly Item[]):
 
 /** Repeats `attempt` on what it left undone, with growing pauses. */
 async function untilDone<Request>(
-  { table, clock, what, requests }: BatchOptions & { readonly what: string; readonly requests: readonly Request[] },
+  {
+    table,
+    clock,
+    random = () => 1,
+    what,
+    requests,
+  }: BatchOptions & { readonly what: string; readonly requests: readonly Request[] },
   attempt: (left: readonly Request[]) => Promise<readonly Request[]>,
 ): Promise<void> {
   let left = await attempt(requests);
@@ -65,7 +90,7 @@ async function untilDone<Request>(
         `${what} in ${table} left ${left.length} of ${requests.length} items undone ${attempts} times: the table is throttled. Try again, or give it more capacity.`,
       );
     }
-    await clock.sleep(Math.min(backoffMs * 2 ** attempts, backoffMsMax));
+    await clock.sleep(Math.min(backoffMs * 2 ** attempts, backoffMsMax) * (0.5 + random() / 2));
     left = await attempt(left);
   }
 }

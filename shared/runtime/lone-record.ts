@@ -1,0 +1,93 @@
+import type { StateStore } from '#shared/ports/state-store.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
+import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
+import type { OriginCounts } from '#shared/schemas/state.ts';
+import { deaggregate } from './deaggregate.ts';
+import type { RawRecord } from './raw-record.ts';
+
+/** A lone record that has killed the process so often is taken for poison (rule 6). */
+export const attemptsMax = 3;
+/** The count of a lone record whose callbacks have come through once: they are pure, so they always will. */
+const cameThrough = 0;
+
+export const noCounts: OriginCounts = { sequence: '', sent: 0, filtered: 0, rejected: 0 };
+
+/** The one record of a batch, while its callbacks are called: a record that kills the process cannot report itself (rule 6). */
+export class LoneRecord {
+  readonly #state: StateStore;
+  readonly #source: string;
+  readonly #shardId: string;
+  readonly #record: RawRecord;
+  /** What was noted of it before its callbacks were called. */
+  #tried: OriginCounts | undefined;
+
+  constructor(state: StateStore, source: string, shardId: string, record: RawRecord) {
+    this.#state = state;
+    this.#source = source;
+    this.#shardId = shardId;
+    this.#record = record;
+  }
+
+  /** Notes that the record is being tried; true when it has killed the process too often. */
+  async begin(): Promise<boolean> {
+    const { sequence, partitionKey, bytes } = this.#record;
+    // A punctuation meets no callback, so what died on it died of something else.
+    if (partitionKey === watermarkPartitionKey && deaggregate(bytes) === undefined) return false;
+    for (;;) {
+      const read = await this.#read();
+      const count = read?.attempt?.sequence === sequence ? read.attempt.count : undefined;
+      if (count === cameThrough) return false;
+      if (count !== undefined && count > attemptsMax) return true;
+      const tried = { ...(read ?? noCounts), attempt: { sequence, count: (count ?? 0) + 1 } };
+      if ((await this.#write(tried, read)) === 'conflict') continue;
+      this.#tried = tried;
+      return tried.attempt.count > attemptsMax;
+    }
+  }
+
+  /**
+   * Does something that calls no callback, such as asking a table, in the middle of a try. What it dies of is not the record, so the try is
+   * taken back before, and noted again behind it.
+   */
+  async outside<T>(work: () => Promise<T>): Promise<T> {
+    const tried = this.#tried;
+    if (tried?.attempt === undefined) return work();
+    const { attempt, ...counts } = tried;
+    const before = attempt.count - 1;
+    const paused = before === 0 ? counts : { ...counts, attempt: { ...attempt, count: before } };
+    // On a conflict another attempt is at it, which says how often it was tried.
+    await this.#write(paused, tried);
+    this.#tried = undefined;
+    const result = await work();
+    if (await this.begin()) throw this.#conflict('was taken for poison by another attempt');
+    return result;
+  }
+
+  /** The callbacks have come through: what kills the process from here on, in any attempt, is not the record. */
+  async pass(): Promise<void> {
+    const { sequence } = this.#record;
+    let read = this.#tried;
+    while (read?.attempt?.sequence === sequence && read.attempt.count !== cameThrough) {
+      if (read.attempt.count > attemptsMax)
+        throw this.#conflict('came through after another attempt had taken it for poison');
+      const passed = { ...read, attempt: { ...read.attempt, count: cameThrough } };
+      if ((await this.#write(passed, read)) === 'written') return;
+      read = await this.#read();
+    }
+  }
+
+  #conflict(what: string): MillraceError {
+    return new MillraceError(
+      'STORE_CONFLICT',
+      `record ${this.#record.sequence} of ${this.#shardId} ${what}; the batch will be sent again.`,
+    );
+  }
+
+  #read(): Promise<OriginCounts | undefined> {
+    return this.#state.readOrigin(this.#source, this.#shardId);
+  }
+
+  #write(counts: OriginCounts, read: OriginCounts | undefined): Promise<'written' | 'conflict'> {
+    return this.#state.writeOrigin({ source: this.#source, shard: this.#shardId, counts, read });
+  }
+}
