@@ -23,6 +23,7 @@ import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
 import { writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
+import { putTables, readTables } from './tables.ts';
 
 const generatedPerSecond = 200;
 
@@ -45,6 +46,11 @@ export const devCommand = defineCommand({
       description: 'Records to push, a line each; without it, seeded traffic is made up',
     },
     format: { type: 'string', valueHint: Object.keys(formats).join('|'), description: 'The format of the input' },
+    table: {
+      type: 'string',
+      valueHint: 'NAME=FILE',
+      description: 'Items for a table that records are enriched from, as NDJSON',
+    },
     rate: {
       type: 'string',
       valueHint: 'N|max',
@@ -88,6 +94,7 @@ export const devCommand = defineCommand({
     if (args.output !== undefined && !once)
       throw new MillraceError('INPUT_INVALID', '--output writes the final rows of a bounded run, so it needs --once.');
     checkReadable(inputs);
+    const tables = readTables(listOf(rawArgs, 'table'));
     withFormat(pipeline, args.format);
     const rate = parseRate(args.rate, inputs.length === 0 ? generatedPerSecond : undefined);
     const seed = wholeNumber('seed', args.seed);
@@ -126,6 +133,7 @@ export const devCommand = defineCommand({
     });
     writeContractFile(contractPath, settled.file);
     writeStackFile(pipeline.id, stack);
+    await putTables(stack, pipeline, tables);
     const reader = createStackReader(pipeline, stack);
     const chaos = createChaos(stack, seed);
     const feed = createFeed({ stack, rate });

@@ -15,6 +15,7 @@ import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import { type Plan, stepsOf } from '#shared/pipeline/plan.ts';
 import type { HostName } from '#shared/schemas/settings.ts';
 import { codeFolder } from './bundle.ts';
@@ -72,6 +73,7 @@ function createPreprocess(scope: Construct, it: Neighbours & { source: string; r
   permit.putRecords(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.sendDeadLetters(role, it.deadLetters);
+  for (const { spec } of lookupTablesOf(it.plan)) permit.lookUp(role, spec.name);
   consume(handler, { stream: it.raw, batch: it.sizing.preprocess });
   return handler;
 }

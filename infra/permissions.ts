@@ -50,6 +50,11 @@ export const permit = {
         },
       }),
     ),
+  /** A table that is not of this stack, by its name. */
+  lookUp: (role: Role, table: string) =>
+    allow(role, Stack.of(role).formatArn({ service: 'dynamodb', resource: 'table', resourceName: table }), [
+      'dynamodb:BatchGetItem',
+    ]),
   readState: (role: Role, state: ITable) =>
     allow(role, state.tableArn, ['dynamodb:BatchGetItem', 'dynamodb:GetItem', 'dynamodb:Query']),
   /** Only conditional writes, so no batches of them: a row never goes backwards (rule 14). */

@@ -1,8 +1,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wallClock } from '#shared/adapters/clock.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { assert } from '#shared/schemas/error.ts';
+import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
 import type { SinkNames } from '#shared/schemas/settings.ts';
 import { type Assembly, type AssemblyProps, assemble } from './assembly.ts';
 import { createCheckpointFile } from './checkpoint-file.ts';
@@ -146,6 +148,8 @@ class StackBuilder {
     createStreams(kinesis.model, resources);
     for (const table of ofType(resources, 'AWS::DynamoDB::Table'))
       await dynamodb.createTable({ ...table.properties, TableName: table.name });
+    // Where it is deployed they are somebody else's, and there.
+    for (const { spec } of lookupTablesOf(pipeline.plan)) await dynamodb.createTable(propertiesOfTable(spec));
     for (const queue of ofType(resources, 'AWS::SQS::Queue')) queues.create(queue.name);
     for (const bucket of ofType(resources, 'AWS::S3::Bucket')) objects.createBucket(bucket.name);
     for (const resource of ofType(resources, 'AWS::Lambda::Function'))
@@ -301,6 +305,17 @@ function endpointVariables({ kinesis, dynamodb, sqs, s3 }: LocalStack['endpoints
     AWS_ENDPOINT_URL_DYNAMODB: dynamodb,
     AWS_ENDPOINT_URL_SQS: sqs,
     AWS_ENDPOINT_URL_S3: s3,
+  };
+}
+
+function propertiesOfTable({ name, key }: LookupTableSpec) {
+  return {
+    TableName: name,
+    KeySchema: key.map((column, at) => ({ AttributeName: column.name, KeyType: at === 0 ? 'HASH' : 'RANGE' })),
+    AttributeDefinitions: key.map(({ name, type }) => ({
+      AttributeName: name,
+      AttributeType: type === 'number' ? 'N' : 'S',
+    })),
   };
 }
 

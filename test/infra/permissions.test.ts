@@ -3,7 +3,7 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import type { HostName } from '#shared/schemas/settings.ts';
-import { everySink, fargateOnly, propertiesOf, templateOf } from './synthesized.ts';
+import { enriched, everySink, fargateOnly, propertiesOf, templateOf } from './synthesized.ts';
 
 interface Statement {
   readonly Effect: string;
@@ -71,6 +71,15 @@ describe('permissions', () => {
   test('a worker whose rows nobody reads puts nothing on the exchange', () => {
     expect(actionsOf(roleOf.worker)).toContain('kinesis:PutRecords');
     expect(actionsOf(roleOf.worker, templateOf(fargateOnly))).not.toContain('kinesis:PutRecords');
+  });
+
+  test('a function whose records are looked up may read that table in batches, and nothing else of it', () => {
+    const ofTable = (subject: Template) =>
+      statementsOf(subject).filter(({ Resource }) => JSON.stringify(Resource).includes(':table/users'));
+    expect(ofTable(templateOf(enriched)).map(({ role, Action }) => [role.slice(0, 24), Action])).toEqual([
+      ['PipelinePreprocessclicks', 'dynamodb:BatchGetItem'],
+    ]);
+    expect(ofTable(template)).toEqual([]);
   });
 
   test('every host that writes may do all that its adapters call', () => {

@@ -10,6 +10,7 @@ import {
   days,
   dynamodb,
   kinesis,
+  lookupTable,
   minutes,
   pipeline,
   s3,
@@ -56,6 +57,20 @@ export const everySink = pipeline(
   [perMinute, visits.to(dynamodb({ ttl: days(1) }), s3({ format: 'parquet' }), kinesis()), visitSizes],
   { slots: 4 },
 );
+
+const users = lookupTable('users', {
+  key: { name: 'string' },
+  schema: z.object({ name: z.string(), plan: z.string() }),
+});
+/** A plan whose records are looked up. */
+export const enriched = pipeline('enriched', [
+  stream('clicks', { schema, timestamp: (record) => record.at, outOfOrderness: seconds(1) })
+    .enrich(users, { key: ({ name }) => ({ name }), freshness: minutes(5) }, (_, user) => ({ plan: user?.plan ?? '' }))
+    .keyBy(({ plan }) => ({ plan }))
+    .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+    .aggregate('per-plan', { clicks: count() })
+    .to(dynamodb({ ttl: days(1) })),
+]);
 
 /** The template of a pipeline, without bundles. */
 export function templateOf(subject: Pipeline, props: Omit<StreamPipelineProps, 'pipeline'> = {}): Template {
