@@ -22,6 +22,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     '@standard-schema/spec',
     // Time zones: pure, but for the runtime's own table of them.
     'temporal-polyfill',
+    // A parser of JavaScript: pure.
+    'acorn',
   ],
   'shared/sql': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],

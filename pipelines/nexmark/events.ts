@@ -58,7 +58,14 @@ export const events = stream('events', {
 
 /** An event without the member that its type names is malformed: it has no time, and is rejected. */
 function timeOf({ event_type, person, auction, bid }: Event): number {
-  return [person, auction, bid][event_type]?.dateTime ?? Number.NaN;
+  switch (event_type) {
+    case 0:
+      return person?.dateTime ?? Number.NaN;
+    case 1:
+      return auction?.dateTime ?? Number.NaN;
+    case 2:
+      return bid?.dateTime ?? Number.NaN;
+  }
 }
 
 export const persons = events.filter((event) => event.event_type === 0).map((event) => event.person as Person);

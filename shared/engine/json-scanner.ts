@@ -10,12 +10,14 @@ import {
   scanLineEnd,
   scanNumber,
   scanText,
+  skipPlainText,
   skipValue,
 } from './json-values.ts';
+import type { Need } from './need.ts';
 import { TextCache } from './text-cache.ts';
 
 /** Reads a line as its template says; undefined when it is another one. The cursor is then anywhere. */
-type ScanLine = (bytes: Uint8Array, start: number) => object | undefined;
+type ScanLine = (bytes: Uint8Array, start: number, words: DataView) => object | undefined;
 
 /** Producers of one stream write a few kinds of lines. */
 const templatesMax = 8;
@@ -34,8 +36,12 @@ const reviewsOff = 16;
 export class JsonScanner {
   readonly #shapes: readonly ObjectShape[];
   readonly #tools: DecodeTools;
+  readonly #need: Need;
   readonly #cursor: ScanCursor = { at: 0 };
   #scanners: ScanLine[] = [];
+  /** Of the bytes that were read last. */
+  #words: DataView = new DataView(new ArrayBuffer(0));
+  #wordsOf: Uint8Array | undefined;
   /** By field, whatever the template: a column's texts come again. */
   readonly #caches = new Map<string, TextCache>();
   /** All of them; more may come. */
@@ -46,9 +52,11 @@ export class JsonScanner {
   #missed = 0;
   #off = 0;
 
-  constructor(shapes: readonly ObjectShape[], tools: DecodeTools) {
+  /** Fields that are not in `need` are checked as all others, and are not in the records. */
+  constructor(shapes: readonly ObjectShape[], { tools, need }: { readonly tools: DecodeTools; readonly need: Need }) {
     this.#shapes = shapes;
     this.#tools = tools;
+    this.#need = need;
   }
 
   /** Behind the line that was read last. */
@@ -63,14 +71,18 @@ export class JsonScanner {
 
   /** The record of the line at `start`, which has a line feed behind it; undefined for a line that the schema must read. */
   scan(bytes: Uint8Array, start: number): object | undefined {
-    return this.#last(bytes, start) ?? this.#scanOthers(bytes, start);
+    if (bytes !== this.#wordsOf) {
+      this.#wordsOf = bytes;
+      this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    return this.#last(bytes, start, this.#words) ?? this.#scanOthers(bytes, start);
   }
 
   /** Takes a line that was not read, and that the schema has accepted, for an example. */
   learn(bytes: Uint8Array, start: number): void {
     if (this.#scanners.length >= templatesMax || this.#lessons >= lessonsMax) return;
     this.#lessons += 1;
-    const template = templateOf(bytes, start, this.#shapes);
+    const template = templateOf(bytes, start, { shapes: this.#shapes, need: this.#need });
     if (template !== undefined) this.#scanners.push(this.#compile(template));
   }
 
@@ -91,7 +103,7 @@ export class JsonScanner {
     for (let at = 0; at < this.#scanners.length; at += 1) {
       const scanner = this.#scanners[at] as ScanLine;
       if (scanner === this.#last) continue;
-      const value = scanner(bytes, start);
+      const value = scanner(bytes, start, this.#words);
       if (value === undefined) continue;
       this.#last = scanner;
       return value;
@@ -104,7 +116,7 @@ export class JsonScanner {
       (hole, index) => `${compareSource(template.literals[index] as string)}\n  ${holeSource(hole, index)}`,
     );
     const source = `'use strict';
-return (bytes, start) => {
+return (bytes, start, words) => {
   let at = start;
   ${lines.join('\n  ')}
   ${compareSource(template.literals.at(-1) as string)}
@@ -130,6 +142,7 @@ return (bytes, start) => {
       scanNumber,
       scanText,
       scanTime,
+      skipPlainText,
       skipValue,
     };
     return new Function(...Object.keys(lent), source)(...Object.values(lent)) as ScanLine;
@@ -161,6 +174,8 @@ function holeSource(hole: Hole, index: number): string {
   switch (hole.kind) {
     case 'text':
       return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${value} === undefined) return undefined; ${next}`;
+    case 'unread text':
+      return 'at = skipPlainText(bytes, at, words); if (at === -1) return undefined;';
     case 'text choice':
       return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${noneOf(value, hole.values)}) return undefined; ${next}`;
     case 'number choice':

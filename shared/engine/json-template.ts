@@ -1,10 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { FieldShape, ObjectShape } from '#shared/pipeline/shape.ts';
 import { skipBlanks, skipValue } from './json-values.ts';
+import { Need } from './need.ts';
 
 /** Something that is read at a place of a line: a field's value, or one that nobody asked for. */
 export type Hole =
-  | { readonly kind: 'text' | 'boolean' | 'timestamp' | 'skipped' }
+  /** A text that is unread must be one, and nobody wants it. */
+  | { readonly kind: 'text' | 'unread text' | 'boolean' | 'timestamp' | 'skipped' }
   /** `length` is that of the example. */
   | { readonly kind: 'number' | 'integer'; readonly length: number }
   /** As the example's, a text or a number. */
@@ -19,7 +21,7 @@ export interface JsonTemplate {
   readonly result: TemplateObject;
 }
 
-/** The record: its fields in the shape's order, with the index of a hole, an object of its own, or null. */
+/** The record: those of its fields that are needed, in the shape's order, with the index of a hole, an object of its own, or null. */
 export interface TemplateObject {
   readonly [name: string]: number | null | TemplateObject;
 }
@@ -34,10 +36,14 @@ const holesMax = 256;
  *
  * Of several shapes, which are tried one after the other, it is the one before which each lacks a field in every line that is written so.
  */
-export function templateOf(bytes: Uint8Array, start: number, shapes: readonly ObjectShape[]): JsonTemplate | undefined {
+export function templateOf(
+  bytes: Uint8Array,
+  start: number,
+  { shapes, need }: { readonly shapes: readonly ObjectShape[]; readonly need: Need },
+): JsonTemplate | undefined {
   for (const shape of shapes) {
     const reader = new TemplateReader(bytes, start);
-    const template = reader.read(shape);
+    const template = reader.read(shape, need);
     if (template !== undefined || !reader.isRefused) return template;
   }
   return undefined;
@@ -58,13 +64,13 @@ class TemplateReader {
     this.#at = start;
   }
 
-  read(shape: ObjectShape): JsonTemplate | undefined {
+  read(shape: ObjectShape, need: Need): JsonTemplate | undefined {
     // Only what a whole line's value is, so that nothing below has to look for the end of the bytes.
     const first = skipBlanks(this.#bytes, this.#at);
     const end = skipValue(this.#bytes, first);
     if (end === -1) return undefined;
     this.#takeUpTo(first);
-    const result = this.#object(shape);
+    const result = this.#object(shape, need);
     if (result === undefined) return undefined;
     const tail = this.#bytes.indexOf(0x0a, this.#at);
     const stop = this.#bytes[tail - 1] === 0x0d ? tail - 1 : tail;
@@ -76,8 +82,10 @@ class TemplateReader {
     return { literals: this.#literals, holes: this.#holes, result };
   }
 
-  #object(shape: ObjectShape): TemplateObject | undefined {
+  /** Its fields are all there and right, whoever needs them. */
+  #object(shape: ObjectShape, need: Need | undefined): TemplateObject | undefined {
     if (this.#bytes[this.#at] !== 0x7b) return undefined;
+    const needOf = needsOfFields(shape, need);
     const found = new Map<string, number | null | TemplateObject>();
     const names = new Set<string>();
     this.#takeUpTo(skipBlanks(this.#bytes, this.#at + 1));
@@ -91,7 +99,7 @@ class TemplateReader {
       // Behind the colon.
       this.#takeUpTo(skipBlanks(this.#bytes, skipBlanks(this.#bytes, keyEnd) + 1));
       const field = shape.fields.find((one) => one.name === name);
-      const value = field === undefined ? this.#hole({ kind: 'skipped' }) : this.#value(field);
+      const value = field === undefined ? this.#hole({ kind: 'skipped' }) : this.#value(field, needOf(name));
       if (value === undefined) return undefined;
       if (field !== undefined) found.set(name, value);
       this.#takeUpTo(skipBlanks(this.#bytes, this.#at));
@@ -106,12 +114,12 @@ class TemplateReader {
     return Object.fromEntries(
       shape.fields.flatMap(({ name }) => {
         const value = found.get(name);
-        return value === undefined ? [] : [[name, value]];
+        return value === undefined || needOf(name) === undefined ? [] : [[name, value]];
       }),
     );
   }
 
-  #value({ value, isNullable }: FieldShape): number | null | TemplateObject | undefined {
+  #value({ value, isNullable }: FieldShape, need: Need | undefined): number | null | TemplateObject | undefined {
     const first = this.#bytes[this.#at];
     if (first === 0x6e && isNullable) {
       this.#takeUpTo(this.#at + 4);
@@ -119,9 +127,9 @@ class TemplateReader {
     }
     switch (value.kind) {
       case 'object':
-        return this.#object(value);
+        return this.#object(value, need);
       case 'string':
-        return first === 0x22 ? this.#textHole({ kind: 'text' }) : undefined;
+        return first === 0x22 ? this.#textHole({ kind: need === undefined ? 'unread text' : 'text' }) : undefined;
       case 'timestamp':
         return first === 0x22 ? this.#textHole({ kind: 'timestamp' }) : undefined;
       case 'number':
@@ -169,6 +177,16 @@ class TemplateReader {
     for (let at = this.#at; at < end; at += 1) text += String.fromCharCode(this.#bytes[at] as number);
     return text;
   }
+}
+
+const whole = new Need();
+whole.isWhole = true;
+
+/** What is needed of an object's fields; of one that has not all the names that are asked for, all of it: they may come from elsewhere. */
+function needsOfFields({ fields }: ObjectShape, need: Need | undefined): (name: string) => Need | undefined {
+  const isKnown = (name: string): boolean => fields.some((field) => field.name === name);
+  if (need?.isWhole === true || [...(need?.fields.keys() ?? [])].some((name) => !isKnown(name))) return () => whole;
+  return (name) => need?.fields.get(name);
 }
 
 function isDigit(byte: number | undefined): boolean {

@@ -66,6 +66,26 @@ export function scanText(bytes: Uint8Array, start: number, cursor: ScanCursor, c
   return cache.find(bytes, start, at, hash);
 }
 
+/**
+ * Behind the quote that ends the plain text at `start`; -1 when it is not plain, as `scanText` has it. `words` are the same bytes: four are
+ * looked at together, by the carries that a subtraction sends into the highest bits (H. S. Warren, Hacker's Delight, 6-1). Such a bit may also
+ * come from a byte below, but only where that byte ends the text itself.
+ */
+export function skipPlainText(bytes: Uint8Array, start: number, words: DataView): number {
+  let at = start;
+  const wordsEnd = bytes.length - 4;
+  while (at <= wordsEnd) {
+    const word = words.getInt32(at, true);
+    const isLow = word - 0x20202020;
+    const isQuote = (word ^ 0x22222222) - 0x01010101;
+    const isBackslash = (word ^ 0x5c5c5c5c) - 0x01010101;
+    if (((word | isLow | isQuote | isBackslash) & 0x80808080) !== 0) break;
+    at += 4;
+  }
+  while (plain[bytes[at] as number] === 1) at += 1;
+  return bytes[at] === quote ? at + 1 : -1;
+}
+
 function mixed(hash: number, word: number): number {
   const product = Math.imul(hash ^ word, 0x85ebca6b);
   return product ^ (product >>> 15);

@@ -12,6 +12,7 @@ import { shapesOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
+import { needOf } from './source-need.ts';
 import type { TextCache } from './text-cache.ts';
 
 /** Takes what one line or message came to; undefined for one that holds no record. Asks the reader where it stands, when it matters. */
@@ -326,7 +327,7 @@ function scannerOf(
   if (known !== undefined || decoder?.isJson !== true) return known;
   const shapes = shapesOf(source.schema);
   if (shapes.length === 0) return undefined;
-  const scanner = new JsonScanner(shapes, tools);
+  const scanner = new JsonScanner(shapes, { tools, need: needOf(source) });
   scanners.set(source, scanner);
   return scanner;
 }

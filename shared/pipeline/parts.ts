@@ -1,4 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import { readingThrough } from './reads.ts';
 import { hashText, textOfRecord } from './select.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -46,14 +47,22 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
           `a branch is called ${JSON.stringify(wrong[0])}; use a name that is no number, and not otherwise.`,
         );
       const isFirst = (at: number, record: unknown): boolean => entries.findIndex(([, holds]) => holds(record)) === at;
-      const parts = entries.map(([name], at) => [name, filtered((record) => isFirst(at, record))]);
-      return Object.fromEntries([...parts, ['otherwise', filtered((record) => isFirst(-1, record))]]);
+      const partAt = (at: number): Stream<never> =>
+        filtered(
+          readingThrough(
+            (record: unknown) => isFirst(at, record),
+            entries.map(([, holds]) => holds),
+          ),
+        );
+      const parts = entries.map(([name], at) => [name, partAt(at)]);
+      return Object.fromEntries([...parts, ['otherwise', partAt(-1)]]);
     },
     sample: (share, { by, seed = 0 } = {}) => {
       if (!(share >= 0 && share <= 1))
         throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${share}; it must be from 0 to 1.`);
       const textOf = (record: unknown): string => (by === undefined ? textOfRecord(record) : String(by(record as T)));
-      return filtered((record) => hashText(`${seed}:${textOf(record)}`) < share * 2 ** 32);
+      const isKept: Predicate = (record) => hashText(`${seed}:${textOf(record)}`) < share * 2 ** 32;
+      return filtered(by === undefined ? isKept : readingThrough(isKept, [by]));
     },
   };
 }

@@ -9,6 +9,7 @@ import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } fr
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
+import { readingThrough } from './reads.ts';
 import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
 import { type RunningDefinition, runningPlanOf } from './running.ts';
 import { rowOfRecord, type SelectDefinition } from './select.ts';
@@ -296,7 +297,10 @@ class Graph {
         placement,
         reason,
       },
-      { op: 'select', row: (record) => rowOfRecord(columns, record) },
+      {
+        op: 'select',
+        row: readingThrough((record: unknown) => rowOfRecord(columns, record), Object.values(columns)),
+      },
     );
   }
 

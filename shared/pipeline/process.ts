@@ -2,6 +2,7 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { Json } from './aggregator.ts';
 import type { Duration } from './duration.ts';
 import { refuseJoined, type Selectors } from './join.ts';
+import { readingThrough } from './reads.ts';
 import type { ThrottleKind } from './throttle.ts';
 
 type BaseType = 'string' | 'number' | 'boolean' | 'json';
@@ -178,12 +179,15 @@ export function tableSelectors(
   columns: Selectors<unknown>,
   deletes: ((record: unknown) => boolean) | undefined,
 ): Selectors<unknown> {
-  const isDeleted = (record: unknown): boolean => deletes?.(record) ?? false;
+  const isDeleted = readingThrough(
+    (record: unknown): boolean => deletes?.(record) ?? false,
+    deletes === undefined ? [] : [deletes],
+  );
   return {
     ...Object.fromEntries(
       Object.entries(columns).map(([name, select]) => [
         name,
-        (record: unknown) => (isDeleted(record) ? null : select(record)),
+        readingThrough((record: unknown) => (isDeleted(record) ? null : select(record)), [isDeleted, select]),
       ]),
     ),
     [deletedColumn]: isDeleted,

@@ -21,6 +21,7 @@ import {
   tumbling,
   vpcFlowLog,
 } from '#shared/pipeline/index.ts';
+import { type ReadPath, readingPaths } from '#shared/pipeline/reads.ts';
 import { deaggregate } from '#shared/runtime/deaggregate.ts';
 import { compressionOf, decodeTools, decompress } from '#shared/runtime/decode-tools.ts';
 import { aggregate, sealed } from '../shared/runtime/aggregated.ts';
@@ -47,9 +48,14 @@ const anything: StandardSchemaV1<unknown, unknown> = {
   '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) },
 };
 
-/** A source that takes every value, so that only decoding rejects. */
-export function sourceOf(decode: Decoder | readonly [Decoder, ...Decoder[]], schema = anything): CompiledSource {
-  const output = stream('lines', { schema, timestamp: () => 0, outOfOrderness: milliseconds(0), decode })
+/** A source of whose records `read` is needed, by default all. It takes every value, so that only decoding rejects. */
+export function sourceOf(
+  decode: Decoder | readonly [Decoder, ...Decoder[]],
+  schema = anything,
+  read: readonly ReadPath[] = [[]],
+): CompiledSource {
+  const timestamp = readingPaths(() => 0, read);
+  const output = stream('lines', { schema, timestamp, outOfOrderness: milliseconds(0), decode })
     .keyBy(() => ({ key: 'k' }))
     .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
     .aggregate('step', { n: count() })

@@ -16,6 +16,7 @@ import {
   string,
   timestamp,
 } from '#shared/pipeline/index.ts';
+import type { ReadPath } from '#shared/pipeline/reads.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { type Found, mutate, readAll, sourceOf } from './decoders.ts';
 import { jsonOf, textOf } from './line-formats.ts';
@@ -84,30 +85,64 @@ const schemas: readonly { readonly name: string; readonly schema: StandardSchema
   },
 ];
 
-export const scannerTargets: readonly FuzzTarget[] = schemas.map(({ name, schema }) => {
+/** All of the record; in the second half of the targets some of it, drawn anew now and then. */
+const all: readonly ReadPath[] = [[]];
+
+export const scannerTargets: readonly FuzzTarget[] = schemas.flatMap(({ name, schema }) => [
+  scannerTarget(`scanner-${name}`, schema, () => all),
+  scannerTarget(`scanner-${name}-in-part`, schema, pathsOf),
+]);
+
+function scannerTarget(
+  name: string,
+  schema: StandardSchemaV1,
+  drawRead: (draw: Draw) => readonly ReadPath[],
+): FuzzTarget {
   const generic = new RecordReader(sourceOf(json(), { '~standard': schema['~standard'] }), decodeTools);
-  let compiled = new RecordReader(sourceOf(json(), schema), decodeTools);
+  let read: readonly ReadPath[] = all;
+  let compiled: RecordReader | undefined;
   return {
-    name: `scanner-${name}`,
+    name,
     group: 'scanner',
     tryOne: (draw) => {
       // What was learned long ago must not hide what is learned now.
-      if (draw.chance(0.01)) compiled = new RecordReader(sourceOf(json(), schema), decodeTools);
+      if (compiled === undefined || draw.chance(0.01)) {
+        read = drawRead(draw);
+        compiled = new RecordReader(sourceOf(json(), schema, read), decodeTools);
+      }
       const style = styleOf(draw);
       const lines = Array.from({ length: 1 + draw.below(6) }, () => lineOf(draw, style));
       const text = Buffer.from(lines.join(draw.chance(0.9) ? '\n' : '\r\n') + draw.pick(['', '\n', '\r\n', '\r']));
       const bytes = draw.chance(0.5) ? text : mutate(draw, text);
-      const expected = readAll(generic, bytes);
-      const found = readAll(compiled, bytes);
+      const inPart = (found: Found): Found =>
+        'value' in found ? { ...found, value: partOf(found.value, read) } : found;
+      const expected = readAll(generic, bytes).map(inPart);
+      const found = readAll(compiled, bytes).map(inPart);
       // Again: what was learned from the lines reads them now.
-      const again = readAll(compiled, bytes);
+      const again = readAll(compiled, bytes).map(inPart);
       for (const one of [found, again]) {
         deepStrictEqual(one.map(comparable), expected.map(comparable));
         deepStrictEqual(JSON.stringify(one), JSON.stringify(expected));
       }
     },
   };
-});
+}
+
+function pathsOf(draw: Draw): readonly ReadPath[] {
+  const inner: readonly ReadPath[] = [['inner'], ['inner', 'ip'], ['inner', 'bytes'], ['inner', 'none']];
+  return fields.flatMap((name) => (draw.chance(0.5) ? [] : [name === 'inner' ? draw.pick(inner) : [name]]));
+}
+
+/** What lies on the paths. */
+function partOf(value: unknown, paths: readonly ReadPath[]): unknown {
+  if (typeof value !== 'object' || value === null || paths.some((path) => path.length === 0)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]) => {
+      const below = paths.flatMap(([first, ...rest]) => (first === name ? [rest] : []));
+      return below.length === 0 ? [] : [[name, partOf(inner, below)]];
+    }),
+  );
+}
 
 function comparable({ payload, ...rest }: Found): unknown {
   return { ...rest, payload: typeof payload === 'string' ? payload : Buffer.from(payload).toString('latin1') };

@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { compareJson, isKept, plainOf, refuseKept } from './json-order.ts';
 import { refuseNumber, unreadable } from './numeric.ts';
 
@@ -20,7 +21,7 @@ export function argMaxAll<In, Value extends Json>(
     kind: 'arg-max-all',
     config: {},
     keptMax: Number.POSITIVE_INFINITY,
-    select: (record, timeMs) => [by(record, timeMs) + 0, plainOf(of(record, timeMs))],
+    select: readingThrough((record, timeMs) => [by(record, timeMs) + 0, plainOf(of(record, timeMs))], [by, of]),
     refuse: ([rank, value]) => refuseNumber(rank) ?? refuseKept(value),
     create: () => undefined,
     add: (tied, [rank, value]) => {

@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { chosen, compareByTime, offerOf } from './chosen.ts';
 import { compareJson } from './json-order.ts';
 
@@ -15,7 +16,7 @@ export function argMax<In, Value extends Json>(
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
   return chosen({
     kind: 'arg-max',
-    select: (record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)),
+    select: readingThrough((record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)), [by, of]),
     compare: (a, b) => compareJson(b[0], a[0]) || compareByTime(a, b),
   });
 }

@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { chosen, compareByRank, offerOf } from './chosen.ts';
 
 /**
@@ -14,7 +15,7 @@ export function argMin<In, Value extends Json>(
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
   return chosen({
     kind: 'arg-min',
-    select: (record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)),
+    select: readingThrough((record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)), [by, of]),
     compare: compareByRank,
   });
 }

@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { type FirstFew, isSorted, keep } from './sorted-list.ts';
@@ -31,7 +32,7 @@ export function collect<In, Value extends Json>(
     kind: 'collect',
     config: { max, keep: end },
     keptMax: max,
-    select: (record, timeMs) => [timeMs, plainOf(of(record, timeMs))],
+    select: readingThrough((record, timeMs) => [timeMs, plainOf(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseListed(value),
     create: () => [],
     add,

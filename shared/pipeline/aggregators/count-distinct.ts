@@ -1,5 +1,6 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { createRegisters, estimateDistinct, rankMax, takeHash } from './hyper-log-log.ts';
 import { checkWhole, describe, unreadable } from './numeric.ts';
 
@@ -38,7 +39,7 @@ export function countDistinct<In>(
     kind: 'count-distinct',
     config: { precision },
     // Only the hash crosses the exchange; for a value without one, what it was.
-    select: (record) => hashOf(of(record)),
+    select: readingThrough((record) => hashOf(of(record)), [of]),
     refuse: (hash) =>
       typeof hash === 'number' ? undefined : `${hash} is neither a string, a finite number nor a boolean`,
     create: () => new Set(),

@@ -1,4 +1,5 @@
 import type { Aggregator } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { isCount, unreadable } from './numeric.ts';
 
 /** Counts records, or those for which `where` holds: `count((r) => r.status >= 500)`. */
@@ -7,7 +8,7 @@ export function count<In>(where?: (record: In) => boolean): Aggregator<In, numbe
     kind: 'count',
     // Counting all and counting some are not the same state, so adding a condition must not go unnoticed.
     config: where === undefined ? {} : { where: true },
-    select: where === undefined ? () => 1 : (record) => (where(record) ? 1 : 0),
+    select: where === undefined ? () => 1 : readingThrough((record) => (where(record) ? 1 : 0), [where]),
     create: () => 0,
     add: (records, selected) => records + selected,
     merge: (into, from) => into + from,

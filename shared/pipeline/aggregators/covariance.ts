@@ -1,4 +1,5 @@
 import type { Aggregator } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { roundQuotient, times } from './exact-ratio.ts';
 import {
   addPoint,
@@ -58,7 +59,7 @@ function pair<In>(
   return {
     kind,
     config: { ...config },
-    select: (record, timeMs) => [momentOf(x(record, timeMs)), momentOf(y(record, timeMs))],
+    select: readingThrough((record, timeMs) => [momentOf(x(record, timeMs)), momentOf(y(record, timeMs))], [x, y]),
     refuse: ([first, second]) => refuseMoment(first) ?? refuseMoment(second),
     create: () => createMoments(2),
     add: addPoint,

@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { checkWhole, describe, unreadable } from './numeric.ts';
 
 /** A decimal number: `units` / 10^`scale`. */
@@ -34,10 +35,13 @@ export function decimalSum<In>(
   return {
     kind: 'decimal-sum',
     config: { as, ...(scale === undefined ? {} : { scale }) },
-    select: (record, timeMs) => {
-      const value = of(record, timeMs);
-      return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value;
-    },
+    select: readingThrough(
+      (record, timeMs) => {
+        const value = of(record, timeMs);
+        return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value;
+      },
+      [of],
+    ),
     refuse: (value) => refuse(value, scale),
     create: () => ({ units: 0n, scale: scale ?? 0 }),
     add: (sum, value) => addTo(sum, parse(value) as Decimal),

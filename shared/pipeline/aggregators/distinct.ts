@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { isSorted, keep } from './sorted-list.ts';
@@ -38,7 +39,7 @@ export function distinct<In, Value extends Json>(
     kind: 'distinct',
     config: { max },
     keptMax: max,
-    select: (record, timeMs) => plainOf(of(record, timeMs)),
+    select: readingThrough((record, timeMs) => plainOf(of(record, timeMs)), [of]),
     refuse: listed(max),
     create: () => ({ list: [], isComplete: true }),
     add,

@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import type { Duration } from '../duration.ts';
+import { readingThrough } from '../reads.ts';
 import { type Binary, plus, roundQuotient } from './exact-ratio.ts';
 import { addExactly, binaryOfSum, decodeExactSum, type ExactSum, encodeExactSum, mergeExactly } from './exact-sum.ts';
 import { addProduct, momentOf, refuseMoment } from './moments.ts';
@@ -47,7 +48,7 @@ export function ewma<In>(
   return {
     kind: 'ewma',
     config: { halfLifeMs: halfLife },
-    select: (record, timeMs) => [timeMs, momentOf(of(record, timeMs))],
+    select: readingThrough((record, timeMs) => [timeMs, momentOf(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseMoment(value),
     create: () => new Map(),
     add,

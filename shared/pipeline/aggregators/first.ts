@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { chosen, compareByTime, offerOf } from './chosen.ts';
 
 /**
@@ -12,7 +13,7 @@ export function first<In, Value extends Json>(
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
   return chosen({
     kind: 'first',
-    select: (record, timeMs) => offerOf(0, timeMs, of(record, timeMs)),
+    select: readingThrough((record, timeMs) => offerOf(0, timeMs, of(record, timeMs)), [of]),
     compare: compareByTime,
   });
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import {
   addPoint,
   createMoments,
@@ -91,7 +92,7 @@ function regression<In, Out>(
   return {
     kind,
     config: { ...config },
-    select: (record, timeMs) => selectors.map((select) => momentOf(select(record, timeMs))),
+    select: readingThrough((record, timeMs) => selectors.map((select) => momentOf(select(record, timeMs))), selectors),
     refuse: (point) => {
       for (const value of point) {
         const refusal = refuseMoment(value);

@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import { type Duration, seconds } from '../duration.ts';
+import { readingThrough } from '../reads.ts';
 import { refuseNumber, unreadable } from './numeric.ts';
 
 type TimedValue = readonly [timeMs: number, value: number];
@@ -23,7 +24,7 @@ export function rateOfChange<In>(
   return {
     kind: 'rate-of-change',
     config: { perMs: per },
-    select: (record, timeMs) => [timeMs, of(record, timeMs) + 0],
+    select: readingThrough((record, timeMs) => [timeMs, of(record, timeMs) + 0], [of]),
     refuse: ([, value]) => refuseNumber(value),
     create: () => undefined,
     add: (ends, value) => mergeEnds(ends, [value, value]),

@@ -1,6 +1,7 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import { canonicalJson } from '../plan-hash.ts';
+import { readingThrough } from '../reads.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { type FirstFew, isSorted, keep } from './sorted-list.ts';
@@ -42,11 +43,14 @@ export function sampled<In, Value extends Json>(
     // What makes two records one is a part of what the state means.
     config: { size, by: by !== undefined },
     keptMax: size,
-    select: (record, timeMs) => {
-      const value = plainOf(of(record, timeMs));
-      if (refuseListed(value) !== undefined) return [0, value];
-      return [hashOf(by === undefined ? [timeMs, value] : plainOf(by(record, timeMs))), value];
-    },
+    select: readingThrough(
+      (record, timeMs) => {
+        const value = plainOf(of(record, timeMs));
+        if (refuseListed(value) !== undefined) return [0, value];
+        return [hashOf(by === undefined ? [timeMs, value] : plainOf(by(record, timeMs))), value];
+      },
+      by === undefined ? [of] : [of, by],
+    ),
     refuse: ([, value]) => refuseListed(value),
     create: () => [],
     add,

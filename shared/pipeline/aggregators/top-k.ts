@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, describe, isCount, unreadable } from './numeric.ts';
 
@@ -51,7 +52,10 @@ export function topK<In, Value extends Json>(
     kind: 'top-k',
     config: { k, capacity, weight: weight !== undefined },
     keptMax: capacity,
-    select: (record, timeMs) => [plainOf(of(record, timeMs)), weight?.(record, timeMs) ?? 1],
+    select: readingThrough(
+      (record, timeMs) => [plainOf(of(record, timeMs)), weight?.(record, timeMs) ?? 1],
+      weight === undefined ? [of] : [of, weight],
+    ),
     refuse: ([value, weighed]) =>
       refuseListed(value) ??
       (isCount(weighed)

@@ -1,4 +1,5 @@
 import type { Aggregator } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { binaryOf, roundQuotient } from './exact-ratio.ts';
 import {
   addPoint,
@@ -52,7 +53,7 @@ function spread<In>(
   return {
     kind,
     config: { population },
-    select: (record, timeMs) => momentOf(of(record, timeMs)),
+    select: readingThrough((record, timeMs) => momentOf(of(record, timeMs)), [of]),
     refuse: refuseMoment,
     create: () => createMoments(1),
     add: addPoint,

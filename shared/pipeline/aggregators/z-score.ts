@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { readingThrough } from '../reads.ts';
 import { binaryOf, minus, roundQuotient, times } from './exact-ratio.ts';
 import { binaryOfSum, type ExactSum } from './exact-sum.ts';
 import {
@@ -36,7 +37,7 @@ export function zScore<In>(
   return {
     kind: 'z-score',
     config: {},
-    select: (record, timeMs) => [timeMs, momentOf(of(record, timeMs)) + 0],
+    select: readingThrough((record, timeMs) => [timeMs, momentOf(of(record, timeMs)) + 0], [of]),
     refuse: ([, value]) => refuseMoment(value),
     create: () => ({ moments: createMoments(1), latest: undefined }),
     add: (past, value) => {

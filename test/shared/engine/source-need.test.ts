@@ -1,0 +1,298 @@
+import { Buffer } from 'node:buffer';
+import { describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import { nexmark } from '#pipelines/nexmark/index.ts';
+import { compile } from '#shared/engine/compile.ts';
+import { scanText, skipPlainText } from '#shared/engine/json-values.ts';
+import type { Need } from '#shared/engine/need.ts';
+import { needOf } from '#shared/engine/source-need.ts';
+import { TextCache } from '#shared/engine/text-cache.ts';
+import {
+  argMax,
+  count,
+  days,
+  dynamodb,
+  type Pipeline,
+  pipeline,
+  seconds,
+  stream,
+  sum,
+  topK,
+  tumbling,
+  union,
+} from '#shared/pipeline/index.ts';
+import { decodeTools } from '#shared/runtime/decode-tools.ts';
+import { createBoundedRun } from '#shared/runtime/run.ts';
+import { nexmarkLines } from '#shared/testing/nexmark.ts';
+import { createRandom, type Random } from '#shared/testing/random.ts';
+
+const requests = stream('requests', {
+  schema: z.object({
+    ts: z.number().int(),
+    ip: z.string(),
+    path: z.string(),
+    agent: z.string().nullish(),
+    bytes: z.number(),
+    isBot: z.boolean().optional(),
+    user: z.object({ id: z.number().int(), name: z.string() }).nullish(),
+  }),
+  timestamp: (request) => request.ts,
+  outOfOrderness: seconds(1),
+});
+const sink = dynamodb({ ttl: days(1) });
+const options = { allowedLateness: seconds(0) };
+const minute = tumbling(seconds(60));
+
+/** Each with what it needs beside the time; `*` for all. */
+const pipelines: Readonly<Record<string, readonly [Pipeline, string]>> = {
+  aggregate: [
+    pipeline('aggregate', [
+      requests
+        .filter((request) => request.isBot !== true)
+        .keyBy(({ ip }) => ({ ip }))
+        .window(minute, options)
+        .aggregate('by-ip', { n: count(), bytes: sum((request) => request.bytes) })
+        .to(sink),
+    ]),
+    'bytes ip isBot',
+  ],
+  wrapped: [
+    pipeline('wrapped', [
+      requests
+        .keyBy(() => ({ all: 1 }))
+        .window(minute, options)
+        .aggregate('wrapped', {
+          largest: argMax((request) => request.path, { by: (request) => request.bytes }),
+          often: topK((request) => request.ip, { k: 3 }),
+          bots: count((request) => request.isBot === true),
+        })
+        .to(sink),
+    ]),
+    'bytes ip isBot path',
+  ],
+  map: [
+    pipeline('map', [
+      requests
+        .filter((request) => request.user !== null && request.user !== undefined)
+        .map((request) => request.user as { id: number; name: string })
+        .keyBy((user) => ({ id: user.id }))
+        .window(minute, options)
+        .aggregate('by-user', { n: count() })
+        .to(sink),
+    ]),
+    'user.id',
+  ],
+  'map to another record': [
+    pipeline('map-other', [
+      requests
+        .map(({ ip, bytes }) => ({ ip, kilobytes: bytes / 1_000, agent: undefined }))
+        .keyBy((request) => ({ ip: request.ip }))
+        .window(minute, options)
+        .aggregate('kilobytes', { kilobytes: sum(({ kilobytes }) => kilobytes) })
+        .to(sink),
+    ]),
+    'bytes ip',
+  ],
+  branch: [
+    pipeline(
+      'branch',
+      (() => {
+        const { bots, otherwise } = requests.branch({ bots: (request) => request.isBot === true });
+        const countOf = (part: typeof bots, name: string) =>
+          part
+            .keyBy(({ ip }) => ({ ip }))
+            .window(minute, options)
+            .aggregate(name, { n: count() })
+            .to(sink);
+        return [countOf(bots, 'bots'), countOf(otherwise, 'others')];
+      })(),
+    ),
+    'ip isBot',
+  ],
+  sample: [
+    pipeline('sample', [
+      requests
+        .sample(0.5, { by: (request) => request.ip })
+        .keyBy(({ path }) => ({ path }))
+        .window(minute, options)
+        .aggregate('sampled', { n: count() })
+        .to(sink),
+    ]),
+    'ip path',
+  ],
+  'sample of whole records': [
+    pipeline('sample-whole', [
+      requests
+        .sample(0.5)
+        .keyBy(({ path }) => ({ path }))
+        .window(minute, options)
+        .aggregate('sampled', { n: count() })
+        .to(sink),
+    ]),
+    '*',
+  ],
+  union: [
+    pipeline('union', [
+      union(
+        requests.filter((request) => request.bytes > 50),
+        requests.map((request) => ({ path: request.agent ?? 'none' })),
+      )
+        .keyBy(({ path }) => ({ path }))
+        .window(minute, options)
+        .aggregate('of-both', { n: count() })
+        .to(sink),
+    ]),
+    'agent bytes path',
+  ],
+  'a record that is kept': [
+    pipeline('kept', [
+      requests
+        .keyBy(({ ip }) => ({ ip }))
+        .window(minute, options)
+        .aggregate('kept', { last: argMax((request) => JSON.stringify(request), { by: (request) => request.ts }) })
+        .to(sink),
+    ]),
+    '*',
+  ],
+  process: [
+    pipeline('process', [
+      requests
+        .keyBy(({ ip }) => ({ ip }))
+        .process('loud', {
+          columns: { path: (request) => request.path, user: (request) => request.user?.name ?? null },
+          emits: { text: 'string' },
+          state: () => 0,
+          onEvent: ({ path, user }, { emit }) => emit({ text: `${path} ${user}` }),
+          ttl: days(1),
+          allowedLateness: seconds(0),
+        })
+        .to(sink),
+    ]),
+    'ip path user.name',
+  ],
+  'table join': [
+    pipeline('table-join', [
+      requests
+        .keyBy(({ ip }) => ({ ip }))
+        .joinTable(
+          requests.filter((request) => request.isBot === true).keyBy(({ ip }) => ({ ip })),
+          { deletes: (request) => request.bytes === 0, allowedLateness: seconds(0) },
+        )
+        .select('joined', {
+          left: { path: (request) => request.path },
+          right: { agent: (request) => request.agent ?? null },
+        })
+        .to(sink),
+    ]),
+    'agent bytes ip isBot path',
+  ],
+};
+
+function textOf(need: Need, path = ''): readonly string[] {
+  if (need.isWhole || need.fields.size === 0) return [path === '' ? '*' : path];
+  return [...need.fields].flatMap(([name, inner]) => textOf(inner, path === '' ? name : `${path}.${name}`));
+}
+
+describe.each(Object.entries(pipelines))('%s', (_, [made, needed]) => {
+  test('needs what its callbacks read', () => {
+    const [source] = compile(made).sources.values();
+    const found = textOf(needOf(source as NonNullable<typeof source>));
+    expect(
+      found
+        .filter((path) => path !== 'ts')
+        .sort()
+        .join(' '),
+    ).toBe(needed);
+  });
+
+  test('has the same rows and rejections as over whole records', () => {
+    const random = createRandom(5, 'requests');
+    const lines = Array.from({ length: 2_000 }, (_, at) => requestLine(random, at));
+    expect(runLines(made, 'requests', lines).rejections.length).toBeGreaterThan(20);
+    expect(runBytes(made, 'requests', lines)).toEqual(runLines(made, 'requests', lines));
+  });
+});
+
+test.each(nexmark.map((query) => [query.id, query] as const))('%s is the same over whole records', (_, query) => {
+  const random = createRandom(9, 'events');
+  const lines = [...nexmarkLines({ count: 4_000, seed: 3 })].map((line) =>
+    random.chance(0.02) ? spoiled(random, line) : line,
+  );
+  expect(runBytes(query, 'events', lines)).toEqual(runLines(query, 'events', lines));
+});
+
+test('no query of bids reads their texts', () => {
+  const needs = ['nexmark-q5', 'nexmark-q11', 'nexmark-q12'].map((id) => {
+    const query = nexmark.find((one) => one.id === id) as Pipeline;
+    const [source] = compile(query).sources.values();
+    return textOf(needOf(source as NonNullable<typeof source>)).join(' ');
+  });
+  expect(needs).toEqual([
+    'event_type person.dateTime auction.dateTime bid.dateTime bid.auction',
+    'event_type person.dateTime auction.dateTime bid.dateTime bid.bidder',
+    'event_type person.dateTime auction.dateTime bid.dateTime bid.bidder bid.price',
+  ]);
+});
+
+test('an unread text ends where one that is read does', () => {
+  const cache = new TextCache(decodeTools.ascii);
+  for (let length = 0; length < 12; length += 1)
+    for (let place = 0; place <= length; place += 1)
+      for (let byte = 0; byte < 256; byte += 1) {
+        const bytes = Buffer.from(`${'x'.repeat(length)}"}\n`);
+        bytes[place] = byte;
+        const cursor = { at: -1 };
+        scanText(bytes, 0, cursor, cache);
+        const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        expect(skipPlainText(bytes, 0, words)).toBe(cursor.at);
+      }
+});
+
+/** Some have fields of wrong types, whether anybody reads them or not. */
+function requestLine(random: Random, at: number): string {
+  const request = {
+    ts: 1_767_225_600_000 + at * 200 - random.below(3_000),
+    ip: `10.0.0.${random.below(20)}`,
+    path: random.pick(['/', '/a', '/b "quoted"', '/é']),
+    ...(random.chance(0.5) ? { agent: random.pick([null, `agent ${random.below(1e6)}`]) } : {}),
+    bytes: random.below(100),
+    ...(random.chance(0.5) ? { isBot: random.chance(0.3) } : {}),
+    ...(random.chance(0.5) ? { user: random.pick([null, { id: random.below(9), name: 'n' }]) } : {}),
+  };
+  const line = JSON.stringify(request);
+  return random.chance(0.05) ? spoiled(random, line) : line;
+}
+
+/** One value is another, or the line is cut. */
+function spoiled(random: Random, line: string): string {
+  if (random.chance(0.1)) return line.slice(0, -1);
+  const at = random.pick([...line.matchAll(/:("[^"]*"|[\d.]+|true|false|null)/g)]);
+  const other = random.pick(['null', '1', '"x"', '1.5', 'true', '[]', '{}']);
+  return `${line.slice(0, at.index + 1)}${other}${line.slice(at.index + at[0].length)}`;
+}
+
+interface Outcome {
+  readonly rows: readonly unknown[];
+  readonly rejections: readonly unknown[];
+}
+
+/** As files are read: by the scanner, which makes what is needed. */
+function runBytes(made: Pipeline, source: string, lines: readonly string[]): Outcome {
+  const run = createBoundedRun(made);
+  const rejections: unknown[] = [];
+  run.openFile(source, 'file').read(Buffer.from(`${lines.join('\n')}\n`), ({ rejection }, { line, payload }) => {
+    if (rejection !== undefined) rejections.push([line, payload, rejection.reason, rejection.message]);
+  });
+  return { rows: [...run.finish()], rejections };
+}
+
+/** By JSON.parse and the schema, whole. */
+function runLines(made: Pipeline, source: string, lines: readonly string[]): Outcome {
+  const run = createBoundedRun(made);
+  const rejections: unknown[] = [];
+  for (const [index, line] of lines.entries()) {
+    const { rejection } = run.takeLine(source, line, { origin: 'file', line: index + 1 }) ?? {};
+    if (rejection !== undefined) rejections.push([index + 1, line, rejection.reason, rejection.message]);
+  }
+  return { rows: [...run.finish()], rejections };
+}
