@@ -30,8 +30,8 @@ const timed: BatchAggregate['inputs'] = [
   { type: 'BIGINT', cell: ([timeMs]: readonly number[]) => timeMs ?? null },
   { type: 'DOUBLE', cell: ([, value]: readonly number[]) => value ?? null },
 ];
-const firstOf = (at = '', v = ''): string => `first(${v} ORDER BY ${at}, ${v})`;
-const lastOf = (at = '', v = ''): string => `first(${v} ORDER BY ${at} DESC, ${v} DESC)`;
+const firstOf = (at = '', v = ''): string => `arg_min(${v}, row(${at}, ${v}))`;
+const lastOf = (at = '', v = ''): string => `arg_max(${v}, row(${at}, ${v}))`;
 
 /** What is divided by what has been subtracted loses digits; ours does not. */
 const fitShare = 1e-6;

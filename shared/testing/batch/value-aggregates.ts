@@ -25,9 +25,18 @@ function chosen(by: '' | 'DESC' | 'none', time: '' | 'DESC', value: '' | 'DESC' 
       ...orderOf(([by]) => by),
     ],
     sql: ([shown, at, ...order]) => {
-      const values = order.slice(0, 3).map((cell) => `${cell} ${value}`);
-      const ranks = by === 'none' ? [] : order.slice(3).map((cell) => `${cell} ${by}`);
-      return `first(${shown} ORDER BY ${[...ranks, `${at} ${time}`, ...values].join(', ')})`;
+      const values = order.slice(0, 3);
+      const ranks = by === 'none' ? [] : order.slice(3);
+      // Where all of them go in one direction DuckDB need not sort each group, which takes ten times as long.
+      const directions = new Set([...(by === 'none' ? [] : [by]), time, value]);
+      if (directions.size === 1)
+        return `arg_${time === '' ? 'min' : 'max'}(${shown}, row(${[...ranks, at, ...values].join(', ')}))`;
+      const sorted = [
+        ...ranks.map((cell) => `${cell} ${by}`),
+        `${at} ${time}`,
+        ...values.map((cell) => `${cell} ${value}`),
+      ];
+      return `first(${shown} ORDER BY ${sorted.join(', ')})`;
     },
     read: (text) => JSON.parse(String(text)) as unknown,
   };
@@ -91,8 +100,9 @@ export const valueAggregates: Readonly<Record<string, Maker>> = {
       })),
     ],
     sql: ([shown, at, ...order]) => {
-      const list = `list(${shown} ORDER BY ${[at, ...order].join(', ')})`;
-      return keep === 'last' ? `${list}[-${Number(max)}:]` : `${list}[:${Number(max)}]`;
+      const list = `list_sort(list(row(${[at, ...order, shown].join(', ')})))`;
+      const some = keep === 'last' ? `${list}[-${Number(max)}:]` : `${list}[:${Number(max)}]`;
+      return `list_transform(${some}, lambda one: one[${order.length + 2}])`;
     },
     read: (values) => (values as readonly string[]).map((value) => JSON.parse(value) as unknown),
   }),
