@@ -18,7 +18,6 @@ import {
 } from '#shared/pipeline/plan.ts';
 import { rankColumn } from '#shared/pipeline/rows.ts';
 import { changeColumn } from '#shared/pipeline/running.ts';
-import type { KeyShape } from '#shared/pipeline/stream.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition } from '#shared/schemas/row-file.ts';
@@ -58,10 +57,10 @@ export function draftRoute(
   id: string,
   index: number,
   sources: readonly string[],
-  call: (record: unknown) => KeyShape,
+  key: Pick<CompiledRoute, 'call' | 'takesTime'>,
 ): RouteDraft {
   const taken = new Set(reservedColumns.map((column) => column.toLowerCase()));
-  return { id, index, sources, call, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
+  return { id, index, sources, ...key, taken, columns: [], steps: [], stages: [], readers: [], inputs: new Map() };
 }
 
 export function compileAggregate(
@@ -222,11 +221,11 @@ export function compileSelect(
 ): CompiledSelect {
   const { columns } = plan;
   const refuse = (row: unknown): string | undefined => {
-    const refused = Object.entries(row as Readonly<Record<string, unknown>>).flatMap(([column, value]) => {
-      const refusal = refuseJoined(value, columns.length);
-      return refusal === undefined ? [] : [`column ${column} ${refusal}`];
-    });
-    return refused[0];
+    for (const column in row as Readonly<Record<string, unknown>>) {
+      const refusal = refuseJoined((row as Readonly<Record<string, unknown>>)[column], columns.length);
+      if (refusal !== undefined) return `column ${column} ${refusal}`;
+    }
+    return undefined;
   };
   const input = addColumn(route, { select, refuse, label: plan.id });
   const common = { contract, stage: stageOf(plan.placement), sinks: sinksOf(plan), sources: sourcesOfInput(plan) };

@@ -91,7 +91,9 @@ export interface CompiledRoute {
   readonly index: number;
   /** The streams, and the steps whose rows are streams again, that its records come from. */
   readonly sources: readonly string[];
-  readonly call: (record: unknown) => KeyShape;
+  readonly call: (record: unknown, timeMs: number) => KeyShape;
+  /** Only then `call` is given the event time. */
+  readonly takesTime?: true;
   /** Names that the rows behind this route have, so that no key column may have one. */
   readonly taken: ReadonlySet<string>;
   readonly columns: readonly RouteColumn[];
@@ -222,7 +224,8 @@ function compileAnew(pipeline: Pipeline): CompiledPipeline {
   const routes = new Map<string, RouteDraft>();
   for (const route of routesOf(plan)) {
     const sources = sourcesOfInput(route);
-    routes.set(route.id, draftRoute(route.id, routes.size, sources, bindingOf(route.id, 'key').call));
+    const { op: _, ...key } = bindingOf(route.id, 'key');
+    routes.set(route.id, draftRoute(route.id, routes.size, sources, key));
   }
   const routeOf = (id: string): RouteDraft => {
     const route = routes.get(id);

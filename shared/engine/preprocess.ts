@@ -1,4 +1,5 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
+import { keyColumnsOf } from '#shared/pipeline/select.ts';
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
 import type { CompiledOrigin, CompiledPipeline, CompiledRoute, CompiledSource, TransformNode } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
@@ -125,7 +126,7 @@ export class Transformer {
     if (this.#count >= outputsPerRecordMax) {
       throw new Refusal('too-large', `the record became more than ${outputsPerRecordMax} outputs`);
     }
-    const columns = route.call(value);
+    const columns = keyColumnsOf(route, value, this.#timeMs);
     let key: KeyEntry;
     try {
       key = (this.#keys[route.index] as KeyDictionary).find(columns);

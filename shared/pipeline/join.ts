@@ -30,10 +30,35 @@ export function refuseJoined(value: unknown, columnCount: number): string | unde
   const refusal = refuseJson(value);
   if (refusal !== undefined) return refusal;
   const charactersMax = Math.floor(joinedCharactersMax / columnCount);
+  if (charactersAtMost(value as Json) <= charactersMax) return undefined;
   const characters = typeof value === 'string' ? value.length : JSON.stringify(value).length;
   if (characters <= charactersMax) return undefined;
   return `has ${characters} characters as JSON; with ${columnCount} columns in a row at most ${charactersMax} are allowed`;
 }
+
+/** No fewer than a value has as JSON, or as the text that it is: told without making it. */
+export function charactersAtMost(value: Json): number {
+  switch (typeof value) {
+    case 'string':
+      return value.length;
+    case 'object': {
+      // What a list does not have is null there.
+      let characters = 4 + (Array.isArray(value) ? 5 * value.length : 0);
+      for (const name in value) {
+        const inner = (value as { readonly [name: string]: Json })[name] as Json;
+        // Quotes, a colon and a comma; any character may be written as six.
+        characters +=
+          4 + 6 * name.length + (typeof inner === 'string' ? 2 + 6 * inner.length : charactersAtMost(inner));
+      }
+      return characters;
+    }
+    default:
+      return numberCharactersMax;
+  }
+}
+
+/** As `-1.2345678901234567e-300` is written. */
+const numberCharactersMax = 24;
 
 /** Why JSON cannot hold a value as it is, or undefined when it can: a row that waits in a snapshot would come out of it as another. */
 export function refuseJson(value: unknown): string | undefined {
@@ -48,9 +73,11 @@ export function refuseJson(value: unknown): string | undefined {
       const prototype: unknown = Object.getPrototypeOf(value);
       if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
         return 'is an object of a class; select a text, a number or a plain object';
-      return Object.values(value)
-        .map(refuseJson)
-        .find((refusal) => refusal !== undefined);
+      for (const inner of Object.values(value)) {
+        const refusal = refuseJson(inner);
+        if (refusal !== undefined) return refusal;
+      }
+      return undefined;
     }
     default:
       return `is of type ${typeof value}, which JSON cannot hold; select null for nothing`;

@@ -9,17 +9,15 @@ import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } fr
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
-import { readingThrough } from './reads.ts';
 import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
 import { type RunningDefinition, runningPlanOf } from './running.ts';
-import { rowOfRecord, type SelectDefinition } from './select.ts';
+import type { SelectDefinition } from './select.ts';
 import { collectSteps, inputNodesOf, originsOf, sourcesPlanOf } from './steps.ts';
 import type {
   AggregateDefinition,
   JoinDefinition,
   JoinSideDefinition,
   KeyNode,
-  KeyShape,
   Output,
   ProcessDefinition,
   StepDefinition,
@@ -39,7 +37,7 @@ export type Binding =
   | { readonly op: 'map'; readonly call: (record: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly call: (record: unknown) => readonly unknown[] }
   | EnrichBinding
-  | { readonly op: 'key'; readonly call: (record: unknown) => KeyShape }
+  | ({ readonly op: 'key' } & Pick<KeyNode, 'call' | 'takesTime'>)
   | { readonly op: 'aggregate' | 'running'; readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>> }
   | { readonly op: 'join'; readonly left: Selectors<unknown>; readonly right: Selectors<unknown> }
   | {
@@ -278,7 +276,7 @@ class Graph {
   }
 
   #addSelect(
-    { name, key, columns, isKeyed, window, lateOf, sinks }: SelectDefinition,
+    { name, key, columns, rowOf, isKeyed, window, lateOf, sinks }: SelectDefinition,
     { placement, reason }: PlacementDecision,
   ): void {
     const input = this.#addKey(key);
@@ -299,7 +297,7 @@ class Graph {
       },
       {
         op: 'select',
-        row: readingThrough((record: unknown) => rowOfRecord(columns, record), Object.values(columns)),
+        row: rowOf,
       },
     );
   }
@@ -321,7 +319,10 @@ class Graph {
     const input = this.#addStream(key.input);
     const id = this.#freeId(`${input}/key`);
     this.#ids.set(key, id);
-    this.#add({ op: 'key', id, ...sourcesPlanOf(key.input), input }, { op: 'key', call: key.call });
+    this.#add(
+      { op: 'key', id, ...sourcesPlanOf(key.input), input },
+      { op: 'key', call: key.call, ...(key.takesTime === true ? { takesTime: true } : {}) },
+    );
     return id;
   }
 

@@ -1,6 +1,7 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Json } from './aggregator.ts';
 import type { SelectedRow } from './process.ts';
+import { readingThrough } from './reads.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
   AggregateDefinition,
@@ -36,6 +37,8 @@ export interface SelectDefinition {
   readonly name: string;
   readonly key: KeyNode;
   readonly columns: SelectedColumns<unknown>;
+  /** What is made of a record: its row, without the columns that have nothing. */
+  readonly rowOf: RowOf;
   readonly isKeyed: boolean;
   /** Which window each row is shown with: the one that its time is in. */
   readonly window?: TumblingWindow | undefined;
@@ -49,13 +52,63 @@ export const spreadColumn = 'part';
 /** Enough for the rows to be spread evenly over any number of slots that is of use. */
 const spreadParts = 256;
 
-/** Spreads the records of a stream. A retry must find a record in the slot where it was, so all of it counts and nothing else. */
-export function spreadKey(input: StreamNode): KeyNode {
-  return { op: 'key', input, call: spread };
+/** The key of a record, as its callback gives it. */
+export function keyColumnsOf(
+  { call, takesTime }: Pick<KeyNode, 'call' | 'takesTime'>,
+  record: unknown,
+  timeMs: number,
+): KeyShape {
+  return takesTime === true ? call(record, timeMs) : (call as (record: unknown) => KeyShape)(record);
 }
 
-function spread(record: unknown): KeyShape {
-  return { [spreadColumn]: hashText(textOfRecord(record)) % spreadParts };
+type RowOf = (record: unknown) => Readonly<Record<string, unknown>>;
+
+/**
+ * Spreads the rows of a stream. A retry must find a record's row in the slot where it was, so the row and its event time count and nothing
+ * else. The row is made for it, and is what `rowOf` gives when it is asked next.
+ */
+function spreading(input: StreamNode, rowOf: RowOf): { readonly key: KeyNode; readonly rowOf: RowOf } {
+  let made: { readonly of: unknown; readonly row: Readonly<Record<string, unknown>> } | undefined;
+  const call = (record: unknown, timeMs: number): KeyShape => {
+    const row = rowOf(record);
+    made = { of: record, row };
+    return { [spreadColumn]: hashRow(row, timeMs) % spreadParts };
+  };
+  const next: RowOf = (record) => {
+    const row = made?.of === record ? made?.row : undefined;
+    made = undefined;
+    return row ?? rowOf(record);
+  };
+  return {
+    key: { op: 'key', input, call: readingThrough(call, [rowOf]), takesTime: true },
+    rowOf: readingThrough(next, [rowOf]),
+  };
+}
+
+/** Of long texts so many characters count, from all over them. */
+const hashedCharacters = 32;
+
+/** Of what a row's columns hold and of its time, whatever has made them: the same in every attempt. */
+function hashRow(row: Readonly<Record<string, unknown>>, timeMs: number): number {
+  let hash = mixedNumber(0x811c9dc5, timeMs);
+  for (const name in row) {
+    const value = row[name];
+    if (typeof value === 'number') hash = mixedNumber(hash, value);
+    else hash = mixedText(hash, typeof value === 'string' ? value : textOfRecord(value));
+  }
+  return scattered(hash);
+}
+
+function mixedNumber(hash: number, value: number): number {
+  // Whole numbers beyond 32 bits, and what stands behind the point.
+  return Math.imul(Math.imul(hash ^ value, 0x01000193) ^ (value / 2 ** 32) ^ ((value % 1) * 2 ** 31), 0x01000193);
+}
+
+function mixedText(hash: number, text: string): number {
+  let mixed = hash ^ text.length;
+  const step = text.length <= hashedCharacters ? 1 : text.length / hashedCharacters;
+  for (let at = 0; at < text.length; at += step) mixed = Math.imul(mixed ^ text.charCodeAt(at), 0x01000193);
+  return mixed;
 }
 
 /** A text of all that a record holds, the same in every attempt. */
@@ -72,9 +125,13 @@ export function textOfRecord(record: unknown): string {
 export function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  // The low bits of similar texts are alike.
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
+  return scattered(hash);
+}
+
+/** The low bits of similar texts are alike. */
+function scattered(hash: number): number {
+  const mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
 }
 
 export interface LateTable<T, K extends KeyShape> {
@@ -94,27 +151,44 @@ export function lateOf<Name extends string, K, Row>(
   step: AggregateDefinition,
   columns: SelectedColumns<unknown>,
 ): SelectedTable<Name, K, Row> {
-  const late: SelectDefinition = { op: 'select', name, key: step.key, columns, isKeyed: true, lateOf: step, sinks: [] };
+  const rowOf = rowsWith(columns);
+  const late: SelectDefinition = {
+    op: 'select',
+    name,
+    key: step.key,
+    columns,
+    rowOf,
+    isKeyed: true,
+    lateOf: step,
+    sinks: [],
+  };
   return { to: (...sinks) => ({ name, step: { ...late, sinks } }) };
 }
 
-/** The step that gives a row of each record. */
+/** The step that gives a row of each record of a stream, or of a keyed one. */
 export function selectedOf<Name extends string, K, Row>(
   name: Name,
-  key: KeyNode,
+  from: KeyNode | StreamNode,
   columns: SelectedColumns<unknown>,
-  { isKeyed, window }: { readonly isKeyed: boolean } & SelectOptions,
+  { window }: SelectOptions = {},
 ): SelectedTable<Name, K, Row> {
-  const step: SelectDefinition = { op: 'select', name, key, columns, isKeyed, window, sinks: [] };
+  const isKeyed = from.op === 'key';
+  const rowOf = rowsWith(columns);
+  const made = isKeyed ? { key: from, rowOf } : spreading(from, rowOf);
+  const step: SelectDefinition = { op: 'select', name, ...made, columns, isKeyed, window, sinks: [] };
   return { to: (...sinks) => ({ name, step: { ...step, sinks } }) };
 }
 
-/** What `select` makes of a record: its row, without the columns that have nothing. */
-export function rowOfRecord(columns: SelectedColumns<unknown>, record: unknown): Readonly<Record<string, unknown>> {
-  const row: Record<string, unknown> = {};
-  for (const name in columns) {
-    const value = columns[name]?.(record);
-    if (value !== undefined) row[name] = value;
-  }
-  return row;
+function rowsWith(columns: SelectedColumns<unknown>): RowOf {
+  const names = Object.keys(columns);
+  const selects = Object.values(columns);
+  const rowOf: RowOf = (record) => {
+    const row: Record<string, unknown> = {};
+    for (let at = 0; at < names.length; at += 1) {
+      const value = (selects[at] as SelectedColumns<unknown>[string])(record);
+      if (value !== undefined) row[names[at] as string] = value;
+    }
+    return row;
+  };
+  return readingThrough(rowOf, selects);
 }

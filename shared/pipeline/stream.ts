@@ -54,7 +54,6 @@ import {
   type SelectedTable,
   type SelectOptions,
   selectedOf,
-  spreadKey,
 } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type { Throttling } from './throttle.ts';
@@ -109,7 +108,9 @@ export interface RowsNode {
 export interface KeyNode {
   readonly op: 'key';
   readonly input: StreamNode;
-  readonly call: (record: unknown) => KeyShape;
+  readonly call: (record: unknown, timeMs: number) => KeyShape;
+  /** Only then it is given the event time: a callback of others may do something else with a second argument. */
+  readonly takesTime?: true;
 }
 
 /** A stateful step as it was defined. Its name is the identity of its state. Without a sink it only feeds other steps. */
@@ -326,8 +327,7 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
     through: (piece) => piece(self),
     keyBy: <K extends KeyShape>(select: (record: T) => K) =>
       keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),
-    select: (name, columns, options) =>
-      selectedOf(name, spreadKey(node), columns as SelectedColumns<unknown>, { ...options, isKeyed: false }),
+    select: (name, columns, options) => selectedOf(name, node, columns as SelectedColumns<unknown>, options),
   };
   return self;
 }
@@ -359,8 +359,7 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),
     aggregate: (name, aggregates, options) => runningOf(name, key, aggregates, options, rowsOf),
-    select: (name, columns, options) =>
-      selectedOf(name, key, columns as SelectedColumns<unknown>, { ...options, isKeyed: true }),
+    select: (name, columns, options) => selectedOf(name, key, columns as SelectedColumns<unknown>, options),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type StepPlan,
   stepsOf,
 } from '#shared/pipeline/plan.ts';
+import { keyColumnsOf } from '#shared/pipeline/select.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
 import type { LookupItem } from '#shared/schemas/lookup.ts';
@@ -58,7 +59,7 @@ export function walk(
         return walk(pipeline, child.id, binding.call(value, checked?.value), timeMs, found, findItem);
       }
       case 'key': {
-        const key = keyOf(pipeline, child, binding.call(value));
+        const key = keyOf(pipeline, child, keyColumnsOf(binding, value, timeMs));
         if (key === undefined || !isUsable(pipeline, child, value, timeMs)) return false;
         found.push({ route: child.id, key, timeMs, value });
         return true;

@@ -1090,9 +1090,8 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/pipeline/select.ts',
-        find: 'return { [spreadColumn]: hashText(textOfRecord(record)) % spreadParts };',
-        replace:
-          'void [record, hashText, textOfRecord]; spreads += 1; return { [spreadColumn]: spreads % spreadParts };',
+        find: 'return { [spreadColumn]: hashRow(row, timeMs) % spreadParts };',
+        replace: 'void [hashRow, timeMs]; spreads += 1; return { [spreadColumn]: spreads % spreadParts };',
       },
       {
         file: 'shared/pipeline/select.ts',

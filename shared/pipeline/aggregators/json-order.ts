@@ -1,5 +1,5 @@
 import type { Json } from '../aggregator.ts';
-import { refuseJson } from '../join.ts';
+import { charactersAtMost, refuseJson } from '../join.ts';
 import { canonicalJson } from '../plan-hash.ts';
 
 /** The most characters of one value that an aggregator keeps as it is, as JSON: it is stored with its key's state. */
@@ -12,10 +12,24 @@ export function plainOf(value: Json): Json {
       // Adding 0 turns -0 into 0, which is all that JSON knows.
       return value + 0;
     case 'object':
-      return value === null || refuseJson(value) !== undefined ? value : (JSON.parse(canonicalJson(value)) as Json);
+      return value === null || refuseJson(value) !== undefined ? value : sorted(value);
     default:
       return value;
   }
+}
+
+/** What JSON gives back of `canonicalJson`, without the text. */
+function sorted(value: Json): Json {
+  if (typeof value === 'number') return value + 0;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value))
+    return Array.from(value as readonly Json[], (one) => (one === undefined ? null : sorted(one)));
+  const names = Object.keys(value);
+  // A name that sets the prototype is left to JSON.
+  if (names.includes('__proto__')) return JSON.parse(canonicalJson(value)) as Json;
+  const copy: Record<string, Json> = {};
+  for (const name of names.sort()) copy[name] = sorted((value as { readonly [name: string]: Json })[name] as Json);
+  return copy;
 }
 
 /** Why a value cannot be kept, or undefined when it can. */
@@ -23,6 +37,7 @@ export function refuseKept(value: unknown): string | undefined {
   const refusal = refuseJson(value);
   if (refusal !== undefined) return `the value ${refusal}`;
   if (typeof value !== 'string' && typeof value !== 'object') return undefined;
+  if (charactersAtMost(value as Json) <= keptCharactersMax) return undefined;
   const characters = typeof value === 'string' ? value.length : JSON.stringify(value).length;
   if (characters <= keptCharactersMax) return undefined;
   return `the value has ${characters} characters as JSON; at most ${keptCharactersMax} are allowed`;
