@@ -126,6 +126,15 @@ const idsOfRows: BatchAggregate = {
   sql: ([some]) => `array_to_string(list_sort(string_split(string_agg(${some}, ','), ',')::BIGINT[]), ',')`,
 };
 
+/** The changes of a row that is taken back and shown anew add up to its last one. */
+const wholeMean: BatchAggregate = {
+  inputs: [
+    { type: 'DOUBLE', cell: ({ price }: { readonly price: number }) => price },
+    { type: 'DOUBLE', cell: ({ change }: { readonly change: number }) => change },
+  ],
+  sql: ([price, change]) => `trunc(sum(${price} * ${change}) / sum(${change}))`,
+};
+
 /** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
 export const suites: readonly Suite[] = [
   ...gridOf(),
@@ -138,6 +147,7 @@ export const suites: readonly Suite[] = [
     return {
       name: `pipelines/${pipeline.id}`,
       pipeline: fewSlots(pipeline),
+      aggregates: { 'nexmark-whole-mean': wholeMean },
       histories: historiesOf(streams, { pace: pipeline.id.startsWith('nexmark') ? seconds(2) : minutes(2) }),
     };
   }),
@@ -149,7 +159,7 @@ export const suites: readonly Suite[] = [
         name: `simulation/${pipeline.id}-${index}`,
         pipeline,
         histories: historiesOf(sources.map(ofSim), {}),
-        aggregates: { ids, 'ids-of-rows': idsOfRows },
+        aggregates: { ids, 'ids-of-rows': idsOfRows, 'ids-of-firsts': idsOfRows },
       }),
     ),
 ];

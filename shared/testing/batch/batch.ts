@@ -56,16 +56,22 @@ export async function batchOf(
       continue;
     }
     if (step.sinks.length > 0) rows.push(...made.flatMap((row) => shownOf(pipeline, row) ?? [row]));
-    if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made));
+    if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made, outputs.length));
   }
   return { rows, behind, refused };
 }
 
-/** The rows of a step as records of those behind it. */
-function recordsOf(pipeline: Pipeline, step: StepPlan, rows: readonly BatchRow[]): readonly FlatOutput[] {
+/** The rows of a step as records of those behind it, with places from `firstSeq` on, which no other record has. */
+function recordsOf(
+  pipeline: Pipeline,
+  step: StepPlan,
+  rows: readonly BatchRow[],
+  firstSeq: number,
+): readonly FlatOutput[] {
   return [...Map.groupBy(rows, ({ history }) => history)].flatMap(([history, ofHistory]) => {
     const printed = ofHistory.map(({ row }) => row);
-    return outputsOfRows(pipeline, step, printed).outputs.map(({ route, key, timeMs, value }, seq) => {
+    return outputsOfRows(pipeline, step, printed).outputs.map(({ route, key, timeMs, value }, at) => {
+      const seq = firstSeq + at;
       return { route, key, timeMs, value, history, seq, record: undefined, watermarks: new Map(), isBehind: false };
     });
   });

@@ -24,7 +24,12 @@ export function computedOf(pipeline: Pipeline): Computed {
     stepsOf(pipeline.plan).flatMap((step) => {
       if (pipeline.projections?.has(step.id) === true) return [];
       const { kept, derived } = columnsOf(step);
-      return [[step.id, step.op === 'aggregate' ? new Set([...kept, ...derived]) : new Set<string>()]];
+      return [
+        [
+          step.id,
+          step.op === 'aggregate' || step.op === 'running' ? new Set([...kept, ...derived]) : new Set<string>(),
+        ],
+      ];
     }),
   );
 }

@@ -4,20 +4,25 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import {
   type AggregatePlan,
   type JoinPlan,
+  type RunningPlan,
   type SelectPlan,
   type StepPlan,
   stepsOf,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
+import { isOrdered } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { selectorsOf } from '../join-oracle.ts';
+import { canonical } from '../process-oracle.ts';
 import { selectedRowOf } from '../select-oracle.ts';
 import { aggregatesOf } from '../walk.ts';
 import { type BatchAggregate, batchAggregates } from './aggregates.ts';
-import type { Cell, ColumnType, Database, Table } from './database.ts';
+import type { Database } from './database.ts';
 import type { Judged } from './flat.ts';
+import { inTimeSql, placesOf, tiesOf } from './places.ts';
+import { processedRows } from './processed-rows.ts';
 import { windowedSql } from './windows.ts';
 
 /** A row as the batch has it, and by column how large a difference is none. */
@@ -48,6 +53,7 @@ export async function batchRowsOf(
 ): Promise<readonly BatchRow[]> {
   switch (step.op) {
     case 'aggregate':
+    case 'running':
       return windowRows(database, pipeline, step, records, own);
     case 'join':
       return joinRows(database, pipeline, step, records);
@@ -55,8 +61,11 @@ export async function batchRowsOf(
       return topRows(database, step, records);
     case 'select':
       return selectedRows(pipeline, step, await lateOnly(database, pipeline, step, records));
-    default:
-      throw refusal(pipeline, step, 'it goes through its records one after the other');
+    case 'process': {
+      const rows = await processedRows(database, pipeline, step, records);
+      if (rows === undefined) throw refusal(pipeline, step, 'it goes through its records one after the other');
+      return rows;
+    }
   }
 }
 
@@ -68,33 +77,15 @@ export function refusal({ id }: Pipeline, step: StepPlan, why: string): Millrace
   );
 }
 
-/** The columns that every table has. */
-function placesOf(records: readonly Judged[]): Table['columns'] {
-  const column = (name: string, type: ColumnType, cellOf: (record: Judged) => Cell) => ({
-    name,
-    type,
-    cells: records.map(cellOf),
-  });
-  return [
-    column('history', 'BIGINT', ({ history }) => history),
-    column('seq', 'BIGINT', ({ seq }) => seq),
-    column('key', 'VARCHAR', ({ key }) => key),
-    column('t', 'BIGINT', ({ timeMs }) => timeMs),
-    column('w', 'BIGINT', ({ watermarkMs }) => watermarkMs),
-    column('late', 'BOOLEAN', ({ isLate }) => isLate),
-    column('life', 'BIGINT', ({ life }) => life),
-  ];
-}
-
 async function windowRows(
   database: Database,
   pipeline: Pipeline,
-  step: AggregatePlan,
+  step: AggregatePlan | RunningPlan,
   records: readonly Judged[],
   own: OwnAggregates,
 ): Promise<readonly BatchRow[]> {
-  const windowed = windowedSql('records', step);
-  if (windowed === undefined) throw refusal(pipeline, step, `its windows are of kind ${step.window.kind}`);
+  // All records of a key are one window, which no watermark closes.
+  const windowed = step.op === 'running' ? 'SELECT *, 0 AS ws, 0 AS we FROM records' : windowedSql('records', step);
   const columns = Object.entries(aggregatesOf(pipeline, step)).map(([name, aggregator], index) => {
     const { kind, config } = aggregator;
     const batch = own[kind] ?? batchAggregates[kind]?.(config);
@@ -106,6 +97,9 @@ async function windowRows(
       );
     return { name, aggregator: aggregator as Aggregator<unknown, unknown, unknown, unknown>, batch, index };
   });
+  const isTaken = step.op === 'running' || !isOrdered(step.window);
+  const textOf = ({ value, timeMs }: Judged): string =>
+    canonical(columns.map(({ aggregator }) => aggregator.select(value, timeMs) ?? null));
   const cells = columns.flatMap(({ aggregator, batch, index }) => {
     const selected = records.map(({ value, timeMs }) => aggregator.select(value, timeMs));
     return batch.inputs.map(({ type, cell }, input) => ({
@@ -114,24 +108,25 @@ async function windowRows(
       cells: selected.map((one) => cell(one as never)),
     }));
   });
-  await database.put('records', { columns: [...placesOf(records), ...cells] });
+  const ties = tiesOf(isTaken ? records.map(() => '') : records.map(textOf));
+  await database.put('records', { columns: [...placesOf(records), ties, ...cells] });
   const aggregates = columns.flatMap(({ batch, index }) => {
     const names = batch.inputs.map((_, input) => `c${index}_${input}`);
     return [`${batch.sql(names)} AS v${index}`, `${batch.slack?.(names) ?? 0} AS s${index}`];
   });
   const names = columns.map(({ name }) => name);
-  const totalled = totalledColumns(names, step).flatMap((index) => columns[index] ?? []);
+  const totalled = (step.op === 'running' ? [] : totalledColumns(names, step)).flatMap((index) => columns[index] ?? []);
   const totals = totalled.map(({ index }) => `totals.v${index}`);
   const sql = `
     WITH windowed AS (${windowed}),
-    rows AS (SELECT history, key, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, key, ws, we),
+    rows AS (SELECT history, key, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, key, ws, we, life),
     totals AS (SELECT history, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, ws, we)
     SELECT rows.*${totals.map((total) => `, ${total}`).join('')} FROM rows
     ${totalled.length === 0 ? '' : 'JOIN totals ON totals.history = rows.history AND totals.ws = rows.ws AND totals.we = rows.we'}
     ORDER BY history, ws, key, we`;
   return (await database.query(sql)).map((found) => {
     const [history, key, ws, we, ...values] = found as [number, string, number, number, ...unknown[]];
-    const row: Record<string, unknown> = { view: step.id, ...boundsOf(ws, we), final: true, ...decodeKey(key) };
+    const row: Record<string, unknown> = { view: step.id, ...shownWith(step, ws, we), ...decodeKey(key) };
     const slack: Record<string, Slack> = {};
     for (const { name, batch, index } of columns) {
       const value = values[index * 2];
@@ -143,12 +138,19 @@ async function windowRows(
       const value = values[columns.length * 2 + at];
       total[name] = batch.read === undefined ? value : batch.read(value);
     }
-    for (const [name, derived] of Object.entries(step.derived)) {
+    for (const [name, derived] of Object.entries(step.op === 'running' ? {} : step.derived)) {
       row[name] = evaluateDerived(derived, { row, totals: total, windowMs: we - ws });
       slack[name] = slackOf(derived, row, slack);
     }
     return { history, row: row as PrintedRow, slack, totals: total };
   });
+}
+
+/** The bounds of a row, where it has some, and whether it is final: of what has no end it never is, unless the stream's end is its own. */
+function shownWith(step: AggregatePlan | RunningPlan, startMs: number, endMs: number): object {
+  if (step.op === 'running') return {};
+  if (step.window.kind === 'global') return { final: step.window.ttlMs === undefined };
+  return { ...boundsOf(startMs, endMs), final: true };
 }
 
 /** As much as all that it is computed of may be off. */
@@ -260,8 +262,10 @@ async function lateOnly(
   records: readonly Judged[],
 ): Promise<readonly Judged[]> {
   const whole = stepsOf(plan).find(({ id }) => id === step.lateOf);
-  const windowed = whole?.op === 'aggregate' ? windowedSql('records', whole) : undefined;
-  if (windowed === undefined) return records;
+  if (whole?.op !== 'aggregate') return records;
+  const windowed = isOrdered(whole.window)
+    ? `SELECT * FROM records WHERE ${inTimeSql(whole.allowedLatenessMs)}`
+    : windowedSql('records', whole);
   await database.put('records', { columns: placesOf(records) });
   const late = await database.query(`SELECT history, seq FROM records EXCEPT SELECT history, seq FROM (${windowed})`);
   const places = new Set(late.map(([history, seq]) => `${history}/${seq}`));

@@ -114,6 +114,37 @@ export const valueAggregates: Readonly<Record<string, Maker>> = {
       return { complete: values.length <= Number(max), values: values.slice(0, Number(max)) };
     },
   }),
+  // The rows that a query in SQL ranks within their group. Those that share a place with the last one are kept too.
+  'top-rows': ({ rank, count, order }) => {
+    if (rank === 'DENSE_RANK') return undefined;
+    const directions = order as readonly (readonly [descending: boolean, nullsFirst: boolean])[];
+    type Ranked = readonly [order: readonly unknown[], values: readonly unknown[], tie: string];
+    return {
+      inputs: [
+        { type: 'VARCHAR', cell: ([by, values]: Ranked) => JSON.stringify([by, values]) },
+        { type: 'VARCHAR', cell: ([, , tie]: Ranked) => tie },
+        ...directions.flatMap((_, at): BatchAggregate['inputs'] => [
+          {
+            type: 'DOUBLE',
+            cell: ([by]: Ranked) => (typeof by[at] === 'string' ? null : Number(by[at] ?? Number.NaN)),
+          },
+          { type: 'VARCHAR', cell: ([by]: Ranked) => (typeof by[at] === 'string' ? (by[at] as string) : null) },
+        ]),
+      ],
+      sql: ([shown, tie, ...by]) => {
+        const sorted = directions.flatMap(([descending, nullsFirst], at) => {
+          const direction = `${descending ? 'DESC' : ''} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`;
+          return [`nullif(${by[2 * at]}, 'NaN') ${direction}`, `${by[2 * at + 1]} ${direction}`];
+        });
+        const list = `list({'shown': ${shown}, 'by': row(${by.join(', ')})} ORDER BY ${[...sorted, tie].join(', ')})`;
+        const last = Number(count);
+        if (rank === 'ROW_NUMBER') return `list_transform(${list}[:${last}], lambda one: one.shown)`;
+        const kept = `list_filter(${list}, lambda one, place: place <= ${last} OR one.by = ${list}[${last}].by)`;
+        return `list_transform(${kept}, lambda one: one.shown)`;
+      },
+      read: (texts) => (texts as readonly string[]).map((text) => JSON.parse(text) as unknown),
+    };
+  },
   'exact-distinct': ({ max }) => ({
     inputs: alone,
     sql: ([v]) => `count(DISTINCT ${v})::DOUBLE`,

@@ -1,13 +1,14 @@
 import type { AggregatePlan } from '#shared/pipeline/plan.ts';
-import type { CalendarWindow } from '#shared/pipeline/window.ts';
+import type { CalendarWindow, CountWindow } from '#shared/pipeline/window.ts';
+import { inTimeSql, livesSql } from './places.ts';
 
 /**
  * The query that puts each record of a step into its windows: all columns of the table, with the window's bounds in milliseconds as `ws` and
- * `we`. A record that comes late to a window is not in it. Undefined for windows that no query says.
+ * `we`. A record that comes late to a window is not in it.
  *
  * `w` is the watermark before the record, null where there is none yet; `life` tells sessions of one key apart that must not meet.
  */
-export function windowedSql(table: string, { window, allowedLatenessMs }: AggregatePlan): string | undefined {
+export function windowedSql(table: string, { window, allowedLatenessMs }: AggregatePlan): string {
   const inTime = `(w IS NULL OR w < we + ${allowedLatenessMs})`;
   switch (window.kind) {
     case 'tumbling':
@@ -31,8 +32,13 @@ export function windowedSql(table: string, { window, allowedLatenessMs }: Aggreg
       if (window.maxLengthMs !== undefined)
         return cutSessionsSql(table, window.gapMs, window.maxLengthMs, allowedLatenessMs);
       return sessionsSql(table, window.gapMs);
-    default:
-      return undefined;
+    case 'count':
+      return countedSql(table, window, allowedLatenessMs);
+    case 'global':
+      // Of a key that was given up the last life is what is seen.
+      return `
+        SELECT *, 0 AS ws, 0 AS we FROM (${livesSql(table, { allowedLatenessMs, ttlMs: window.ttlMs })})
+        QUALIFY alone = max(alone) OVER (PARTITION BY history, key)`;
   }
 }
 
@@ -65,6 +71,18 @@ function alignedDown(time: string, step: number): string {
   return `${time} - ((${time} % ${step}) + ${step}) % ${step}`;
 }
 
+/** So many records of a key after one another, in the order of event time. */
+function countedSql(table: string, { count, incomplete, ttlMs }: CountWindow, allowedLatenessMs: number): string {
+  const window = 'PARTITION BY history, key, alone, number';
+  return `
+    SELECT * REPLACE (dense_rank() OVER (PARTITION BY history, key ORDER BY alone, number) AS life),
+      min(t) OVER (${window}) AS ws, max(t) OVER (${window}) + 1 AS we
+    FROM (
+      SELECT *, (row_number() OVER (PARTITION BY history, key, alone ORDER BY t, tie, seq) - 1) // ${count} AS number
+      FROM (${livesSql(table, { allowedLatenessMs, ttlMs })})
+    ) ${incomplete === 'emit' ? '' : `QUALIFY count(*) OVER (${window}) = ${count}`}`;
+}
+
 /** A record more than the gap behind the one before it begins a session. Which records are late is in the table already. */
 function sessionsSql(table: string, gapMs: number): string {
   const ofKey = 'PARTITION BY history, key, life';
@@ -84,7 +102,7 @@ function cutSessionsSql(table: string, gapMs: number, maxLengthMs: number, laten
   return `
     WITH RECURSIVE numbered AS (
       SELECT *, row_number() OVER (PARTITION BY history, key ORDER BY t, seq) AS number
-      FROM ${table} WHERE w IS NULL OR t + ${latenessMs} >= w
+      FROM ${table} WHERE ${inTimeSql(latenessMs)}
     ), walk AS (
       SELECT history, key, number, t, t AS ws FROM numbered WHERE number = 1
       UNION ALL
