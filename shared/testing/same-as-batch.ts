@@ -55,6 +55,7 @@ export async function expectSameAsBatch(
   try {
     const different = await compareWithBatch(database, pipeline, [records], {
       ...options,
+      late: 'refuse',
       hosts: [{ name: 'the driver', pipeline: inTable(pipeline) }],
     });
     const [first] = different;
@@ -85,27 +86,33 @@ export async function compareWithBatch(
   database: Database,
   pipeline: Pipeline,
   histories: readonly (readonly Sent[])[],
-  options: BatchOptions & { readonly hosts?: readonly Hosted[] },
+  options: BatchOptions & {
+    readonly hosts?: readonly Hosted[];
+    /** What is done with the views of which no query says what is late, where something is: they are passed over, or refused. */
+    readonly late?: 'pass-over' | 'refuse';
+  },
 ): Promise<readonly HistoryDifference[]> {
   const lines = histories.map((records) => records.map(lineOf));
   const batch = await batchOf(database, pipeline, lines, options.aggregates);
   const views = options.views ?? Object.keys(pipeline.outputs);
   for (const view of views) if (batch.refused.has(view)) throw batch.refused.get(view);
-  const byHistory = Map.groupBy(
-    batch.rows.filter(({ row }) => views.includes(row.view)),
-    ({ history }) => history,
-  );
+  const unlessLate = views.find((view) => batch.onTimeOnly.has(view));
+  if (options.late === 'refuse' && unlessLate !== undefined && batch.behind.size > 0)
+    throw batch.onTimeOnly.get(unlessLate);
+  const byHistory = Map.groupBy(batch.rows, ({ history }) => history);
   const computed = computedOf(pipeline);
   const different: HistoryDifference[] = [];
   for (const [history, records] of lines.entries()) {
-    const expected = (byHistory.get(history) ?? []).map((row) => expect(row, computed));
-    const found = [...differences(expected, runRows(pipeline, records, views), { name: 'the run', computed })];
+    const compared = views.filter((view) => !batch.behind.has(history) || !batch.onTimeOnly.has(view));
+    const rowsOfHistory = (byHistory.get(history) ?? []).filter(({ row }) => compared.includes(row.view));
+    const expected = rowsOfHistory.map((row) => expect(row, computed));
+    const found = [...differences(expected, runRows(pipeline, records, compared), { name: 'the run', computed })];
     // What can be late is the first of its batch, so that the watermark before it is the batch's; now and then it is all of its batch.
     const behind = batch.behind.get(history) ?? new Set();
     const batchRecords = behind.size > 0 && history % alonePeriod === 0 ? 1 : batchRecordsMax;
     const runs = runsOf(records, behind);
     for (const hosted of options.hosts ?? []) {
-      const rows = await hostedRows(hosted, runs, views, { ...options.driver, batchRecords });
+      const rows = await hostedRows(hosted, runs, compared, { ...options.driver, batchRecords });
       found.push(...differences(expected, rows, { name: hosted.name, computed }));
     }
     if (found.length > 0) different.push({ history, lines: found });

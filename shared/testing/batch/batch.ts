@@ -13,6 +13,8 @@ export interface Batch {
   readonly behind: ReadonlyMap<number, ReadonlySet<number>>;
   /** Steps that no query says, and those behind them: by id, the error that says why. */
   readonly refused: ReadonlyMap<string, unknown>;
+  /** Steps that a query says only where nothing is behind a watermark, and those that stand behind them: by id, the error that says why. */
+  readonly onTimeOnly: ReadonlyMap<string, unknown>;
 }
 
 /**
@@ -35,6 +37,7 @@ export async function batchOf(
   const feeding = new Set(feedingStepsOf(pipeline.plan));
   const rows: BatchRow[] = [];
   const refused = new Map<string, unknown>();
+  const onTimeOnly = new Map<string, unknown>();
   for (const step of stepsOf(pipeline.plan)) {
     const sources = inputsOf(step).flatMap(sourcesOfInput);
     const before = sources.find((source) => refused.has(source));
@@ -43,9 +46,11 @@ export async function batchOf(
       continue;
     }
     const rowSources = sources.filter((source) => [...feeding].some(({ id }) => id === source));
-    if (rowSources.length > 0 && rowSources.length < sources.length) {
-      refused.set(step.id, refusal(pipeline, step, 'it reads records and rows, which are judged by each other'));
-      continue;
+    const unlessLate = sources.find((source) => onTimeOnly.has(source));
+    if (unlessLate !== undefined) onTimeOnly.set(step.id, onTimeOnly.get(unlessLate));
+    else if (rowSources.length > 0 && rowSources.length < sources.length) {
+      const why = 'it reads records and rows, which are judged by each other, and some records are late';
+      onTimeOnly.set(step.id, refusal(pipeline, step, why));
     }
     let made: readonly BatchRow[];
     try {
@@ -58,7 +63,7 @@ export async function batchOf(
     if (step.sinks.length > 0) rows.push(...made.flatMap((row) => shownOf(pipeline, row) ?? [row]));
     if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made, outputs.length));
   }
-  return { rows, behind, refused };
+  return { rows, behind, refused, onTimeOnly };
 }
 
 /** The rows of a step as records of those behind it, with places from `firstSeq` on, which no other record has. */

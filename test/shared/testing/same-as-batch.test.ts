@@ -4,6 +4,9 @@ import {
   type AnyOutput,
   count,
   countDistinct,
+  countWindow,
+  everyRecords,
+  global,
   hours,
   kinesis,
   max,
@@ -93,6 +96,58 @@ test('and so they have whatever goes wrong', async () => {
   );
 });
 
+const others = readings({ name: 'others', outOfOrderness: 5 }).keyBy((reading) => ({ key: reading.key }));
+const within = { n: columns.n, total: columns.total };
+const inOrder: readonly AnyOutput[] = [
+  keyed.window(countWindow(2), { allowedLateness }).aggregate('pairs', within).to(sink),
+  keyed
+    .window(countWindow(3, { incomplete: 'emit', ttl: milliseconds(6) }), { allowedLateness })
+    .aggregate('threes', within)
+    .to(sink),
+  keyed
+    .window(global({ trigger: everyRecords(2) }), { allowedLateness })
+    .aggregate('whole', columns)
+    .derive({ each: derived.each })
+    .to(sink),
+  keyed
+    .window(global({ trigger: everyRecords(2), ttl: milliseconds(6) }), { allowedLateness })
+    .aggregate('lately', within)
+    .to(sink),
+  keyed.aggregate('ever', columns).to(sink),
+  keyed.dedupe('firsts', { columns: { amount }, within: milliseconds(7), allowedLateness }).to(sink),
+  keyed
+    .joinTable(others, {
+      kind: 'left',
+      deletes: (one) => one.amount % 3 === 0,
+      ttl: milliseconds(9),
+      allowedLateness,
+    })
+    .select('versions', { left: { amount }, right: { version: (one) => one.amount } })
+    .to(sink),
+];
+
+test('what takes the records of a key in their order has the rows of a batch', async () => {
+  const pipeline = pipelineOf(inOrder, { slots: 2 });
+  await fc.assert(
+    fc.asyncProperty(history, (records) => expectSameAsBatch(pipeline, records)),
+    { numRuns: 60 },
+  );
+});
+
+test('a step that reads records and rows is compared where no record is late, and else refused', async () => {
+  const rows = closed.asStream().keyBy((row) => ({ key: row.key }));
+  const mixed = rows
+    .join(others, { within: [milliseconds(-20), milliseconds(20)], allowedLateness })
+    .select('mixed', { left: { total: (row) => row.total }, right: { other: amount } });
+  const pipeline = pipelineOf([mixed.to(sink)]);
+  const [first, second, late] = [40, 50, 1].map((at) => sent('others', [{ at, key: 'a', amount: at }]));
+  const records = [...sent('readings', [{ at: 35, key: 'a', amount: 2 }]), ...(first ?? []), ...(second ?? [])];
+  await expectSameAsBatch(pipeline, records);
+  await expect(expectSameAsBatch(pipeline, [...records, ...(late ?? [])])).rejects.toThrow(
+    'no query says what step mixed does: it reads records and rows, which are judged by each other, and some records are late',
+  );
+});
+
 test('what is different is said', async () => {
   const pipeline = pipelineOf([tens.to(sink)]);
   const records = sent('readings', [{ at: 1, key: 'a', amount: 2 }]);
@@ -109,7 +164,7 @@ test('what is different is said', async () => {
 });
 
 test('what no query says is refused by the name of its step, unless other views are named', async () => {
-  const first = keyed.dedupe('first', { columns: { amount }, within: hours(1), allowedLateness }).to(sink);
+  const first = keyed.throttle('first', { columns: { amount }, limit: 1, per: hours(1), allowedLateness }).to(sink);
   const own = keyed
     .window(tumbling(milliseconds(10)), { allowedLateness })
     .aggregate('own', { amounts })
