@@ -11,6 +11,7 @@ import {
   inputsOf,
   isStep,
   type JoinPlan,
+  type Plan,
   type ProcessPlan,
   type RunningPlan,
   routesOf,
@@ -143,6 +144,8 @@ export interface CompiledAggregate extends CommonStep {
   readonly inputs: readonly number[];
   /** Which aggregators need a total over all keys. */
   readonly totals: readonly number[];
+  /** The one step that reads its rows, if nobody else sees them: what cannot rank there need not be made. */
+  readonly ranking?: TopPlan | undefined;
 }
 
 export interface CompiledJoin extends CommonStep {
@@ -235,7 +238,10 @@ function compileAnew(pipeline: Pipeline): CompiledPipeline {
   const compileStep = (step: StepPlan, contract: string): CompiledStep => {
     switch (step.op) {
       case 'aggregate':
-        return compileAggregate(step, contract, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input));
+        return {
+          ...compileAggregate(step, contract, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input)),
+          ranking: rankingOf(plan, step),
+        };
       case 'join':
         return compileJoin(step, contract, bindingOf(step.id, 'join'), routeOf);
       case 'process':
@@ -321,6 +327,15 @@ function compileAnew(pipeline: Pipeline): CompiledPipeline {
     steps,
     dropped: new Set(pipeline.dropped),
   };
+}
+
+/** The top step behind an aggregate that has no other reader and no sink. */
+function rankingOf({ nodes }: Plan, { id, sinks }: StepPlan): TopPlan | undefined {
+  const readers = nodes.filter((node) => inputIdsOf(node).includes(id));
+  const [key] = readers;
+  if (sinks.length > 0 || readers.length > 1 || key?.op !== 'key') return undefined;
+  const [top, ...others] = nodes.filter((node) => inputIdsOf(node).includes(key.id));
+  return others.length === 0 && top?.op === 'top' ? top : undefined;
 }
 
 function readerOf(step: CompiledStep, input: number): RouteReader {

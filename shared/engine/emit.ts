@@ -2,6 +2,7 @@ import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { RowBatch, RowFile } from '#shared/schemas/row-file.ts';
 import { type Accumulators, encodeTotal, mergeAll, resultsOf } from './accumulate.ts';
+import { bestOf } from './best-rows.ts';
 import type { CompiledAggregate, CompiledProcess, CompiledStep } from './compile.ts';
 import type { WindowRange } from './window.ts';
 
@@ -132,7 +133,8 @@ export function* emitContents(
     readonly totals: readonly Accumulators[];
   },
 ): Generator<void> {
-  const { window, final, contents, totals } = of;
+  const { window, final, totals } = of;
+  const contents = final && step.ranking !== undefined ? bestOf(of.contents, step, step.ranking) : of.contents;
   let isChanged = false;
   for (const [key, accumulators] of contents) {
     isChanged = true;
