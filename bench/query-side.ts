@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readInputBytes } from '#cli/input.ts';
+import { readInputPieces } from '#cli/input.ts';
 import { walkLines } from '#shared/pipeline/lines.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { readChunks } from './chunks.ts';
@@ -52,7 +52,7 @@ async function runEngine(
     for await (const text of readChunks(path)) walkLines(text, (line) => void run.takeLine(source, line));
   } else {
     const file = run.openFile(source, path);
-    for await (const bytes of readInputBytes(path, file.readsLines)) file.read(bytes, () => undefined);
+    for await (const bytes of readInputPieces(path, file.readsLines)) file.read(bytes, () => undefined);
   }
   return [...run.finish()];
 }
@@ -65,7 +65,7 @@ async function runByHand(
   const loop = new HandWritten();
   if (records !== undefined) for (const record of records) loop.take(record);
   else if (mode === 'texts') for await (const text of readChunks(path)) loop.takeText(text);
-  else for await (const bytes of readInputBytes(path, () => true)) loop.takeBytes(bytes);
+  else for await (const bytes of readInputPieces(path, () => true)) loop.takeBytes(bytes);
   return loop.rows();
 }
 

@@ -3,6 +3,7 @@ import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decompressed } from './decompressed.ts';
+import { openLinePieces } from './line-pieces.ts';
 import { isNodeError } from './node-error.ts';
 
 /** The formats of `--format`, by the decoders that read them. */
@@ -127,6 +128,24 @@ export async function* wholeLines(chunks: AsyncIterable<Buffer>): AsyncGenerator
 
 /** A file of a binary format is read whole. */
 const wholeBytesMax = 1 << 30;
+
+/**
+ * As `readInputBytes`, where each piece is done with when the next one is asked for: those of a plain file of lines lie in the same memory.
+ */
+export async function* readInputPieces(
+  path: string,
+  readsLines: (start: Uint8Array) => boolean,
+  onRead?: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  let pieces: AsyncGenerator<Buffer> | undefined;
+  try {
+    pieces = path === '-' ? undefined : await openLinePieces(path, readsLines, onRead);
+    if (pieces !== undefined) yield* pieces;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  if (pieces === undefined) yield* readInputBytes(path, readsLines, onRead);
+}
 
 /** The bytes of a file as its format wants them: lines in pieces that end at line ends, others whole. */
 export async function* readInputBytes(

@@ -10,7 +10,7 @@ import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
-import { formats, type Input, parseInputs, readInputBytes, withFormat } from './input.ts';
+import { formats, type Input, parseInputs, readInputPieces, withFormat } from './input.ts';
 import { openOutput, writeRows } from './output.ts';
 import { createProgress } from './progress.ts';
 import { loadPipeline } from './registry.ts';
@@ -102,7 +102,7 @@ function checkView(pipeline: string, views: readonly string[], view: string | un
 /** Reads a file, lines in pieces and other formats whole. */
 async function readInput(input: Input, file: FileReader, visit: Parameters<FileReader['read']>[1]): Promise<void> {
   const progress = createProgress(input.path);
-  for await (const bytes of readInputBytes(input.path, file.readsLines, progress.add)) file.read(bytes, visit);
+  for await (const bytes of readInputPieces(input.path, file.readsLines, progress.add)) file.read(bytes, visit);
   progress.end();
 }
 

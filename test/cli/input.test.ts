@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { readInputBytes, readLineChunks } from '#cli/input.ts';
+import { readInputBytes, readInputPieces, readLineChunks } from '#cli/input.ts';
 import { readRawRecords } from '#cli/raw-records.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import {
@@ -69,6 +71,43 @@ describe('a file', () => {
   ])('of %s says so', async (_, bytes, message) => {
     const path = fileOf(bytes);
     await expect(textOf(readLineChunks(path))).rejects.toThrow(`INPUT_UNREADABLE: ${path} cannot be read: ${message}`);
+  });
+
+  test.each([
+    ['plain', lines],
+    ['gzip', gzipSync(lines)],
+  ])('that is %s is read in the same memory where it may be', async (_, bytes) => {
+    const long = Buffer.concat([bytes, ...(bytes === lines ? [Buffer.from('x'.repeat(700_000)), lines] : [])]);
+    const whole = bytes === lines ? long : lines;
+    let readBytes = 0;
+    const chunks = await textOf(
+      readInputPieces(
+        fileOf(long),
+        () => true,
+        (count) => (readBytes += count),
+      ),
+    );
+    expect(chunks.join('')).toBe(whole.toString());
+    expect(chunks.every((chunk) => chunk.endsWith('\n'))).toBe(true);
+    expect(readBytes).toBe(long.length);
+  });
+
+  test('without a line end at its end is read to its end', async () => {
+    expect(await textOf(readInputPieces(fileOf('a\nb'), () => true))).toEqual(['a\n', 'b']);
+    expect(await textOf(readInputPieces(fileOf('b'), () => true))).toEqual(['b']);
+    expect(await textOf(readInputPieces(fileOf(''), () => true))).toEqual([]);
+    expect(await textOf(readInputPieces(fileOf(lines), () => false))).toEqual([lines.toString()]);
+  });
+
+  test('that comes through a pipe is read once', async () => {
+    const path = join(folder, 'pipe');
+    execFileSync('mkfifo', [path]);
+    const [chunks] = await Promise.all([textOf(readInputPieces(path, () => true)), writeFile(path, lines)]);
+    expect(chunks.join('')).toBe(lines.toString());
+  });
+
+  test('that is not there says so', async () => {
+    await expect(textOf(readInputPieces('/none', () => true))).rejects.toThrow('there is no such file');
   });
 
   test('that is empty holds nothing', async () => {
