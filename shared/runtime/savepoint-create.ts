@@ -11,7 +11,7 @@ import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { subMax } from '#shared/schemas/position.ts';
+import { compareSequences, subMax } from '#shared/schemas/position.ts';
 import type { SavedSlot, SavepointManifest } from '#shared/schemas/savepoint.ts';
 import type { Checkpoint, Stage, StoredCell } from '#shared/schemas/state.ts';
 import { putContents, putManifest } from './savepoint.ts';
@@ -54,6 +54,9 @@ export async function createSavepoint(
   // Records that only some slots have would be looked up again, and might go to others.
   if (!isDrained && lookupTablesOf(from.pipeline.plan).length > 0)
     throw notDrained(from.pipeline.id, 'looks records up, and was not at the end of its raw streams');
+  const origins = await from.state.listOrigins();
+  if (lookupTablesOf(from.pipeline.plan).length > 0 && !isCounted(origins, pipeline, logs[0]))
+    throw notDrained(from.pipeline.id, 'looks records up, and has not yet counted what became of the last of them');
   const manifest: SavepointManifest = {
     version: 1,
     id,
@@ -71,7 +74,7 @@ export async function createSavepoint(
       })),
     ),
     slots,
-    origins: await from.state.listOrigins(),
+    origins,
     lateMarks: await from.state.listLateMarks(),
   };
   await putManifest(to, manifest);
@@ -249,6 +252,21 @@ async function isAtEnd(
     }
   }
   return true;
+}
+
+/** Whether all that the slots have of the raw shards was counted, so that nobody tells it apart anew. */
+function isCounted(
+  origins: SavepointManifest['origins'],
+  pipeline: CompiledPipeline,
+  log: Checkpoint | undefined,
+): boolean {
+  return [...pipeline.sources.keys()].every((source) =>
+    Object.entries(log?.sources[source]?.origins ?? {}).every(([shard, { mark, retired }]) => {
+      if (mark === null || retired) return true;
+      const known = origins.find((origin) => origin.source === source && origin.shard === shard);
+      return known !== undefined && compareSequences(known.counts.sequence, mark[0]) >= 0;
+    }),
+  );
 }
 
 function stagesOf(pipeline: CompiledPipeline): readonly Stage[] {

@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from '#shared/testing/oracle.ts';
 import { logsOf } from './exchange-log.ts';
+import { findIn } from './lookup-watch.ts';
 import { stepsOfWholeLife } from './pipelines.ts';
 import { nameOfRow } from './result-watch.ts';
 import { checkSinks } from './sink-checks.ts';
@@ -157,6 +158,7 @@ function recordsOf(end: WorldEnd): readonly OracleRecord[] {
           origin: shard.shardId,
           sequence: record.sequence,
           data: record.bytes,
+          findItem: findIn(end.notes, source, shard.shardId, record.sequence),
           killed: killed.has(`${source}/${shard.shardId}/${record.sequence}`),
         })),
     ),

@@ -20,6 +20,7 @@ import {
 
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
+import { enriched } from './enriched.ts';
 import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
 import { closingInSilence, inOrderOfTime, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
 
@@ -366,6 +367,7 @@ export const simPipelines: readonly SimPipeline[] = [
       sources: ['a'],
     })),
   ),
+  ...define('enriched', (withIdle) => ({ outputs: enriched(records('a', withIdle)), sources: ['a'] })),
   ...define('late', (withIdle) => ({ outputs: withLateViews(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('early', (withIdle) => ({ outputs: withEarlyRows(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('silent', (withIdle) => ({

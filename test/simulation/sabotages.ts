@@ -48,6 +48,7 @@ const ordered = 'shared/engine/ordered.ts';
 const processTurn = 'shared/engine/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
 const rows = 'shared/engine/rows.ts';
+const enrichment = 'shared/runtime/enrichment.ts';
 const rowOrigin = 'shared/engine/row-origin.ts';
 const rowFeed = 'shared/runtime/row-feed.ts';
 const memoryStage = 'shared/engine/memory-stage.ts';
@@ -68,6 +69,7 @@ const rivals = {
 /** Deployments that go on from a savepoint. */
 const moving = { moves: 1, late: false, idle: false };
 const onLambda = { pipelines: ['lambda', 'both'] };
+const enriching = { pipelines: ['enriched'] };
 const processing = { pipelines: ['process', 'table'] };
 /** Steps whose rows are a stream again, in workers that die. */
 const chained = {
@@ -1100,6 +1102,56 @@ export const sabotages = {
       },
     ],
     bias: { pipelines: ['rows'], slots: [2, 4] },
+  },
+  'what-was-found-is-noted': {
+    rule: 'enrich: what was looked up is noted before the first block is put',
+    mutations: [
+      { file: enrichment, find: 'await outside(() => this.#note(shardId, { ...part, records }, body));', replace: '' },
+    ],
+    bias: enriching,
+  },
+  'a-note-is-used': {
+    rule: 'enrich: an attempt at records with a note finds what is noted',
+    mutations: [{ file: enrichment, find: 'part.noted?.body', replace: 'undefined' }],
+    bias: enriching,
+  },
+  'the-first-note-stands': {
+    rule: 'enrich: of two attempts one writes its note, on condition that the one it read is still there',
+    mutations: [{ file: memoryState, find: "if (lookups.get(name)?.id !== read) return 'conflict';", replace: '' }],
+    bias: enriching,
+  },
+  'a-part-ends-with-its-note': {
+    rule: 'enrich: records behind a note are a part of their own, which has another note',
+    mutations: [
+      {
+        file: enrichment,
+        find: 'const covered = left.filter(({ sequence }) => compareSequences(sequence, noted.to) <= 0);',
+        replace: 'const covered = left.some(({ sequence }) => compareSequences(sequence, noted.to) <= 0) ? left : [];',
+      },
+    ],
+    bias: enriching,
+  },
+  'kept-items-grow-old': {
+    rule: 'enrich: an item is no older than its freshness when its record is taken up',
+    mutations: [
+      {
+        file: 'shared/runtime/lookup-cache.ts',
+        find: 'if (ageMs > this.#table.freshnessMs || ageMs < 0) return undefined;',
+        replace: '',
+      },
+    ],
+    bias: enriching,
+  },
+  'a-savepoint-cuts-no-batch': {
+    rule: 'enrich: a savepoint has all records or none of what is looked up again behind it',
+    mutations: [
+      {
+        file: savepointCreate,
+        find: 'if (!isDrained && lookupTablesOf(from.pipeline.plan).length > 0)',
+        replace: 'if (false && lookupTablesOf(from.pipeline.plan).length > 0)',
+      },
+    ],
+    bias: { ...moving, ...enriching, slots: [4] },
   },
 } as const satisfies Readonly<Record<string, Sabotage>>;
 

@@ -1,7 +1,10 @@
 import type { OverflowLimits } from '#shared/engine/overflow.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
+import type { LookupItem } from '#shared/schemas/lookup.ts';
 import { createRandom, type Random } from '#shared/testing/random.ts';
+import { drawItem } from './enriched.ts';
 import { type Move, moveOf } from './move.ts';
 import { type SimPipeline, simPipelines } from './pipelines.ts';
 import { outOfOrdernessMs, type SimValue } from './records.ts';
@@ -20,7 +23,9 @@ export type Action =
   | { readonly kind: 'tick' }
   | { readonly kind: 'deploy' }
   | { readonly kind: 'savepoint' }
-  | { readonly kind: 'wait'; readonly ms: number };
+  | { readonly kind: 'wait'; readonly ms: number }
+  /** An item of the tables that records are looked up in changes, or is gone. */
+  | { readonly kind: 'item'; readonly key: string; readonly item: LookupItem | undefined };
 
 export const faultKinds = [
   'crash-before',
@@ -55,6 +60,8 @@ export interface Scenario {
   readonly outputsPerChunkMax: number;
   readonly blockBytesMax: number;
   readonly batchRecordsMax: number;
+  /** How much of what a batch looks up is noted at once. */
+  readonly noteCharsMax: number;
   readonly stepMsMax: number;
   readonly checkpointEveryMs: number;
   /** How often at most slots are told of the watermarks of rows that are a stream again. */
@@ -160,6 +167,8 @@ function createStill(seed: number, bias: Bias): Scenario {
     blockBytesMax: sim.earlier === undefined ? random.pick([1_000_000, 1_000_000, 700]) : 1_000_000,
     batchRecordsMax: random.pick([1, 3, 8, 20]),
     stepMsMax,
+    // Enough for one raw record.
+    noteCharsMax: createRandom(seed, 'notes').pick([8_000_000, 600]),
     checkpointEveryMs: random.pick([1, 300, 3_000]),
     snapshotLimits: {
       deltasMax: random.pick([0, 1, 3, 40]),
@@ -213,11 +222,20 @@ function createActions(random: Random, sim: SimPipeline, mayBeLate: boolean, bia
   for (let count = 0; count < rawReshards; count += 1) insert(createReshard(random, random.pick(sim.sources)));
   for (let count = 0; count < exchangeReshards; count += 1) insert(createReshard(random, exchangeName));
   if (sim.earlier !== undefined) insert({ kind: 'deploy' });
+  if (lookupTablesOf(sim.pipeline.plan).length > 0) insertItems(actions, random, keys);
   const rowStreams = rowStreamsOf(sim).map(([, stream]) => stream);
   if (rowStreams.length === 0) return actions;
   const rowReshards = Math.max(bias.rowReshards ?? 0, random.pick([0, 1, 3]));
   for (let count = 0; count < rowReshards; count += 1) insert(createReshard(random, random.pick(rowStreams)));
   return actions;
+}
+
+/** The tables have most items at the beginning, and they change as often as records come. */
+function insertItems(actions: Action[], random: Random, keys: readonly string[]): void {
+  const changes = actions.length;
+  for (let version = 1; version <= changes; version += 1)
+    actions.splice(random.below(actions.length + 1), 0, { kind: 'item', ...drawItem(random, keys, version) });
+  for (const key of keys) actions.unshift({ kind: 'item', ...drawItem(random, [key], 0) });
 }
 
 function createReshard(random: Random, stream: string): Action {

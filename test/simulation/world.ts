@@ -5,6 +5,7 @@ import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore, type MemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryRunStore } from '#shared/adapters/memory/run-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { feedingStepsOf, stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
@@ -31,6 +32,7 @@ import { Archive } from './archive.ts';
 import { Bucket } from './bucket.ts';
 import { DriverMapping } from './driver.ts';
 import { logsOf } from './exchange-log.ts';
+import { LookupWatch, type SeenNote, upTo } from './lookup-watch.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
 import { movedSim, rawStreamsOf } from './move.ts';
 import { Network } from './network.ts';
@@ -67,6 +69,8 @@ export interface WorldEnd {
   readonly rawStreams: ReadonlyMap<string, SimStream>;
   readonly exchange: SimStream;
   readonly letters: readonly DeadLetter[];
+  /** What was looked up, in the order in which it was noted. */
+  readonly notes: readonly SeenNote[];
   /** Rows that a reader was shown as final on the way. */
   readonly seenFinal: ReadonlyMap<string, string>;
   /** The streams of the views that go to one. */
@@ -103,6 +107,8 @@ interface Before {
   readonly rowStreams: ReadonlyMap<string, SimStream>;
   readonly archive: Archive;
   readonly letters: DeadLetter[];
+  readonly lookups: LookupWatch;
+  readonly notes: readonly SeenNote[];
   readonly seenFinal: Map<string, string>;
   readonly faults: Map<string, number>;
   readonly faultCount: number;
@@ -151,6 +157,9 @@ class World {
   readonly #breakExchange: (exchange: Exchange) => Exchange;
   readonly #bucket: Bucket;
   readonly #letters: DeadLetter[];
+  readonly #lookups: LookupWatch;
+  /** When each task began. */
+  readonly #begunMs = new WeakMap<Task, number>();
   readonly #seenFinal: Map<string, string>;
   readonly #network: Network;
   /** The streams of the views that go to one. */
@@ -215,6 +224,7 @@ class World {
     };
     const { sim } = scenario;
     this.#pipeline = sim.earlier ?? sim.pipeline;
+    this.#lookups = new LookupWatch(sim.pipeline, (complaint) => this.#complaints.push(complaint), before?.lookups);
     const stream = (name: string, shardCount: number): SimStream =>
       scenario.onModel
         ? new ModelStream(name, shardCount, this.#kinesis)
@@ -257,6 +267,7 @@ class World {
     await this.#restore();
     let stepsLeft = Number.POSITIVE_INFINITY;
     const isChained = feedingStepsOf(this.#scenario.sim.pipeline.plan).length > 0;
+    const isEnriched = lookupTablesOf(this.#scenario.sim.pipeline.plan).length > 0;
     const most = isChained ? stepsMaxChained : stepsMax;
     while (!this.#stopped && stepsLeft > 0 && this.#scheduler.steps < most && this.#complaints.length === 0) {
       const more = await this.#scheduler.step(this.#choices());
@@ -264,7 +275,8 @@ class World {
       if (this.#saved === undefined) continue;
       // What a deployment does behind its savepoint is done again.
       if (stepsLeft === Number.POSITIVE_INFINITY)
-        stepsLeft = this.#scenario.move?.isDrained === true ? 0 : this.#chance.below(200);
+        // But for what it looks up: that is found anew, so it must have stopped.
+        stepsLeft = this.#scenario.move?.isDrained === true || isEnriched ? 0 : this.#chance.below(200);
       stepsLeft -= 1;
     }
     if (this.#saved !== undefined && this.#complaints.length === 0) return this.#moveOn(this.#saved);
@@ -279,6 +291,7 @@ class World {
       rowStreams: this.#rowStreams,
       files: this.#archive.files,
       letters: this.#letters,
+      notes: this.#notes,
       seenFinal: this.#seenFinal,
       state: this.#state,
       results: this.#results,
@@ -445,7 +458,15 @@ class World {
       case 'wait':
         this.#scheduler.nowMs += action.ms;
         return;
+      case 'item':
+        this.#lookups.put(action.key, action.item, this.#scheduler.nowMs);
+        return;
     }
+  }
+
+  get #notes(): readonly SeenNote[] {
+    const { notes = [], manifest } = this.#before ?? {};
+    return [...upTo(notes, manifest?.origins ?? []), ...this.#lookups.notes];
   }
 
   #promise(stream: SimStream, shard: SimShard, watermarkMs: number): void {
@@ -454,7 +475,7 @@ class World {
   }
 
   #rawMapping(stream: SimStream, flaws: MappingFlaws | undefined): Mapping {
-    const { outputsPerChunkMax, blockBytesMax } = this.#scenario;
+    const { outputsPerChunkMax, blockBytesMax, noteCharsMax } = this.#scenario;
     const idle: Host<ReturnType<typeof createPreprocess>>[] = [];
     return this.#mapping(stream, flaws, `preprocess ${stream.name}`, idle, (host) =>
       createPreprocess({
@@ -462,11 +483,20 @@ class World {
         source: stream.name,
         exchange: this.#exchangePort(host),
         directory: directoryPort(stream, this.#callOf(host)),
-        state: storePort(this.#givenState, this.#callOf(host)),
+        state: storePort(
+          this.#lookups.over(
+            this.#givenState,
+            () => this.#begunMs.get(host.task) ?? startMs,
+            () => this.#scheduler.nowMs,
+          ),
+          this.#callOf(host),
+        ),
         deadLetters: this.#lettersPort(host),
+        lookupTables: storePort({ read: this.#lookups.tables.read }, this.#callOf(host)),
         clock: this.#clockPort(host),
         telemetry,
         limits: { outputsPerChunkMax, blockBytesMax },
+        noteCharsMax,
       }),
     );
   }
@@ -637,6 +667,8 @@ class World {
       rowStreams: this.#rowStreams,
       archive: this.#archive,
       letters: this.#letters,
+      lookups: this.#lookups,
+      notes: this.#notes,
       seenFinal: this.#seenFinal,
       faults: this.#faults,
       faultCount: this.#faultCount,
@@ -713,6 +745,7 @@ class World {
   #newTask(name: string): Task {
     this.#taskCount += 1;
     const task: Task = { name: `${name} (${this.#taskCount})`, state: 'running' };
+    this.#begunMs.set(task, this.#scheduler.nowMs);
     this.#live.add(task);
     return task;
   }
@@ -859,5 +892,7 @@ function describe(action: Action): string {
       return action.kind;
     case 'wait':
       return `wait ${action.ms} ms`;
+    case 'item':
+      return `the item of ${action.key} is ${JSON.stringify(action.item) ?? 'gone'}`;
   }
 }
