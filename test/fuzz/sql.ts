@@ -48,9 +48,10 @@ const odd = [
   'window_start',
 ];
 
-function makeText(draw: Draw): string {
+/** The words of a text, or characters that may be anything. */
+function makeTokens(draw: Draw): readonly string[] {
   if (draw.chance(0.05))
-    return Array.from({ length: draw.below(40) }, () => String.fromCodePoint(draw.below(0x2ff))).join('');
+    return [Array.from({ length: draw.below(40) }, () => String.fromCodePoint(draw.below(0x2ff))).join('')];
   const tokens: string[] = [...(draw.pick(queries).match(pieces) ?? [])];
   for (let edits = draw.below(5); edits > 0; edits -= 1) {
     const at = draw.below(tokens.length + 1);
@@ -61,27 +62,44 @@ function makeText(draw: Draw): string {
     if (draw.chance(0.15))
       tokens.splice(at, 0, ...(draw.pick(queries).match(pieces) ?? []).slice(draw.below(10), 10 + draw.below(10)));
   }
-  return table + tokens.join(' ');
+  return tokens;
 }
 
-/** Any text gives a pipeline or an error that shows its place. */
+/** What may stand between two words without a meaning. */
+const blanks = ['\n', '\t ', " -- a comment; '\n", ' /* a\ncomment " */', '\r\n  '];
+/** Words with which a comment or a text begins, so that what stands between it and the next has a meaning. */
+const opening = /^(--|\/\*|["'`])$/;
+
+/** What a text comes to: the hash of its plan, or the code of an error that shows its place. */
+function outcomeOf(text: string): string {
+  try {
+    return sqlPipeline(text, { id: 'query' }).planHash;
+  } catch (error) {
+    // A plan that the builder refuses, such as a slide that makes too many windows, says so by the name of its step.
+    if (hasCode(error, 'PIPELINE_INVALID')) return 'PIPELINE_INVALID';
+    if (!hasCode(error, 'SQL_INVALID'))
+      throw new Error(`${JSON.stringify(text)}: ${error instanceof Error ? error.stack : error}`);
+    const { message } = error as Error;
+    if (!/^SQL_INVALID: line \d+, column \d+: .+\n {2}.*\n {2} *\^+$/s.test(message))
+      throw new Error(`no place in ${JSON.stringify(message)}`);
+    return 'SQL_INVALID';
+  }
+}
+
+/** Any text gives a pipeline or an error that shows its place, and the same with other blanks and comments between its words. */
 export const sqlTargets: readonly FuzzTarget[] = [
   {
     name: 'sql-parser',
     group: 'sql',
     tryOne: (draw) => {
-      const text = makeText(draw);
-      try {
-        sqlPipeline(text, { id: 'query' });
-      } catch (error) {
-        // A plan that the builder refuses, such as a slide that makes too many windows, says so by the name of its step.
-        if (hasCode(error, 'PIPELINE_INVALID')) return;
-        if (!hasCode(error, 'SQL_INVALID'))
-          throw new Error(`${JSON.stringify(text)}: ${error instanceof Error ? error.stack : error}`);
-        const { message } = error as Error;
-        if (!/^SQL_INVALID: line \d+, column \d+: .+\n {2}.*\n {2} *\^+$/s.test(message))
-          throw new Error(`no place in ${JSON.stringify(message)}`);
-      }
+      const tokens = makeTokens(draw);
+      const text = table + tokens.join(' ');
+      const outcome = outcomeOf(text);
+      if (tokens.some((token) => opening.test(token)) || draw.chance(0.5)) return;
+      const spaced = table + tokens.map((token, at) => (at === 0 ? token : draw.pick(blanks) + token)).join('');
+      const other = outcomeOf(spaced);
+      if (other !== outcome)
+        throw new Error(`${JSON.stringify(text)} gives ${outcome}, and ${JSON.stringify(spaced)} ${other}`);
     },
   },
 ];
