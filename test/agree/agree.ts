@@ -23,7 +23,7 @@ export interface Agreement {
 }
 
 /** How many histories one query is asked about. */
-const historiesPerQuery = 1_000;
+const historiesPerQuery = 250;
 
 /** Compares a suite's pipeline with DuckDB, and with itself on its hosts, on histories that the seed draws. Stops at the first difference. */
 export async function agree(

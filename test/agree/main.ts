@@ -16,6 +16,7 @@ histories: records out of order, late and repeated.
   --histories N   how many for each pipeline (default 200)
   --seed S        which (default 1)
   --suite TEXT    only pipelines whose name has this text
+  --after NAME    only pipelines behind that of this name, to go on where a run was broken off
   --processes N   over how many the pipelines are spread (default 1)
 `;
 
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     histories: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     suite: { type: 'string', default: '' },
+    after: { type: 'string' },
     processes: { type: 'string', default: '1' },
     part: { type: 'string', default: '0' },
     help: { type: 'boolean', default: false },
@@ -35,9 +37,13 @@ if (values.help) {
 }
 const histories = numberOf('histories', 1);
 const seed = numberOf('seed', 0);
-const chosen = suites.filter(({ name }) => name.includes(values.suite));
-if (chosen.length === 0) {
-  console.error(`no pipeline has ${values.suite} in its name; there are ${suites.map(({ name }) => name).join(', ')}.`);
+const after = suites.findIndex(({ name }) => name === values.after);
+const chosen = suites.slice(after + 1).filter(({ name }) => name.includes(values.suite));
+if (chosen.length === 0 || (values.after !== undefined && after === -1)) {
+  const wanted = values.after === undefined ? '' : ` behind ${values.after}`;
+  console.error(
+    `no pipeline${wanted} has ${values.suite} in its name; there are ${suites.map(({ name }) => name).join(', ')}.`,
+  );
   process.exit(2);
 }
 

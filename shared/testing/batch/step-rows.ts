@@ -124,6 +124,7 @@ async function windowRows(
     SELECT rows.*${totals.map((total) => `, ${total}`).join('')} FROM rows
     ${totalled.length === 0 ? '' : 'JOIN totals ON totals.history = rows.history AND totals.ws = rows.ws AND totals.we = rows.we'}
     ORDER BY history, ws, key, we`;
+  const slackOfColumn = columns.map(({ batch }) => slacks(batch.share ?? 0));
   return (await database.query(sql)).map((found) => {
     const [history, key, ws, we, ...values] = found as [number, string, number, number, ...unknown[]];
     const row: Record<string, unknown> = { view: step.id, ...shownWith(step, ws, we), ...decodeKey(key) };
@@ -131,7 +132,7 @@ async function windowRows(
     for (const { name, batch, index } of columns) {
       const value = values[index * 2];
       row[name] = batch.read === undefined ? value : batch.read(value);
-      slack[name] = { by: Number(values[index * 2 + 1]), share: batch.share ?? 0 };
+      slack[name] = slackOfColumn[index]?.(Number(values[index * 2 + 1])) as Slack;
     }
     const total: Record<string, unknown> = {};
     for (const [at, { name, batch }] of totalled.entries()) {
@@ -151,6 +152,15 @@ function shownWith(step: AggregatePlan | RunningPlan, startMs: number, endMs: nu
   if (step.op === 'running') return {};
   if (step.window.kind === 'global') return { final: step.window.ttlMs === undefined };
   return { ...boundsOf(startMs, endMs), final: true };
+}
+
+/** One object for as long as it is the same, as it is for most columns of all rows. */
+function slacks(share: number): (by: number) => Slack {
+  let last: Slack = { by: 0, share };
+  return (by) => {
+    if (by !== last.by) last = { by, share };
+    return last;
+  };
 }
 
 /** As much as all that it is computed of may be off. */
