@@ -110,21 +110,26 @@ export async function* readLineChunks(path: string, onRead?: (bytes: number) => 
   yield* wholeLines(readChunks(path, onRead));
 }
 
-/** Cuts pieces at line ends. */
+/** Cuts pieces at line ends. A line that is in two of them is put together, and is a piece of its own. */
 export async function* wholeLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let rest: Buffer | undefined;
   for await (const bytes of chunks) {
-    const end = bytes.lastIndexOf(10) + 1;
-    if (end === 0) {
-      rest = rest === undefined ? bytes : Buffer.concat([rest, bytes]);
-      continue;
+    let start = 0;
+    if (rest !== undefined) {
+      start = bytes.indexOf(lineFeed) + 1;
+      rest = Buffer.concat([rest, start === 0 ? bytes : bytes.subarray(0, start)]);
+      if (start === 0) continue;
+      yield rest;
+      rest = undefined;
     }
-    const whole = bytes.subarray(0, end);
-    yield rest === undefined ? whole : Buffer.concat([rest, whole]);
-    rest = end === bytes.length ? undefined : bytes.subarray(end);
+    const end = Math.max(start, bytes.lastIndexOf(lineFeed) + 1);
+    if (end > start) yield bytes.subarray(start, end);
+    if (end < bytes.length) rest = bytes.subarray(end);
   }
   if (rest !== undefined && rest.length > 0) yield rest;
 }
+
+const lineFeed = 0x0a;
 
 /** A file of a binary format is read whole. */
 const wholeBytesMax = 1 << 30;

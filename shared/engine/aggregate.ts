@@ -1,9 +1,9 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { AlignedWindow } from '#shared/pipeline/window.ts';
 import {
+  type AddRecord,
   accumulatorsAt,
-  addToTotal,
-  addValuesAt,
+  compileAdd,
   createAccumulators,
   decodeAccumulators,
   encodeAccumulators,
@@ -48,6 +48,7 @@ import { gridOf, slicesOf, type WindowGrid, type WindowRange } from './window.ts
 export class WindowedAggregate implements Operator {
   readonly #step: CompiledAggregate;
   readonly #grid: WindowGrid;
+  readonly #addRecord: AddRecord;
   readonly #slices = new Map<number, Slice>();
   /** Names of windows that hold something and have not fired. */
   readonly #open = new Set<number>();
@@ -81,6 +82,7 @@ export class WindowedAggregate implements Operator {
   constructor(step: CompiledAggregate, window: AlignedWindow, overflow?: Overflow) {
     this.#step = step;
     this.#grid = gridOf(window);
+    this.#addRecord = compileAdd(step);
     this.#cadence = new Cadence(step);
     this.#codec = codecOf(step);
     this.#overflow = overflow;
@@ -116,12 +118,11 @@ export class WindowedAggregate implements Operator {
     const isRecent = recent < keyCount && slice.keys[recent] === key;
     const place = isRecent ? recent : this.#findPlace(slice, key, keyId);
     if (place < slice.savedCount) markChanged(slice, place);
-    addValuesAt(this.#step, slice.columns, place, values);
+    this.#addRecord(slice.columns, place, slice.total, values);
     slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
     if (timeMs < this.#foldedMs) this.#fold?.note(slice, key, values, slice.keys.length > keyCount);
     if (this.#size?.isDue()) this.#size.take(encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)));
-    if (slice.total !== undefined) addToTotal(this.#step, slice.total, values);
     return true;
   }
 

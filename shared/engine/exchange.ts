@@ -8,7 +8,7 @@ import {
 } from '#shared/schemas/block.ts';
 import { outputsPerRecordMax, type RecordPosition, subMax } from '#shared/schemas/position.ts';
 import type { CompiledPipeline, CompiledRoute } from './compile.ts';
-import type { StagedOutput } from './preprocess.ts';
+import type { StagedOutput } from './transform.ts';
 
 /** The ranges of positions that a chunk may cover. Limits of tests are small, so that chunks are cut in the middle of a record. */
 export interface ChunkLimits {

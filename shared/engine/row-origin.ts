@@ -7,9 +7,10 @@ import type { Row } from '#shared/schemas/row.ts';
 import type { CompiledPipeline, CompiledRoute, CompiledRowSource } from './compile.ts';
 import type { Rejection } from './decode.ts';
 import { type Chunk, type ChunkLimits, ChunkPacker } from './exchange.ts';
-import { type StagedOutput, Transformer } from './preprocess.ts';
+import { Transformer } from './preprocess.ts';
 import { timeOfRow, valueOfRow } from './rows.ts';
 import { insertRanked } from './top.ts';
+import type { StagedOutput } from './transform.ts';
 
 /**
  * A step's rows in one slot on their way to the exchange again. The slot's log takes the place of a raw shard: a row's position is the

@@ -9,9 +9,10 @@ import { type CallbackFailure, createEmission, type Emission, emitAll } from './
 import type { Lookups } from './lookups.ts';
 import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
-import { Preprocessor, type StagedOutput, Transformer } from './preprocess.ts';
+import { Preprocessor, Transformer } from './preprocess.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from './rows.ts';
 import { type OutputOrigin, originIn } from './slot.ts';
+import type { StagedOutput } from './transform.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
 export interface Dispositions {
@@ -163,14 +164,16 @@ export class DirectRun {
     let lateSteps = none;
     let lateCount = 0;
     const from = this.#from;
-    const origin = { source: preprocessor.source.plan.id, shard: at?.origin ?? '' };
-    from.sequence = at?.line ?? this.dispositions.sent;
-    for (let index = 0; index < preprocessor.outputCount; index += 1) {
-      const output = preprocessor.outputs[index] as (typeof preprocessor.outputs)[number];
-      const steps = this.#stepsOfRoute[output.route.index] as readonly StepRun[];
+    const shard = at === undefined ? '' : at.origin;
+    from.sequence = at === undefined ? this.dispositions.sent : at.line;
+    const { outputs, outputCount } = preprocessor;
+    for (let index = 0; index < outputCount; index += 1) {
+      const output = outputs[index] as StagedOutput;
+      const { route } = output;
+      const steps = this.#stepsOfRoute[route.index] as readonly StepRun[];
       wanted += steps.length;
-      from.route = output.route.id;
-      from.origin = originIn(output.route, origin);
+      from.route = route.id;
+      from.origin = originIn(route, preprocessor.source.plan.id, shard);
       from.sub = index;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
@@ -225,7 +228,7 @@ export class DirectRun {
     for (let index = 0; index < transformer.outputCount; index += 1) {
       const output = transformer.outputs[index] as StagedOutput;
       const { route } = output;
-      const origin = originIn(route, { source: row.view, shard: row.view });
+      const origin = originIn(route, row.view, row.view);
       const from = { route: route.id, origin, sequence: this.#rowCount, sub: index };
       for (const next of this.#stepsOfRoute[route.index] as readonly StepRun[]) offer(next, output, timeMs, from);
     }

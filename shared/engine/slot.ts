@@ -159,7 +159,11 @@ export class SlotReader {
     // Rule 8: judged against W as it was before this block.
     const watermarks = delivery.targets.map(({ step }) => this.log.watermarkOfStep(step));
     output.position = position;
-    output.origin = originIn(this.#pipeline.routes.get(delivery.targets[0]?.route ?? ''), block.origin);
+    output.origin = originIn(
+      this.#pipeline.routes.get(delivery.targets[0]?.route ?? ''),
+      block.origin.source,
+      block.origin.shard,
+    );
     if (output.values.length !== outputs.columns.length) output.values.length = outputs.columns.length;
     for (let index = 0; index < outputs.sub.length; index += 1) {
       const at: RecordPosition = [
@@ -279,10 +283,7 @@ export class SlotReader {
 }
 
 /** How outputs of a route tell where they come from. Shards of two streams may have one name. */
-export function originIn(
-  route: CompiledRoute | undefined,
-  { source, shard }: { readonly source: string; readonly shard: string },
-): string {
+export function originIn(route: CompiledRoute | undefined, source: string, shard: string): string {
   return route === undefined || route.sources.length === 1 ? shard : `${source}/${shard}`;
 }
 

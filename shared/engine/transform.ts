@@ -1,0 +1,160 @@
+import { outputsPerRecordMax } from '#shared/schemas/position.ts';
+import type { CompiledRoute, TransformNode } from './compile.ts';
+import { messageOf } from './decode.ts';
+import type { KeyDictionary, KeyEntry } from './key.ts';
+import { type Lookups, lookUp } from './lookups.ts';
+import { Refusal } from './refusal.ts';
+
+/** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
+export interface StagedOutput {
+  route: CompiledRoute;
+  key: KeyEntry;
+  values: unknown[];
+}
+
+/** What a record has become so far. */
+export class Staging {
+  /** Only the first `count` are valid. */
+  readonly outputs: StagedOutput[] = [];
+  count = 0;
+  /** How many (output, stage) pairs that is. */
+  shares = 0;
+  /** The node at hand. */
+  where = '';
+  /** What enrichments ask for their items. */
+  lookups: Lookups = noLookups;
+  /** Some item was not looked up yet, so what becomes of the record is not known. */
+  isWaiting = false;
+  /** By the route's index. */
+  readonly #keys: readonly KeyDictionary[];
+
+  constructor(keys: readonly KeyDictionary[]) {
+    this.#keys = keys;
+  }
+
+  /** Makes room for one more output, which counts when its values are in it. */
+  next(route: CompiledRoute, columns: ReturnType<CompiledRoute['call']>): StagedOutput {
+    let key: KeyEntry;
+    try {
+      key = (this.#keys[route.index] as KeyDictionary).find(columns);
+    } catch (error) {
+      throw new Refusal('invalid', messageOf(error));
+    }
+    const output = this.outputs[this.count];
+    if (output === undefined) {
+      const made = { route, key, values: route.columns.map(() => undefined) };
+      this.outputs[this.count] = made;
+      return made;
+    }
+    output.route = route;
+    output.key = key;
+    // Setting the length of an array costs as much as all else that is done here, even where it stays the same.
+    if (output.values.length !== route.columns.length) output.values.length = route.columns.length;
+    return output;
+  }
+}
+
+const noLookups: Lookups = { find: () => undefined };
+
+/** Takes a record through the nodes below an origin. */
+export type Transform = (record: unknown, timeMs: number, staging: Staging) => void;
+
+const transforms = new WeakMap<TransformNode, Transform>();
+
+/**
+ * The nodes below an origin as one function, which is made once: each call in it has one callee, so that the callbacks are compiled into it.
+ * Nothing of the source comes from a record or a name.
+ */
+export function transformOf(root: TransformNode): Transform {
+  const known = transforms.get(root);
+  if (known !== undefined) return known;
+  const code = new TransformCode();
+  const body = code.visitAll(root.next, 'record');
+  const source = `'use strict';\n${code.functions.join('\n')}\nreturn (record, timeMs, staging) => {\n${body}};`;
+  const transform = new Function('lent', 'tooMany', 'refuse', 'lookUp', source)(
+    code.lent,
+    tooMany,
+    refuse,
+    lookUp,
+  ) as Transform;
+  transforms.set(root, transform);
+  return transform;
+}
+
+class TransformCode {
+  readonly functions: string[] = [];
+  /** What the source calls, by number. */
+  readonly lent: unknown[] = [];
+  /** What stands behind a union is reached on several ways. */
+  readonly #names = new Map<TransformNode, string>();
+
+  visitAll(nodes: readonly TransformNode[], value: string): string {
+    return nodes.map((node) => `${this.#functionOf(node)}(${value}, timeMs, staging);\n`).join('');
+  }
+
+  #functionOf(node: TransformNode): string {
+    const known = this.#names.get(node);
+    if (known !== undefined) return known;
+    const name = `node${this.#names.size}`;
+    this.#names.set(node, name);
+    const body = this.#bodyOf(node, name);
+    this.functions.push(`const ${name} = (value, timeMs, staging) => {\nstaging.where = ${this.#lend(node.id, `${name}Id`)};\n${body}};`);
+    return name;
+  }
+
+  #bodyOf({ binding, next, route }: TransformNode, name: string): string {
+    switch (binding.op) {
+      case 'filter':
+        return `if (${this.#lend(binding, `${name}Binding`)}.call(value)) {\n${this.visitAll(next, 'value')}}\n`;
+      case 'map':
+        return `const mapped = ${this.#lend(binding, `${name}Binding`)}.call(value);\n${this.visitAll(next, 'mapped')}`;
+      case 'flatMap':
+        return `for (const part of ${this.#lend(binding, `${name}Binding`)}.call(value)) {\n${this.visitAll(next, 'part')}}\n`;
+      case 'union':
+        return this.visitAll(next, 'value');
+      case 'enrich': {
+        const its = this.#lend(binding, `${name}Binding`);
+        // The other branches are asked what they look up all the same.
+        return `const found = lookUp(${its}, staging.lookups, value);
+if (found === undefined) staging.isWaiting = true;
+else {\nconst enriched = ${its}.call(value, found.value);\n${this.visitAll(next, 'enriched')}}\n`;
+      }
+      case 'key':
+        return route === undefined ? '' : this.#stage(route, name);
+      default:
+        return '';
+    }
+  }
+
+  #stage(route: CompiledRoute, name: string): string {
+    const its = this.#lend(route, `${name}Route`);
+    const columns = route.columns.map((column, index) => {
+      const own = this.#lend(column, `${name}Column${index}`);
+      const check =
+        column.refuse === undefined
+          ? ''
+          : `const refusal${index} = ${own}.refuse(value${index}); if (refusal${index} !== undefined) refuse(${own}, refusal${index});\n`;
+      return `const value${index} = ${own}.select(value, timeMs);\n${check}values[${index}] = value${index};\n`;
+    });
+    return `if (staging.count >= ${outputsPerRecordMax}) tooMany();
+const { values } = staging.next(${its}, ${its}.call(value${route.takesTime === true ? ', timeMs' : ''}));
+${columns.join('')}staging.count += 1;
+staging.shares += ${route.stages.length};
+`;
+  }
+
+  /** A constant of the source. */
+  #lend(what: unknown, name: string): string {
+    this.functions.push(`const ${name} = lent[${this.lent.length}];`);
+    this.lent.push(what);
+    return name;
+  }
+}
+
+function tooMany(): never {
+  throw new Refusal('too-large', `the record became more than ${outputsPerRecordMax} outputs`);
+}
+
+function refuse({ label }: CompiledRoute['columns'][number], refusal: string): never {
+  throw new Refusal('invalid', `${label}: ${refusal}`);
+}
