@@ -60,9 +60,14 @@ export function emitAll(emission: Emission): void {
   for (const steps of emission.rest.splice(0)) while (steps.next().done !== true);
 }
 
-function makeRows({ rows, rest }: Emission): void {
+/** Shows the next part of the rest beside what was shown. */
+export function emitRest(emission: Emission): void {
+  makeRows(emission, emission.rows.length + rowsPerStep);
+}
+
+function makeRows({ rows, rest }: Emission, rowsMax = rowsPerStep): void {
   for (let steps = rest[0]; steps !== undefined; steps = rest[0]) {
-    while (steps.next().done !== true) if (rows.length >= rowsPerStep) return;
+    while (steps.next().done !== true) if (rows.length >= rowsMax) return;
     rest.shift();
   }
 }

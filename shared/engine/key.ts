@@ -79,19 +79,19 @@ export class KeyDictionary {
       this.#byValue = new Remembered();
       this.#byNumber = undefined;
     }
-    const found = this.#byNumber?.get(value);
-    if (found !== undefined) return found;
-    const entry = this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
-    if (this.#texts.length > 0) this.#remember(value, entry);
-    return entry;
+    const numbered = this.#byNumber ?? this.#numbersOf(value);
+    const known = numbered?.get(value);
+    if (known !== undefined) return known;
+    // A text that was met for the first time is not looked for: that it may have had an entry before, under another number, does no harm.
+    if (numbered?.isLast(value) === true) return numbered.add(this.#make(encodeKey(columns)));
+    return this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
   }
 
-  #remember(value: string, entry: KeyEntry): void {
-    if (this.#byNumber?.set(value, entry) === true) return;
+  /** Found when the first key is a text that has just been read. */
+  #numbersOf(value: string): EntriesByNumber | undefined {
     const cache = this.#texts.find(({ last, lastIndex }) => lastIndex !== -1 && last === value);
-    if (cache === undefined) return;
-    this.#byNumber = new EntriesByNumber(cache);
-    this.#byNumber.set(value, entry);
+    if (cache !== undefined) this.#byNumber = new EntriesByNumber(cache);
+    return this.#byNumber;
   }
 
   #check(columns: KeyColumns): void {
@@ -103,10 +103,13 @@ export class KeyDictionary {
 
   #make(text: string): KeyEntry {
     const id = this.#count;
-    this.#count = (this.#count + 1) % (2 * dictionaryKeysMin);
+    this.#count = (this.#count + 1) % idsMax;
     return new LazyEntry(text, id, this.#slots);
   }
 }
+
+/** As many as a column's texts have numbers, and no more than whoever keeps something by id can bear. */
+const idsMax = 1 << 21;
 
 class LazyEntry implements KeyEntry {
   readonly text: string;
@@ -127,36 +130,37 @@ class LazyEntry implements KeyEntry {
   }
 }
 
-const gapMax = 1_024;
-
 /** The entries of the texts of one column, by the numbers that the texts have there. */
 class EntriesByNumber {
   readonly #cache: TextCache;
-  #entries: KeyEntry[] = [];
+  #entries: (KeyEntry | undefined)[] = [];
   #epoch: number;
 
   constructor(cache: TextCache) {
     this.#cache = cache;
     this.#epoch = cache.epoch;
+    cache.keepsAll = true;
   }
 
-  /** Only of the text that was found last. */
+  /** Whether it is the text that was read last, by which alone an entry is found. */
+  isLast(value: string): boolean {
+    return this.#cache.lastIndex !== -1 && this.#cache.last === value;
+  }
+
   get(value: string): KeyEntry | undefined {
     const { last, lastIndex, epoch } = this.#cache;
     return last === value && epoch === this.#epoch && lastIndex !== -1 ? this.#entries[lastIndex] : undefined;
   }
 
-  /** False when the text is another one. */
-  set(value: string, entry: KeyEntry): boolean {
-    const { last, lastIndex, epoch } = this.#cache;
-    if (last !== value || lastIndex === -1) return false;
+  /** Of the text that was read last. */
+  add(entry: KeyEntry): KeyEntry {
+    const { lastIndex, epoch } = this.#cache;
     if (epoch !== this.#epoch) this.#entries = [];
     this.#epoch = epoch;
-    // Numbers are given one after the other, so there are seldom gaps; whoever comes late to a column goes without.
-    if (lastIndex > this.#entries.length + gapMax) return true;
-    while (this.#entries.length < lastIndex) this.#entries.push(undefined as never);
+    // Numbers are given one after the other, so there are hardly any gaps.
+    while (this.#entries.length < lastIndex) this.#entries.push(undefined);
     this.#entries[lastIndex] = entry;
-    return true;
+    return entry;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Row } from '#shared/schemas/row.ts';
 import { lateOf } from './admit.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
-import { type CallbackFailure, createEmission, type Emission, emitAll } from './emit.ts';
+import { type CallbackFailure, createEmission, type Emission, emitRest } from './emit.ts';
 import type { Lookups } from './lookups.ts';
 import { createOperator } from './memory-stage.ts';
 import type { Operator } from './operator.ts';
@@ -43,6 +43,15 @@ export interface RejectedRow {
   readonly rejection: Rejection;
 }
 
+export interface DirectRunOptions {
+  /** Needed for bytes, not for lines and values. */
+  readonly tools?: DecodeTools;
+  /** All that is looked up. */
+  readonly lookups?: Lookups | undefined;
+  /** May take rows away while they are made: a window may have very many. */
+  readonly onRows?: (emission: Emission) => void;
+}
+
 /**
  * The whole pipeline in one process, without servers: every source is one origin in the order in which it is given, and every
  * record is a block of its own, so a record is judged by the watermark of the records before it.
@@ -61,8 +70,10 @@ export class DirectRun {
   #rowCount = 0;
   readonly #emission = createEmission();
 
-  /** `tools` are needed for bytes, not for lines and values; `lookups` have all that is looked up. */
-  constructor(pipeline: CompiledPipeline, tools?: DecodeTools, lookups?: Lookups) {
+  readonly #onRows: (emission: Emission) => void;
+
+  constructor(pipeline: CompiledPipeline, { tools, lookups, onRows = () => undefined }: DirectRunOptions = {}) {
+    this.#onRows = onRows;
     for (const [name, source] of pipeline.sources) {
       const preprocessor = new Preprocessor(pipeline, source, tools);
       if (lookups !== undefined) preprocessor.lookups = lookups;
@@ -143,14 +154,12 @@ export class DirectRun {
   }
 
   /** The input is through: every window is final. */
-  finish(): void {
+  finish(): void 
     for (const run of this.#sources.values()) this.#advance(run, Number.POSITIVE_INFINITY);
-  }
 
   /** The rows and totals of the windows that have closed since they were last cleared. */
-  get emission(): Emission {
+  get emission(): Emission 
     return this.#emission;
-  }
 
   #take(run: SourceRun, decoded: DecodedRecord | Rejection, at?: LinePosition): Taken {
     this.dispositions.sent += 1;
@@ -198,7 +207,10 @@ export class DirectRun {
       const before = this.#emission.rows.length;
       step.operator.advance(step.watermarkMs, context, this.#emission);
       // All rows are wanted in the end, and the records go on.
-      if (this.#emission.rest.length > 0) emitAll(this.#emission);
+      while (this.#emission.rest.length > 0) {
+        if (step.rows === undefined) this.#onRows(this.#emission);
+        emitRest(this.#emission);
+      }
       const { failures } = this.#emission;
       for (const failure of failures.length === 0 ? failures : failures.splice(0)) {
         step.counts.threw = (step.counts.threw ?? 0) + 1;

@@ -13,6 +13,7 @@ import {
   setAccumulatorsAt,
 } from './accumulate.ts';
 import type { CompiledAggregate } from './compile.ts';
+import { KeyPlaces } from './key-places.ts';
 import type { LayerStack } from './layer-stack.ts';
 import { type Codec, entriesOf, type Layer, MemoryLayer, mergeStacks, readStored, type Stored } from './layers.ts';
 import type { WindowRange } from './window.ts';
@@ -20,7 +21,7 @@ import type { WindowRange } from './window.ts';
 /** Keys and what came of each. */
 interface SliceContent {
   /** Where each key is in `keys`, `keyTouchedMs` and `columns`. */
-  places: Map<string, number>;
+  places: KeyPlaces;
   keys: string[];
   /** The slot's clock when a key changed last. */
   keyTouchedMs: number[];
@@ -88,12 +89,13 @@ export function createSlice(
   total: Accumulators | undefined,
 ): Slice {
   const { startMs, endMs, closedFromMs } = range;
+  const keys: string[] = [];
   return {
     startMs,
     endMs,
     closedFromMs,
-    places: new Map(),
-    keys: [],
+    places: new KeyPlaces(keys),
+    keys,
     keyTouchedMs: [],
     columns: createColumns(step),
     part: 0,
@@ -111,8 +113,8 @@ export function createSlice(
 /** Makes a place for a key that has none. */
 export function addKey(slice: SliceContent, key: string, accumulators: Accumulators): number {
   const place = slice.keys.length;
-  slice.places.set(key, place);
   slice.keys.push(key);
+  slice.places.set(key, place);
   slice.keyTouchedMs.push(0);
   pushAccumulators(slice.columns, accumulators);
   return place;
@@ -215,8 +217,8 @@ export function freeze(
 }
 
 function startPart(slice: Slice, step: CompiledAggregate, part: number): void {
-  slice.places = new Map();
   slice.keys = [];
+  slice.places = new KeyPlaces(slice.keys);
   slice.keyTouchedMs = [];
   slice.columns = createColumns(step);
   slice.part = part;

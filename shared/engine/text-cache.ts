@@ -24,6 +24,8 @@ export class TextCache {
   last = '';
   lastIndex = -1;
   epoch = 0;
+  /** The column is one of keys: whoever looks a key up by its number needs one of each, also where few texts come again. */
+  keepsAll = false;
 
   constructor(ascii: DecodeTools['ascii']) {
     this.#ascii = ascii;
@@ -35,7 +37,7 @@ export class TextCache {
   find(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const length = end - start;
     if (length === 0 || length > 4 * cachedWordsMax) return this.#ascii(bytes, start, end);
-    if (this.#passes > 0) {
+    if (this.#passes > 0 && !this.keepsAll) {
       this.#passes -= 1;
       return this.#ascii(bytes, start, end);
     }
@@ -86,7 +88,7 @@ export class TextCache {
 const reviewTexts = 512;
 const passesMin = 1_024;
 const passesMax = 1 << 17;
-const textsMax = 1 << 18;
+const textsMax = 1 << 20;
 const shortWords = 5;
 
 /** The places of texts of at most so many words, with open addressing: all of a text is in one place, so that one look fetches it. */
@@ -141,11 +143,14 @@ class TextTable {
 
   #grow(): void {
     const before = this.#places;
-    this.#places = new Int32Array(2 * before.length);
-    this.#mask = this.#places.length - this.#numbersPerPlace;
-    for (let old = 0; old < before.length; old += this.#numbersPerPlace) {
+    const places = new Int32Array(2 * before.length);
+    const step = this.#numbersPerPlace;
+    this.#places = places;
+    this.#mask = places.length - step;
+    for (let old = 0; old < before.length; old += step) {
       if (before[old + 1] === 0) continue;
-      this.#places.set(before.subarray(old, old + this.#numbersPerPlace), this.#freePlace(before[old] as number));
+      const place = this.#freePlace(before[old] as number);
+      for (let number = 0; number < step; number += 1) places[place + number] = before[old + number] as number;
     }
   }
 

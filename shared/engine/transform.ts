@@ -98,7 +98,9 @@ class TransformCode {
     const name = `node${this.#names.size}`;
     this.#names.set(node, name);
     const body = this.#bodyOf(node, name);
-    this.functions.push(`const ${name} = (value, timeMs, staging) => {\nstaging.where = ${this.#lend(node.id, `${name}Id`)};\n${body}};`);
+    this.functions.push(
+      `const ${name} = (value, timeMs, staging) => {\nstaging.where = ${this.#lend(node.id, `${name}Id`)};\n${body}};`,
+    );
     return name;
   }
 

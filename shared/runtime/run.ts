@@ -58,7 +58,6 @@ export type TableItems = Readonly<Record<string, readonly LookupItem[]>>;
 /** Throws `INPUT_INVALID` when a table is missing, is one too many, or has an item without a key. */
 export function createBoundedRun(pipeline: Pipeline, tables: TableItems = {}): BoundedRun {
   const compiled = compile(pipeline);
-  const run = new DirectRun(compiled, decodeTools, lookupsOf(pipeline, tables));
   const views = new Map(
     compiled.steps.flatMap((step) => (step.plan.sinks.length === 0 ? [] : [[step.plan.id, new FinalRows(step)]])),
   );
@@ -68,6 +67,11 @@ export function createBoundedRun(pipeline: Pipeline, tables: TableItems = {}): B
     rows.length = 0;
     totals.length = 0;
   };
+  const run = new DirectRun(compiled, {
+    tools: decodeTools,
+    lookups: lookupsOf(pipeline, tables),
+    onRows: keepRows,
+  });
   return {
     takeLine: (source, line, at) => {
       const taken = run.takeLine(source, line, at);

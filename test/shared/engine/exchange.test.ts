@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { type CompiledPipeline, type CompiledRoute, compile } from '#shared/engine/compile.ts';
 import { type Chunk, type ChunkLimits, ChunkPacker, chunkLimits, tickBlocks } from '#shared/engine/exchange.ts';
 import { slotOf } from '#shared/engine/key.ts';
-import type { StagedOutput } from '#shared/engine/transform.ts';
 import { SlotReader } from '#shared/engine/slot.ts';
+import type { StagedOutput } from '#shared/engine/transform.ts';
 import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import type { Block } from '#shared/schemas/block.ts';
 import {
