@@ -154,12 +154,14 @@ export class DirectRun {
   }
 
   /** The input is through: every window is final. */
-  finish(): void 
+  finish(): void {
     for (const run of this.#sources.values()) this.#advance(run, Number.POSITIVE_INFINITY);
+  }
 
   /** The rows and totals of the windows that have closed since they were last cleared. */
-  get emission(): Emission 
+  get emission(): Emission {
     return this.#emission;
+  }
 
   #take(run: SourceRun, decoded: DecodedRecord | Rejection, at?: LinePosition): Taken {
     this.dispositions.sent += 1;
