@@ -105,24 +105,21 @@ class TransformCode {
   }
 
   #bodyOf({ binding, next, route }: TransformNode, name: string): string {
+    if (binding.op === 'union') return this.visitAll(next, 'value');
+    if (binding.op === 'key') return route === undefined ? '' : this.#stage(route, name);
+    const its = this.#lend(binding, `${name}Binding`);
     switch (binding.op) {
       case 'filter':
-        return `if (${this.#lend(binding, `${name}Binding`)}.call(value)) {\n${this.visitAll(next, 'value')}}\n`;
+        return `if (${its}.call(value)) {\n${this.visitAll(next, 'value')}}\n`;
       case 'map':
-        return `const mapped = ${this.#lend(binding, `${name}Binding`)}.call(value);\n${this.visitAll(next, 'mapped')}`;
+        return `const mapped = ${its}.call(value);\n${this.visitAll(next, 'mapped')}`;
       case 'flatMap':
-        return `for (const part of ${this.#lend(binding, `${name}Binding`)}.call(value)) {\n${this.visitAll(next, 'part')}}\n`;
-      case 'union':
-        return this.visitAll(next, 'value');
-      case 'enrich': {
-        const its = this.#lend(binding, `${name}Binding`);
+        return `for (const part of ${its}.call(value)) {\n${this.visitAll(next, 'part')}}\n`;
+      case 'enrich':
         // The other branches are asked what they look up all the same.
         return `const found = lookUp(${its}, staging.lookups, value);
 if (found === undefined) staging.isWaiting = true;
 else {\nconst enriched = ${its}.call(value, found.value);\n${this.visitAll(next, 'enriched')}}\n`;
-      }
-      case 'key':
-        return route === undefined ? '' : this.#stage(route, name);
       default:
         return '';
     }

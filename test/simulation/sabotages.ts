@@ -199,10 +199,12 @@ export const sabotages = {
     failsOf500: 148,
     mutations: [
       {
-        file: 'shared/engine/preprocess.ts',
-        find: 'for (const part of binding.call(value))',
+        file: 'shared/engine/transform.ts',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
+        find: '`for (const part of ${its}.call(value)) {',
         replace:
-          'const deploys = ((globalThis as any).deploys = ((globalThis as any).deploys ?? 0) + 1); for (const part of deploys % 2 === 0 ? binding.call(value) : [...binding.call(value)].reverse())',
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
+          '`globalThis.deploys = (globalThis.deploys ?? 0) + 1; const parts = ${its}.call(value); for (const part of globalThis.deploys % 2 === 0 ? parts : [...parts].reverse()) {',
       },
     ],
     bias: { pipelines: ['tags'], outputsPerChunkMax: 1, late: false, idle: false, faults: harsh },
