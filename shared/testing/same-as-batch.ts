@@ -9,7 +9,8 @@ import { batchOf } from './batch/batch.ts';
 import { computedOf, differences, expect } from './batch/compare.ts';
 import { type Database, openDatabase } from './batch/database.ts';
 import type { SentRecord } from './batch/flat.ts';
-import type { OwnAggregates } from './batch/step-rows.ts';
+import type { OwnFunctions } from './batch/processed-rows.ts';
+import type { Own, OwnAggregates } from './batch/step-rows.ts';
 import { Driver, type SourceOf, type TestDriverOptions } from './driver.ts';
 
 /** A record on its way to a stream: a value that its schema accepts, or the text of a line. */
@@ -29,6 +30,8 @@ export interface BatchOptions {
   readonly views?: readonly string[];
   /** How DuckDB computes aggregators that are not Millrace's own, by kind. */
   readonly aggregates?: OwnAggregates;
+  /** What query gives the rows of a `process` function, by step. */
+  readonly functions?: OwnFunctions;
   /** Of the hosts, which run the pipeline besides. */
   readonly driver?: Pick<TestDriverOptions, 'faults' | 'exchangeShards'>;
 }
@@ -93,7 +96,7 @@ export async function compareWithBatch(
   },
 ): Promise<readonly HistoryDifference[]> {
   const lines = histories.map((records) => records.map(lineOf));
-  const batch = await batchOf(database, pipeline, lines, options.aggregates);
+  const batch = await batchOf(database, pipeline, lines, options);
   const views = options.views ?? Object.keys(pipeline.outputs);
   for (const view of views) if (batch.refused.has(view)) throw batch.refused.get(view);
   const unlessLate = views.find((view) => batch.onTimeOnly.has(view));
@@ -124,9 +127,9 @@ export async function compareWithBatch(
 export async function viewsOfBatch(
   database: Database,
   pipeline: Pipeline,
-  aggregates: OwnAggregates = {},
+  own: Own,
 ): Promise<{ readonly views: readonly string[]; readonly refused: readonly string[] }> {
-  const { refused } = await batchOf(database, pipeline, [], aggregates);
+  const { refused } = await batchOf(database, pipeline, [], own);
   const names = Object.keys(pipeline.outputs);
   return { views: names.filter((name) => !refused.has(name)), refused: names.filter((name) => refused.has(name)) };
 }

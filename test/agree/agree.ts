@@ -30,14 +30,14 @@ export async function agree(
   suite: Suite,
   options: { readonly histories: number; readonly seed: number; readonly onProgress?: (done: number) => void },
 ): Promise<Agreement> {
-  const { pipeline, aggregates } = suite;
+  const { pipeline, own = {} } = suite;
   const histories = fc.sample(suite.histories, { numRuns: options.histories, seed: options.seed });
   const database = await openDatabase();
   try {
-    const { views, refused } = await viewsOfBatch(database, pipeline, aggregates);
+    const { views, refused } = await viewsOfBatch(database, pipeline, own);
     const hosts = hostsOf(suite);
     const compare = (given: readonly (readonly Sent[])[]): Promise<readonly HistoryDifference[]> =>
-      compareWithBatch(database, pipeline, given, { views, hosts, ...(aggregates && { aggregates }) });
+      compareWithBatch(database, pipeline, given, { views, hosts, ...own });
     const done = { histories: 0, records: 0, views, refused, hosts: hosts.map(({ name }) => name) };
     if (views.length === 0) return done;
     for (let at = 0; at < histories.length; at += historiesPerQuery) {

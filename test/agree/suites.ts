@@ -52,6 +52,8 @@ import { sourcesOf } from '#shared/pipeline/plan.ts';
 import {
   arbitraries,
   type BatchAggregate,
+  type BatchFunction,
+  type BatchOptions,
   type HistoryOptions,
   type Sent,
   type StreamHistory,
@@ -65,8 +67,8 @@ export interface Suite {
   readonly name: string;
   readonly pipeline: Pipeline;
   readonly histories: fc.Arbitrary<readonly Sent[]>;
-  /** How DuckDB computes aggregators that are the tests' own. */
-  readonly aggregates?: Readonly<Record<string, BatchAggregate>>;
+  /** How DuckDB says what is the pipeline's own. */
+  readonly own?: Pick<BatchOptions, 'aggregates' | 'functions'>;
 }
 
 const key = fc.constantFrom('a', 'b', 'c', 'd');
@@ -135,6 +137,24 @@ const wholeMean: BatchAggregate = {
   sql: ([price, change]) => `trunc(sum(${price} * ${change}) / sum(${change}))`,
 };
 
+/** Errors in a row that no ten minutes part: those of three or more, with what ended them. */
+const errorStreaks: BatchFunction = {
+  inputs: { error: { type: 'BOOLEAN', cell: ({ status }) => Number(status) >= 400 } },
+  sql: `WITH placed AS (
+      SELECT *, coalesce(t - lag(t) OVER ofKey > 600000, true) OR NOT lag(error) OVER ofKey AS begins,
+        lead(t, 1, 9000000000000000) OVER ofKey AS nextT
+      FROM taken WINDOW ofKey AS (PARTITION BY history, key ORDER BY number)
+    ), streaks AS (
+      SELECT *, sum(begins::INT) OVER (PARTITION BY history, key ORDER BY number) AS streak FROM placed WHERE error
+    )
+    SELECT history, key, CASE WHEN ended = 'success' THEN nextT ELSE lastT + 600000 END, errors, since, ended
+    FROM (
+      SELECT history, key, streak, count(*) AS errors, min(t) AS since, max(t) AS lastT, arg_max(nextT, number) AS nextT,
+        CASE WHEN arg_max(nextT, number) <= max(t) + 600000 THEN 'success' ELSE 'silence' END AS ended
+      FROM streaks GROUP BY history, key, streak
+    ) WHERE errors >= 3`,
+};
+
 /** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
 export const suites: readonly Suite[] = [
   ...gridOf(),
@@ -147,7 +167,7 @@ export const suites: readonly Suite[] = [
     return {
       name: `pipelines/${pipeline.id}`,
       pipeline: fewSlots(pipeline),
-      aggregates: { 'nexmark-whole-mean': wholeMean },
+      own: { aggregates: { 'nexmark-whole-mean': wholeMean }, functions: { 'error-streaks': errorStreaks } },
       histories: historiesOf(streams, { pace: pipeline.id.startsWith('nexmark') ? seconds(2) : minutes(2) }),
     };
   }),
@@ -159,7 +179,7 @@ export const suites: readonly Suite[] = [
         name: `simulation/${pipeline.id}-${index}`,
         pipeline,
         histories: historiesOf(sources.map(ofSim), {}),
-        aggregates: { ids, 'ids-of-rows': idsOfRows, 'ids-of-firsts': idsOfRows },
+        own: { aggregates: { ids, 'ids-of-rows': idsOfRows, 'ids-of-firsts': idsOfRows } },
       }),
     ),
 ];

@@ -4,7 +4,7 @@ import { hasCode } from '#shared/schemas/error.ts';
 import { outputsOfRows } from '../chain-oracle.ts';
 import type { Database } from './database.ts';
 import { type FlatOutput, flatten, judge, type SentRecord } from './flat.ts';
-import { type BatchRow, batchRowsOf, type OwnAggregates, refusal, shownOf } from './step-rows.ts';
+import { type BatchRow, batchRowsOf, type Own, refusal, shownOf } from './step-rows.ts';
 
 export interface Batch {
   /** Of the views that a query says. */
@@ -25,7 +25,7 @@ export async function batchOf(
   database: Database,
   pipeline: Pipeline,
   histories: readonly (readonly SentRecord[])[],
-  own: OwnAggregates = {},
+  own: Own = {},
 ): Promise<Batch> {
   const outputs: FlatOutput[] = [...flatten(pipeline, histories)];
   const behind = new Map<number, Set<number>>();

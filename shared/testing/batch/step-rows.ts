@@ -22,7 +22,7 @@ import { type BatchAggregate, batchAggregates } from './aggregates.ts';
 import type { Database } from './database.ts';
 import type { Judged } from './flat.ts';
 import { inTimeSql, placesOf, tiesOf } from './places.ts';
-import { processedRows } from './processed-rows.ts';
+import { type OwnFunctions, processedRows } from './processed-rows.ts';
 import { windowedSql } from './windows.ts';
 
 /** A row as the batch has it, and by column how large a difference is none. */
@@ -43,18 +43,24 @@ export interface Slack {
 /** How a batch computes aggregators that are not Millrace's own, by kind. */
 export type OwnAggregates = Readonly<Record<string, BatchAggregate>>;
 
+/** What a pipeline's author says of what is not Millrace's own. */
+export interface Own {
+  readonly aggregates?: OwnAggregates | undefined;
+  readonly functions?: OwnFunctions | undefined;
+}
+
 /** The rows of one step for all histories at once. Rejects with `PIPELINE_INVALID` what no query says, naming the step. */
 export async function batchRowsOf(
   database: Database,
   pipeline: Pipeline,
   step: StepPlan,
   records: readonly Judged[],
-  own: OwnAggregates,
+  own: Own,
 ): Promise<readonly BatchRow[]> {
   switch (step.op) {
     case 'aggregate':
     case 'running':
-      return windowRows(database, pipeline, step, records, own);
+      return windowRows(database, pipeline, step, records, own.aggregates ?? {});
     case 'join':
       return joinRows(database, pipeline, step, records);
     case 'top':
@@ -62,8 +68,9 @@ export async function batchRowsOf(
     case 'select':
       return selectedRows(pipeline, step, await lateOnly(database, pipeline, step, records));
     case 'process': {
-      const rows = await processedRows(database, pipeline, step, records);
-      if (rows === undefined) throw refusal(pipeline, step, 'it goes through its records one after the other');
+      const rows = await processedRows(database, pipeline, step, records, own.functions ?? {});
+      const why = 'it goes through its records one after the other; say in the option functions what gives its rows';
+      if (rows === undefined) throw refusal(pipeline, step, why);
       return rows;
     }
   }

@@ -202,3 +202,44 @@ test('what no query says is refused by the name of its step, unless other views 
     },
   });
 });
+
+test('a function of the pipeline is compared with the rows of a query that says what it does', async () => {
+  const rises = keyed
+    .process('rises', {
+      columns: { amount },
+      emits: { by: 'number' },
+      state: () => ({ last: 0 }),
+      onEvent: (reading, { state, emit }) => {
+        if (reading.amount > state.get().last) emit({ by: reading.amount - state.get().last });
+        state.set({ last: reading.amount });
+      },
+      ttl: hours(1),
+      allowedLateness,
+    })
+    .to(sink);
+  const pipeline = pipelineOf([rises], { slots: 2 });
+  const functionOf = (first: number) => ({
+    rises: {
+      inputs: {
+        amount: { type: 'DOUBLE', cell: (selected: { readonly amount?: unknown }) => Number(selected.amount) },
+      },
+      sql: `SELECT history, key, t, amount - before FROM (
+        SELECT *, lag(amount, 1, ${first}) OVER (PARTITION BY history, key ORDER BY number) AS before FROM taken
+      ) WHERE amount > before`,
+    } as const,
+  });
+  await fc.assert(
+    fc.asyncProperty(history, (records) =>
+      expectSameAsBatch(
+        pipeline,
+        records.filter(({ stream }) => stream === 'readings'),
+        { functions: functionOf(0) },
+      ),
+    ),
+    { numRuns: 20 },
+  );
+  const records = sent('readings', [{ at: 1, key: 'a', amount: 2 }]);
+  await expect(expectSameAsBatch(pipeline, records, { functions: functionOf(1) })).rejects.toThrow(
+    'the run lacks the row {"view":"rises","final":true,"key":"a","time":"1970-01-01T00:00:00.001Z","by":1}',
+  );
+});
