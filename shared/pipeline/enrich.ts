@@ -51,7 +51,7 @@ export interface Enriching<T> {
    */
   enrich<Item, Key, U>(
     table: LookupTable<Item, Key>,
-    options: EnrichOptions<T, Key>,
+    options: EnrichOptions<T, NoInfer<Key>>,
     combine: (record: T, item: Item | undefined) => U,
   ): Stream<U>;
 }

@@ -3,7 +3,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
 import { isStep, sinksOf } from '#shared/pipeline/plan.ts';
 import { dynamodb } from '#shared/pipeline/sink.ts';
-import { createBoundedRun } from '#shared/runtime/run.ts';
+import { type BoundedRun, createBoundedRun } from '#shared/runtime/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { batchOf } from './batch/batch.ts';
 import { computedOf, differences, expect } from './batch/compare.ts';
@@ -12,6 +12,7 @@ import type { SentRecord } from './batch/flat.ts';
 import type { OwnFunctions } from './batch/processed-rows.ts';
 import type { Own, OwnAggregates } from './batch/step-rows.ts';
 import { Driver, type SourceOf, type TestDriverOptions } from './driver.ts';
+import type { FindItem } from './walk.ts';
 
 /** A record on its way to a stream: a value that its schema accepts, or the text of a line. */
 export interface Sent {
@@ -33,7 +34,7 @@ export interface BatchOptions {
   /** What query gives the rows of a `process` function, by step. */
   readonly functions?: OwnFunctions;
   /** Of the hosts, which run the pipeline besides. */
-  readonly driver?: Pick<TestDriverOptions, 'faults' | 'exchangeShards'>;
+  readonly driver?: Pick<TestDriverOptions, 'faults' | 'exchangeShards' | 'tables'>;
 }
 
 const batchRecordsMax = 7;
@@ -95,8 +96,9 @@ export async function compareWithBatch(
     readonly late?: 'pass-over' | 'refuse';
   },
 ): Promise<readonly HistoryDifference[]> {
+  const { tables = {} } = options.driver ?? {};
   const lines = histories.map((records) => records.map(lineOf));
-  const batch = await batchOf(database, pipeline, lines, options);
+  const batch = await batchOf(database, pipeline, lines, options, findIn(pipeline, tables));
   const views = options.views ?? Object.keys(pipeline.outputs);
   for (const view of views) if (batch.refused.has(view)) throw batch.refused.get(view);
   const unlessLate = views.find((view) => batch.onTimeOnly.has(view));
@@ -109,7 +111,8 @@ export async function compareWithBatch(
     const compared = views.filter((view) => !batch.behind.has(history) || !batch.onTimeOnly.has(view));
     const rowsOfHistory = (byHistory.get(history) ?? []).filter(({ row }) => compared.includes(row.view));
     const expected = rowsOfHistory.map((row) => expect(row, computed));
-    const found = [...differences(expected, runRows(pipeline, records, compared), { name: 'the run', computed })];
+    const run = runRows(createBoundedRun(pipeline, tables), records, compared);
+    const found = [...differences(expected, run, { name: 'the run', computed })];
     // What can be late is the first of its batch, so that the watermark before it is the batch's; now and then it is all of its batch.
     const behind = batch.behind.get(history) ?? new Set();
     const batchRecords = behind.size > 0 && history % alonePeriod === 0 ? 1 : batchRecordsMax;
@@ -138,8 +141,14 @@ function lineOf({ stream, record }: Sent): SentRecord {
   return { source: stream, line: typeof record === 'string' ? record : JSON.stringify(record) };
 }
 
-function runRows(pipeline: Pipeline, records: readonly SentRecord[], views: readonly string[]): readonly PrintedRow[] {
-  const run = createBoundedRun(pipeline);
+/** Apart from the engine: the last item that has the key. */
+function findIn({ plan }: Pipeline, tables: NonNullable<TestDriverOptions['tables']>): FindItem {
+  const keys = new Map(plan.nodes.flatMap((node) => (node.op === 'enrich' ? [[node.table.name, node.table.key]] : [])));
+  return (table, key) =>
+    tables[table]?.findLast((item) => keys.get(table)?.every(({ name }, at) => item[name] === key[at]));
+}
+
+function runRows(run: BoundedRun, records: readonly SentRecord[], views: readonly string[]): readonly PrintedRow[] {
   for (const { source, line } of records) run.takeLine(source, line);
   return [...run.finish()].filter(({ view }) => views.includes(view));
 }

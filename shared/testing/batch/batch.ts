@@ -2,6 +2,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { feedingStepsOf, inputsOf, type StepPlan, sourcesOfInput, stepsOf } from '#shared/pipeline/plan.ts';
 import { hasCode } from '#shared/schemas/error.ts';
 import { outputsOfRows } from '../chain-oracle.ts';
+import type { FindItem } from '../walk.ts';
 import type { Database } from './database.ts';
 import { type FlatOutput, flatten, judge, type SentRecord } from './flat.ts';
 import { type BatchRow, batchRowsOf, type Own, refusal, shownOf } from './step-rows.ts';
@@ -26,8 +27,9 @@ export async function batchOf(
   pipeline: Pipeline,
   histories: readonly (readonly SentRecord[])[],
   own: Own = {},
+  findItem?: FindItem,
 ): Promise<Batch> {
-  const outputs: FlatOutput[] = [...flatten(pipeline, histories)];
+  const outputs: FlatOutput[] = [...flatten(pipeline, histories, findItem)];
   const behind = new Map<number, Set<number>>();
   for (const { history, record, isBehind } of outputs) {
     if (!isBehind || record === undefined) continue;

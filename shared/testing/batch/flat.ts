@@ -3,7 +3,7 @@ import { inputsOf, type StepPlan, sourcesOf, sourcesOfInput, stepsOf } from '#sh
 import { isOrdered } from '#shared/pipeline/window.ts';
 import { judgeOf } from '../log-oracle.ts';
 import { takeLine } from '../oracle.ts';
-import type { Fresh } from '../walk.ts';
+import type { FindItem, Fresh } from '../walk.ts';
 
 /** A record as it was sent: the text of one raw record's line, and the stream that it was sent to. */
 export interface SentRecord {
@@ -28,13 +28,17 @@ export interface FlatOutput extends Fresh {
  * What the pipeline's callbacks make of the records, one history after the other. Nothing of it depends on the engine: it is decoded, filtered,
  * mapped and keyed here, record by record, and a watermark is the greatest event time so far.
  */
-export function flatten(pipeline: Pipeline, histories: readonly (readonly SentRecord[])[]): readonly FlatOutput[] {
+export function flatten(
+  pipeline: Pipeline,
+  histories: readonly (readonly SentRecord[])[],
+  findItem?: FindItem,
+): readonly FlatOutput[] {
   const disorderMs = new Map(sourcesOf(pipeline.plan).map((source) => [source.id, source.outOfOrdernessMs]));
   return histories.flatMap((records, history) => {
     let watermarks: ReadonlyMap<string, number> = new Map();
     const outputs: FlatOutput[] = [];
     for (const [record, { source, line }] of records.entries()) {
-      const taken = takeLine(pipeline, source, line);
+      const taken = takeLine(pipeline, source, line, findItem);
       if (taken === undefined || typeof taken === 'string') continue;
       const isBehind = taken.timeMs < (watermarks.get(source) ?? Number.NEGATIVE_INFINITY);
       for (const output of taken.outputs)
