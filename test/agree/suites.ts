@@ -3,6 +3,7 @@ import { flows } from '#pipelines/flow.ts';
 import { pipelines } from '#pipelines/index.ts';
 import { events } from '#pipelines/nexmark/events.ts';
 import { requests } from '#pipelines/traffic.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import {
   type AlignedWindow,
   type AnyOutput,
@@ -59,6 +60,7 @@ import {
   type StreamHistory,
 } from '#shared/testing/index.ts';
 import { pipelineOf, type Reading, readings, sink } from '../shared/readings.ts';
+import { stillTables } from '../simulation/enriched.ts';
 import { simPipelines } from '../simulation/pipelines.ts';
 import { records as simRecords } from '../simulation/records.ts';
 
@@ -68,7 +70,7 @@ export interface Suite {
   readonly pipeline: Pipeline;
   readonly histories: fc.Arbitrary<readonly Sent[]>;
   /** How DuckDB says what is the pipeline's own. */
-  readonly own?: Pick<BatchOptions, 'aggregates' | 'functions'>;
+  readonly own?: Pick<BatchOptions, 'aggregates' | 'functions' | 'driver'>;
 }
 
 const key = fc.constantFrom('a', 'b', 'c', 'd');
@@ -179,7 +181,10 @@ export const suites: readonly Suite[] = [
         name: `simulation/${pipeline.id}-${index}`,
         pipeline,
         histories: historiesOf(sources.map(ofSim), {}),
-        own: { aggregates: { ids, 'ids-of-rows': idsOfRows, 'ids-of-firsts': idsOfRows } },
+        own: {
+          aggregates: { ids, 'ids-of-rows': idsOfRows, 'ids-of-firsts': idsOfRows },
+          ...(lookupTablesOf(pipeline.plan).length === 0 ? {} : { driver: { tables: stillTables } }),
+        },
       }),
     ),
 ];

@@ -66,6 +66,16 @@ export function enriched(source: Stream<SimValue>): readonly AnyOutput[] {
   ];
 }
 
+/** What the tables hold where they do not change. */
+export const stillTables: Readonly<Record<string, readonly LookupItem[]>> = {
+  groups: [
+    { key: 'a', version: 1, group: 'b', does: 'nothing' },
+    { key: 'b', version: 2, group: 'a', does: 'doubles' },
+    { key: 'c', version: 3, group: 'e', does: 'blocks' },
+    { key: 'e', version: 'none' },
+  ],
+};
+
 /** A new version of an item, or none any more. */
 export function drawItem(
   random: Random,

@@ -14,7 +14,10 @@ interface Change {
   readonly itemsMax?: number;
 }
 
-function enriched({ table = users, freshness = minutes(5), ...rest }: Change = {}, source: Stream<Reading> = readings()) {
+function enriched(
+  { table = users, freshness = minutes(5), ...rest }: Change = {},
+  source: Stream<Reading> = readings(),
+) {
   return source.enrich(table, { key: ({ key }) => ({ id: key }), freshness, ...rest }, (reading) => reading);
 }
 
