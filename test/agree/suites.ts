@@ -50,6 +50,7 @@ import {
   zScore,
 } from '#shared/pipeline/index.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
+import type { LookupItem } from '#shared/schemas/lookup.ts';
 import {
   arbitraries,
   type BatchAggregate,
@@ -157,6 +158,28 @@ const errorStreaks: BatchFunction = {
     ) WHERE errors >= 3`,
 };
 
+/** What the tables hold that records are looked up in, by name. A pipeline that asks another one must have it here. */
+const held: Readonly<Record<string, readonly LookupItem[]>> = {
+  ...stillTables,
+  addresses: [
+    { ip: 'host-0', owner: 'a' },
+    { ip: 'host-1', owner: 'b' },
+    { ip: 'host-2', owner: 'a' },
+    { ip: 'host-3', owner: 'c', isRobot: true },
+  ],
+};
+
+function tablesOf({ plan }: Pipeline): Readonly<Record<string, readonly LookupItem[]>> {
+  const names = lookupTablesOf(plan).map(({ spec }) => spec.name);
+  return Object.fromEntries(
+    names.map((name) => {
+      const items = held[name];
+      if (items === undefined) throw new Error(`test/agree/suites.ts does not know what table ${name} holds`);
+      return [name, items];
+    }),
+  );
+}
+
 /** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
 export const suites: readonly Suite[] = [
   ...gridOf(),
@@ -169,7 +192,11 @@ export const suites: readonly Suite[] = [
     return {
       name: `pipelines/${pipeline.id}`,
       pipeline: fewSlots(pipeline),
-      own: { aggregates: { 'nexmark-whole-mean': wholeMean }, functions: { 'error-streaks': errorStreaks } },
+      own: {
+        aggregates: { 'nexmark-whole-mean': wholeMean },
+        functions: { 'error-streaks': errorStreaks },
+        driver: { tables: tablesOf(pipeline) },
+      },
       histories: historiesOf(streams, { pace: pipeline.id.startsWith('nexmark') ? seconds(2) : minutes(2) }),
     };
   }),
@@ -183,7 +210,7 @@ export const suites: readonly Suite[] = [
         histories: historiesOf(sources.map(ofSim), {}),
         own: {
           aggregates: { ids, 'ids-of-rows': idsOfRows, 'ids-of-firsts': idsOfRows },
-          ...(lookupTablesOf(pipeline.plan).length === 0 ? {} : { driver: { tables: stillTables } }),
+          driver: { tables: tablesOf(pipeline) },
         },
       }),
     ),
