@@ -158,14 +158,32 @@ return (bytes, start, words) => {
   }
 }
 
-/** Compares bytes, the numbers of which are all that comes from a record into the source. */
+const wordBytes = 4;
+
+/** Compares bytes, four at a time, the numbers of which are all that comes from a record into the source. */
 function compareSource(literal: string): string {
   if (literal === '') return '';
-  const comparisons = Array.from(
-    literal,
-    (character, index) => `bytes[at${index === 0 ? '' : ` + ${index}`}] !== ${character.charCodeAt(0)}`,
-  );
-  return `if (${comparisons.join(' || ')}) return undefined;\n  at += ${literal.length};`;
+  const { length } = literal;
+  const place = (index: number): string => (index === 0 ? 'at' : `at + ${index}`);
+  const comparisons = [];
+  if (length < wordBytes) {
+    for (let index = 0; index < length; index += 1)
+      comparisons.push(`bytes[${place(index)}] !== ${literal.charCodeAt(index)}`);
+  } else {
+    comparisons.push(`at > bytes.length - ${length}`);
+    for (let index = 0; index < length; index += wordBytes) {
+      // The last word ends where the literal does.
+      const first = Math.min(index, length - wordBytes);
+      comparisons.push(`words.getInt32(${place(first)}, true) !== ${wordOf(literal, first)}`);
+    }
+  }
+  return `if (${comparisons.join(' || ')}) return undefined;\n  at += ${length};`;
+}
+
+function wordOf(literal: string, first: number): number {
+  let word = 0;
+  for (let index = 0; index < wordBytes; index += 1) word |= literal.charCodeAt(first + index) << (8 * index);
+  return word;
 }
 
 function holeSource(hole: Hole, index: number): string {

@@ -69,7 +69,7 @@ export function scanText(bytes: Uint8Array, start: number, cursor: ScanCursor, c
 /**
  * Behind the quote that ends the plain text at `start`; -1 when it is not plain, as `scanText` has it. `words` are the same bytes: four are
  * looked at together, by the carries that a subtraction sends into the highest bits (H. S. Warren, Hacker's Delight, 6-1). Such a bit may also
- * come from a byte below, but only where that byte ends the text itself.
+ * come from a byte below, but only where that byte ends the text itself: the lowest one is right.
  */
 export function skipPlainText(bytes: Uint8Array, start: number, words: DataView): number {
   let at = start;
@@ -79,7 +79,11 @@ export function skipPlainText(bytes: Uint8Array, start: number, words: DataView)
     const isLow = word - 0x20202020;
     const isQuote = (word ^ 0x22222222) - 0x01010101;
     const isBackslash = (word ^ 0x5c5c5c5c) - 0x01010101;
-    if (((word | isLow | isQuote | isBackslash) & 0x80808080) !== 0) break;
+    const stops = (word | isLow | isQuote | isBackslash) & 0x80808080;
+    if (stops !== 0) {
+      at += (31 - Math.clz32(stops & -stops)) >> 3;
+      return bytes[at] === quote ? at + 1 : -1;
+    }
     at += 4;
   }
   while (plain[bytes[at] as number] === 1) at += 1;
