@@ -76,6 +76,24 @@ export class SessionAggregate implements Operator {
     let endMs = timeMs + this.#gapMs;
     const ofKey = this.#sessionsOf(key, isClosed(endMs, this.#allowedLatenessMs, watermarkMs));
     const open = ofKey?.sessions ?? [];
+    const only = open[0];
+    // Nearly all records come into the one open session of their key.
+    if (
+      ofKey !== undefined &&
+      only !== undefined &&
+      open.length === 1 &&
+      only.startMs <= endMs &&
+      only.endMs >= timeMs
+    ) {
+      if (only.endMs > endMs) endMs = only.endMs;
+      if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
+      this.#state.noteChange(key);
+      addValues(this.#step, only.accumulators, values);
+      if (only.startMs > startMs) only.startMs = startMs;
+      only.endMs = endMs;
+      this.#state.noteSize(ofKey);
+      return true;
+    }
     const touched = open.filter((session) => session.startMs <= timeMs + this.#gapMs && session.endMs >= timeMs);
     for (const session of touched) {
       startMs = Math.min(startMs, session.startMs);
