@@ -1,5 +1,5 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
-import type { ObjectShape } from '#shared/pipeline/shape.ts';
+import type { ComputedField, ObjectShape } from '#shared/pipeline/shape.ts';
 import { type Hole, type JsonTemplate, type TemplateObject, templateOf } from './json-template.ts';
 import { scanTime } from './json-time.ts';
 import {
@@ -123,7 +123,9 @@ return (bytes, start, words) => {
   at = scanLineEnd(bytes, at);
   if (at === -1) return undefined;
   cursor.at = at;
-  return ${objectSource(template.result, template.holes)};
+  const record = ${objectSource(template.result, template.holes)};
+  ${template.computed.length === 0 ? '' : 'if (!complete(record)) return undefined;'}
+  return record;
 };`;
     const paths = new Map(fieldsOf(template.result));
     const caches = template.holes.map(({ kind }, index) =>
@@ -133,6 +135,7 @@ return (bytes, start, words) => {
     );
     const lent = {
       cursor: this.#cursor,
+      complete: completer(template.computed),
       caches,
       schemas: template.holes.map((hole) => (hole.kind === 'judged' ? hole.schema : undefined)),
       missed,
@@ -245,9 +248,29 @@ function objectSource(object: TemplateObject, holes: readonly Hole[]): string {
   const fields = Object.entries(object).map(([name, value]) => {
     if (value === null) return `${JSON.stringify(name)}: null`;
     if (typeof value === 'object') return `${JSON.stringify(name)}: ${objectSource(value, holes)}`;
-    return `${JSON.stringify(name)}: value${value}${holes[value]?.kind === 'boolean' ? ' === 1' : ''}`;
+    return `${JSON.stringify(name)}: ${valueSource(`value${value}`, holes[value])}`;
   });
   return `{ ${fields.join(', ')} }`;
+}
+
+function valueSource(value: string, hole: Hole | undefined): string {
+  if (hole?.kind === 'boolean') return `${value} === 1`;
+  return hole !== undefined && 'isPlainZero' in hole && hole.isPlainZero ? `${value} + 0` : value;
+}
+
+/** Adds what is computed; false when it throws. */
+function completer(computed: readonly ComputedField[]): (record: Record<string, unknown>) => boolean {
+  return (record) => {
+    try {
+      for (let at = 0; at < computed.length; at += 1) {
+        const { name, evaluate } = computed[at] as ComputedField;
+        record[name] = evaluate(record);
+      }
+    } catch {
+      return false;
+    }
+    return true;
+  };
 }
 
 /** The fields' paths by their holes. */

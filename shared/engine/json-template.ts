@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { FieldShape, ObjectShape } from '#shared/pipeline/shape.ts';
+import type { ComputedField, FieldShape, ObjectShape } from '#shared/pipeline/shape.ts';
 import { skipBlanks, skipValue } from './json-values.ts';
 import { Need } from './need.ts';
 
@@ -8,7 +8,7 @@ export type Hole =
   /** A text that is unread must be one, and nobody wants it. */
   | { readonly kind: 'text' | 'unread text' | 'boolean' | 'timestamp' | 'skipped' }
   /** `length` is that of the example. */
-  | { readonly kind: 'number' | 'integer'; readonly length: number }
+  | { readonly kind: 'number' | 'integer'; readonly length: number; readonly isPlainZero: boolean }
   /** As the example's, a text or a number. */
   | { readonly kind: 'text choice' | 'number choice'; readonly values: readonly (string | number)[] }
   | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
@@ -19,6 +19,7 @@ export interface JsonTemplate {
   readonly literals: readonly string[];
   readonly holes: readonly Hole[];
   readonly result: TemplateObject;
+  readonly computed: readonly ComputedField[];
 }
 
 /** The record: those of its fields that are needed, in the shape's order, with the index of a hole, an object of its own, or null. */
@@ -79,7 +80,7 @@ class TemplateReader {
     this.#literals.push(this.#literal);
     const isUnusual = this.#length > literalBytesMax || this.#holes.length > holesMax;
     if (isUnusual || this.#literals.some((literal) => literal.includes('\r'))) return undefined;
-    return { literals: this.#literals, holes: this.#holes, result };
+    return { literals: this.#literals, holes: this.#holes, result, computed: shape.computed ?? [] };
   }
 
   /** Its fields are all there and right, whoever needs them. */
@@ -106,14 +107,16 @@ class TemplateReader {
     }
     this.#takeUpTo(this.#at + 1);
     // The schema may have put something in the place of a field that is missing.
-    const missing = shape.fields.filter(({ name, isOptional }) => !isOptional && !found.has(name));
+    const missing = shape.fields.filter(
+      ({ name, isOptional, isNullWhenMissing }) => !isOptional && isNullWhenMissing !== true && !found.has(name),
+    );
     if (missing.length > 0) {
       this.isRefused = missing.some(({ value }) => value.kind !== 'judged');
       return undefined;
     }
     return Object.fromEntries(
-      shape.fields.flatMap(({ name }) => {
-        const value = found.get(name);
+      shape.fields.flatMap(({ name, isNullWhenMissing }) => {
+        const value = found.has(name) || isNullWhenMissing !== true ? found.get(name) : null;
         return value === undefined || needOf(name) === undefined ? [] : [[name, value]];
       }),
     );
@@ -133,7 +136,9 @@ class TemplateReader {
       case 'timestamp':
         return first === 0x22 ? this.#textHole({ kind: 'timestamp' }) : undefined;
       case 'number':
-        return first === 0x2d || isDigit(first) ? this.#numberHole(value.isInteger ? 'integer' : 'number') : undefined;
+        return first === 0x2d || isDigit(first)
+          ? this.#numberHole(value.isInteger ? 'integer' : 'number', value.isPlainZero === true)
+          : undefined;
       case 'boolean':
         return first === 0x74 || first === 0x66 ? this.#hole({ kind: 'boolean' }) : undefined;
       case 'choice':
@@ -145,9 +150,9 @@ class TemplateReader {
     }
   }
 
-  #numberHole(kind: 'number' | 'integer'): number {
+  #numberHole(kind: 'number' | 'integer', isPlainZero: boolean): number {
     const end = skipValue(this.#bytes, this.#at);
-    return this.#hole({ kind, length: end - this.#at }, end);
+    return this.#hole({ kind, length: end - this.#at, isPlainZero }, end);
   }
 
   #textHole(hole: Hole): number {

@@ -327,7 +327,7 @@ function scannerOf(
   if (known !== undefined || decoder?.isJson !== true) return known;
   const shapes = shapesOf(source.schema);
   if (shapes.length === 0) return undefined;
-  const scanner = new JsonScanner(shapes, { tools, need: needOf(source) });
+  const scanner = new JsonScanner(shapes, { tools, need: needOf(source, shapes) });
   scanners.set(source, scanner);
   return scanner;
 }

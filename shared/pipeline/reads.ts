@@ -10,16 +10,23 @@ export interface KnownReads {
   readonly through: readonly AnyFunction[];
   /** It reads these itself. */
   readonly paths: readonly ReadPath[];
+  /** It makes an object, these fields of which are what lies on such a path; reading them does nothing else. */
+  readonly parts?: ReadonlyMap<string, ReadPath>;
 }
 
 const known = new WeakMap<AnyFunction, KnownReads>();
 
 /**
  * The function, known to hand its first argument to `through` and to nobody else. Fields that nobody reads need not be made (decision 0025),
- * and what a function reads that calls others is not to be seen in its text.
+ * and what a function reads that calls others is not to be seen in its text. `parts` are fields of the object that it makes, by the paths on
+ * which they lie in its argument: they are read when somebody reads them of that object.
  */
-export function readingThrough<F extends AnyFunction>(wrapper: F, through: readonly AnyFunction[]): F {
-  known.set(wrapper, { through, paths: [] });
+export function readingThrough<F extends AnyFunction>(
+  wrapper: F,
+  through: readonly AnyFunction[],
+  parts?: ReadonlyMap<string, ReadPath>,
+): F {
+  known.set(wrapper, { through, paths: [], ...(parts === undefined ? {} : { parts }) });
   return wrapper;
 }
 

@@ -7,6 +7,13 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 export interface ObjectShape {
   readonly kind: 'object';
   readonly fields: readonly FieldShape[];
+  /** Of the outermost object: what is computed of the fields, in this order, and added to them. What throws is the schema's business. */
+  readonly computed?: readonly ComputedField[];
+}
+
+export interface ComputedField {
+  readonly name: string;
+  readonly evaluate: (record: Readonly<Record<string, unknown>>) => unknown;
 }
 
 export interface FieldShape {
@@ -16,12 +23,15 @@ export interface FieldShape {
   readonly isOptional: boolean;
   /** `null` stays what it is. */
   readonly isNullable: boolean;
+  /** The field may be missing, and is then `null`. */
+  readonly isNullWhenMissing?: boolean;
 }
 
 export type ValueShape =
   | ObjectShape
   | { readonly kind: 'string' }
-  | { readonly kind: 'number'; readonly isInteger: boolean }
+  /** `isPlainZero`: -0 becomes 0. */
+  | { readonly kind: 'number'; readonly isInteger: boolean; readonly isPlainZero?: boolean }
   | { readonly kind: 'boolean' }
   /** A time as RFC 3339 has it, which becomes milliseconds since 1970. */
   | { readonly kind: 'timestamp' }

@@ -12,9 +12,10 @@ import { min } from '#shared/pipeline/aggregators/min.ts';
 import { quantile } from '#shared/pipeline/aggregators/quantile.ts';
 import { sum } from '#shared/pipeline/aggregators/sum.ts';
 import { stddev, variance } from '#shared/pipeline/aggregators/variance.ts';
+import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { Call, Expression } from './ast.ts';
 import { roundTo } from './cast.ts';
-import { type Compiled, constantOf, type Values } from './compiled.ts';
+import { type Compiled, constantOf, readingParts, type Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
 import { argumentOf, type Parameter } from './functions/signature.ts';
 import { distinctOf, extremeOf, orNull, showing } from './null-aware.ts';
@@ -49,13 +50,16 @@ export function compileAggregate(call: Call, scope: Scope, filter?: Compiled): C
   const taken = args.slice(0, made.takes ?? args.length);
   const isNullable = taken.some((arg) => arg.nullable);
   const isWanted = (values: Values): boolean => filters.every((one) => one.evaluate(values) === true);
-  const isMissing = (values: Values): boolean =>
-    !isWanted(values) || taken.some((arg) => arg.evaluate(values) === null);
+  const isMissing = readingThrough(
+    (values: Values): boolean => !isWanted(values) || taken.some((arg) => arg.evaluate(values) === null),
+    [...filters, ...taken].map(({ evaluate }) => evaluate),
+  );
   const needsCheck = filters.length > 0 || isNullable;
   const text = `${name}(${call.distinct ? 'DISTINCT ' : ''}${isStar ? '*' : args.map((arg) => arg.text).join(', ')})${filters.map((one) => ` FILTER ${one.text}`).join('')}`;
   const aggregator = !needsCheck
     ? made.aggregator
-    : (made.counting?.((values) => !isMissing(values)) ?? orNull(made.aggregator, isMissing));
+    : (made.counting?.(readingThrough((values: Values) => !isMissing(values), [isMissing])) ??
+      orNull(made.aggregator, isMissing));
   return {
     type: made.type,
     nullable: made.counting === undefined && (needsCheck || made.mayBeNull === true),
@@ -118,7 +122,7 @@ function makeAggregate(request: Request): Made {
     case 'BOOL_AND':
     case 'BOOL_OR': {
       const [value] = check(request, `${name}(condition)`, ['value']) as [Compiled];
-      const held = condition(value, call.at).evaluate;
+      const held = readingParts(condition(value, call.at), [value]).evaluate;
       return { type: booleanType, aggregator: extremeOf(name === 'BOOL_AND' ? 'min' : 'max', held) };
     }
     case 'FIRST_VALUE':
@@ -141,7 +145,10 @@ function makeAggregate(request: Request): Made {
         return isCounted === undefined
           ? plain
           : showing(
-              orNull(plain, (values) => !isCounted(values)),
+              orNull(
+                plain,
+                readingThrough((values: Values) => !isCounted(values), [isCounted]),
+              ),
               (found) => found ?? 0,
             );
       };
@@ -172,7 +179,13 @@ function makeCount(request: Request): Made {
     return {
       type: integerType,
       aggregator: distinctOf(value.evaluate),
-      counting: (isCounted) => distinctOf((values) => (isCounted(values) ? value.evaluate(values) : null)),
+      counting: (isCounted) =>
+        distinctOf(
+          readingThrough(
+            (values: Values) => (isCounted(values) ? value.evaluate(values) : null),
+            [isCounted, value.evaluate],
+          ),
+        ),
       isLarge: true,
     };
   }
@@ -230,6 +243,6 @@ function check({ call, args, places }: Request, form: string, parameters: readon
       `${call.name} takes ${parameters.length} argument${parameters.length === 1 ? '' : 's'}, and found ${args.length}. Write ${form}.`,
     );
   return args.map((arg, index) =>
-    argumentOf(arg, parameters[index] as Parameter, { place: places[index] as Expression, form }),
+    readingParts(argumentOf(arg, parameters[index] as Parameter, { place: places[index] as Expression, form }), [arg]),
   );
 }

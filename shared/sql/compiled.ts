@@ -1,3 +1,4 @@
+import { knownReadsOf, readingThrough } from '#shared/pipeline/reads.ts';
 import type { SqlType } from './types.ts';
 
 /** A record, or the row of a step, by column. Columns that are not there are NULL. */
@@ -16,6 +17,18 @@ export interface Compiled {
   readonly isConstant: boolean;
   /** It is this column and nothing else; dots stand between the fields of a row. */
   readonly column?: string;
+}
+
+/** The expression, known to read of a record what its parts do. Any of it may be one of them. */
+export function readingParts(compiled: Compiled, parts: readonly Compiled[]): Compiled {
+  const { evaluate } = compiled;
+  const isPart = parts.some((part) => part.evaluate === evaluate);
+  if (parts.length > 0 && !isPart && knownReadsOf(evaluate) === undefined)
+    readingThrough(
+      evaluate,
+      parts.map((part) => part.evaluate),
+    );
+  return compiled;
 }
 
 /** What a function does with values none of which is NULL. */

@@ -1,7 +1,7 @@
 import { dayMs } from '#shared/schemas/time.ts';
 import type { Between, Call, Case, Cast, ColumnReference, Expression, InList, IsTest, Like, Literal } from './ast.ts';
 import { castTo } from './cast.ts';
-import { type Compiled, constant, constantOf, folded, strictly } from './compiled.ts';
+import { type Compiled, constant, constantOf, folded, readingParts, strictly } from './compiled.ts';
 import { checkFunction, compileFunction } from './functions.ts';
 import { asText, compileBinary, compileComparison, compileNot, compileSign, condition } from './operators.ts';
 import { likePattern, regularExpression } from './pattern.ts';
@@ -34,7 +34,16 @@ export interface Scope {
 export function compileExpression(expression: Expression, scope: Scope): Compiled {
   const found = scope.find?.(expression);
   if (found !== undefined) return found;
-  const compile = (part: Expression): Compiled => compileExpression(part, scope);
+  const parts: Compiled[] = [];
+  const compile = (part: Expression): Compiled => {
+    const compiled = compileExpression(part, scope);
+    parts.push(compiled);
+    return compiled;
+  };
+  return readingParts(compileWhole(expression, scope, compile), parts);
+}
+
+function compileWhole(expression: Expression, scope: Scope, compile: Compile): Compiled {
   switch (expression.op) {
     case 'literal':
       return compileLiteral(expression);

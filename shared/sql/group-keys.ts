@@ -1,4 +1,5 @@
 import { milliseconds } from '#shared/pipeline/duration.ts';
+import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
@@ -151,7 +152,7 @@ export function keySelector(keys: readonly Key[], isInherited: boolean): (values
     none: `${column}${nothing}`,
   }));
   if (columns.length === 0 && !isInherited) return () => ({ all: true });
-  return (values) => {
+  const select = (values: Values): KeyShape => {
     const key: Record<string, string | number | boolean> = {};
     for (const { column, evaluate, none } of columns) {
       const value = evaluate(values);
@@ -164,4 +165,10 @@ export function keySelector(keys: readonly Key[], isInherited: boolean): (values
     }
     return key;
   };
+  return isInherited
+    ? select
+    : readingThrough(
+        select,
+        columns.map(({ evaluate }) => evaluate),
+      );
 }

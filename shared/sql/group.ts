@@ -1,6 +1,7 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import { milliseconds } from '#shared/pipeline/duration.ts';
 import type { ProjectionInput } from '#shared/pipeline/projection.ts';
+import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
 import type { WindowSpec } from '#shared/pipeline/window.ts';
 import { compileAggregate } from './aggregates.ts';
@@ -160,7 +161,7 @@ function resultsOfNothing(kept: ReadonlyMap<string, Kept>): ProjectionInput {
 }
 
 export function holds({ evaluate }: Compiled): (values: Values) => boolean {
-  return (values) => evaluate(values) === true;
+  return readingThrough((values: Values) => evaluate(values) === true, [evaluate]);
 }
 
 function countAll(at: Span): Call {

@@ -1,5 +1,6 @@
 import type { AnyAggregator, Json } from '#shared/pipeline/aggregator.ts';
 import { compareJson } from '#shared/pipeline/aggregators/json-order.ts';
+import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { Values } from './compiled.ts';
 
 /** Nothing until there was a value. */
@@ -15,7 +16,10 @@ export function orNull(of: AnyAggregator<Values>, isMissing: (values: Values) =>
     kind: of.kind,
     config: { ...of.config, nullable: true },
     // What an aggregator takes is never null itself.
-    select: (values, timeMs) => (isMissing(values) ? null : of.select(values, timeMs)),
+    select: readingThrough(
+      (values: Values, timeMs: number) => (isMissing(values) ? null : of.select(values, timeMs)),
+      [isMissing, of.select],
+    ),
     refuse: (offered) => (offered === null ? undefined : of.refuse?.(offered)),
     create: (): Kept | null => null,
     add: (kept: Kept | null, offered: unknown): Kept | null => {

@@ -1,3 +1,4 @@
+import { knownReadsOf, type ReadPath, readingPaths, readingThrough } from '#shared/pipeline/reads.ts';
 import type { Stream } from '#shared/pipeline/stream.ts';
 import type { WindowSpec } from '#shared/pipeline/window.ts';
 import type { ColumnReference, Name } from './ast.ts';
@@ -68,7 +69,7 @@ export interface Ranking {
 /** A column that is read by its name, from records whose fields may be missing or be Dates. */
 export function plainColumn(column: Column & { readonly role?: Role; readonly table?: string }): RelationColumn {
   const { name } = column;
-  return { ...column, text: name, read: (values) => sqlValue(values[name]) };
+  return { ...column, text: name, read: readingPaths((values: Values) => sqlValue(values[name]), [[name]]) };
 }
 
 /** Values of records as SQL has them: nothing is NULL, and a Date a number. */
@@ -116,17 +117,25 @@ function memberOf(of: Compiled, { text: name, at }: Name, reference: ColumnRefer
     );
   }
   const key = field.name;
+  const path = partOf(evaluate);
+  const read = (values: Values): unknown => {
+    const row = evaluate(values);
+    return typeof row === 'object' && row !== null ? sqlValue((row as Values)[key]) : null;
+  };
   return {
     type: field.type,
     nullable: of.nullable || field.nullable,
     text: `${of.text}.${key}`,
     isConstant: false,
-    evaluate: (values) => {
-      const row = evaluate(values);
-      return typeof row === 'object' && row !== null ? sqlValue((row as Values)[key]) : null;
-    },
+    evaluate: path === undefined ? read : readingPaths(read, [[...path, key]]),
     ...(of.column === undefined ? {} : { column: `${of.column}.${key}` }),
   };
+}
+
+/** Where the value lies that a column, or a field of one, shows as it is. Of columns alone a single path is known. */
+function partOf(evaluate: Compiled['evaluate']): ReadPath | undefined {
+  const { paths, through } = knownReadsOf(evaluate) ?? { paths: [], through: [] };
+  return paths.length === 1 && through.length === 0 ? paths[0] : undefined;
 }
 
 /** The column that a reference begins with, and the fields that follow. */
@@ -218,7 +227,7 @@ export function selectedRelation(
   const { windows, table: _table, ranking: _ranking, ...rest } = relation;
   const columns = selected.map(({ name, compiled, role }): RelationColumn => {
     const column = { name, type: compiled.type, nullable: compiled.nullable, ...(role === undefined ? {} : { role }) };
-    return { ...column, text: name, read: (values) => values[name] ?? null };
+    return { ...column, text: name, read: readingPaths((values: Values) => values[name] ?? null, [[name]]) };
   });
   const fields = [
     ...selected.map(({ name, compiled }) => [name, compiled.evaluate] as const),
@@ -228,7 +237,8 @@ export function selectedRelation(
   // The window goes along whether it is selected or not.
   if (isPending) fields.push([timeField, windows.readTime]);
   else if (windows !== undefined)
-    for (const field of [startField, endField]) fields.push([field, (values) => values[field]]);
+    for (const field of [startField, endField])
+      fields.push([field, readingPaths((values: Values) => values[field], [[field]])]);
   const project = (values: Values): Values => {
     const projected: Record<string, unknown> = {};
     for (let index = 0; index < fields.length; index += 1) {
@@ -244,8 +254,28 @@ export function selectedRelation(
     identity,
     baseIdentity: identity,
     ...(windows === undefined ? {} : { windows }),
-    ...(isPending ? { windows: { ...windows, readTime: (values: Values) => values[timeField] as number } } : {}),
-    stream: once(() => relation.stream().map(project)),
+    ...(isPending
+      ? {
+          windows: {
+            ...windows,
+            readTime: readingPaths((values: Values) => values[timeField] as number, [[timeField]]),
+          },
+        }
+      : {}),
+    stream: once(() =>
+      relation.stream().map(
+        readingThrough(
+          project,
+          fields.flatMap(([, evaluate]) => (partOf(evaluate) === undefined ? [evaluate] : [])),
+          new Map(
+            fields.flatMap(([name, evaluate]) => {
+              const part = partOf(evaluate);
+              return part === undefined ? [] : [[name, part] as const];
+            }),
+          ),
+        ),
+      ),
+    ),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
+import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import type { Expression, Query, Select, SelectItem } from './ast.ts';
 import { castTo } from './cast.ts';
@@ -235,13 +236,11 @@ export function recordsOutput(
   const columns = Object.fromEntries(
     selected.map(({ name: column, compiled: { evaluate, type } }) => {
       const print = printer(type);
-      return [
-        column,
-        (values: Values): Json => {
-          const value = evaluate(values);
-          return value === null ? null : print(value);
-        },
-      ];
+      const shown = (values: Values): Json => {
+        const value = evaluate(values);
+        return value === null ? null : print(value);
+      };
+      return [column, readingThrough(shown, [evaluate])];
     }),
   );
   return relation

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { type ComputedField, type ObjectShape, shapeSymbol, type ValueShape } from '#shared/pipeline/shape.ts';
 import { dayMs } from '#shared/schemas/time.ts';
 import { roundTo } from './cast.ts';
 import type { Values } from './compiled.ts';
@@ -15,15 +16,17 @@ export interface Reading {
 
 /**
  * The columns of a table as a schema: a record becomes an object with just these columns, NULL where it has none. `computed` adds columns
- * that depend on others.
+ * that depend on others, each on those before it. From JSON its records are read by a scanner.
  */
 export function tableSchema(
   columns: readonly Column[],
   reading: Reading,
-  computed: (values: Values) => Values = (values) => values,
+  computed: readonly ComputedField[] = [],
 ): StandardSchemaV1<unknown, Values> {
   const readers = columns.map(({ name, type, nullable }) => ({ name, type, nullable, read: readerOf(type, reading) }));
+  const shape = { [shapeSymbol]: { ...tableShape(columns, reading), computed } };
   return {
+    ...(reading.isText ? {} : shape),
     '~standard': {
       version: 1,
       vendor: 'millrace-sql',
@@ -44,10 +47,48 @@ export function tableSchema(
             issues.push({ message: `is ${show(found)}, which is no ${describeType(type)}`, path: [name] });
           else values[name] = value;
         }
-        return issues.length > 0 ? { issues } : { value: computed(values) };
+        if (issues.length > 0) return { issues };
+        for (const { name, evaluate } of computed) values[name] = evaluate(values);
+        return { value: values };
       },
     },
   };
+}
+
+/** What JSON has texts, numbers and truths for is read as such; the rest is read as the schema does it. */
+function tableShape(columns: readonly Column[], reading: Reading): ObjectShape {
+  return {
+    kind: 'object',
+    fields: columns.map(({ name, type, nullable }) => ({
+      name,
+      value: valueShape(type, nullable, reading),
+      isOptional: false,
+      isNullable: nullable,
+      isNullWhenMissing: nullable,
+    })),
+  };
+}
+
+function valueShape(type: SqlType, nullable: boolean, reading: Reading): ValueShape {
+  switch (type.kind) {
+    case 'string':
+    case 'boolean':
+      return { kind: type.kind };
+    case 'integer':
+      return { kind: 'number', isInteger: !reading.isGuessed, isPlainZero: true };
+    case 'double':
+      return { kind: 'number', isInteger: false, isPlainZero: true };
+    case 'row':
+      return tableShape(type.fields, reading);
+    default: {
+      const read = readerOf(type, reading);
+      const validate = (found: unknown): StandardSchemaV1.Result<unknown> => {
+        const value = found === null ? (nullable ? null : undefined) : read(found);
+        return value === undefined ? { issues: [{ message: `is no ${describeType(type)}` }] } : { value };
+      };
+      return { kind: 'judged', schema: { '~standard': { version: 1, vendor: 'millrace-sql', validate } } };
+    }
+  }
 }
 
 const shownMax = 60;

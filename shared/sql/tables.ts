@@ -1,5 +1,6 @@
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import { milliseconds } from '#shared/pipeline/duration.ts';
+import { readingPaths } from '#shared/pipeline/reads.ts';
 import { type Stream, stream } from '#shared/pipeline/stream.ts';
 import type { ColumnDefinition, CreateTable, Expression, Name } from './ast.ts';
 import type { Compiled, Values } from './compiled.ts';
@@ -39,7 +40,8 @@ export function tableRelation(name: string, table: TableDefinition): Relation {
   return {
     columns: all.map((column): RelationColumn => {
       // What the schema gives has every column, and nothing that SQL does not know.
-      const plain = { ...column, text: column.name, read: (values: Values) => values[column.name] };
+      const read = readingPaths((values: Values) => values[column.name], [[column.name]]);
+      const plain = { ...column, text: column.name, read };
       return column.name === time?.column ? { ...plain, role: 'time' } : plain;
     }),
     isOpen: false,
@@ -60,17 +62,19 @@ function streamOf({
   idleAfterMs,
   timeUnitMs = 1,
 }: TableDefinition): Stream<Values> {
-  const compute = (values: Values): Values => {
-    const record: Record<string, unknown> = { ...values };
-    for (const { name: column, compiled } of computed) record[column] = compiled.evaluate(record);
-    return record;
-  };
-  const schema = tableSchema(columns, reading, computed.length === 0 ? undefined : compute);
+  const schema = tableSchema(
+    columns,
+    reading,
+    computed.map(({ name: column, compiled }) => ({ name: column, evaluate: compiled.evaluate })),
+  );
   const column = time?.column;
   return stream(name, {
     schema,
     // Without a column for it every record has one time: nothing is late, and there are no windows.
-    timestamp: column === undefined ? () => 0 : (values) => timeOf(values[column], column) * timeUnitMs,
+    timestamp:
+      column === undefined
+        ? () => 0
+        : readingPaths((values: Values) => timeOf(values[column], column) * timeUnitMs, [[column]]),
     outOfOrderness: milliseconds(time?.outOfOrdernessMs ?? 0),
     ...(idleAfterMs === undefined ? {} : { idleAfter: milliseconds(idleAfterMs) }),
     decode: decoders as readonly [Decoder],

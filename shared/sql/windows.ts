@@ -1,4 +1,5 @@
 import { milliseconds } from '#shared/pipeline/duration.ts';
+import { readingThrough } from '#shared/pipeline/reads.ts';
 import { cumulative, session, sliding, tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import type { Call, Expression, WindowKind, WindowTable } from './ast.ts';
 import type { Values } from './compiled.ts';
@@ -123,7 +124,11 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
     ...input,
     identity: `${kind}(${input.identity}, ${JSON.stringify(spec)})`,
     columns: [...input.columns, ...windowColumns(() => null)],
-    windows: { op: 'pending', spec, readTime: (values) => Number(sqlValue(found.read(values))) },
+    windows: {
+      op: 'pending',
+      spec,
+      readTime: readingThrough((values: Values) => Number(sqlValue(found.read(values))), [found.read]),
+    },
   };
 }
 

@@ -16,8 +16,19 @@ import {
   string,
   timestamp,
 } from '#shared/pipeline/index.ts';
-import type { ReadPath } from '#shared/pipeline/reads.ts';
+import { type ReadPath, readingPaths } from '#shared/pipeline/reads.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
+import { tableSchema } from '#shared/sql/table-schema.ts';
+import {
+  anyType,
+  booleanType,
+  type Column,
+  decimalType,
+  doubleType,
+  integerType,
+  stringType,
+  timestampType,
+} from '#shared/sql/types.ts';
 import { type Found, mutate, readAll, sourceOf } from './decoders.ts';
 import { jsonOf, textOf } from './line-formats.ts';
 import { numberText, timeText } from './scanned-values.ts';
@@ -75,6 +86,8 @@ const schemas: readonly { readonly name: string; readonly schema: StandardSchema
       z.object({ bytes: z.number().optional(), kind: z.enum(['view', 'buy']) }),
     ]),
   },
+  { name: 'sql', schema: tableOf({ isGuessed: false }) },
+  { name: 'sql-guessed', schema: tableOf({ isGuessed: true }) },
   {
     name: 'two',
     schema: record({ at: timestamp(), kind: oneOf('view', 'buy') }),
@@ -84,6 +97,47 @@ const schemas: readonly { readonly name: string; readonly schema: StandardSchema
     schema: z.looseObject({ ip: z.string(), inner: z.object({ ip: z.string() }).passthrough().optional() }),
   },
 ];
+
+/** A table of SQL, with a column that is computed and may throw. */
+function tableOf({ isGuessed }: { readonly isGuessed: boolean }): StandardSchemaV1 {
+  const columns: readonly Column[] = [
+    { name: 'ip', type: stringType, nullable: false },
+    { name: 'bytes', type: doubleType, nullable: true },
+    { name: 'count', type: integerType, nullable: false },
+    { name: 'at', type: timestampType, nullable: true },
+    { name: 'flag', type: booleanType, nullable: true },
+    { name: 'note', type: stringType, nullable: true },
+    { name: 'kind', type: anyType, nullable: true },
+    { name: 'more', type: decimalType(2), nullable: true },
+    { name: 'tags', type: { kind: 'array', element: stringType }, nullable: true },
+    {
+      name: 'inner',
+      type: {
+        kind: 'row',
+        fields: [
+          { name: 'ip', type: stringType, nullable: false },
+          { name: 'bytes', type: doubleType, nullable: true },
+        ],
+      },
+      nullable: true,
+    },
+  ];
+  const halved = readingPaths(
+    (values: Readonly<Record<string, unknown>>) => {
+      if (values['count'] === 7) throw new Error('seven');
+      return (values['count'] as number) / 2;
+    },
+    [['count']],
+  );
+  const quartered = readingPaths(
+    (values: Readonly<Record<string, unknown>>) => (values['halved'] as number) / 2,
+    [['halved']],
+  );
+  return tableSchema(columns, { isText: false, isGuessed }, [
+    { name: 'halved', evaluate: halved },
+    { name: 'quartered', evaluate: quartered },
+  ]);
+}
 
 /** All of the record; in the second half of the targets some of it, drawn anew now and then. */
 const all: readonly ReadPath[] = [[]];
@@ -198,7 +252,7 @@ function usualValue(draw: Draw, name: string, { colon, comma }: Pick<Style, 'col
     case 'bytes':
       return draw.pick([String(draw.below(1e9)), String(draw.below(1e6) / 100), String(-draw.below(1e15))]);
     case 'count':
-      return String(draw.below(1e6));
+      return draw.chance(0.1) ? '7' : String(draw.below(1e6));
     case 'at':
       return JSON.stringify(new Date(draw.below(2 ** 31) * 1_000 + draw.below(1_000)).toISOString());
     case 'flag':

@@ -2,10 +2,7 @@ import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { nexmark } from '#pipelines/nexmark/index.ts';
-import { compile } from '#shared/engine/compile.ts';
 import { scanText, skipPlainText } from '#shared/engine/json-values.ts';
-import type { Need } from '#shared/engine/need.ts';
-import { needOf } from '#shared/engine/source-need.ts';
 import { TextCache } from '#shared/engine/text-cache.ts';
 import {
   argMax,
@@ -22,9 +19,9 @@ import {
   union,
 } from '#shared/pipeline/index.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
-import { createBoundedRun } from '#shared/runtime/run.ts';
 import { nexmarkLines } from '#shared/testing/nexmark.ts';
 import { createRandom, type Random } from '#shared/testing/random.ts';
+import { neededBy, runBytes, runLines, spoiled } from './scanned-runs.ts';
 
 const requests = stream('requests', {
   schema: z.object({
@@ -188,15 +185,9 @@ const pipelines: Readonly<Record<string, readonly [Pipeline, string]>> = {
   ],
 };
 
-function textOf(need: Need, path = ''): readonly string[] {
-  if (need.isWhole || need.fields.size === 0) return [path === '' ? '*' : path];
-  return [...need.fields].flatMap(([name, inner]) => textOf(inner, path === '' ? name : `${path}.${name}`));
-}
-
 describe.each(Object.entries(pipelines))('%s', (_, [made, needed]) => {
   test('needs what its callbacks read', () => {
-    const [source] = compile(made).sources.values();
-    const found = textOf(needOf(source as NonNullable<typeof source>));
+    const found = neededBy(made).split(' ');
     expect(
       found
         .filter((path) => path !== 'ts')
@@ -222,15 +213,13 @@ test.each(nexmark.map((query) => [query.id, query] as const))('%s is the same ov
 });
 
 test('no query of bids reads their texts', () => {
-  const needs = ['nexmark-q5', 'nexmark-q11', 'nexmark-q12'].map((id) => {
-    const query = nexmark.find((one) => one.id === id) as Pipeline;
-    const [source] = compile(query).sources.values();
-    return textOf(needOf(source as NonNullable<typeof source>)).join(' ');
-  });
+  const needs = ['nexmark-q5', 'nexmark-q11', 'nexmark-q12'].map((id) =>
+    neededBy(nexmark.find((one) => one.id === id) as Pipeline),
+  );
   expect(needs).toEqual([
-    'event_type person.dateTime auction.dateTime bid.dateTime bid.auction',
-    'event_type person.dateTime auction.dateTime bid.dateTime bid.bidder',
-    'event_type person.dateTime auction.dateTime bid.dateTime bid.bidder bid.price',
+    'auction.dateTime bid.auction bid.dateTime event_type person.dateTime',
+    'auction.dateTime bid.bidder bid.dateTime event_type person.dateTime',
+    'auction.dateTime bid.bidder bid.dateTime bid.price event_type person.dateTime',
   ]);
 });
 
@@ -261,38 +250,4 @@ function requestLine(random: Random, at: number): string {
   };
   const line = JSON.stringify(request);
   return random.chance(0.05) ? spoiled(random, line) : line;
-}
-
-/** One value is another, or the line is cut. */
-function spoiled(random: Random, line: string): string {
-  if (random.chance(0.1)) return line.slice(0, -1);
-  const at = random.pick([...line.matchAll(/:("[^"]*"|[\d.]+|true|false|null)/g)]);
-  const other = random.pick(['null', '1', '"x"', '1.5', 'true', '[]', '{}']);
-  return `${line.slice(0, at.index + 1)}${other}${line.slice(at.index + at[0].length)}`;
-}
-
-interface Outcome {
-  readonly rows: readonly unknown[];
-  readonly rejections: readonly unknown[];
-}
-
-/** As files are read: by the scanner, which makes what is needed. */
-function runBytes(made: Pipeline, source: string, lines: readonly string[]): Outcome {
-  const run = createBoundedRun(made);
-  const rejections: unknown[] = [];
-  run.openFile(source, 'file').read(Buffer.from(`${lines.join('\n')}\n`), ({ rejection }, { line, payload }) => {
-    if (rejection !== undefined) rejections.push([line, payload, rejection.reason, rejection.message]);
-  });
-  return { rows: [...run.finish()], rejections };
-}
-
-/** By JSON.parse and the schema, whole. */
-function runLines(made: Pipeline, source: string, lines: readonly string[]): Outcome {
-  const run = createBoundedRun(made);
-  const rejections: unknown[] = [];
-  for (const [index, line] of lines.entries()) {
-    const { rejection } = run.takeLine(source, line, { origin: 'file', line: index + 1 }) ?? {};
-    if (rejection !== undefined) rejections.push([index + 1, line, rejection.reason, rejection.message]);
-  }
-  return { rows: [...run.finish()], rejections };
 }
