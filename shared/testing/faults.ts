@@ -128,6 +128,7 @@ export class HostProcess {
 
   /** The port as this process has it. `isSafe`: no call of it kills. */
   port<Port extends object>(port: Port, isSafe = false): Port {
+    if (!this.#isMortal) return port;
     const guarded: Record<string, unknown> = {};
     for (const [name, method] of Object.entries(port)) {
       guarded[name] =
