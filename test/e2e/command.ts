@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-export const millraceFile = join(root, 'cli', 'millrace.mjs');
+export const millraceFile = millraceOf(root);
 /** Real input that lies beside the project where it is worked on, and is not part of it. */
 export const accessLog = join(root, '..', 'shared', 'data', 'access.log');
 
@@ -22,9 +22,27 @@ export function emptyFolder(): string {
   return mkdtempSync(join(tmpdir(), 'millrace-e2e-'));
 }
 
+function millraceOf(project: string): string {
+  return join(project, 'cli', 'millrace.mjs');
+}
+
+/** A copy of the project in which one file reads otherwise, as if somebody had changed it. */
+export function changedProject(path: string, change: (text: string) => string): string {
+  const project = mkdtempSync(join(tmpdir(), 'millrace-project-'));
+  const listed = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' }).stdout.split('\0');
+  for (const file of listed) {
+    if (file === '' || !existsSync(join(root, file))) continue;
+    mkdirSync(join(project, dirname(file)), { recursive: true });
+    copyFileSync(join(root, file), join(project, file));
+  }
+  symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
+  writeFileSync(join(project, path), change(readFileSync(join(root, path), 'utf8')));
+  return project;
+}
+
 /** Runs the command as a user does, and waits for its end. */
-export async function millrace(cwd: string, args: readonly string[], input = ''): Promise<Ended> {
-  const child = spawn(process.execPath, [millraceFile, ...args], { cwd, stdio: 'pipe' });
+export async function millrace(cwd: string, args: readonly string[], input = '', project = root): Promise<Ended> {
+  const child = spawn(process.execPath, [millraceOf(project), ...args], { cwd, stdio: 'pipe' });
   child.stdin.end(input);
   const [stdout, stderr, code] = await Promise.all([
     text(child.stdout),
@@ -53,8 +71,8 @@ export interface Dev {
 }
 
 /** Starts `millrace dev` and waits until it has printed its addresses. */
-export async function startDev(cwd: string, args: readonly string[]): Promise<Dev> {
-  const child = spawn(process.execPath, [millraceFile, 'dev', ...args], {
+export async function startDev(cwd: string, args: readonly string[], project = root): Promise<Dev> {
+  const child = spawn(process.execPath, [millraceOf(project), 'dev', ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

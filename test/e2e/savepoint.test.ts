@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { localClient } from '#local/client.ts';
 import { traffic } from '#pipelines/traffic.ts';
 import { endOfStreamMs, watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
-import { accessLog, type Dev, emptyFolder, millrace, startDev, until } from './command.ts';
+import { accessLog, changedProject, type Dev, emptyFolder, millrace, startDev, until } from './command.ts';
 
 type Row = Readonly<Record<string, unknown>> & { readonly final: boolean };
 
@@ -27,7 +27,10 @@ async function sentTo(dev: Dev): Promise<number> {
   return answer.sent;
 }
 
-type Progress = Readonly<{ watermarkMs: number | null }>;
+type Progress = Readonly<{ watermarkMs: number | null; slots: number }>;
+
+/** When the second stack takes over; the first has 16. */
+const slotsThen = 4;
 
 async function progressOf(dev: Dev): Promise<readonly Progress[]> {
   return (await (await fetch(`${dev.readUrl}/progress`)).json()) as readonly Progress[];
@@ -50,7 +53,9 @@ function linesOf(rows: readonly Row[]): readonly string[] {
 }
 
 describe.skipIf(!existsSync(accessLog))('a savepoint of a real access log', () => {
-  it('goes on in another stack, and both together have the rows of one run', { timeout: 600_000 }, async () => {
+  it('goes on in another stack with another number of slots, and both together have the rows of one run', {
+    timeout: 600_000,
+  }, async () => {
     const [first, second] = [emptyFolder(), emptyFolder()];
     const lines = readFileSync(accessLog, 'utf8').trimEnd().split('\n');
     const half = lines.length / 2;
@@ -69,14 +74,19 @@ describe.skipIf(!existsSync(accessLog))('a savepoint of a real access log', () =
     const before = (await rowsOf(one)).filter((row) => row.final);
     expect(await one.stop()).toBe(0);
 
+    const fewer = changedProject('pipelines/traffic.ts', (text) =>
+      text.replace("pipeline('traffic', [perMinute, perFiveMinutes, perHour, visits])", (call) =>
+        call.replace(')', `, { slots: ${slotsThen} })`),
+      ),
+    );
     const place = ['--in', join(first, '.millrace', 'savepoints', 'traffic')];
     expect((await millrace(second, ['savepoint', 'list', 'traffic', ...place])).stdout).toBe(created.stdout);
-    const restored = await millrace(second, ['savepoint', 'restore', 'traffic', ...place]);
+    const restored = await millrace(second, ['savepoint', 'restore', 'traffic', ...place], '', fewer);
     expect([restored.code, restored.stdout], restored.stderr).toEqual([0, `restored ${created.stdout}`]);
-    const again = await millrace(second, ['savepoint', 'restore', 'traffic', ...place]);
+    const again = await millrace(second, ['savepoint', 'restore', 'traffic', ...place], '', fewer);
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('SAVEPOINT_REFUSED')]);
 
-    const two = await startDev(second, ['traffic', ...common, '--input', 'half.log']);
+    const two = await startDev(second, ['traffic', ...common, '--input', 'half.log'], fewer);
     expect(
       await until(
         () => sentTo(two),
@@ -93,6 +103,7 @@ describe.skipIf(!existsSync(accessLog))('a savepoint of a real access log', () =
         )
       ).every(isEnd),
     ).toBe(true);
+    expect(Math.max(...(await progressOf(two)).map(({ slots }) => slots))).toBe(slotsThen);
     const after = await rowsOf(two);
     expect(await two.stop()).toBe(0);
 
