@@ -31,6 +31,9 @@ export interface NotedLookups {
 
 /** In UTF-8, as DynamoDB allows them for a partition key and for a sort key. */
 const keyBytesMax = [2_048, 1_024] as const;
+/** Of DynamoDB's numbers, but for 0: one beside them is a request that is never answered, and would hold up all records behind it. */
+const numberMin = 1e-130;
+const numberBelow = 1e126;
 
 /** The key of these columns. Throws an Error that says which column is none of the table's, or cannot be one. */
 export function lookupKeyOf({ name, key }: LookupTableSpec, columns: Readonly<Record<string, unknown>>): LookupKey {
@@ -67,9 +70,11 @@ export function readColumnsOf({ columns, key }: LookupTableSpec, item: LookupIte
 
 function refuseColumn(value: unknown, { type }: LookupKeyColumn, bytesMax: number): string | undefined {
   if (typeof value !== type) return `is ${value === null ? 'null' : typeof value} and must be a ${type}`;
-  if (type === 'number') return Number.isFinite(value) ? undefined : `is ${value}, which is not a finite number`;
+  if (type === 'number') return refuseNumber(value as number);
   const text = value as string;
   if (text === '') return 'is an empty text, which DynamoDB takes for no key';
+  // In UTF-8 two of them would be one key, which DynamoDB refuses to read twice.
+  if (/\p{Surrogate}/u.test(text)) return 'has half of a surrogate pair, which is no text in UTF-8';
   // No character takes more than three bytes.
   if (text.length * 3 <= bytesMax) return undefined;
   let bytes = 0;
@@ -78,4 +83,11 @@ function refuseColumn(value: unknown, { type }: LookupKeyColumn, bytesMax: numbe
     bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
   }
   return bytes <= bytesMax ? undefined : `has ${bytes} bytes in UTF-8; at most ${bytesMax} are allowed`;
+}
+
+function refuseNumber(value: number): string | undefined {
+  if (!Number.isFinite(value)) return `is ${value}, which is not a finite number`;
+  const size = Math.abs(value);
+  if (size === 0 || (size >= numberMin && size < numberBelow)) return undefined;
+  return `is ${value}, and DynamoDB has numbers from 1e-130 up to below 1e126, of either sign, and 0`;
 }

@@ -1,102 +1,69 @@
-import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, DescribeTableCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
 import { createDynamoDbLookupTables, writeLookupItems } from '#shared/adapters/dynamodb/lookup-tables.ts';
-import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
-import { lookupTableSpecs, lookupTablesContract } from '#test/contracts/lookup-tables.ts';
-import { fault, scriptRequests } from '../scripted-requests.ts';
-import { clientSettings } from './tables.ts';
+import { type LookupTableSpec, lookupKeyOf } from '#shared/schemas/lookup.ts';
+import { openDynamodb } from './tables.ts';
 
-let server: LocalDynamodb;
-let client: DynamoDBClient;
-const clock = { now: () => 0, sleep: async () => {} };
+const texts: LookupTableSpec = { name: 'texts', key: [{ name: 'id', type: 'string' }] };
+const numbers: LookupTableSpec = { name: 'numbers', key: [{ name: 'id', type: 'number' }] };
 
+let db: Awaited<ReturnType<typeof openDynamodb>>;
 beforeAll(async () => {
-  server = await startDynamodb();
-  client = new DynamoDBClient(clientSettings(server.endpoint));
-});
-afterAll(async () => {
-  client.destroy();
-  await server.close();
-});
-
-// Each test has tables of its own: the adapter asks for the names that it is given.
-let opened = 0;
-lookupTablesContract('lookup tables in DynamoDB:', async () => {
-  opened += 1;
-  const named = (spec: LookupTableSpec) => ({ ...spec, name: `${spec.name}-${opened}` });
-  for (const spec of Object.values(lookupTableSpecs)) {
-    const { name, key } = named(spec);
-    await server.createTable({
-      TableName: name,
-      KeySchema: key.map((column, at) => ({ AttributeName: column.name, KeyType: at === 0 ? 'HASH' : 'RANGE' })),
-      AttributeDefinitions: key.map((column) => ({
-        AttributeName: column.name,
-        AttributeType: column.type === 'number' ? 'N' : 'S',
-      })),
-    });
+  db = await openDynamodb();
+  for (const [TableName, AttributeType] of [
+    ['texts', 'S'],
+    ['numbers', 'N'],
+  ] as const) {
+    await db.client.send(
+      new CreateTableCommand({
+        TableName,
+        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+        AttributeDefinitions: [{ AttributeName: 'id', AttributeType }],
+        BillingMode: 'PAY_PER_REQUEST',
+      }),
+    );
+    const describe = new DescribeTableCommand({ TableName });
+    while ((await db.client.send(describe)).Table?.TableStatus !== 'ACTIVE');
   }
-  const tables = createDynamoDbLookupTables({ client, clock });
-  return {
-    tables: { read: (spec, keys) => tables.read(named(spec), keys) },
-    put: (spec, items) => writeLookupItems({ client, clock }, named(spec), items),
-  };
+});
+afterAll(() => db.close());
+
+const clock = { now: () => 0, sleep: async () => undefined };
+
+const tables = () => createDynamoDbLookupTables({ ...db, clock });
+
+for (const id of [0, -1.5e-7, 1e21, 2 ** 53 + 2, 1e-130, -1e-130, 9.99e125, -9.99e125])
+  test(`an item is found under the number ${id}`, async () => {
+    await writeLookupItems({ ...db, clock }, numbers, [{ id, plan: 'gold' }]);
+    expect(await tables().read(numbers, [lookupKeyOf(numbers, { id })])).toEqual([{ id, plan: 'gold' }]);
+  });
+
+test('the number -0 is 0', async () => {
+  await writeLookupItems({ ...db, clock }, numbers, [{ id: 0 }]);
+  expect(await tables().read(numbers, [lookupKeyOf(numbers, { id: -0 })])).toEqual([{ id: 0 }]);
 });
 
-test('what only DynamoDB has becomes JSON: sets are lists, and bytes are base64', async () => {
-  const users = { ...lookupTableSpecs.users, name: 'users-1' };
-  await client.send(
-    new PutItemCommand({
-      TableName: users.name,
-      Item: {
-        id: { S: 'sets' },
-        texts: { SS: ['a', 'b'] },
-        numbers: { NS: ['1', '2.5'] },
-        bytes: { B: Uint8Array.of(1, 2, 255) },
-        many: { BS: [Uint8Array.of(7)] },
-      },
-    }),
+for (const id of [5e-324, 9.9e-131, 1e126, -1e200, Number.MAX_VALUE])
+  test(`a record with the number ${id}, which DynamoDB does not have, is refused, and holds up no other`, async () => {
+    expect(() => lookupKeyOf(numbers, { id })).toThrow(`column id is ${id}, and DynamoDB has numbers from 1e-130`);
+    const unchecked = tables().read(numbers, [[id]]);
+    await expect(unchecked).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+test('items are found under texts of every kind', async () => {
+  const ids = ['a', ' ', '\u0000', '\ufffd', '\u{1f600}', 'x'.repeat(2_048)];
+  await writeLookupItems(
+    { ...db, clock },
+    texts,
+    ids.map((id) => ({ id, length: id.length })),
   );
-  expect(await createDynamoDbLookupTables({ client, clock }).read(users, [['sets']])).toEqual([
-    { id: 'sets', texts: ['a', 'b'], numbers: [1, 2.5], bytes: 'AQL/', many: ['Bw=='] },
-  ]);
+  const keys = ids.map((id) => lookupKeyOf(texts, { id }));
+  expect(await tables().read(texts, keys)).toEqual(ids.map((id) => ({ id, length: id.length })));
 });
 
-function scripted(answer: Parameters<typeof scriptRequests>[0]) {
-  const { settings, requests } = scriptRequests(answer);
-  const sleepsMs: number[] = [];
-  const sleep = async (ms: number) => {
-    sleepsMs.push(ms);
-  };
-  const options = { client: new DynamoDBClient(settings), clock: { now: () => 0, sleep }, random: () => 0 };
-  return { tables: createDynamoDbLookupTables(options), requests, sleepsMs };
-}
-
-test('keys that were left undone are read again after a pause, which chance may halve', async () => {
-  const { tables, requests, sleepsMs } = scripted((_, index) =>
-    index === 0
-      ? { Responses: {}, UnprocessedKeys: { users: { Keys: [{ id: { S: 'ann' } }] } } }
-      : { Responses: { users: [{ id: { S: 'ann' } }] }, UnprocessedKeys: {} },
-  );
-  expect(await tables.read(lookupTableSpecs.users, [['ann'], ['bob']])).toEqual([{ id: 'ann' }, undefined]);
-  expect(requests).toHaveLength(2);
-  expect(sleepsMs).toEqual([25]);
+test('texts that UTF-8 does not tell apart are refused, and hold up no other record', async () => {
+  for (const id of ['\ud800', 'a\udc00', '\udc00\ud800'])
+    expect(() => lookupKeyOf(texts, { id })).toThrow('column id has half of a surrogate pair');
+  const unchecked = tables().read(texts, [['\ud800'], ['\ud801']]);
+  await expect(unchecked).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
 });
-
-test.each(['ResourceNotFoundException', 'AccessDeniedException'])(
-  '%s names the table and the first key, and is tried again with the batch',
-  async (name) => {
-    const { tables } = scripted(() => {
-      throw fault(name);
-    });
-    await expect(tables.read(lookupTableSpecs.prices, [['tea', 2026]])).rejects.toMatchObject({
-      code: 'STORE_UNAVAILABLE',
-      retry: true,
-      message: expect.stringMatching(
-        new RegExp(
-          `BatchGetItem of 1 keys, {"item":"tea","year":2026} the first of them, in prices failed with ${name}.*check the name`,
-        ),
-      ),
-    });
-  },
-);
