@@ -22,6 +22,8 @@ interface TableLookups extends BatchTable {
 export class BatchLookups implements Lookups {
   readonly #tables: ReadonlyMap<string, TableLookups>;
   readonly #nowMs: () => number;
+  /** What another plan has noted and this one does not read: that plan may come back. */
+  readonly #others: string[] = [];
   /** Something is used that was not noted. */
   #hasNew = false;
   asked = 0;
@@ -100,8 +102,8 @@ export class BatchLookups implements Lookups {
    */
   note(charsMax: number, force: boolean): string | undefined {
     let chars = 0;
-    const tables: string[] = [];
-    for (const [name, { found, noted, used }] of this.#tables) {
+    const tables: string[] = [...this.#others];
+    for (const { table, found, noted, used } of this.#tables.values()) {
       const entries: string[] = [];
       for (const text of new Set([...noted, ...used])) {
         const { item } = found.get(text) as LookedUp;
@@ -114,20 +116,29 @@ export class BatchLookups implements Lookups {
         chars += entry.length;
         entries.push(entry);
       }
-      if (entries.length > 0) tables.push(`${JSON.stringify(name)}:[${entries.join(',')}]`);
+      if (entries.length > 0) tables.push(`${JSON.stringify(nameInNote(table.spec))}:[${entries.join(',')}]`);
     }
     return `{${tables.join(',')}}`;
   }
 
   #takeNoted(noted: string): void {
     for (const [name, entries] of Object.entries(JSON.parse(noted) as Readonly<Record<string, readonly Entry[]>>)) {
-      const table = this.#tables.get(name);
+      const table = [...this.#tables.values()].find((one) => nameInNote(one.table.spec) === name);
+      if (table === undefined) {
+        this.#others.push(`${JSON.stringify(name)}:${JSON.stringify(entries)}`);
+        continue;
+      }
       for (const entry of entries) {
-        table?.found.set(entry[0], new LookedUp(itemOf(entry)));
-        table?.noted.add(entry[0]);
+        table.found.set(entry[0], new LookedUp(itemOf(entry)));
+        table.noted.add(entry[0]);
       }
     }
   }
+}
+
+/** Of the items of one table those that have other columns, as another plan reads them, are other items. */
+function nameInNote({ name, columns }: LookupTableSpec): string {
+  return columns === undefined ? name : `${name} ${JSON.stringify([...new Set(columns)].sort())}`;
 }
 
 /** A key without an item, with one, or with one that is too large. */

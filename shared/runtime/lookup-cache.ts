@@ -19,6 +19,8 @@ export class LookupCache {
 
   /** The item under a key, if one is kept that is no older than the table's freshness. */
   find(key: string, nowMs: number): { readonly item: LookupItem | undefined } | undefined {
+    // Two batches may come in the same millisecond.
+    if (this.#table.freshnessMs === 0) return undefined;
     const kept = this.#items.get(key);
     if (kept === undefined) return undefined;
     this.#items.delete(key);
