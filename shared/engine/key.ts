@@ -43,9 +43,10 @@ const dictionaryKeysMin = 100_000;
 export class KeyDictionary {
   readonly #slots: number;
   readonly #taken: ReadonlySet<string>;
-  readonly #byText = new Remembered();
-  /** The frequent case, one column of text: found by its value alone. */
-  #byValue = new Remembered();
+  readonly #byText = new Remembered<string>();
+  /** The frequent cases, one column of text or of a number: found by its value alone. */
+  #byValue = new Remembered<string>();
+  #byNumericValue = new Remembered<number>();
   #valueColumn: string | undefined;
   #count = 0;
   #texts: readonly TextCache[] = [];
@@ -66,7 +67,7 @@ export class KeyDictionary {
   find(columns: KeyColumns): KeyEntry {
     const column = onlyColumn(columns);
     const value = column === undefined ? undefined : columns[column];
-    if (column === undefined || typeof value !== 'string') {
+    if (column === undefined || (typeof value !== 'string' && typeof value !== 'number')) {
       const text = encodeKey(columns);
       const known = this.#byText.get(text);
       if (known !== undefined) return known;
@@ -77,8 +78,12 @@ export class KeyDictionary {
       this.#check(columns);
       this.#valueColumn = column;
       this.#byValue = new Remembered();
+      this.#byNumericValue = new Remembered();
       this.#byNumber = undefined;
     }
+    // What is no number is no key, so it is never found.
+    if (typeof value === 'number')
+      return this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey(columns)));
     const numbered = this.#byNumber ?? this.#numbersOf(value);
     const known = numbered?.get(value);
     if (known !== undefined) return known;
@@ -165,18 +170,18 @@ class EntriesByNumber {
 }
 
 /** The entries that were asked for last: those of the generation before are given up when this one is full. */
-class Remembered {
-  #young = new Map<string, KeyEntry>();
-  #old = new Map<string, KeyEntry>();
+class Remembered<Name extends string | number> {
+  #young = new Map<Name, KeyEntry>();
+  #old = new Map<Name, KeyEntry>();
 
-  get(name: string): KeyEntry | undefined {
+  get(name: Name): KeyEntry | undefined {
     const young = this.#young.get(name);
     if (young !== undefined || this.#old.size === 0) return young;
     const old = this.#old.get(name);
     return old === undefined ? undefined : this.add(name, old);
   }
 
-  add(name: string, entry: KeyEntry): KeyEntry {
+  add(name: Name, entry: KeyEntry): KeyEntry {
     if (this.#young.size >= dictionaryKeysMin) {
       this.#old = this.#young;
       this.#young = new Map();
