@@ -38,8 +38,7 @@ function bytesOf(text: string): number {
 }
 
 function encodeColumn(name: string, value: unknown): string {
-  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name))
-    throw new Error(`key column ${JSON.stringify(name)} is not a name of letters, digits and _`);
+  if (!isColumnName(name)) throw new Error(`key column ${JSON.stringify(name)} is not a name of letters, digits and _`);
   switch (typeof value) {
     case 'string':
       return `${name}=${escapeText(value)}`;
@@ -56,6 +55,17 @@ function encodeColumn(name: string, value: unknown): string {
   }
 }
 
+/** The names that were looked at: a process has a few. */
+const columnNames = new Set<string>();
+const columnNamesMax = 1_000;
+
+function isColumnName(name: string): boolean {
+  if (columnNames.has(name)) return true;
+  if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) return false;
+  if (columnNames.size < columnNamesMax) columnNames.add(name);
+  return true;
+}
+
 const special = /[%&=#\ud800-\udfff]/;
 const specials = /[%&=#]|[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g;
 
@@ -69,19 +79,23 @@ function escapeText(text: string): string {
 
 /** The columns of a key that `encodeKey` made. */
 export function decodeKey(text: string): KeyColumns {
-  // One column of text is by far the most frequent key.
-  const equals = text.indexOf('=');
-  if (!text.includes('&') && text.lastIndexOf(':', equals) === -1)
-    return { [text.slice(0, equals)]: unescapeText(text.slice(equals + 1)) };
   const columns: Record<string, string | number | boolean> = {};
-  for (const part of text.split('&')) {
-    const at = part.indexOf('=');
-    const value = part.slice(at + 1);
-    const [name = '', tag] = part.slice(0, at).split(':');
-    columns[name] = tag === 'n' ? Number(value) : tag === 'b' ? value === 'true' : unescapeText(value);
+  for (let start = 0; start <= text.length; ) {
+    const equals = text.indexOf('=', start);
+    const next = text.indexOf('&', equals);
+    const end = next === -1 ? text.length : next;
+    const value = text.slice(equals + 1, end);
+    // A tag is one character behind a colon.
+    const tag = text.charCodeAt(equals - 2) === colon ? text.charCodeAt(equals - 1) : 0;
+    const name = text.slice(start, tag === 0 ? equals : equals - 2);
+    columns[name] = tag === numberTag ? Number(value) : tag === 0 ? unescapeText(value) : value === 'true';
+    start = end + 1;
   }
   return columns;
 }
+
+const colon = 0x3a;
+const numberTag = 0x6e;
 
 /** The names of a canonical key's columns as a query writes them: `ip`, `status:n`. */
 export function columnsOfKey(text: string): readonly string[] {
