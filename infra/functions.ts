@@ -73,7 +73,7 @@ function createPreprocess(scope: Construct, it: Neighbours & { source: string; r
   permit.putRecords(role, it.streams.exchange);
   permit.keepState(role, it.tables.state);
   permit.sendDeadLetters(role, it.deadLetters);
-  for (const { spec } of lookupTablesOf(it.plan)) permit.lookUp(role, spec.name);
+  for (const { spec } of lookupTablesOf(it.plan, it.source)) permit.lookUp(role, spec.name);
   consume(handler, { stream: it.raw, batch: it.sizing.preprocess });
   return handler;
 }

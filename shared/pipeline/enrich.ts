@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
 import type { Duration } from './duration.ts';
-import type { EnrichPlan, Plan } from './plan.ts';
+import { type EnrichPlan, inputIdsOf, type Plan } from './plan.ts';
 import { originsOf } from './steps.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -143,11 +143,14 @@ export interface LookedUpTable {
   readonly itemsMax: number;
 }
 
-/** The tables in which a plan looks items up, each once. */
-export function lookupTablesOf(plan: Plan): readonly LookedUpTable[] {
+/** The tables in which a plan looks items up, each once; those of the records of one source, if it is given. */
+export function lookupTablesOf(plan: Plan, source?: string): readonly LookedUpTable[] {
   const tables = new Map<string, LookedUpTable>();
+  // Inputs come first.
+  const behind = new Set([source]);
   for (const node of plan.nodes) {
-    if (node.op !== 'enrich') continue;
+    if (inputIdsOf(node).some((input) => behind.has(input))) behind.add(node.id);
+    if (node.op !== 'enrich' || (source !== undefined && !behind.has(node.id))) continue;
     const known = tables.get(node.table.name) ?? node;
     tables.set(node.table.name, {
       spec: node.table,

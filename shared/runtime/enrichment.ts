@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { CompiledSource, TransformNode } from '#shared/engine/compile.ts';
 import type { Lookups } from '#shared/engine/lookups.ts';
 import type { Preprocessor } from '#shared/engine/preprocess.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
@@ -63,7 +62,10 @@ export class Enrichment {
     this.#options = options;
     this.#tables = tables;
     this.#caches = new Map(
-      lookupTablesOf(pipeline.plan).map((table) => [table.spec.name, { table, cache: new LookupCache(table) }]),
+      lookupTablesOf(pipeline.plan, options.source).map((table) => [
+        table.spec.name,
+        { table, cache: new LookupCache(table) },
+      ]),
     );
   }
 
@@ -154,12 +156,6 @@ export class Enrichment {
       `another attempt has noted what it has looked up for records of ${shardId} meanwhile; the batch will be sent again.`,
     );
   }
-}
-
-/** Whether anything that the source's records go through looks something up. */
-export function isEnriched({ root }: CompiledSource): boolean {
-  const enriches = ({ binding, next }: TransformNode): boolean => binding.op === 'enrich' || next.some(enriches);
-  return enriches(root);
 }
 
 /** What becomes of the records is of no interest yet: only what they look up. */

@@ -10,6 +10,7 @@ import {
 import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/exchange.ts';
 import type { Lookups } from '#shared/engine/lookups.ts';
 import { Preprocessor } from '#shared/engine/preprocess.ts';
+import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';
@@ -27,7 +28,7 @@ import type { OriginCounts } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
 import { deaggregate } from './deaggregate.ts';
 import { decodeTools } from './decode-tools.ts';
-import { type BatchPart, Enrichment, isEnriched } from './enrichment.ts';
+import { type BatchPart, Enrichment } from './enrichment.ts';
 import { attemptsMax, LoneRecord, noCounts } from './lone-record.ts';
 import { putBlocks } from './put-blocks.ts';
 import { type RawRecord, readRaw } from './raw-record.ts';
@@ -78,19 +79,19 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
   const preprocessor = new Preprocessor(pipeline, source, decodeTools);
   const roster = createRoster(options.directory);
   const admit = createAdmission(options.pipeline, options.state);
-  const enrichment = isEnriched(source) ? new Enrichment({ ...options, tables: options.lookupTables }) : undefined;
+  const isEnriched = lookupTablesOf(options.pipeline.plan, options.source).length > 0;
+  const enrichment = isEnriched ? new Enrichment({ ...options, tables: options.lookupTables }) : undefined;
 
-  /** Takes records that follow one another: all that it is given, or those in front that can be noted at once. */
+  /** Takes records that follow one another: all that it is given, or those in front that can be noted at once. `isLone`: a batch of one. */
   const processPart = async (
     shardId: string,
     part: BatchPart,
+    isLone: boolean,
   ): Promise<{ readonly end: BatchEnd; readonly taken: number }> => {
     const names = await roster(shardId);
     const [first] = part.records;
     const lone =
-      first !== undefined && part.records.length === 1
-        ? new LoneRecord(options.state, options.source, shardId, first)
-        : undefined;
+      first !== undefined && isLone ? new LoneRecord(options.state, options.source, shardId, first) : undefined;
     const tried = (await lone?.begin()) ? 'poison' : lone;
     const { records, lookups } =
       enrichment === undefined || tried === 'poison'
@@ -109,7 +110,7 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
         taken += part.skipped;
         if (part.records.length === 0) continue;
         // Rule 4: the next part waits until all of this one was accepted, and counted.
-        const done = await processPart(shardId, part);
+        const done = await processPart(shardId, part, records.length === 1);
         if (done.end.failedFrom !== undefined) return done.end;
         taken += done.taken;
       } catch (error) {
@@ -125,7 +126,9 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
     process: async ({ shardId, records }) => {
       await admit();
       if (enrichment !== undefined) return processEnriched(enrichment, shardId, records);
-      return (await processPart(shardId, { records, skipped: 0, noted: undefined, read: undefined })).end;
+      return (
+        await processPart(shardId, { records, skipped: 0, noted: undefined, read: undefined }, records.length === 1)
+      ).end;
     },
   };
 }

@@ -149,6 +149,7 @@ function recordsOf(end: WorldEnd): readonly OracleRecord[] {
       .filter(({ message }) => message.startsWith('a callback killed the process'))
       .map(({ source, origin, sequence }) => `${source}/${origin}/${sequence}`),
   );
+  const mayLack = end.scenario.sim.earlier !== undefined;
   return [...end.rawStreams].flatMap(([source, stream]) =>
     stream.shards.flatMap((shard) =>
       shard.records
@@ -158,7 +159,7 @@ function recordsOf(end: WorldEnd): readonly OracleRecord[] {
           origin: shard.shardId,
           sequence: record.sequence,
           data: record.bytes,
-          findItem: findIn(end.notes, source, shard.shardId, record.sequence),
+          findItem: findIn(end.notes, { source, shard: shard.shardId, sequence: record.sequence }, mayLack),
           killed: killed.has(`${source}/${shard.shardId}/${record.sequence}`),
         })),
     ),

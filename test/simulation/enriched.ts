@@ -26,6 +26,13 @@ const schema: StandardSchemaV1<SimItem, SimItem> = {
 };
 
 const groups = lookupTable('groups', { key: { key: 'string' }, schema });
+/** The same, whatever an item is. */
+const anyGroups = lookupTable('groups', {
+  key: { key: 'string' },
+  schema: {
+    '~standard': { ...schema['~standard'], validate: (value) => ({ value: value as SimItem }) },
+  } as typeof schema,
+});
 
 /** How old an item may be. */
 export const freshnessMs = 400;
@@ -75,6 +82,33 @@ export const stillTables: Readonly<Record<string, readonly LookupItem[]>> = {
     { key: 'e', version: 'none' },
   ],
 };
+
+/** The same records by what the table says of their keys, and, where there is more, by what it says of their tags, which other code asks for. */
+export function enrichedAnew(source: Stream<SimValue>, more: boolean): readonly AnyOutput[] {
+  const options = { freshness: milliseconds(freshnessMs), itemsMax: 3 };
+  const countedBy = (
+    name: string,
+    table: typeof groups,
+    placement: 'lambda' | 'fargate',
+    keyOf: (record: SimValue) => string,
+  ) =>
+    kept(
+      source.enrich(table, { ...options, key: (record) => ({ key: keyOf(record) }) }, (record, item) => ({
+        ...record,
+        key: item?.group ?? record.key,
+      })),
+    )
+      .keyBy(({ key }) => ({ key }))
+      .window(tumbling(seconds(10)), { allowedLateness: seconds(0), refresh: milliseconds(1), placement })
+      .aggregate(name, columns)
+      .derive(shares)
+      .to(sink);
+  const stays = [
+    countedBy('stays', groups, 'lambda', ({ key }) => key),
+    countedBy('stays-too', groups, 'fargate', ({ key }) => key),
+  ];
+  return more ? [countedBy('more', anyGroups, 'lambda', ({ tags }) => tags[0] ?? 'a'), ...stays] : stays;
+}
 
 /** A new version of an item, or none any more. */
 export function drawItem(

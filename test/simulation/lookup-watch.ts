@@ -111,8 +111,15 @@ export function upTo(notes: readonly SeenNote[], origins: SavepointManifest['ori
   });
 }
 
-/** What was looked up for a record: by the first note that says it, since what was counted by it stays so after a savepoint. */
-export function findIn(notes: readonly SeenNote[], source: string, shard: string, sequence: string): FindItem {
+/**
+ * What was looked up for a record: by the first note that says it, since what was counted by it stays so after a savepoint. Where an earlier plan has
+ * counted the record, it `mayLack` what only the later one asks for.
+ */
+export function findIn(
+  notes: readonly SeenNote[],
+  { source, shard, sequence }: { readonly source: string; readonly shard: string; readonly sequence: string },
+  mayLack: boolean,
+): FindItem {
   const ofRecord = notes.filter(
     (note) =>
       note.source === source &&
@@ -123,6 +130,7 @@ export function findIn(notes: readonly SeenNote[], source: string, shard: string
   return (table, key) => {
     const name = nameOf(table, key);
     const note = ofRecord.find(({ items }) => items.has(name));
+    if (note === undefined && mayLack) return undefined;
     if (note === undefined) throw new Error(`nothing is noted of ${name} for record ${sequence} of ${shard}`);
     return note.items.get(name) ?? undefined;
   };

@@ -20,7 +20,7 @@ import {
 
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
-import { enriched } from './enriched.ts';
+import { enriched, enrichedAnew } from './enriched.ts';
 import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
 import { closingInSilence, inOrderOfTime, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
 
@@ -342,6 +342,11 @@ export const simPipelines: readonly SimPipeline[] = [
     const keyed = byKey(records('a', false));
     const stays = chain(keyed);
     return { before: stays, after: [onLambda('more', keyed, 0), ...stays], sources: ['a'] };
+  }),
+  // A batch that was noted by the plan before is taken up again by one that asks for more.
+  ...defineDeploy('enriched-anew', () => {
+    const source = records('a', false);
+    return { before: enrichedAnew(source, false), after: enrichedAnew(source, true), sources: ['a'] };
   }),
   ...defineDeploy('shrinks', () => {
     const source = records('a', false);

@@ -1133,6 +1133,17 @@ export const sabotages = {
     ],
     bias: enriching,
   },
+  'a-note-keeps-what-it-has': {
+    rule: 'enrich: a note to which a later plan adds keeps what the earlier one has noted',
+    mutations: [
+      {
+        file: 'shared/runtime/batch-lookups.ts',
+        find: 'for (const text of new Set([...noted, ...used])) {',
+        replace: 'for (const text of [...used].filter((one) => !noted.has(one))) {',
+      },
+    ],
+    bias: { pipelines: ['enriched-anew'], faults: { 'crash-after': 0.1, 'crash-before': 0.1 } },
+  },
   'kept-items-grow-old': {
     rule: 'enrich: an item is no older than its freshness when its record is taken up',
     mutations: [

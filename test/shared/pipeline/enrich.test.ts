@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { contractOf } from '#shared/pipeline/contract.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
-import { type AnyOutput, count, lookupTable, minutes, type Stream, seconds, tumbling } from '#shared/pipeline/index.ts';
+import {
+  type AnyOutput,
+  count,
+  lookupTable,
+  minutes,
+  type Stream,
+  seconds,
+  tumbling,
+  union,
+} from '#shared/pipeline/index.ts';
 import { describePlan, drawPlan } from '#shared/pipeline/plan-text.ts';
 import { hasCode } from '#shared/schemas/error.ts';
 import { pipelineOf, type Reading, readingSchema, readings, sink } from '../readings.ts';
@@ -85,6 +94,20 @@ test('of several enrichments with one table the shortest freshness and the most 
   expect(lookupTablesOf(pipelineOf([counted(twice)]).plan)).toEqual([
     { spec: { name: 'users', key: [{ name: 'id', type: 'string' }] }, freshnessMs: 60_000, itemsMax: 20 },
   ]);
+});
+
+test('a source asks only for the tables that its own records are looked up in, behind a union too', () => {
+  const other = lookupTable('others', { key: { id: 'string' }, schema: readingSchema });
+  const [a, b] = [readings({ name: 'a' }), readings({ name: 'b' })];
+  const both = union(a, enriched({}, b)).enrich(
+    other,
+    { key: ({ key }) => ({ id: key }), freshness: minutes(1) },
+    (reading) => reading,
+  );
+  const plain = readings({ name: 'c' });
+  const { plan } = pipelineOf([counted(both), counted(plain, 'plain')]);
+  const names = ['a', 'b', 'c', undefined].map((source) => lookupTablesOf(plan, source).map(({ spec }) => spec.name));
+  expect(names).toEqual([['others'], ['users', 'others'], [], ['users', 'others']]);
 });
 
 test('the plan says what is looked up, how old it may be, and what that costs', () => {
