@@ -29,8 +29,10 @@ export function bestOf(contents: Iterable<Entry>, step: CompiledAggregate, top: 
       if (index === by) value = result;
       isPlain = typeof result === 'number' ? Number.isFinite(result) : typeof result === 'string';
     }
-    if (isPlain && typeof value === 'number') insertRanked(ranked, { by: value, key, accumulators }, top);
-    else rejected.push(entry);
+    if (!isPlain || typeof value !== 'number') rejected.push(entry);
+    // Nearly all of them are below the last rank, and need no object.
+    else if (!(value < (ranked[top.count - 1]?.by ?? value)))
+      insertRanked(ranked, { by: value, key, accumulators }, top);
   }
   return [...rejected, ...ranked.map(({ key, accumulators }): Entry => [key, accumulators])];
 }
