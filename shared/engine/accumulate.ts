@@ -83,6 +83,17 @@ export function mergeAccumulators(step: CompiledAggregate, into: Accumulators, f
   }
 }
 
+/** `into` is changed, those at the place are not. */
+export function mergeAccumulatorsAt(
+  { aggregators }: CompiledAggregate,
+  into: Accumulators,
+  columns: AccumulatorColumns,
+  place: number,
+): void {
+  for (let index = 0; index < aggregators.length; index += 1)
+    into[index] = aggregators[index]?.merge(into[index], columns[index]?.[place]);
+}
+
 /** One part is given as it is; several are merged into a new one, for the slices are needed by the next windows too. */
 export function mergeAll(step: CompiledAggregate, parts: readonly Accumulators[]): Accumulators {
   const [only] = parts;

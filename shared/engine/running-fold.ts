@@ -1,4 +1,11 @@
-import { type Accumulators, accumulatorsAt, addValues, createAccumulators, mergeAccumulators } from './accumulate.ts';
+import {
+  type Accumulators,
+  accumulatorsAt,
+  addValues,
+  createAccumulators,
+  mergeAccumulators,
+  mergeAccumulatorsAt,
+} from './accumulate.ts';
 import type { CompiledAggregate } from './compile.ts';
 import type { Slice } from './slice.ts';
 
@@ -81,16 +88,19 @@ class SubtractingFold implements RunningFold {
 
   #add(slice: Slice): void {
     this.#slices.push(slice);
-    for (const [place, key] of slice.keys.entries()) {
-      const running = this.#find(key);
+    const { keys, columns } = slice;
+    for (let place = 0; place < keys.length; place += 1) {
+      const running = this.#find(keys[place] as string);
       running.sliceCount += 1;
-      mergeAccumulators(this.#step, running.accumulators, accumulatorsAt(slice.columns, place));
+      mergeAccumulatorsAt(this.#step, running.accumulators, columns, place);
     }
   }
 
   #subtract(slice: Slice): void {
     const { aggregators } = this.#step;
-    for (const [place, key] of slice.keys.entries()) {
+    const { keys, columns } = slice;
+    for (let place = 0; place < keys.length; place += 1) {
+      const key = keys[place] as string;
       const running = this.#running.get(key) as Running;
       running.sliceCount -= 1;
       if (running.sliceCount === 0) {
@@ -99,7 +109,7 @@ class SubtractingFold implements RunningFold {
       }
       const { accumulators } = running;
       for (let index = 0; index < aggregators.length; index += 1)
-        accumulators[index] = aggregators[index]?.subtract?.(accumulators[index], slice.columns[index]?.[place]);
+        accumulators[index] = aggregators[index]?.subtract?.(accumulators[index], columns[index]?.[place]);
     }
   }
 
