@@ -20,8 +20,11 @@ export interface CallbackReads {
 export function readsInSourceOf(call: AnyFunction): CallbackReads | undefined {
   // Others may ask a function of this old kind for its arguments.
   if (Object.hasOwn(call, 'arguments')) return undefined;
+  const text = toText.call(call);
+  // Where it is not a module's they begin comments, so that others of its comments are none.
+  if (text.includes('<!--') || text.includes('-->')) return undefined;
   try {
-    const source = parseExpressionAt(`(${toText.call(call)}\n)`, 0, { ecmaVersion: 'latest', sourceType: 'module' });
+    const source = parseExpressionAt(`(${text}\n)`, 0, { ecmaVersion: 'latest', sourceType: 'module' });
     if (source.type !== 'ArrowFunctionExpression' && source.type !== 'FunctionExpression') return undefined;
     return new CallbackReader(source).read();
   } catch (error) {

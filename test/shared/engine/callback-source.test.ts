@@ -166,6 +166,8 @@ describe('a callback that may hand its record to somebody needs all of it', () =
     'a method': '({ it(r) { return r.price; } }).it',
     'a method of a class': '(class { static it(r) { return r.price; } }).it',
     'a class': 'class { constructor(r) { this.price = r.price; } }',
+    'in what only a module takes for a comment':
+      '(r) => { const x = 1 <!-- /*\n; keep(r);\n--> */ y\n; return r.price + x; }',
     'a function with a text of its own': "Object.assign((r) => keep(r), { toString: () => '(r) => r.price' })",
   };
   for (const [name, text] of Object.entries(leaks))
