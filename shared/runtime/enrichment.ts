@@ -139,16 +139,18 @@ export class Enrichment {
       .digest('hex')
       .slice(0, 32);
     const expiresMs = clock.now() + noteKeptMs;
-    const outcome = await state.writeLookups({
-      source,
-      shard: shardId,
-      lookups: { id, from, to, body },
-      read,
-      expiresMs,
-    });
-    if (outcome === 'written') {
-      this.#known.set(shardId, { id, to });
-      return;
+    const lookups = { id, from, to, body };
+    for (let before = read; ; ) {
+      const outcome = await state.writeLookups({ source, shard: shardId, lookups, read: before, expiresMs });
+      const found = outcome === 'written' ? lookups : await state.readLookups(source, shardId);
+      // Whoever has written the very same note has the same items for the same records.
+      if (found?.id === id) {
+        this.#known.set(shardId, { id, to });
+        return;
+      }
+      // What a process knows of a shard that others have read meanwhile is old: these records may be noted by nobody for all that.
+      if (noted !== undefined || found === undefined || compareSequences(found.to, from) >= 0) break;
+      before = found.id;
     }
     this.#known.delete(shardId);
     throw new MillraceError(

@@ -69,13 +69,18 @@ test('with a freshness of 0 each batch reads its items', async () => {
   expect((await driver.read('by-plan')).map(({ plan }) => plan)).toEqual(['gold', 'tin']);
 });
 
+const batchOf = (...sequences: readonly number[]) => ({
+  shardId: 'a',
+  records: sequences.map((sequence) => rawRecord(sequence, JSON.stringify({ at: sequence, user: 'ann' }))),
+});
+
 /** Attempts at one record, by whatever plan, while the exchange is down or up. */
 function attempts(first: Pipeline) {
   const { state, deadLetters, clock, telemetry } = new World(first, ['a']);
   const ann = { id: 'ann', plan: 'gold', country: 'fr' };
   const found = { item: ann };
   const keys: string[] = [];
-  const attempt = (pipeline: Pipeline, isDown = false) =>
+  const start = (pipeline: Pipeline, isDown = false) =>
     createPreprocess({
       pipeline,
       source: 'visits',
@@ -93,8 +98,9 @@ function attempts(first: Pipeline) {
       clock,
       telemetry,
       lookupTables: { read: async (spec, asked) => asked.map(() => readColumnsOf(spec, found.item)) },
-    }).process({ shardId: 'a', records: [rawRecord(1, JSON.stringify({ at: 1, user: 'ann' }))] });
-  return { attempt, found, keys, letters: deadLetters.letters };
+    });
+  const attempt = (pipeline: Pipeline, isDown = false) => start(pipeline, isDown).process(batchOf(1));
+  return { start, attempt, found, keys, state, letters: deadLetters.letters };
 }
 
 const changes = [
@@ -119,4 +125,38 @@ test('a plan that comes back finds what it has noted', async () => {
   await expect(attempt(byPlan(['country']), true)).rejects.toThrow('down');
   await attempt(byPlan(['plan']));
   expect(keys).toEqual([encodeKey({ group: JSON.stringify({ id: 'ann', plan: 'gold' }) })]);
+});
+
+test('processes that take the batches of a shard in turn hold each other up no more than one alone', async () => {
+  const plan = byPlan(['plan'], milliseconds(0));
+  const { start, keys } = attempts(plan);
+  const processes = [start(plan), start(plan), start(plan)];
+  for (let sequence = 1; sequence <= 9; sequence += 1)
+    expect(await processes[sequence % 2 === 0 ? 0 : sequence % 3]?.process(batchOf(sequence))).toEqual({});
+  expect(keys).toHaveLength(9);
+});
+
+test('a note whose writing was not answered is found to be written', async () => {
+  const plan = byPlan(['plan']);
+  const { start, keys, state } = attempts(plan);
+  const { writeLookups } = state;
+  // The client asks again, and finds its own note in the way.
+  Object.assign(state, {
+    writeLookups: async (note: never) => [await writeLookups(note), await writeLookups(note)][1],
+  });
+  expect(await start(plan).process(batchOf(1))).toEqual({});
+  expect(keys).toHaveLength(1);
+});
+
+test('a batch that another process has noted meanwhile is refused, though it began behind the note that is known', async () => {
+  const plan = byPlan(['plan'], milliseconds(0));
+  const { start, keys, found } = attempts(plan);
+  const [one, other] = [start(plan), start(plan, true)];
+  await one.process(batchOf(1));
+  await expect(other.process(batchOf(2, 3))).rejects.toThrow('down');
+  found.item = { ...found.item, plan: 'tin' };
+  await expect(one.process(batchOf(3, 4))).rejects.toMatchObject({ code: 'STORE_CONFLICT', retry: true });
+  expect(await one.process(batchOf(2, 3, 4))).toEqual({});
+  const gold = encodeKey({ group: JSON.stringify({ id: 'ann', plan: 'gold' }) });
+  expect(keys).toEqual([gold, gold, encodeKey({ group: JSON.stringify({ id: 'ann', plan: 'tin' }) })]);
 });
