@@ -39,7 +39,7 @@ export interface EnrichOptions<T, Key> {
   readonly key: (record: T) => Key | undefined;
   /** How old an item may be, on the host's clock, when a record is taken up: so long it is not read again. 0: each batch reads it. */
   readonly freshness: Duration;
-  /** How many items of the table a process keeps, those that are not there included. Default 10,000. */
+  /** How many items of the table a process keeps at most, those that are not there included; fewer when they are large. Default 10,000. */
   readonly itemsMax?: number;
 }
 

@@ -1,44 +1,50 @@
 import { LookedUp, type Lookups } from '#shared/engine/lookups.ts';
 import type { LookedUpTable } from '#shared/pipeline/enrich.ts';
 import { type LookupItem, type LookupKey, type LookupTableSpec, textOfLookupKey } from '#shared/schemas/lookup.ts';
-import type { LookupCache } from './lookup-cache.ts';
+import type { LookupCache, SizedItem } from './lookup-cache.ts';
 
-/** A table, what is kept of it, and its part in a batch. */
+/** A table, and what is kept of it. */
 export interface BatchTable {
   readonly table: LookedUpTable;
   readonly cache: LookupCache;
 }
 
 interface TableLookups extends BatchTable {
-  /** All that was found in this attempt or noted by one before, by the text of the key. */
+  /** What an attempt before has noted, by the text of the key; other records of the note may need it. */
+  readonly noted: Map<string, LookedUp>;
+  /** What was found besides. */
   readonly found: Map<string, LookedUp>;
-  /** Those that were noted before; other records of the note may need them. */
-  readonly noted: Set<string>;
-  readonly used: Set<string>;
   readonly missing: Map<string, LookupKey>;
+}
+
+export interface BatchLookupsOptions {
+  readonly tables: ReadonlyMap<string, BatchTable>;
+  readonly now: () => number;
+  /** How much more than this may be found, as text, only if it comes with what was asked for at once. */
+  readonly charsMax: number;
+  readonly noted: string | undefined;
 }
 
 /** What the records of one batch look up: first what was noted for them, then what is kept and fresh, and what is left to be asked for. */
 export class BatchLookups implements Lookups {
   readonly #tables: ReadonlyMap<string, TableLookups>;
-  readonly #nowMs: () => number;
-  /** What another plan has noted and this one does not read: that plan may come back. */
-  readonly #others: string[] = [];
-  /** Something is used that was not noted. */
-  #hasNew = false;
+  readonly #now: () => number;
+  readonly #charsMax: number;
+  /** Of all that was not noted. */
+  #chars = 0;
   asked = 0;
   kept = 0;
 
-  constructor(tables: ReadonlyMap<string, BatchTable>, nowMs: () => number, noted?: string) {
-    this.#nowMs = nowMs;
+  constructor({ tables, now, charsMax, noted }: BatchLookupsOptions) {
+    this.#now = now;
+    this.#charsMax = charsMax;
     this.#tables = new Map(
       [...tables].map(([name, table]) => [
         name,
         {
           ...table,
+          noted: new Map<string, LookedUp>(),
           found: new Map<string, LookedUp>(),
-          noted: new Set<string>(),
-          used: new Set<string>(),
           missing: new Map<string, LookupKey>(),
         },
       ]),
@@ -46,32 +52,29 @@ export class BatchLookups implements Lookups {
     if (noted !== undefined) this.#takeNoted(noted);
   }
 
+  /** Something was found that is not noted. */
   get hasNew(): boolean {
-    return this.#hasNew;
+    return [...this.#tables.values()].some(({ found }) => found.size > 0);
+  }
+
+  get isFull(): boolean {
+    return this.#chars > this.#charsMax;
   }
 
   find({ name }: LookupTableSpec, key: LookupKey): LookedUp | undefined {
     const table = this.#tables.get(name);
     if (table === undefined) return undefined;
     const text = textOfLookupKey(key);
-    const known = table.found.get(text);
-    if (known !== undefined) {
-      table.used.add(text);
-      return known;
-    }
-    if (table.missing.has(text)) return undefined;
+    const known = table.noted.get(text) ?? table.found.get(text);
+    if (known !== undefined || table.missing.has(text)) return known;
     this.asked += 1;
-    const kept = table.cache.find(text, this.#nowMs());
+    const kept = table.cache.find(text, this.#now());
     if (kept === undefined) {
       table.missing.set(text, key);
       return undefined;
     }
     this.kept += 1;
-    this.#hasNew = true;
-    const found = new LookedUp(kept.item);
-    table.found.set(text, found);
-    table.used.add(text);
-    return found;
+    return this.#found(table, text, kept);
   }
 
   /** The keys that were asked for and are neither noted nor kept, by table. */
@@ -85,60 +88,49 @@ export class BatchLookups implements Lookups {
     const table = this.#tables.get(spec.name);
     if (table === undefined) return;
     const text = textOfLookupKey(key);
+    const sized = { item, chars: text.length + (item === undefined ? 0 : JSON.stringify(item).length) };
     table.missing.delete(text);
-    table.found.set(text, new LookedUp(item));
-    table.cache.keep(text, item, askedMs);
-    this.#hasNew = true;
+    table.cache.keep(text, sized, askedMs);
+    this.#found(table, text, sized);
   }
 
-  /** Forgets what was used, but not what was found: fewer records are taken again. */
-  startAgain(): void {
-    for (const { used } of this.#tables.values()) used.clear();
-  }
-
-  /**
-   * What was used, as a text; undefined when it has more than `charsMax` characters. With `force` items that find no more room are too large, in
-   * the order in which they were asked for: for every attempt, since the note says so.
-   */
-  note(charsMax: number, force: boolean): string | undefined {
-    let chars = 0;
-    const tables: string[] = [...this.#others];
-    for (const { table, found, noted, used } of this.#tables.values()) {
-      const entries: string[] = [];
-      for (const text of new Set([...noted, ...used])) {
-        const { item } = found.get(text) as LookedUp;
-        let entry = JSON.stringify(entryOf(text, item));
-        if (chars + entry.length > charsMax) {
-          if (!force) return undefined;
-          entry = JSON.stringify(entryOf(text, 'too-large'));
-          found.set(text, new LookedUp('too-large'));
-        }
-        chars += entry.length;
-        entries.push(entry);
-      }
-      if (entries.length > 0) tables.push(`${JSON.stringify(nameInNote(table.spec))}:[${entries.join(',')}]`);
+  /** What is missing finds no room any more. The note says so, and so it holds for every attempt. */
+  refuseMissing(): void {
+    for (const { found, missing } of this.#tables.values()) {
+      for (const text of missing.keys()) found.set(text, new LookedUp('too-large'));
+      missing.clear();
     }
-    return `{${tables.join(',')}}`;
+  }
+
+  /** Forgets all but what was noted: fewer records are taken. */
+  startAgain(): void {
+    for (const { found, missing } of this.#tables.values()) {
+      found.clear();
+      missing.clear();
+    }
+    this.#chars = 0;
+  }
+
+  /** What was noted, and what was found besides, as a text. */
+  note(): string {
+    const tables = [...this.#tables].map(([name, { noted, found }]): [string, readonly Entry[]] => [
+      name,
+      [...noted, ...found].map(([text, { item }]) => entryOf(text, item)),
+    ]);
+    return JSON.stringify(Object.fromEntries(tables.filter(([, entries]) => entries.length > 0)));
+  }
+
+  #found(table: TableLookups, text: string, { item, chars }: SizedItem): LookedUp {
+    const found = new LookedUp(item);
+    table.found.set(text, found);
+    this.#chars += chars;
+    return found;
   }
 
   #takeNoted(noted: string): void {
-    for (const [name, entries] of Object.entries(JSON.parse(noted) as Readonly<Record<string, readonly Entry[]>>)) {
-      const table = [...this.#tables.values()].find((one) => nameInNote(one.table.spec) === name);
-      if (table === undefined) {
-        this.#others.push(`${JSON.stringify(name)}:${JSON.stringify(entries)}`);
-        continue;
-      }
-      for (const entry of entries) {
-        table.found.set(entry[0], new LookedUp(itemOf(entry)));
-        table.noted.add(entry[0]);
-      }
-    }
+    for (const [name, entries] of Object.entries(JSON.parse(noted) as Readonly<Record<string, readonly Entry[]>>))
+      for (const entry of entries) this.#tables.get(name)?.noted.set(entry[0], new LookedUp(itemOf(entry)));
   }
-}
-
-/** Of the items of one table those that have other columns, as another plan reads them, are other items. */
-function nameInNote({ name, columns }: LookupTableSpec): string {
-  return columns === undefined ? name : `${name} ${JSON.stringify([...new Set(columns)].sort())}`;
 }
 
 /** A key without an item, with one, or with one that is too large. */

@@ -15,8 +15,14 @@ import type { LoneRecord } from './lone-record.ts';
 import { LookupCache } from './lookup-cache.ts';
 import { type RawRecord, type RawVisitor, readRaw } from './raw-record.ts';
 
-/** Of what is noted for one batch, as text: more than that is noted in several steps. */
-export const noteCharsMax = 8_000_000;
+export interface LookupLimits {
+  /** Of what is found for one batch and noted at once, as text: of a batch that finds more, fewer records are taken at a time. */
+  readonly noteCharsMax: number;
+  /** How many items are asked for at once: all of them, up to 400 KB each, are in memory before anybody knows how large they are. */
+  readonly keysPerRead: number;
+}
+
+export const lookupLimits: LookupLimits = { noteCharsMax: 8_000_000, keysPerRead: 400 };
 /** As long as a stream can keep the records that a note is about, and a margin. */
 const noteKeptMs = 400 * 86_400_000;
 
@@ -27,7 +33,7 @@ export interface EnrichmentOptions {
   readonly tables: LookupTables | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly noteCharsMax?: number;
+  readonly limits?: LookupLimits | undefined;
 }
 
 /** Records of a batch that follow one another, and what an earlier attempt has noted for them. */
@@ -95,38 +101,43 @@ export class Enrichment {
     { preprocessor, lone }: { readonly preprocessor: Preprocessor; readonly lone: LoneRecord | undefined },
   ): Promise<{ readonly records: readonly RawRecord[]; readonly lookups: Lookups }> {
     const outside: LoneRecord['outside'] = (work) => (lone === undefined ? work() : lone.outside(work));
-    const { clock, telemetry, noteCharsMax: charsMax = noteCharsMax } = this.#options;
-    const lookups = new BatchLookups(this.#caches, clock.now, part.noted?.body);
+    const { clock, telemetry, limits = lookupLimits } = this.#options;
+    const lookups = new BatchLookups({
+      tables: this.#caches,
+      now: clock.now,
+      charsMax: limits.noteCharsMax,
+      noted: part.noted?.body,
+    });
     let { records } = part;
     for (;;) {
       preprocessor.lookups = lookups;
       for (const record of records) readRaw(preprocessor, record, justLookingUp);
-      if (lookups.missing().length > 0) {
-        await outside(() => this.#fetch(lookups));
-        continue;
-      }
-      if (!lookups.hasNew) break;
-      const body = lookups.note(charsMax, records.length === 1);
-      if (body !== undefined) {
-        await outside(() => this.#note(shardId, { ...part, records }, body));
-        break;
-      }
-      records = records.slice(0, Math.ceil(records.length / 2));
-      lookups.startAgain();
+      const isMissing = lookups.missing().length > 0;
+      if (lookups.isFull && records.length > 1) {
+        records = records.slice(0, Math.ceil(records.length / 2));
+        lookups.startAgain();
+      } else if (!isMissing) break;
+      else if (lookups.isFull) lookups.refuseMissing();
+      else await outside(() => this.#fetch(lookups, limits.keysPerRead));
     }
+    if (lookups.hasNew) await outside(() => this.#note(shardId, { ...part, records }, lookups.note()));
     const labels = { stage: 'preprocess', shard: shardId };
     telemetry.metric('lookups_total', lookups.asked, labels);
     telemetry.metric('lookup_hits_total', lookups.kept, labels);
     return { records, lookups };
   }
 
-  async #fetch(lookups: BatchLookups): Promise<void> {
+  /** Asks for what is missing, as long as there is room for it. */
+  async #fetch(lookups: BatchLookups, keysPerRead: number): Promise<void> {
     const { clock, telemetry } = this.#options;
     for (const { table, keys } of lookups.missing()) {
-      const askedMs = clock.now();
-      const items = await this.#tables.read(table.spec, keys);
-      for (const [at, key] of keys.entries()) lookups.answer(table, key, items[at], askedMs);
-      telemetry.metric('lookup_reads_total', keys.length, { stage: 'preprocess', table: table.spec.name });
+      for (let from = 0; from < keys.length && !lookups.isFull; from += keysPerRead) {
+        const wanted = keys.slice(from, from + keysPerRead);
+        const askedMs = clock.now();
+        const items = await this.#tables.read(table.spec, wanted);
+        for (const [at, key] of wanted.entries()) lookups.answer(table, key, items[at], askedMs);
+        telemetry.metric('lookup_reads_total', wanted.length, { stage: 'preprocess', table: table.spec.name });
+      }
     }
   }
 

@@ -28,7 +28,7 @@ import type { OriginCounts } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
 import { deaggregate } from './deaggregate.ts';
 import { decodeTools } from './decode-tools.ts';
-import { type BatchPart, Enrichment } from './enrichment.ts';
+import { type BatchPart, Enrichment, type LookupLimits } from './enrichment.ts';
 import { attemptsMax, LoneRecord, noCounts } from './lone-record.ts';
 import { putBlocks } from './put-blocks.ts';
 import { type RawRecord, readRaw } from './raw-record.ts';
@@ -49,8 +49,7 @@ export interface PreprocessOptions {
   readonly limits?: ChunkLimits;
   /** Only where the pipeline looks records up. */
   readonly lookupTables?: LookupTables;
-  /** Of the lookups of a batch that are noted at once; tests have little room. */
-  readonly noteCharsMax?: number;
+  readonly lookupLimits?: LookupLimits;
 }
 
 export interface Preprocess {
@@ -80,7 +79,9 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
   const roster = createRoster(options.directory);
   const admit = createAdmission(options.pipeline, options.state);
   const isEnriched = lookupTablesOf(options.pipeline.plan, options.source).length > 0;
-  const enrichment = isEnriched ? new Enrichment({ ...options, tables: options.lookupTables }) : undefined;
+  const enrichment = isEnriched
+    ? new Enrichment({ ...options, tables: options.lookupTables, limits: options.lookupLimits })
+    : undefined;
 
   /** Takes records that follow one another: all that it is given, or those in front that can be noted at once. `isLone`: a batch of one. */
   const processPart = async (

@@ -1107,9 +1107,7 @@ export const sabotages = {
   },
   'what-was-found-is-noted': {
     rule: 'enrich: what was looked up is noted before the first block is put',
-    mutations: [
-      { file: enrichment, find: 'await outside(() => this.#note(shardId, { ...part, records }, body));', replace: '' },
-    ],
+    mutations: [{ file: enrichment, find: 'if (lookups.hasNew) await outside(', replace: 'if (false) await outside(' }],
     bias: enriching,
   },
   'a-note-is-used': {
@@ -1138,8 +1136,8 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/runtime/batch-lookups.ts',
-        find: 'for (const text of new Set([...noted, ...used])) {',
-        replace: 'for (const text of [...used].filter((one) => !noted.has(one))) {',
+        find: '[...noted, ...found].map(([text, { item }]) => entryOf(text, item)),',
+        replace: '[...found].map(([text, { item }]) => entryOf(text, item)),',
       },
     ],
     bias: { pipelines: ['enriched-anew'], faults: { 'crash-after': 0.1, 'crash-before': 0.1 } },

@@ -62,6 +62,7 @@ export interface Scenario {
   readonly batchRecordsMax: number;
   /** How much of what a batch looks up is noted at once. */
   readonly noteCharsMax: number;
+  readonly keysPerRead: number;
   readonly stepMsMax: number;
   readonly checkpointEveryMs: number;
   /** How often at most slots are told of the watermarks of rows that are a stream again. */
@@ -169,6 +170,7 @@ function createStill(seed: number, bias: Bias): Scenario {
     stepMsMax,
     // Enough for one raw record.
     noteCharsMax: createRandom(seed, 'notes').pick([8_000_000, 600]),
+    keysPerRead: createRandom(seed, 'reads').pick([1, 400]),
     checkpointEveryMs: random.pick([1, 300, 3_000]),
     snapshotLimits: {
       deltasMax: random.pick([0, 1, 3, 40]),

@@ -475,7 +475,7 @@ class World {
   }
 
   #rawMapping(stream: SimStream, flaws: MappingFlaws | undefined): Mapping {
-    const { outputsPerChunkMax, blockBytesMax, noteCharsMax } = this.#scenario;
+    const { outputsPerChunkMax, blockBytesMax, noteCharsMax, keysPerRead } = this.#scenario;
     const idle: Host<ReturnType<typeof createPreprocess>>[] = [];
     return this.#mapping(stream, flaws, `preprocess ${stream.name}`, idle, (host) =>
       createPreprocess({
@@ -496,7 +496,7 @@ class World {
         clock: this.#clockPort(host),
         telemetry,
         limits: { outputsPerChunkMax, blockBytesMax },
-        noteCharsMax,
+        lookupLimits: { noteCharsMax, keysPerRead },
       }),
     );
   }

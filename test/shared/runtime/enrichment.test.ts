@@ -57,7 +57,7 @@ function visit(sequence: number, user: string, more: readonly string[] = []): Ra
   return rawRecord(sequence, [user, ...more].map((one) => JSON.stringify({ at: sequence, user: one })).join('\n'));
 }
 
-interface Change extends Partial<Pick<PreprocessOptions, 'lookupTables' | 'noteCharsMax' | 'state'>> {
+interface Change extends Partial<Pick<PreprocessOptions, 'lookupTables' | 'lookupLimits' | 'state'>> {
   readonly pipeline?: Pipeline;
 }
 
@@ -199,20 +199,22 @@ describe('what is noted', () => {
   });
 
   test('at once is no more than there is room for', async () => {
-    const { send, note, put, asked, deadLetters } = setUp([ann], { noteCharsMax: 60 });
+    const { send, note, put, asked, deadLetters } = setUp([ann], {
+      lookupLimits: { noteCharsMax: 39, keysPerRead: 400 },
+    });
     await send(visit(1, 'ann'), visit(2, 'bob'), visit(3, 'cid'), visit(4, 'ann'));
     expect(put.map(([sequence]) => sequence)).toEqual(['1', '2', '3', '4']);
-    expect(await note()).toMatchObject({ from: '3', to: '4' });
+    expect(await note()).toMatchObject({ from: '4', to: '4' });
     expect([asked, deadLetters.letters]).toEqual([['ann bob cid'], []]);
   });
 
   test('of one record is cut, and what has found no room is a dead letter in every attempt', async () => {
     const items = [ann, { id: 'bob', plan: 'x'.repeat(100) }];
-    const { start, put, deadLetters, network } = setUp(items, { noteCharsMax: 60 });
+    const { start, put, deadLetters, network } = setUp(items, { lookupLimits: { noteCharsMax: 30, keysPerRead: 1 } });
     network.isDown = true;
     await start()(visit(1, 'ann', ['bob'])).catch(() => undefined);
     network.isDown = false;
-    await start({ noteCharsMax: 1_000 })(visit(1, 'ann', ['bob']));
+    await start({ lookupLimits: { noteCharsMax: 1_000, keysPerRead: 1 } })(visit(1, 'ann', ['bob']));
     expect(put).toEqual([['1', 'plan=gold']]);
     expect(deadLetters.letters).toMatchObject([
       { reason: 'too-large', sub: 1, message: expect.stringContaining('that of table users under ["bob"] among them') },
