@@ -1,4 +1,5 @@
 import { createRandom } from '#cli/generate.ts';
+import { callbackTargets } from './callbacks.ts';
 import { decoderTargets } from './decoders.ts';
 import { scannedValueTargets } from './scanned-values.ts';
 import { scannerTargets } from './scanner.ts';
@@ -29,6 +30,7 @@ export const targets: readonly FuzzTarget[] = [
   ...sqlTargets,
   ...scannerTargets,
   ...scannedValueTargets,
+  ...callbackTargets,
   ...stateCodecTargets,
 ];
 
