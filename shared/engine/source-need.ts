@@ -95,6 +95,10 @@ function addNode({ binding, next, route }: TransformNode, record: Flow): void {
       use(callWith(binding.call, record));
       passedOn = nothing;
       break;
+    case 'enrich':
+      use(callWith(binding.key, record));
+      passedOn = callWith(binding.call, record);
+      break;
     case 'union':
       break;
     case 'key':

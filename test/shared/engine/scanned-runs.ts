@@ -27,14 +27,16 @@ export function spoiled(random: Random, line: string): string {
   return `${line.slice(0, at.index + 1)}${other}${line.slice(at.index + at[0].length)}`;
 }
 
+type Tables = NonNullable<Parameters<typeof createBoundedRun>[1]>;
+
 interface Outcome {
   readonly rows: readonly unknown[];
   readonly rejections: readonly unknown[];
 }
 
 /** As files are read: by the scanner, which makes what is needed. */
-export function runBytes(pipeline: Pipeline, source: string, lines: readonly string[]): Outcome {
-  const run = createBoundedRun(pipeline);
+export function runBytes(pipeline: Pipeline, source: string, lines: readonly string[], tables: Tables = {}): Outcome {
+  const run = createBoundedRun(pipeline, tables);
   const rejections: unknown[] = [];
   run.openFile(source, 'file').read(Buffer.from(`${lines.join('\n')}\n`), ({ rejection }, { line, payload }) => {
     if (rejection !== undefined) rejections.push([line, payload, rejection.reason, rejection.message]);
@@ -43,8 +45,8 @@ export function runBytes(pipeline: Pipeline, source: string, lines: readonly str
 }
 
 /** By JSON.parse and the schema, whole. */
-export function runLines(pipeline: Pipeline, source: string, lines: readonly string[]): Outcome {
-  const run = createBoundedRun(pipeline);
+export function runLines(pipeline: Pipeline, source: string, lines: readonly string[], tables: Tables = {}): Outcome {
+  const run = createBoundedRun(pipeline, tables);
   const rejections: unknown[] = [];
   for (const [index, line] of lines.entries()) {
     const { rejection } = run.takeLine(source, line, { origin: 'file', line: index + 1 }) ?? {};

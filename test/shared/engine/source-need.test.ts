@@ -9,6 +9,7 @@ import {
   count,
   days,
   dynamodb,
+  lookupTable,
   type Pipeline,
   pipeline,
   seconds,
@@ -210,6 +211,29 @@ test.each(nexmark.map((query) => [query.id, query] as const))('%s is the same ov
     random.chance(0.02) ? spoiled(random, line) : line,
   );
   expect(runBytes(query, 'events', lines)).toEqual(runLines(query, 'events', lines));
+});
+
+test('of a record that is enriched its key and what is combined with the item are needed', () => {
+  const places = lookupTable('places', {
+    key: { ip: 'string' },
+    schema: z.object({ ip: z.string(), city: z.string() }),
+  });
+  const enriched = pipeline('enriched', [
+    requests
+      .enrich(places, { key: ({ ip }) => ({ ip }), freshness: seconds(1) }, (request, place) => ({
+        city: place?.city ?? 'none',
+        path: request.path,
+      }))
+      .keyBy(({ city, path }) => ({ city, path }))
+      .window(minute, options)
+      .aggregate('by-city', { n: count() })
+      .to(sink),
+  ]);
+  expect(neededBy(enriched)).toBe('ip path ts');
+  const random = createRandom(5, 'requests');
+  const lines = Array.from({ length: 500 }, (_, at) => requestLine(random, at));
+  const tables = { places: [{ ip: '10.0.0.1', city: 'Delft' }] };
+  expect(runBytes(enriched, 'requests', lines, tables)).toEqual(runLines(enriched, 'requests', lines, tables));
 });
 
 test('no query of bids reads their texts', () => {
