@@ -68,10 +68,10 @@ export class TextCache {
     return text;
   }
 
-  /** Where texts are mostly new they are made without a look for a while, and ever longer while none comes again. */
+  /** Where texts are mostly new they are made without a look for a while, and ever longer while few come again. */
   #review(): void {
     if (this.#found < this.#added) this.#passes = this.#passesNext;
-    this.#passesNext = this.#found === 0 ? Math.min(passesMax, 2 * this.#passesNext) : passesMin;
+    this.#passesNext = 2 * this.#found < this.#added ? Math.min(passesMax, 2 * this.#passesNext) : passesMin;
     this.#found = 0;
     this.#added = 0;
   }

@@ -74,7 +74,8 @@ export function refuseJson(value: unknown): string | undefined {
       if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
         return 'is an object of a class; select a text, a number or a plain object';
       for (const inner of Object.values(value)) {
-        const refusal = refuseJson(inner);
+        // Most are texts, which need no look.
+        const refusal = typeof inner === 'string' ? undefined : refuseJson(inner);
         if (refusal !== undefined) return refusal;
       }
       return undefined;

@@ -24,12 +24,29 @@ function sorted(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value))
     return Array.from(value as readonly Json[], (one) => (one === undefined ? null : sorted(one)));
-  const names = Object.keys(value);
+  const names = sortedNames(Object.keys(value));
   // A name that sets the prototype is left to JSON.
-  if (names.includes('__proto__')) return JSON.parse(canonicalJson(value)) as Json;
+  if (names === undefined) return JSON.parse(canonicalJson(value)) as Json;
   const copy: Record<string, Json> = {};
-  for (const name of names.sort()) copy[name] = sorted((value as { readonly [name: string]: Json })[name] as Json);
+  for (let at = 0; at < names.length; at += 1) {
+    const name = names[at] as string;
+    copy[name] = sorted((value as { readonly [name: string]: Json })[name] as Json);
+  }
   return copy;
+}
+
+/** Those of the object before: a callback makes objects with the same names, in the same order. */
+let namesBefore: readonly string[] = [];
+let sortedBefore: readonly string[] | undefined = [];
+
+function sortedNames(names: readonly string[]): readonly string[] | undefined {
+  let isSame = names.length === namesBefore.length;
+  for (let at = 0; isSame && at < names.length; at += 1) isSame = names[at] === namesBefore[at];
+  if (!isSame) {
+    namesBefore = names;
+    sortedBefore = names.includes('__proto__') ? undefined : [...names].sort();
+  }
+  return sortedBefore;
 }
 
 /** Why a value cannot be kept, or undefined when it can. */
