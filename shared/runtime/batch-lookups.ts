@@ -28,6 +28,8 @@ export interface BatchLookupsOptions {
 /** What the records of one batch look up: first what was noted for them, then what is kept and fresh, and what is left to be asked for. */
 export class BatchLookups implements Lookups {
   readonly #tables: ReadonlyMap<string, TableLookups>;
+  /** What another plan has noted and this one does not read: that plan may come back. */
+  readonly #others: (readonly [table: string, entries: readonly Entry[]])[] = [];
   readonly #now: () => number;
   readonly #charsMax: number;
   /** Of all that was not noted. */
@@ -113,11 +115,11 @@ export class BatchLookups implements Lookups {
 
   /** What was noted, and what was found besides, as a text. */
   note(): string {
-    const tables = [...this.#tables].map(([name, { noted, found }]): [string, readonly Entry[]] => [
-      name,
+    const tables = [...this.#tables.values()].map(({ table, noted, found }): [string, readonly Entry[]] => [
+      nameInNote(table.spec),
       [...noted, ...found].map(([text, { item }]) => entryOf(text, item)),
     ]);
-    return JSON.stringify(Object.fromEntries(tables.filter(([, entries]) => entries.length > 0)));
+    return JSON.stringify(Object.fromEntries([...this.#others, ...tables.filter(([, entries]) => entries.length > 0)]));
   }
 
   #found(table: TableLookups, text: string, { item, chars }: SizedItem): LookedUp {
@@ -128,9 +130,17 @@ export class BatchLookups implements Lookups {
   }
 
   #takeNoted(noted: string): void {
-    for (const [name, entries] of Object.entries(JSON.parse(noted) as Readonly<Record<string, readonly Entry[]>>))
-      for (const entry of entries) this.#tables.get(name)?.noted.set(entry[0], new LookedUp(itemOf(entry)));
+    for (const [name, entries] of Object.entries(JSON.parse(noted) as Readonly<Record<string, readonly Entry[]>>)) {
+      const table = [...this.#tables.values()].find((one) => nameInNote(one.table.spec) === name);
+      if (table === undefined) this.#others.push([name, entries]);
+      else for (const entry of entries) table.noted.set(entry[0], new LookedUp(itemOf(entry)));
+    }
   }
+}
+
+/** Of the items of one table those that have other columns, as another plan reads them, are other items. */
+function nameInNote({ name, columns }: LookupTableSpec): string {
+  return columns === undefined ? name : `${name} ${JSON.stringify([...new Set(columns)].sort())}`;
 }
 
 /** A key without an item, with one, or with one that is too large. */

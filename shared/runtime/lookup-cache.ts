@@ -30,6 +30,8 @@ export class LookupCache {
 
   /** The item under a key, if one is kept that is no older than the table's freshness. */
   find(key: string, nowMs: number): SizedItem | undefined {
+    // Two batches may come in the same millisecond.
+    if (this.#table.freshnessMs === 0) return undefined;
     const kept = this.#take(key);
     if (kept === undefined) return undefined;
     const ageMs = nowMs - kept.askedMs;
