@@ -50,13 +50,8 @@ export class LoneRecord {
    * taken back before, and noted again behind it.
    */
   async outside<T>(work: () => Promise<T>): Promise<T> {
-    const tried = this.#tried;
-    if (tried?.attempt === undefined) return work();
-    const { attempt, ...counts } = tried;
-    const before = attempt.count - 1;
-    const paused = before === 0 ? counts : { ...counts, attempt: { ...attempt, count: before } };
-    // On a conflict another attempt is at it, which says how often it was tried.
-    await this.#write(paused, tried);
+    if (this.#tried === undefined) return work();
+    await this.#takeBack(this.#tried);
     this.#tried = undefined;
     const result = await work();
     if (await this.begin()) throw this.#conflict('was taken for poison by another attempt');
@@ -72,6 +67,18 @@ export class LoneRecord {
         throw this.#conflict('came through after another attempt had taken it for poison');
       const passed = { ...read, attempt: { ...read.attempt, count: cameThrough } };
       if ((await this.#write(passed, read)) === 'written') return;
+      read = await this.#read();
+    }
+  }
+
+  /** Takes this one try back, whoever else has tried the record since. */
+  async #takeBack(tried: OriginCounts): Promise<void> {
+    let read: OriginCounts | undefined = tried;
+    while (read?.attempt?.sequence === this.#record.sequence && read.attempt.count !== cameThrough) {
+      const { attempt: _, ...counts }: OriginCounts = read;
+      const count: number = read.attempt.count - 1;
+      const next = count === 0 ? counts : { ...counts, attempt: { ...read.attempt, count } };
+      if ((await this.#write(next, read)) === 'written') return;
       read = await this.#read();
     }
   }
