@@ -135,6 +135,14 @@ class CallbackReader {
         else this.#use(node.argument);
         return none;
       case 'BinaryExpression': {
+        const name = node.operator === 'in' ? nameOf(node.left as AnyNode, true) : undefined;
+        if (name !== undefined) {
+          for (const path of this.#partsIn(node.right)) {
+            this.#touch(path);
+            this.#touch(inside(path, name));
+          }
+          return none;
+        }
         const isSame = node.operator === '===' || node.operator === '!==';
         for (const side of [node.left, node.right]) isSame ? this.#test(side) : this.#use(side);
         return none;

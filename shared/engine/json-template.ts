@@ -86,7 +86,7 @@ class TemplateReader {
   /** Its fields are all there and right, whoever needs them. */
   #object(shape: ObjectShape, need: Need | undefined): TemplateObject | undefined {
     if (this.#bytes[this.#at] !== 0x7b) return undefined;
-    const needOf = needsOfFields(shape, need);
+    const needOf = needsOfFields(need);
     const found = new Map<string, number | null | TemplateObject>();
     const names = new Set<string>();
     this.#takeUpTo(skipBlanks(this.#bytes, this.#at + 1));
@@ -187,10 +187,10 @@ class TemplateReader {
 const whole = new Need();
 whole.isWhole = true;
 
-/** What is needed of an object's fields; of one that has not all the names that are asked for, all of it: they may come from elsewhere. */
-function needsOfFields({ fields }: ObjectShape, need: Need | undefined): (name: string) => Need | undefined {
-  const isKnown = (name: string): boolean => fields.some((field) => field.name === name);
-  if (need?.isWhole === true || [...(need?.fields.keys() ?? [])].some((name) => !isKnown(name))) return () => whole;
+/** What is needed of an object's fields. Of one that is asked for what every object has, all of it: that may lead to anything. */
+function needsOfFields(need: Need | undefined): (name: string) => Need | undefined {
+  const isOfAll = (name: string): boolean => name in Object.prototype;
+  if (need?.isWhole === true || [...(need?.fields.keys() ?? [])].some(isOfAll)) return () => whole;
   return (name) => need?.fields.get(name);
 }
 

@@ -51,8 +51,8 @@ function shown(value: unknown): string {
 function partOf(value: unknown, need: Need | undefined): unknown {
   if (need === undefined) return undefined;
   if (typeof value !== 'object' || value === null || need.isWhole) return value;
-  // A name that no field has is asked of all of it, as in a scanner.
-  if ([...need.fields.keys()].some((name) => !fieldNames.includes(name))) return value;
+  // A name that every object has is asked of all of it, as in a scanner.
+  if ([...need.fields.keys()].some((name) => name in Object.prototype)) return value;
   return Object.fromEntries(
     Object.entries(value).flatMap(([name, inner]) =>
       need.fields.has(name) ? [[name, partOf(inner, need.fields.get(name))] as const] : [],
