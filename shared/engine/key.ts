@@ -92,10 +92,11 @@ export class KeyDictionary {
     return this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
   }
 
-  /** Found when the first key is a text that has just been read. */
+  /** Found when a key is a text that has just been read, and in one column alone: another would hardly have the next one. */
   #numbersOf(value: string): EntriesByNumber | undefined {
-    const cache = this.#texts.find(({ last, lastIndex }) => lastIndex !== -1 && last === value);
-    if (cache !== undefined) this.#byNumber = new EntriesByNumber(cache);
+    const isRead = ({ last, lastIndex }: TextCache): boolean => lastIndex !== -1 && last === value;
+    const cache = this.#texts.find(isRead);
+    if (cache !== undefined && this.#texts.findLast(isRead) === cache) this.#byNumber = new EntriesByNumber(cache);
     return this.#byNumber;
   }
 

@@ -1,7 +1,10 @@
 import { Buffer } from 'node:buffer';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { expect, test } from 'vitest';
+import { type CompiledSource, compile } from '#shared/engine/compile.ts';
+import { Preprocessor } from '#shared/engine/preprocess.ts';
 import { count, integer, milliseconds, pipeline, record, stream, string, tumbling } from '#shared/pipeline/index.ts';
+import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { drawOf } from '../../fuzz/targets.ts';
 import { sink } from '../readings.ts';
@@ -50,4 +53,22 @@ test('keys that are texts of records are found by the numbers of the texts, and 
     const keys = [draw.pick(kinds), draw.pick(kinds)];
     expect(rowsOf(schema as StandardSchemaV1<unknown, Pair>, pieces, keys)).toEqual(rowsOf(generic, pieces, keys));
   }
+});
+
+test('keys are found by the numbers of their own column, though the first ones stand in another too', () => {
+  const pairs = stream('pairs', { schema, timestamp: ({ n }) => n, outOfOrderness: milliseconds(0) });
+  const output = pairs
+    .keyBy(({ b }) => ({ b }))
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
+    .aggregate('step', { n: count(({ a }) => a !== '') })
+    .to(sink);
+  const compiled = compile(pipeline('test', [output]));
+  const preprocessor = new Preprocessor(compiled, [...compiled.sources.values()][0] as CompiledSource, decodeTools);
+  const lines = ['web web', 'web web', 'app app', 'one two', 'web app'].map((line) => line.split(' '));
+  preprocessor.takeBytes(
+    Buffer.from(lines.map(([a, b]) => `{"a":"${a}","b":"${b}","n":1}\n`).join('')),
+    () => undefined,
+  );
+  // Of columns in the order in which they are read.
+  expect(preprocessor.reader.texts.map(({ keepsAll }) => keepsAll)).toEqual([false, true]);
 });
