@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { nexmark } from '#pipelines/nexmark/index.ts';
+import { traffic } from '#pipelines/traffic.ts';
 import { scanText, skipPlainText } from '#shared/engine/json-values.ts';
 import { TextCache } from '#shared/engine/text-cache.ts';
 import {
@@ -234,6 +235,10 @@ test('of a record that is enriched its key and what is combined with the item ar
   const lines = Array.from({ length: 500 }, (_, at) => requestLine(random, at));
   const tables = { places: [{ ip: '10.0.0.1', city: 'Delft' }] };
   expect(runBytes(enriched, 'requests', lines, tables)).toEqual(runLines(enriched, 'requests', lines, tables));
+});
+
+test('of records of two kinds those fields are needed that are read of either', () => {
+  expect(neededBy(traffic)).toBe('bytes host ip path status timeMs ts');
 });
 
 test('no query of bids reads their texts', () => {
