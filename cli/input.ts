@@ -105,13 +105,8 @@ async function* counted(stream: AsyncIterable<Buffer>, onRead: (bytes: number) =
   }
 }
 
-/** In pieces that end at line ends. */
-export async function* readLineChunks(path: string, onRead?: (bytes: number) => void): AsyncGenerator<Buffer> {
-  yield* wholeLines(readChunks(path, onRead));
-}
-
 /** Cuts pieces at line ends. A line that is in two of them is put together, and is a piece of its own. */
-export async function* wholeLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* wholeLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let rest: Buffer | undefined;
   for await (const bytes of chunks) {
     let start = 0;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { readInputBytes, readInputPieces, readLineChunks } from '#cli/input.ts';
+import { readInputBytes, readInputPieces } from '#cli/input.ts';
 import { readRawRecords } from '#cli/raw-records.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import {
@@ -54,7 +54,7 @@ describe('a file', () => {
       Buffer.concat([zstdCompressSync(lines.subarray(0, 999)), zstdCompressSync(lines.subarray(999))]),
     ],
   ])('that is %s is read in pieces that end at line ends', async (_, bytes) => {
-    const chunks = await textOf(readLineChunks(fileOf(bytes)));
+    const chunks = await textOf(readInputBytes(fileOf(bytes), () => true));
     expect(chunks.length).toBeGreaterThan(1);
     expect(chunks.every((chunk) => chunk.endsWith('\n'))).toBe(true);
     expect(chunks.join('')).toBe(lines.toString());
@@ -70,7 +70,9 @@ describe('a file', () => {
     ],
   ])('of %s says so', async (_, bytes, message) => {
     const path = fileOf(bytes);
-    await expect(textOf(readLineChunks(path))).rejects.toThrow(`INPUT_UNREADABLE: ${path} cannot be read: ${message}`);
+    await expect(textOf(readInputBytes(path, () => true))).rejects.toThrow(
+      `INPUT_UNREADABLE: ${path} cannot be read: ${message}`,
+    );
   });
 
   test.each([
