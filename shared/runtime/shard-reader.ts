@@ -44,9 +44,10 @@ export class ShardReader {
   #savedMs: number;
   readonly #feed: RowFeed;
   #progress = 0;
-  readonly #onProgress = (): void => {
-    this.#progress += 1;
-  };
+  /** The slots whose bases are being stored. */
+  readonly #storing = new Set<OwnedSlot>();
+  /** Of these the ones that have taken no step since `progress` rose: each must take one, or the reader is stuck. */
+  readonly #waiting = new Set<OwnedSlot>();
   #isRestored = false;
   /** Of the budget: what the batch at hand takes. */
   #taken = 0;
@@ -167,7 +168,7 @@ export class ShardReader {
     const { reader, shard, budget } = this.#options;
     const isOver = (): boolean => this.#request !== 'go-on';
     // Whoever waits for others that get on is not stuck.
-    this.#taken = await budget.take(this.#expected, { isOver, onChange: this.#onProgress });
+    this.#taken = await budget.take(this.#expected, { isOver, onChange: () => this.#goOn() });
     if (isOver()) return undefined;
     const batch = await reader.read(shard.shardId, this.#cursor);
     this.#taken = budget.replace(this.#taken, bytesOf(batch));
@@ -288,10 +289,16 @@ export class ShardReader {
     for (const slot of this.#slots.values()) {
       if (this.#isAbandoned()) return;
       if (slot.saving !== undefined || slot.stage.reader.log.position <= slot.savedPosition) continue;
-      const kind = saveKindOf(this.#snapshotOptions(), slot.stage, slot.snapshot);
-      const saved = this.#saveSlot(slot);
-      if (kind === 'delta') await saved;
-      else slot.saving = this.#finish(slot, saved);
+      if (saveKindOf(this.#snapshotOptions(), slot.stage, slot.snapshot) === 'delta') {
+        await this.#saveSlot(slot, () => this.#goOn());
+      } else {
+        this.#storing.add(slot);
+        this.#waiting.add(slot);
+        slot.saving = this.#finish(
+          slot,
+          this.#saveSlot(slot, () => this.#stepOf(slot)),
+        );
+      }
     }
     this.#savedMs = clock.now();
   }
@@ -315,19 +322,21 @@ export class ShardReader {
       this.#failure ??= { error };
     } finally {
       slot.saving = undefined;
+      this.#storing.delete(slot);
+      this.#stepOf(slot);
     }
   }
 
-  async #saveSlot(slot: OwnedSlot): Promise<void> {
+  async #saveSlot(slot: OwnedSlot, onProgress: () => void): Promise<void> {
     const { clock, telemetry } = this.#options;
     const startMs = clock.now();
     const { position } = slot.stage.reader.log;
-    const { snapshot, bytes } = await saveSlot(this.#snapshotOptions(), slot.stage, slot.snapshot);
+    const { snapshot, bytes } = await saveSlot({ ...this.#snapshotOptions(), onProgress }, slot.stage, slot.snapshot);
     slot.snapshot = snapshot;
     // A base that was cut short was followed by a delta of all that came meanwhile.
     slot.savedPosition = bytes > 0 ? snapshot.position : position;
     slot.savedMs = startMs;
-    this.#goOn();
+    onProgress();
     const labels = { stage: 'window', shard: this.#options.shard.shardId };
     telemetry.metric('checkpoint_duration_ms', clock.now() - startMs, labels);
     if (bytes > 0) telemetry.metric('checkpoint_bytes', bytes, labels);
@@ -336,15 +345,22 @@ export class ShardReader {
   #snapshotOptions(): SnapshotOptions {
     return {
       ...this.#options,
-      onProgress: this.#onProgress,
+      onProgress: () => this.#goOn(),
       isHurried: () => this.#request === 'stop' && this.#standsStill,
     };
   }
 
   /** A step of the reader itself. While bases are being stored only their steps count: one that stands still must not go unnoticed. */
   #goOn(): void {
-    for (const { saving } of this.#slots.values()) if (saving !== undefined) return;
+    if (this.#storing.size === 0) this.#progress += 1;
+  }
+
+  /** A step of a slot's base, or its end. */
+  #stepOf(slot: OwnedSlot): void {
+    this.#waiting.delete(slot);
+    if (this.#waiting.size > 0) return;
     this.#progress += 1;
+    for (const other of this.#storing) this.#waiting.add(other);
   }
 
   #isAbandoned(): boolean {
