@@ -96,6 +96,44 @@ test('a worker that hangs loses its shard, and what it writes when it wakes up i
   expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([1]);
 });
 
+test('a base that hangs is not hidden by what is stored of another slot', async () => {
+  const world = worldOf({ slots: 2 });
+  const { state, leases, results, blobs, deadLetters, telemetry, exchange, clock } = world;
+  const periodMs = 10_000;
+  await send(world, 1, ...['a', 'b', 'c', 'd'].map((key) => reading(1, key)));
+  let hungMs = Number.POSITIVE_INFINITY;
+  const reason = await new Promise<unknown>((resolve) => {
+    const worker = createWorker({
+      pipeline: world.pipeline,
+      worker: 'worker',
+      reader: { shards: exchange.shards, read: (shardId, after) => exchange.read(shardId, after) },
+      blobs: {
+        ...blobs,
+        put: async (key, bytes) => {
+          if (key.includes('slot-0')) {
+            hungMs = Math.min(hungMs, clock.now());
+            await new Promise(() => undefined);
+          }
+          await blobs.put(key, bytes);
+        },
+      },
+      clock: {
+        now: clock.now,
+        // There is always something new, so the state of slot 1 is stored again and again.
+        sleep: async (ms) => {
+          const givenUp = telemetry.lines.find(({ message }) => message === 'A shard is given up.');
+          if (givenUp !== undefined || clock.now() > hungMs + 3 * periodMs) resolve(givenUp?.fields['reason']);
+          else await world.tick();
+          await (givenUp === undefined ? clock.sleep(ms) : new Promise(() => undefined));
+        },
+      },
+      ...{ state, leases, results, deadLetters, telemetry, leasePeriodMs: periodMs, checkpointEveryMs: 1_000 },
+    });
+    worker.run().catch(resolve);
+  });
+  expect(reason).toBe('Its reader is stuck.');
+});
+
 /** A slot with a base in the parent, and deltas at the parent's end and in the child; the first delta is lost. */
 async function worldThatGoesBack(): Promise<World> {
   const world = worldOf({ slots: 1 });
