@@ -22,13 +22,13 @@ export function encodeKey(columns: KeyColumns): string {
     text += encodeColumn(name, columns[name]);
   }
   // No character takes more than three bytes, so hardly any key is counted.
-  if (text.length * 3 > keyBytesMax && bytesOf(text) > keyBytesMax)
-    throw new Error(`the key has ${bytesOf(text)} bytes in UTF-8; at most ${keyBytesMax} are allowed`);
+  if (text.length * 3 > keyBytesMax && utf8BytesOf(text) > keyBytesMax)
+    throw new Error(`the key has ${utf8BytesOf(text)} bytes in UTF-8; at most ${keyBytesMax} are allowed`);
   return text;
 }
 
-/** In UTF-8. Surrogates come in pairs here, which take four bytes together. */
-function bytesOf(text: string): number {
+/** How many bytes a text has in UTF-8. Its surrogates come in pairs, which take four bytes together. */
+export function utf8BytesOf(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);

@@ -1,3 +1,5 @@
+import { utf8BytesOf } from './key.ts';
+
 /** A table in which items are looked up by their keys, as a plan names it. */
 export interface LookupTableSpec {
   /** Its name in DynamoDB. */
@@ -77,11 +79,7 @@ function refuseColumn(value: unknown, { type }: LookupKeyColumn, bytesMax: numbe
   if (/\p{Surrogate}/u.test(text)) return 'has half of a surrogate pair, which is no text in UTF-8';
   // No character takes more than three bytes.
   if (text.length * 3 <= bytesMax) return undefined;
-  let bytes = 0;
-  for (const character of text) {
-    const point = character.codePointAt(0) as number;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
+  const bytes = utf8BytesOf(text);
   return bytes <= bytesMax ? undefined : `has ${bytes} bytes in UTF-8; at most ${bytesMax} are allowed`;
 }
 
