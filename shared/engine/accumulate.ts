@@ -51,11 +51,21 @@ export type AddRecord = (
   values: readonly unknown[],
 ) => void;
 
+const addRecords = new WeakMap<CompiledAggregate, AddRecord>();
+
 /**
- * The hot line of the engine, as a function of the step's own: so each call in it has one callee, which is compiled into it, and what one
+ * The hot line of the engine, as a function of the step's own, which is made once for all slots: so each call in it has one callee, which is compiled into it, and what one
  * step's aggregators are like does not make another's slower.
  */
-export function compileAdd({ aggregators, inputs, totals }: CompiledAggregate): AddRecord {
+export function addRecordOf(step: CompiledAggregate): AddRecord {
+  const known = addRecords.get(step);
+  if (known !== undefined) return known;
+  const addRecord = compileAdd(step);
+  addRecords.set(step, addRecord);
+  return addRecord;
+}
+
+function compileAdd({ aggregators, inputs, totals }: CompiledAggregate): AddRecord {
   const names = aggregators.map((_, index) => `aggregator${index}`);
   const adding = (into: string, at: string | number, index: number): string =>
     `${into}[${at}] = aggregator${index}.add(${into}[${at}], values[${inputs[index]}]);`;

@@ -3,7 +3,7 @@ import type { AlignedWindow } from '#shared/pipeline/window.ts';
 import {
   type AddRecord,
   accumulatorsAt,
-  compileAdd,
+  addRecordOf,
   createAccumulators,
   decodeAccumulators,
   encodeAccumulators,
@@ -82,7 +82,7 @@ export class WindowedAggregate implements Operator {
   constructor(step: CompiledAggregate, window: AlignedWindow, overflow?: Overflow) {
     this.#step = step;
     this.#grid = gridOf(window);
-    this.#addRecord = compileAdd(step);
+    this.#addRecord = addRecordOf(step);
     this.#cadence = new Cadence(step);
     this.#codec = codecOf(step);
     this.#overflow = overflow;
