@@ -68,12 +68,15 @@ export class LeaseBook {
     return this.#table.leases.find((lease) => lease.shardId === shardId);
   }
 
-  plan(shards: readonly LeasedShard[]): LeasePlan {
+  /** `reads`: what this worker reads itself. A lease of its own that stood still is taken for free by the others only. */
+  plan(shards: readonly LeasedShard[], reads: Pick<ReadonlySet<string>, 'has'> = noShards): LeasePlan {
     const leases = this.#readable(shards).map((shardId) => this.leaseOf(shardId) ?? newLease(shardId));
-    const free = leases.filter((lease) => this.#isFree(lease));
+    const isFree = (lease: Lease): boolean =>
+      lease.owner === undefined || (!reads.has(lease.shardId) && this.#stoodStill(leaseName(lease.shardId)));
+    const free = leases.filter(isFree);
     const held = new Map(this.#liveWorkers().map((worker) => [worker, [] as Lease[]]));
     for (const lease of leases)
-      if (!this.#isFree(lease) && lease.owner !== undefined) (held.get(lease.owner) ?? []).push(lease);
+      if (!isFree(lease) && lease.owner !== undefined) (held.get(lease.owner) ?? []).push(lease);
     const quotas = quotasOf(held, leases.length);
     const mine = held.get(this.#worker) ?? [];
     const quota = quotas.get(this.#worker) ?? 0;
@@ -101,10 +104,6 @@ export class LeaseBook {
       .sort();
   }
 
-  #isFree(lease: Lease): boolean {
-    return lease.owner === undefined || this.#stoodStill(leaseName(lease.shardId));
-  }
-
   #liveWorkers(): readonly string[] {
     const others = this.#table.members
       .map(({ worker }) => worker)
@@ -122,6 +121,8 @@ export class LeaseBook {
     return hash128(`${this.#worker} ${shardId}`)[0];
   }
 }
+
+const noShards: ReadonlySet<string> = new Set();
 
 /** How many shards each worker should read. Who holds most keeps most, so that as little as possible moves. */
 function quotasOf(held: ReadonlyMap<string, readonly Lease[]>, count: number): ReadonlyMap<string, number> {

@@ -49,6 +49,7 @@ export class ShardReader {
   /** Of these the ones that have taken no step since `progress` rose: each must take one, or the reader is stuck. */
   readonly #waiting = new Set<OwnedSlot>();
   #isRestored = false;
+  #hasSaved = false;
   /** Of the budget: what the batch at hand takes. */
   #taken = 0;
   /** What the last batch was like, the next one may be like. */
@@ -81,17 +82,22 @@ export class ShardReader {
     return this.#isRestored;
   }
 
+  /** It has taken each kind of step: restored, read, and saved. */
+  get hasSaved(): boolean {
+    return this.#hasSaved;
+  }
+
   /** Its state is still being restored, or is being handed over. */
   get isMoving(): boolean {
     return !this.#isRestored || this.#request === 'stop';
   }
 
   get keyCount(): number {
-    return this.#sum(({ stage }) => stage.keyCount);
+    return this.#stages().reduce((sum, { keyCount }) => sum + keyCount, 0);
   }
 
   get openCount(): number {
-    return this.#sum(({ stage }) => stage.openCount);
+    return this.#stages().reduce((sum, { openCount }) => sum + openCount, 0);
   }
 
   /** Reads until the shard ends, or until asked to stop. Rejects when the outside world fails; another reader then goes on from the snapshots. */
@@ -301,6 +307,7 @@ export class ShardReader {
       }
     }
     this.#savedMs = clock.now();
+    this.#hasSaved = true;
   }
 
   /** Everything, and waits until it is stored. */
@@ -388,11 +395,5 @@ export class ShardReader {
     return least === undefined || least === logStart || generationOf(least) < this.#options.generation
       ? undefined
       : sequenceOf(least);
-  }
-
-  #sum(of: (slot: OwnedSlot) => number): number {
-    let sum = 0;
-    for (const slot of this.#slots.values()) sum += of(slot);
-    return sum;
   }
 }

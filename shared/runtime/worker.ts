@@ -104,6 +104,8 @@ interface Reading {
   /** The reader's progress at the last renewal, and when that was. */
   renewedProgress: number;
   renewedMs: number;
+  /** How long it may stand still. */
+  patienceMs: number;
   end: ReaderEnd | 'failed' | undefined;
 }
 
@@ -115,6 +117,8 @@ class WorkerRun {
   readonly #readings = new Map<string, Reading>();
   /** Given up, and still in the middle of a call. */
   readonly #hanging = new Map<Reading, number>();
+  /** By shard, after a reader that was stuck: what the next one is given. Else a restore that takes longer than a lease would begin for ever. */
+  readonly #patienceMs = new Map<string, number>();
   readonly #admit: () => Promise<void>;
 
   readonly #budget: ReadBudget;
@@ -280,22 +284,23 @@ class WorkerRun {
       }
       reading.renewedProgress = progress;
       reading.renewedMs = clock.now();
+      if (reading.reader.hasSaved) reading.patienceMs = this.#periodMs;
       return;
     }
-    // Whoever holds on to a lease without getting on keeps others from doing the work.
-    if (clock.now() - reading.renewedMs >= this.#periodMs) this.#giveUp(shardId, reading, 'Its reader is stuck.');
+    // Whoever holds on to a lease without getting on keeps others from doing the work; those take it after one period, however patient this worker is.
+    if (clock.now() - reading.renewedMs < reading.patienceMs) return;
+    this.#patienceMs.set(shardId, 2 * reading.patienceMs);
+    this.#giveUp(shardId, reading, 'Its reader is stuck.');
   }
 
   async #share(): Promise<void> {
-    const { quota, take, release } = this.#book.plan(this.#shards);
+    const { quota, take, release } = this.#book.plan(this.#shards, this.#readings);
     this.#quota = quota;
     for (const shardId of release) this.#readings.get(shardId)?.reader.stop();
     for (const read of take) {
       const { shardId } = read;
       const lease = { ...read, owner: this.#options.worker, epoch: read.epoch + 1, renewals: read.renewals + 1 };
       if (!(await this.#write(lease, read.epoch === 0 ? undefined : read))) continue;
-      const before = this.#readings.get(shardId);
-      if (before !== undefined) this.#giveUp(shardId, before, 'Its lease had run out.');
       await this.#read(shardId, lease);
     }
   }
@@ -325,7 +330,9 @@ class WorkerRun {
       savedMs,
       budget: this.#budget,
     });
-    const reading: Reading = { reader, epoch, renewedProgress: 0, renewedMs: clock.now(), end: undefined };
+    const patienceMs = this.#patienceMs.get(shardId) ?? this.#periodMs;
+    this.#patienceMs.delete(shardId);
+    const reading: Reading = { reader, epoch, renewedProgress: 0, renewedMs: clock.now(), patienceMs, end: undefined };
     this.#readings.set(shardId, reading);
     // Asked to stop while the lease was being taken: it is handed over like the others.
     if (this.#isStopping) reader.stop();

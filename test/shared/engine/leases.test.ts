@@ -58,6 +58,12 @@ describe('a worker takes', () => {
     expect(ids(book.plan(roots(2)).take)).toEqual(['shard-0', 'shard-1']);
   });
 
+  test('what stood still in its own hands, and not what it still reads', () => {
+    const book = bookOf('a', heldBy('a', 0, 1), ['a']);
+    book.observe({ leases: heldBy('a', 0, 1), members: members('a') }, periodMs);
+    expect(ids(book.plan(roots(2), new Set(['shard-1'])).take)).toEqual(['shard-0']);
+  });
+
   test('nothing whose count has risen within the period', () => {
     const book = bookOf('a', heldBy('b', 0), ['a', 'b']);
     const renewed = heldBy('b', 0).map((lease) => ({ ...lease, renewals: 2 }));

@@ -10,6 +10,7 @@ import { createWorker } from '#shared/runtime/worker.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { newLease } from '#shared/schemas/lease.ts';
 import type { Row } from '#shared/schemas/row.ts';
+import { createVirtualClock } from '#shared/testing/virtual-clock.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
 import { punctuation, rawRecord, World } from './world.ts';
 
@@ -249,6 +250,41 @@ test('a worker is ready once it reads a shard, and no more when it leaves', asyn
   expect(ready).toContain(true);
   expect(worker.isReady()).toBe(false);
   expect(telemetry.value('checkpoint_age_ms')).toBeGreaterThanOrEqual(0);
+});
+
+test('a restore that takes longer than a lease ends all the same, for the next reader of the shard is given more time', async () => {
+  const world = worldOf({ slots: 1 });
+  await send(world, 1, reading(1));
+  await world.work();
+  const { pipeline, state, results, blobs, deadLetters, telemetry, leases, exchange } = world;
+  const clock = createVirtualClock(world.clock);
+  const periodMs = 10_000;
+  const reasonsOf = (): readonly unknown[] =>
+    telemetry.lines.flatMap(({ message, fields }) => (message === 'A shard is given up.' ? [fields['reason']] : []));
+  const worker = createWorker({
+    ...{ pipeline, clock, state, results, deadLetters, telemetry, leases, exchange, leasePeriodMs: periodMs },
+    worker: 'worker-b',
+    reader: {
+      shards: exchange.shards,
+      read: (shardId, after) => {
+        worker.stop().catch(() => undefined);
+        return exchange.read(shardId, after);
+      },
+    },
+    blobs: {
+      ...blobs,
+      get: async (name) => {
+        await clock.sleep(5 * periodMs);
+        return blobs.get(name);
+      },
+    },
+    onAlive: () => {
+      if (reasonsOf().length > 9) worker.stop().catch(() => undefined);
+    },
+  });
+  await worker.run();
+  // After 1, 2 and 4 periods.
+  expect(reasonsOf()).toEqual(Array.from({ length: 3 }, () => 'Its reader is stuck.'));
 });
 
 test('a worker that is asked to stop while it restores frees the shard and does not wait for its state', async () => {
