@@ -93,38 +93,105 @@ export interface DerivedInput {
  * Nothing out of nothing is 0: a share of a total of 0, or a ratio 0 / 0, as in no errors in no requests. Anything else divided by
  * 0 has no value and is null, as is whatever no finite number holds; 0 would be a lie, and NaN and Infinity are not JSON.
  */
-export function evaluateDerived(
-  derived: { readonly kind: string; readonly columns: readonly string[]; readonly at?: readonly (number | null)[] },
-  { row, totals, windowMs }: DerivedInput,
-): number | null {
+export function evaluateDerived(derived: AnyDerived, input: DerivedInput): number | null {
+  const { inputs, of } = formulaOf(derived);
+  return of(...inputs.map((one) => numberFor(one, input)));
+}
+
+function numberFor(input: FormulaInput, { row, totals, windowMs }: DerivedInput): number {
+  switch (input.of) {
+    case 'row':
+      return numberIn(row[input.column], input);
+    case 'totals':
+      return numberIn(totals[input.column], input);
+    case 'window':
+      return windowMs / 1_000;
+    case 'constant':
+      return input.value;
+  }
+}
+
+/** How a derived column is computed: from which numbers, and what is made of them. NaN stands for a number that is not there. */
+export interface Formula {
+  readonly inputs: readonly FormulaInput[];
+  readonly of: (...numbers: number[]) => number | null;
+}
+
+/** A number of the row or of the window's totals, the seconds of the window, or one that the plan says. */
+export type FormulaInput =
+  | (ColumnPart & { readonly of: 'row' | 'totals' })
+  | { readonly of: 'window' }
+  | { readonly of: 'constant'; readonly value: number };
+
+/** A column, or what lies in it under these names. */
+export interface ColumnPart {
+  readonly column: string;
+  readonly names: readonly string[];
+}
+
+type AnyDerived = {
+  readonly kind: string;
+  readonly columns: readonly string[];
+  readonly at?: readonly (number | null)[];
+};
+
+/** Throws an Error for a kind that is unknown. */
+export function formulaOf(derived: AnyDerived): Formula {
   const [first = '', second = ''] = derived.columns;
   const kind = derived.kind as DerivedKind;
   switch (kind) {
     case 'share-of-total':
-      return divide(numberAt(row, first), numberAt(totals, first));
+      return { inputs: [inputOf('row', first), inputOf('totals', first)], of: divide };
     case 'ratio':
-      return divide(numberAt(row, first), numberAt(row, second));
+      return { inputs: [inputOf('row', first), inputOf('row', second)], of: divide };
     case 'rate':
-      return divide(numberAt(row, first), windowMs / 1_000);
+      return { inputs: [inputOf('row', first), { of: 'window' }], of: divide };
     case 'part':
-      return finiteOf(numberAt(row, first));
+      return { inputs: [inputOf('row', first)], of: finiteOf };
     case 'prediction':
-      return predict(derived, row);
+      return { inputs: predictionInputs(derived), of: predict };
     default:
       throw new Error(`there is no derived column of kind ${JSON.stringify(kind satisfies never)}`);
   }
 }
 
-function predict(
-  { columns, at = [] }: { readonly columns: readonly string[]; readonly at?: readonly (number | null)[] },
-  row: DerivedInput['row'],
-): number | null {
-  let found = numberAt(row, columns[0] ?? '');
-  let asked = 1 + at.length;
-  for (const [index, place] of at.entries()) {
-    const value = place ?? numberAt(row, columns[asked++] ?? '');
-    found += numberAt(row, columns[1 + index] ?? '') * value;
+function inputOf(of: 'row' | 'totals', path: string): FormulaInput {
+  const [column = '', ...names] = path.split('.');
+  return { of, column, names };
+}
+
+/** The number of a column's value, or of a part of it. NaN where there is none: a part that has no value. */
+export function numberIn(columnValue: unknown, { column, names }: ColumnPart): number {
+  if (columnValue === undefined)
+    throw new Error(`a derived column needs ${JSON.stringify(column)}, which is not there`);
+  let value: unknown = columnValue;
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index] as string;
+    value =
+      typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+        ? (value as Readonly<Record<string, unknown>>)[name]
+        : undefined;
   }
+  return typeof value === 'number' ? value : Number.NaN;
+}
+
+/** The intercept, and for each variable its coefficient and where it is asked for. */
+function predictionInputs({ columns, at = [] }: AnyDerived): readonly FormulaInput[] {
+  const [intercept = '', ...paths] = columns;
+  const asked = paths.slice(at.length).values();
+  return [
+    inputOf('row', intercept),
+    ...at.flatMap((value, index): FormulaInput[] => [
+      inputOf('row', paths[index] ?? ''),
+      value === null ? inputOf('row', asked.next().value ?? '') : { of: 'constant', value },
+    ]),
+  ];
+}
+
+function predict(intercept: number, ...pairs: number[]): number | null {
+  let found = intercept;
+  for (let index = 0; index < pairs.length; index += 2)
+    found += (pairs[index] as number) * (pairs[index + 1] as number);
   return finiteOf(found);
 }
 
@@ -135,17 +202,4 @@ function divide(dividend: number, divisor: number): number | null {
 
 function finiteOf(value: number): number | null {
   return Number.isFinite(value) ? value : null;
-}
-
-/** NaN where there is no number: a part that has no value. */
-function numberAt(values: Readonly<Record<string, unknown>>, path: string): number {
-  const [column = '', ...names] = path.split('.');
-  let value = values[column];
-  if (value === undefined) throw new Error(`a derived column needs ${JSON.stringify(column)}, which is not there`);
-  for (const name of names)
-    value =
-      typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-        ? (value as Readonly<Record<string, unknown>>)[name]
-        : undefined;
-  return typeof value === 'number' ? value : Number.NaN;
 }

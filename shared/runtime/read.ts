@@ -1,5 +1,6 @@
 import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
-import { compareInOrder, compareTexts, mergeTotals, printRows, type Totals } from '#shared/engine/read.ts';
+import type { Totals } from '#shared/engine/print-code.ts';
+import { compareInOrder, compareTexts, mergeTotals, printRows } from '#shared/engine/read.ts';
 import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
 import { isClosed } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';

@@ -1,16 +1,7 @@
-import { type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { compile } from '#shared/engine/compile.ts';
 import type { CallbackFailure, Emission } from '#shared/engine/emit.ts';
+import { FinalRows } from '#shared/engine/final-rows.ts';
 import { type Lookups, lookupsInTables } from '#shared/engine/lookups.ts';
-import {
-  compareInOrder,
-  compareTexts,
-  isRankKeyed,
-  mergeTotals,
-  type PrintableRow,
-  printRows,
-  type RowPlace,
-  type Totals,
-} from '#shared/engine/read.ts';
 import {
   DirectRun,
   type Dispositions,
@@ -20,12 +11,11 @@ import {
   type StepCounts,
   type Taken,
 } from '#shared/engine/run.ts';
-import { orderNumbers } from '#shared/engine/text-order.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { LookupItem } from '#shared/schemas/lookup.ts';
-import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
+import type { PrintedRow } from '#shared/schemas/row.ts';
 import { decodeTools } from './decode-tools.ts';
 
 /** A pipeline over bounded input, in one process and without servers. */
@@ -133,102 +123,4 @@ function lookupsOf(pipeline: Pipeline, tables: TableItems): Lookups | undefined 
 
 function* printViews(views: readonly FinalRows[]): Generator<PrintedRow> {
   for (const view of views) yield* view.print();
-}
-
-/**
- * The final rows of one view, kept until the input is through, since views follow one another and a session may begin before one
- * that closed earlier. They are kept by column, a few bytes each, and printed one by one.
- */
-class FinalRows {
-  readonly #step: CompiledStep;
-  readonly #order: (a: RowPlace, b: RowPlace) => number;
-  readonly #keys: string[] = [];
-  readonly #startMs: number[] = [];
-  readonly #endMs: number[] = [];
-  readonly #columns: { readonly name: string; readonly values: unknown[] }[];
-  /** Of a global window, whose one row changes, where each key's is. */
-  readonly #places: Map<string, number> | undefined;
-  readonly #isFinal: boolean;
-  /** By window start and end. */
-  readonly #totals = new Map<number, Map<number, Totals>>();
-
-  constructor(step: CompiledStep) {
-    this.#step = step;
-    this.#order = compareInOrder(step);
-    this.#columns = step.columns.map((name) => ({ name, values: [] }));
-    const window = step.op === 'aggregate' ? step.plan.window : undefined;
-    this.#places = window?.kind === 'global' ? new Map() : undefined;
-    // The row of a key that was given up may change when the key comes again.
-    this.#isFinal = window?.kind !== 'global' || window.ttlMs === undefined;
-  }
-
-  add(row: Row): void {
-    if (isRankKeyed(this.#step)) this.#addColumns(row);
-    const known = this.#places?.get(row.key);
-    if (known !== undefined) {
-      for (const { name, values } of this.#columns) values[known] = row.columns[name];
-      return;
-    }
-    this.#places?.set(row.key, this.#keys.length);
-    this.#keys.push(row.key);
-    this.#startMs.push(row.windowStartMs);
-    this.#endMs.push(row.windowEndMs);
-    for (const { name, values } of this.#columns) values.push(row.columns[name]);
-  }
-
-  /** A ranked row has the columns of its key too, which no plan knows. */
-  #addColumns(row: Row): void {
-    for (const name of Object.keys(row.columns)) {
-      if (this.#columns.some((column) => column.name === name)) continue;
-      this.#columns.push({ name, values: this.#keys.map(() => undefined) });
-    }
-  }
-
-  addTotal(partial: TotalPartial): void {
-    if (this.#step.op !== 'aggregate') return;
-    const { windowStartMs, windowEndMs } = partial;
-    const ofStart = this.#totals.get(windowStartMs) ?? new Map<number, Totals>();
-    this.#totals.set(windowStartMs, ofStart.set(windowEndMs, mergeTotals(this.#step, [partial])));
-  }
-
-  *print(): Generator<PrintedRow> {
-    const keyOrder = this.#step.op === 'top' ? undefined : orderNumbers(this.#keys);
-    const order = this.#keys.map((_, at) => at).sort((a, b) => this.#compare(a, b, keyOrder));
-    for (const at of order) yield* this.#printAt(at);
-  }
-
-  #printAt(at: number): readonly PrintedRow[] {
-    const row = this.#rowAt(at);
-    return printRows(this.#step, row, this.#totals.get(row.windowStartMs)?.get(row.windowEndMs) ?? {});
-  }
-
-  #compare(a: number, b: number, keyOrder: Float64Array | undefined): number {
-    const byStart = (this.#startMs[a] as number) - (this.#startMs[b] as number);
-    if (byStart !== 0) return byStart;
-    if (keyOrder !== undefined) {
-      // Nearly all of them are told apart here, without an object for each.
-      const byOrder = (keyOrder[a] as number) - (keyOrder[b] as number);
-      if (byOrder !== 0) return byOrder;
-      const [keyA, keyB] = [this.#keys[a] as string, this.#keys[b] as string];
-      if (keyA !== keyB) return keyA < keyB ? -1 : 1;
-    }
-    // Windows of a key that have the same bounds were made in their order.
-    if (this.#step.op === 'aggregate') return this.#order(this.#placeAt(a), this.#placeAt(b));
-    // Only rows without a window may have one key and the same times.
-    return this.#order(this.#placeAt(a), this.#placeAt(b)) || compareTexts(this.#printAt(a), this.#printAt(b));
-  }
-
-  #rowAt(at: number): PrintableRow {
-    const columns: Record<string, unknown> = {};
-    for (const { name, values } of this.#columns) if (values[at] !== undefined) columns[name] = values[at];
-    return { view: this.#step.plan.id, ...this.#placeAt(at), final: this.#isFinal, columns };
-  }
-
-  #placeAt(at: number): RowPlace {
-    return {
-      key: this.#keys[at] as string,
-      windowStartMs: this.#startMs[at] as number,
-      windowEndMs: this.#endMs[at] as number,
-    };
-  }
 }

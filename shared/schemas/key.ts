@@ -102,7 +102,8 @@ export function columnsOfKey(text: string): readonly string[] {
   return text.split('&').map((part) => part.slice(0, part.indexOf('=')));
 }
 
-function unescapeText(text: string): string {
+/** A value of text as it was before it became a part of a key. */
+export function unescapeText(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type CompiledAggregate, compile } from '#shared/engine/compile.ts';
-import { mergeTotals, printRow } from '#shared/engine/read.ts';
+import { printerOf } from '#shared/engine/print.ts';
+import { mergeTotals } from '#shared/engine/read.ts';
 import { milliseconds, rate, ratio, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -63,7 +64,7 @@ describe('totals', () => {
 
 describe('a printed row', () => {
   test('has view, window, key, columns and derived columns, in this order', () => {
-    expect(JSON.stringify(printRow(step, row(), { total: 12 }))).toBe(
+    expect(JSON.stringify(printerOf(step).print(row(), { total: 12 }))).toBe(
       JSON.stringify({
         view: 'view',
         windowStart: '1970-01-01T00:00:00.000Z',
@@ -81,14 +82,14 @@ describe('a printed row', () => {
   });
 
   test('has a share of 0 of a total of 0', () => {
-    expect(printRow(step, row({ columns: { requests: 1, total: 0 } }), { total: 0 })['share']).toBe(0);
+    expect(printerOf(step).print(row({ columns: { requests: 1, total: 0 } }), { total: 0 })['share']).toBe(0);
   });
 
   test('has its own times, however many windows were printed before', () => {
     const starts = Array.from({ length: 200 }, (_, index) => index * 10_000);
     const printed = [...starts, ...starts].map(
       (windowStartMs) =>
-        printRow(step, row({ windowStartMs, windowEndMs: windowStartMs + 10_000 }), { total: 1 }).windowStart,
+        printerOf(step).print(row({ windowStartMs, windowEndMs: windowStartMs + 10_000 }), { total: 1 }).windowStart,
     );
     expect(printed).toEqual([...starts, ...starts].map((start) => new Date(start).toISOString()));
   });

@@ -24,4 +24,7 @@ test('numbers never say otherwise than the texts', () => {
 test('numbers tell most texts apart', () => {
   const ips = ['ip=10.0.0.1', 'ip=10.0.1.1', 'ip=9.9.9.9', 'ip=10.0', 'ip=1'];
   expect(new Set(orderNumbers(ips)).size).toBe(ips.length);
+  // Fourteen characters of twelve kinds, the last of which decides.
+  const whole = ['ip=203.119.13.200', 'ip=203.119.13.201', 'ip=198.51.46.7'];
+  expect(new Set(orderNumbers(whole)).size).toBe(whole.length);
 });

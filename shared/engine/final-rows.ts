@@ -1,0 +1,150 @@
+import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
+import type { CompiledStep } from './compile.ts';
+import { orderByNumbers } from './number-order.ts';
+import { type PrintableRow, printerOf, type RowPrinter } from './print.ts';
+import { type Columns, isRankKeyed, type RowHead, type Totals } from './print-code.ts';
+import { mergeTotals, printRows, rankOf } from './read.ts';
+import { orderNumbers } from './text-order.ts';
+
+/**
+ * The final rows of one view, kept until the input is through, since views follow one another and a session may begin before one
+ * that closed earlier. They are kept by column, a few bytes each, and printed one by one.
+ */
+export class FinalRows {
+  readonly #step: CompiledStep;
+  readonly #printer: RowPrinter;
+  readonly #keys: string[] = [];
+  readonly #startMs: number[] = [];
+  readonly #endMs: number[] = [];
+  readonly #columns: readonly unknown[][];
+  /** Of ranked rows, whose columns no plan knows: see `RowPrinter.othersOf`. */
+  readonly #others: (Columns | undefined)[] | undefined;
+  /** Of a global window, whose one row changes, where each key's is. */
+  readonly #places: Map<string, number> | undefined;
+  readonly #isFinal: boolean;
+  /** By window start and end. */
+  readonly #totals = new Map<number, Map<number, Totals>>();
+
+  constructor(step: CompiledStep) {
+    this.#step = step;
+    this.#printer = printerOf(step);
+    this.#columns = step.columns.map(() => []);
+    this.#others = isRankKeyed(step) ? [] : undefined;
+    const window = step.op === 'aggregate' ? step.plan.window : undefined;
+    this.#places = window?.kind === 'global' ? new Map() : undefined;
+    // The row of a key that was given up may change when the key comes again.
+    this.#isFinal = window?.kind !== 'global' || window.ttlMs === undefined;
+  }
+
+  add(row: Row): void {
+    const { key, columns } = row;
+    const place = this.#places?.get(key) ?? this.#keys.length;
+    if (place === this.#keys.length) {
+      this.#places?.set(key, place);
+      this.#keys.push(key);
+      this.#startMs.push(row.windowStartMs);
+      this.#endMs.push(row.windowEndMs);
+      this.#others?.push(this.#printer.othersOf(columns));
+    }
+    const names = this.#step.columns;
+    for (let index = 0; index < names.length; index += 1) {
+      const name = names[index] as string;
+      // A column may have the name of something that every object has.
+      (this.#columns[index] as unknown[])[place] = Object.hasOwn(columns, name) ? columns[name] : undefined;
+    }
+  }
+
+  addTotal(partial: TotalPartial): void {
+    if (this.#step.op !== 'aggregate') return;
+    const { windowStartMs, windowEndMs } = partial;
+    const ofStart = this.#totals.get(windowStartMs) ?? new Map<number, Totals>();
+    this.#totals.set(windowStartMs, ofStart.set(windowEndMs, mergeTotals(this.#step, [partial])));
+  }
+
+  /** All rows, in the order of their view (see `compareInOrder`), each made when it is asked for. */
+  *print(): Generator<PrintedRow> {
+    const isProjected = this.#step.projection !== undefined;
+    for (const at of this.#order()) {
+      if (isProjected) yield* this.#printShown(at);
+      else yield this.#printAt(at);
+    }
+  }
+
+  #printAt(at: number): PrintedRow {
+    const others = this.#others === undefined ? undefined : this.#others[at];
+    return this.#printer.printAt(this.#headAt(at), this.#keys[at] as string, this.#columns, at, others);
+  }
+
+  #printShown(at: number): readonly PrintedRow[] {
+    return printRows(this.#step, this.#rowAt(at), this.#totalsAt(at));
+  }
+
+  #headAt(at: number): RowHead {
+    const windowStartMs = this.#startMs[at] as number;
+    const windowEndMs = this.#endMs[at] as number;
+    return this.#printer.headOf({ windowStartMs, windowEndMs, final: this.#isFinal }, this.#totalsAt(at));
+  }
+
+  #totalsAt(at: number): Totals {
+    if (this.#totals.size === 0) return noTotals;
+    return this.#totals.get(this.#startMs[at] as number)?.get(this.#endMs[at] as number) ?? noTotals;
+  }
+
+  /** The places of the rows, in the order in which they are printed. */
+  #order(): Uint32Array {
+    const places = Uint32Array.from(this.#keys, (_, at) => at);
+    const starts = Float64Array.from(this.#startMs);
+    if (isRankKeyed(this.#step)) {
+      const ranks = Float64Array.from(this.#keys, (key) => rankOf({ key }));
+      const byRank = orderByNumbers(places, ranks);
+      return orderByNumbers(orderByNumbers(byRank, Float64Array.from(this.#endMs)), starts);
+    }
+    const keys = orderNumbers(this.#keys);
+    const order = orderByNumbers(orderByNumbers(places, keys), starts);
+    // Nearly all of them are told apart by the numbers.
+    for (let from = 0, to = 0; from < order.length; from = to) {
+      const first = order[from] as number;
+      const isTied = (at: number | undefined): boolean =>
+        at !== undefined && keys[at] === keys[first] && starts[at] === starts[first];
+      for (to = from + 1; isTied(order[to]); ) to += 1;
+      if (to > from + 1) this.#sortTied(order.subarray(from, to));
+    }
+    return order;
+  }
+
+  /** Sorts places of rows that begin at one time. */
+  #sortTied(places: Uint32Array): void {
+    const texts = new Map<number, string>();
+    const textAt = (at: number): string => {
+      const text = texts.get(at) ?? JSON.stringify(this.#printShown(at));
+      texts.set(at, text);
+      return text;
+    };
+    places.sort((a, b) => {
+      const [keyA, keyB] = [this.#keys[a] as string, this.#keys[b] as string];
+      if (keyA !== keyB) return keyA < keyB ? -1 : 1;
+      const byEnd = (this.#endMs[a] as number) - (this.#endMs[b] as number);
+      // Windows of a key that have the same bounds were made in their order; rows without a window have none.
+      if (byEnd !== 0 || this.#step.op === 'aggregate') return byEnd;
+      return textAt(a) < textAt(b) ? -1 : textAt(a) === textAt(b) ? 0 : 1;
+    });
+  }
+
+  #rowAt(at: number): PrintableRow {
+    const columns: Record<string, unknown> = { ...this.#others?.[at] };
+    for (const [index, name] of this.#step.columns.entries()) {
+      const value = this.#columns[index]?.[at];
+      if (value !== undefined) columns[name] = value;
+    }
+    return {
+      view: this.#step.plan.id,
+      key: this.#keys[at] as string,
+      windowStartMs: this.#startMs[at] as number,
+      windowEndMs: this.#endMs[at] as number,
+      final: this.#isFinal,
+      columns,
+    };
+  }
+}
+
+const noTotals: Totals = {};
