@@ -45,10 +45,10 @@ async function runEngine(
   records: readonly FlowRecord[] | undefined,
 ): Promise<readonly unknown[]> {
   const { pipeline, source } = queries[query];
-  const run = createBoundedRun(pipeline);
+  const run = createBoundedRun(pipeline, {}, { parses: mode === 'parsed texts' });
   if (records !== undefined) {
     for (const record of records) run.takeValue(source, record);
-  } else if (mode === 'texts') {
+  } else if (mode !== 'bytes') {
     for await (const text of readChunks(path)) walkLines(text, (line) => void run.takeLine(source, line));
   } else {
     const file = run.openFile(source, path);
@@ -64,7 +64,7 @@ async function runByHand(
 ): Promise<readonly unknown[]> {
   const loop = new HandWritten();
   if (records !== undefined) for (const record of records) loop.take(record);
-  else if (mode === 'texts') for await (const text of readChunks(path)) loop.takeText(text);
+  else if (mode !== 'bytes') for await (const text of readChunks(path)) loop.takeText(text);
   else for await (const bytes of readInputPieces(path, () => true)) loop.takeBytes(bytes);
   return loop.rows();
 }

@@ -12,6 +12,7 @@ import { shapesOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
+import { notText, withoutEnd } from './line-bytes.ts';
 import { needOf } from './source-need.ts';
 import type { TextCache } from './text-cache.ts';
 
@@ -104,8 +105,31 @@ export class RecordReader {
     this.#text = line;
     this.#part = undefined;
     this.#line += 1;
-    visit(this.#decodeLine(line));
+    visit(this.#scanner === undefined ? this.#decodeLine(line) : this.#scanLine(this.#scanner, line));
     this.#index += 1;
+  }
+
+  /** A text of ASCII is read from its bytes, which is faster than JSON.parse; the line is what its dead letter shows. */
+  #scanLine(scanner: JsonScanner, line: string): DecodedRecord | Rejection | undefined {
+    const { length } = line;
+    if (!scanner.isOn || length > scannedTextMax) {
+      scanner.count(1, 0);
+      return this.#decodeLine(line);
+    }
+    this.#growTail(length);
+    const tail = this.#tail;
+    const isAscii = this.#lent.write(line, tail) === length;
+    tail[length] = lineFeed;
+    const value = isAscii ? scanner.scan(tail, 0) : undefined;
+    // A line feed inside the line is no end of it.
+    const isRead = value !== undefined && scanner.next === length + 1;
+    scanner.count(1, isRead ? 0 : 1);
+    this.#standAlone = undefined;
+    if (isRead) return timed(this.#source, value);
+    this.#wasDecoded = false;
+    const decoded = this.#decodeLine(line);
+    if (this.#wasDecoded && isAscii) scanner.learn(tail, 0);
+    return decoded;
   }
 
   /** The whole of it is rejected, as one record. */
@@ -252,10 +276,15 @@ export class RecordReader {
 
   #withLineFeed(bytes: Uint8Array, start: number): Uint8Array {
     const length = bytes.length - start;
-    if (this.#tail.length <= length) this.#tail = new Uint8Array(2 * length);
+    this.#growTail(length);
     for (let at = 0; at < length; at += 1) this.#tail[at] = bytes[start + at] as number;
     this.#tail[length] = lineFeed;
     return this.#tail;
+  }
+
+  /** For so many bytes and a line feed behind them. */
+  #growTail(length: number): void {
+    if (this.#tail.length <= length) this.#tail = new Uint8Array(2 * length);
   }
 
   /** Empty lines are counted, so that the number is an editor's, yet are no records. */
@@ -350,6 +379,9 @@ class ScannedLine {
   }
 }
 
+/** Characters; a longer line is parsed without being copied first. */
+const scannedTextMax = 1 << 16;
+
 const noTexts: readonly TextCache[] = [];
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
@@ -362,34 +394,4 @@ const tooMany = {
 
 function undecodable(message: string): Rejection {
   return { kind: 'rejected', reason: 'undecodable', message };
-}
-
-function notText(line: Uint8Array): string {
-  const at = textBytesOf(line);
-  return `the line is not UTF-8 text: byte ${at + 1} is 0x${(line[at] as number).toString(16).padStart(2, '0')}`;
-}
-
-/** How many of the bytes are text in UTF-8 (The Unicode Standard, table 3-7), from the first on. */
-function textBytesOf(bytes: Uint8Array): number {
-  for (let at = 0; at < bytes.length; ) {
-    const lead = bytes[at] as number;
-    const more = lead < 0x80 ? 0 : lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : 3;
-    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return at;
-    // Neither longer than needed, nor half of a pair, nor beyond the last character.
-    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
-    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-    for (let part = 1; part <= more; part += 1) {
-      const byte = bytes[at + part];
-      if (byte === undefined || byte < (part === 1 ? least : 0x80) || byte > (part === 1 ? most : 0xbf)) return at;
-    }
-    at += more + 1;
-  }
-  return bytes.length;
-}
-
-function withoutEnd(line: Uint8Array): Uint8Array {
-  let end = line.length;
-  if (line[end - 1] === lineFeed) end -= 1;
-  if (line[end - 1] === carriageReturn) end -= 1;
-  return line.subarray(0, end);
 }

@@ -66,6 +66,8 @@ export interface DecodeTools {
   readonly text: (bytes: Uint8Array) => string | undefined;
   /** The text of the ASCII bytes from `start` to `end`. */
   readonly ascii: (bytes: Uint8Array, start: number, end: number) => string;
+  /** Writes a text as UTF-8 into the start of `into`, as much of it as fits. Gives the bytes: as many as the text has characters when all of it is there and ASCII. */
+  readonly write: (text: string, into: Uint8Array) => number;
   /** What was compressed; throws an Error when the bytes are not whole, or hold more than `bytesMax`. */
   readonly decompress: (
     bytes: Uint8Array,

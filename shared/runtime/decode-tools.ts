@@ -13,6 +13,7 @@ export const decodeTools: DecodeTools = {
     }
   },
   ascii: (bytes, start, end) => latin1Slice.call(bytes, start, end),
+  write: (text, into) => encoder.encodeInto(text, into).written,
   decompress: (bytes, { kind, bytesMax }) => decompressors[kind](bytes, { maxOutputLength: Math.max(1, bytesMax) }),
 };
 
@@ -21,6 +22,7 @@ const { latin1Slice } = Buffer.prototype as unknown as {
   readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string;
 };
 
+const encoder = new TextEncoder();
 // A mark at the start of a raw record is taken away there; anywhere else it is a character like others.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

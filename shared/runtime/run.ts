@@ -25,7 +25,7 @@ export interface BoundedRun {
    * fails later.
    */
   readonly takeLine: (source: string, line: string, at?: LinePosition) => Taken | undefined;
-  /** Begins a file of a source, in any of its formats; it is no longer compressed. */
+  /** Begins a file of a source, in any of its formats; it is no longer compressed. Not where lines are parsed. */
   readonly openFile: (source: string, origin: string) => FileReader;
   /** Takes one value of a source, decoded already. */
   readonly takeValue: (source: string, value: unknown) => Taken;
@@ -45,8 +45,17 @@ export interface BoundedRun {
 /** The items of the tables that a pipeline looks things up in, by table. They do not change while it runs. */
 export type TableItems = Readonly<Record<string, readonly LookupItem[]>>;
 
+export interface BoundedRunOptions {
+  /** Lines are read by JSON.parse and the whole schema, and not by a scanner: the slower way, whose answers are the scanner's too. */
+  readonly parses?: boolean;
+}
+
 /** Throws `INPUT_INVALID` when a table is missing, is one too many, or has an item without a key. */
-export function createBoundedRun(pipeline: Pipeline, tables: TableItems = {}): BoundedRun {
+export function createBoundedRun(
+  pipeline: Pipeline,
+  tables: TableItems = {},
+  { parses = false }: BoundedRunOptions = {},
+): BoundedRun {
   const compiled = compile(pipeline);
   const views = new Map(
     compiled.steps.flatMap((step) => (step.plan.sinks.length === 0 ? [] : [[step.plan.id, new FinalRows(step)]])),
@@ -58,7 +67,7 @@ export function createBoundedRun(pipeline: Pipeline, tables: TableItems = {}): B
     totals.length = 0;
   };
   const run = new DirectRun(compiled, {
-    tools: decodeTools,
+    ...(parses ? {} : { tools: decodeTools }),
     lookups: lookupsOf(pipeline, tables),
     onRows: keepRows,
   });

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { RecordReader } from '#shared/engine/record-reader.ts';
+import { RecordReader, type VisitRecord } from '#shared/engine/record-reader.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import {
   combinedLog,
@@ -75,12 +75,24 @@ export interface Found {
 export function readAll(reader: RecordReader, bytes: Uint8Array, arrivalMs?: number): readonly Found[] {
   const found: Found[] = [];
   reader.begin(arrivalMs === undefined ? {} : { arrivalMs });
-  reader.readBytes(bytes, (taken) => {
+  reader.readBytes(bytes, findingIn(reader, found));
+  return found;
+}
+
+/** The same of lines that are texts, each given by itself. */
+export function readEach(reader: RecordReader, lines: readonly string[]): readonly Found[] {
+  const found: Found[] = [];
+  reader.begin({});
+  for (const line of lines) reader.readLine(line, findingIn(reader, found));
+  return found;
+}
+
+function findingIn(reader: RecordReader, found: Found[]): VisitRecord {
+  return (taken) => {
     if (taken === undefined) return;
     const at = { index: reader.index, payload: reader.payload };
     found.push(taken.kind === 'decoded' ? { ...at, value: taken.value } : { ...at, rejected: taken.message });
-  });
-  return found;
+  };
 }
 
 const formats: readonly FuzzFormat[] = [...lineFormats, ...binaryFormats];

@@ -29,7 +29,7 @@ import {
   stringType,
   timestampType,
 } from '#shared/sql/types.ts';
-import { type Found, mutate, readAll, sourceOf } from './decoders.ts';
+import { type Found, mutate, readAll, readEach, sourceOf } from './decoders.ts';
 import { jsonOf, textOf } from './line-formats.ts';
 import { numberText, timeText } from './scanned-values.ts';
 import type { Draw, FuzzTarget } from './targets.ts';
@@ -174,12 +174,18 @@ function scannerTarget(
       const found = readAll(compiled, bytes).map(inPart);
       // Again: what was learned from the lines reads them now.
       const again = readAll(compiled, bytes).map(inPart);
-      for (const one of [found, again]) {
-        deepStrictEqual(one.map(comparable), expected.map(comparable));
-        deepStrictEqual(JSON.stringify(one), JSON.stringify(expected));
-      }
+      for (const one of [found, again]) assertSame(one, expected);
+      // As texts, with characters that are no ASCII, and line feeds where none belong.
+      const characters = bytes.toString(draw.pick(['utf8', 'latin1', 'ucs2']));
+      const texts = draw.chance(0.8) ? characters.split(/\r?\n/) : [characters, ...lines];
+      assertSame(readEach(compiled, texts).map(inPart), readEach(generic, texts).map(inPart));
     },
   };
+}
+
+function assertSame(found: readonly Found[], expected: readonly Found[]): void {
+  deepStrictEqual(found.map(comparable), expected.map(comparable));
+  deepStrictEqual(JSON.stringify(found), JSON.stringify(expected));
 }
 
 function pathsOf(draw: Draw): readonly ReadPath[] {

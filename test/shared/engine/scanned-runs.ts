@@ -45,8 +45,16 @@ export function runBytes(pipeline: Pipeline, source: string, lines: readonly str
 }
 
 /** By JSON.parse and the schema, whole. */
+export function runParsed(pipeline: Pipeline, source: string, lines: readonly string[], tables: Tables = {}): Outcome {
+  return runLinesOf(createBoundedRun(pipeline, tables, { parses: true }), source, lines);
+}
+
+/** Line by line, by the scanner too. */
 export function runLines(pipeline: Pipeline, source: string, lines: readonly string[], tables: Tables = {}): Outcome {
-  const run = createBoundedRun(pipeline, tables);
+  return runLinesOf(createBoundedRun(pipeline, tables), source, lines);
+}
+
+function runLinesOf(run: ReturnType<typeof createBoundedRun>, source: string, lines: readonly string[]): Outcome {
   const rejections: unknown[] = [];
   for (const [index, line] of lines.entries()) {
     const { rejection } = run.takeLine(source, line, { origin: 'file', line: index + 1 }) ?? {};

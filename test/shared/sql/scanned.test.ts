@@ -3,7 +3,7 @@ import { sqlPipelines } from '#shared/runtime/sql-files.ts';
 import { sqlPipeline } from '#shared/sql/index.ts';
 import { nexmarkLines } from '#shared/testing/nexmark.ts';
 import { createRandom, type Random } from '#shared/testing/random.ts';
-import { neededBy, runBytes, runLines, spoiled } from '../engine/scanned-runs.ts';
+import { neededBy, runBytes, runLines, runParsed, spoiled } from '../engine/scanned-runs.ts';
 
 const nexmark = sqlPipelines().filter(({ id }) => id.startsWith('nexmark-'));
 
@@ -59,10 +59,11 @@ describe.each(queries)('%s', (query, needed) => {
   test('has the same rows and rejections as over whole records', () => {
     const random = createRandom(3, 'requests');
     const lines = Array.from({ length: 1_500 }, (_, at) => requestLine(random, at));
-    const expected = runLines(pipeline, 'requests', lines);
+    const expected = runParsed(pipeline, 'requests', lines);
     expect(expected.rows.length).toBeGreaterThan(5);
     expect(expected.rejections.length).toBeGreaterThan(20);
     expect(runBytes(pipeline, 'requests', lines)).toEqual(expected);
+    expect(runLines(pipeline, 'requests', lines)).toEqual(expected);
   });
 });
 
@@ -71,7 +72,7 @@ test.each(nexmark.map((query) => [query.id, query] as const))('%s is the same ov
   const lines = [...nexmarkLines({ count: 3_000, seed: 3 })].map((line) =>
     random.chance(0.02) ? spoiled(random, line) : line,
   );
-  expect(runBytes(query, 'events', lines)).toEqual(runLines(query, 'events', lines));
+  expect(runBytes(query, 'events', lines)).toEqual(runParsed(query, 'events', lines));
 });
 
 test('the queries of Nexmark read the same fields in SQL as in TypeScript', () => {

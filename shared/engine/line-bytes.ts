@@ -1,0 +1,34 @@
+/** What is wrong with a line that is not UTF-8 text. */
+export function notText(line: Uint8Array): string {
+  const at = textBytesOf(line);
+  return `the line is not UTF-8 text: byte ${at + 1} is 0x${(line[at] as number).toString(16).padStart(2, '0')}`;
+}
+
+/** The bytes of a line without its line feed, and the carriage return before it. */
+export function withoutEnd(line: Uint8Array): Uint8Array {
+  let end = line.length;
+  if (line[end - 1] === lineFeed) end -= 1;
+  if (line[end - 1] === carriageReturn) end -= 1;
+  return line.subarray(0, end);
+}
+
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/** How many of the bytes are text in UTF-8 (The Unicode Standard, table 3-7), from the first on. */
+function textBytesOf(bytes: Uint8Array): number {
+  for (let at = 0; at < bytes.length; ) {
+    const lead = bytes[at] as number;
+    const more = lead < 0x80 ? 0 : lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : 3;
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return at;
+    // Neither longer than needed, nor half of a pair, nor beyond the last character.
+    const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+    const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+    for (let part = 1; part <= more; part += 1) {
+      const byte = bytes[at + part];
+      if (byte === undefined || byte < (part === 1 ? least : 0x80) || byte > (part === 1 ? most : 0xbf)) return at;
+    }
+    at += more + 1;
+  }
+  return bytes.length;
+}
