@@ -30,9 +30,10 @@ export function createColumns(step: CompiledAggregate): AccumulatorColumns {
   return step.aggregators.map(() => []);
 }
 
-/** Makes a place behind the last one for the accumulators of one more key. */
-export function pushAccumulators(columns: AccumulatorColumns, accumulators: Accumulators): void {
-  for (let index = 0; index < columns.length; index += 1) (columns[index] as unknown[]).push(accumulators[index]);
+/** Makes a place behind the last one for the accumulators of one more key, as created. */
+export function pushCreated(columns: AccumulatorColumns, { aggregators }: CompiledAggregate): void {
+  for (let index = 0; index < columns.length; index += 1)
+    (columns[index] as unknown[]).push(aggregators[index]?.create());
 }
 
 export function accumulatorsAt(columns: AccumulatorColumns, place: number): Accumulators {

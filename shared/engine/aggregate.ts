@@ -26,7 +26,6 @@ import {
   saveEntries,
 } from './saved-slice.ts';
 import {
-  addKey,
   codecOf,
   contentsOf,
   createSlice,
@@ -35,6 +34,7 @@ import {
   markChanged,
   markSaved,
   ownCountOf,
+  placeOf,
   type Slice,
   setKey,
   thaw,
@@ -283,7 +283,10 @@ export class WindowedAggregate implements Operator {
     slice.touchedMs = touchedMs;
     if (total !== null) slice.total = decodeAccumulators(this.#step, total);
     for (const [key, keyTouchedMs, encoded] of keys)
-      setKey(slice, key, keyTouchedMs, decodeAccumulators(this.#step, encoded));
+      setKey(slice, key, this.#step, {
+        touchedMs: keyTouchedMs,
+        accumulators: decodeAccumulators(this.#step, encoded),
+      });
   }
 
   /** The slice that holds `timeMs`, which is begun if there is none; undefined when there is none and it would be closed. */
@@ -301,7 +304,7 @@ export class WindowedAggregate implements Operator {
   }
 
   #findPlace(slice: Slice, key: string, keyId: number): number {
-    const place = slice.places.get(key) ?? addKey(slice, key, createAccumulators(this.#step));
+    const place = placeOf(slice, key, this.#step);
     for (let id = this.#recentPlaces.length; id <= keyId; id += 1) this.#recentPlaces.push(0);
     this.#recentPlaces[keyId] = place;
     return place;

@@ -4,77 +4,94 @@ const slotsMin = 16;
 
 /**
  * Where each of a list of keys is in it: a hash table with open addressing that holds hashes and numbers and not the keys, so that it is a
- * third of a Map of them, grows without looking at a key, and costs the garbage collector nothing.
+ * third of a Map of them and costs the garbage collector nothing. Its slots are in the order of the hashes: it grows from front to back,
+ * without looking at a key.
  */
 export class KeyPlaces {
-  readonly #keys: readonly string[];
+  readonly #keys: string[];
   /** Hash, and place + 1; 0 where there is none. */
   #slots = new Int32Array(2 * slotsMin);
   /** Of a slot's first number. */
   #mask = 2 * slotsMin - 2;
-  #count = 0;
+  /** What is left of a hash is its slot. */
+  #shift = 32 - Math.log2(slotsMin);
   #map: Map<string, number> | undefined;
 
-  /** `keys` holds each key at its place before it is set here. */
-  constructor(keys: readonly string[]) {
+  /** `keys` has each key at its place, and a new one is put behind the last. */
+  constructor(keys: string[]) {
     this.#keys = keys;
   }
 
   get(key: string): number | undefined {
     if (this.#map !== undefined) return this.#map.get(key);
+    const place = (this.#slots[this.#slotOf(key, hashOf(key)) + 1] as number) - 1;
+    return place === -1 ? undefined : place;
+  }
+
+  /** The place of the key, which is put behind the last one if it has none. */
+  take(key: string): number {
+    const place = this.#keys.length;
+    if (this.#map !== undefined) {
+      const known = this.#map.get(key);
+      if (known !== undefined) return known;
+      this.#keys.push(key);
+      this.#map.set(key, place);
+      return place;
+    }
     const hash = hashOf(key);
+    let slot = this.#slotOf(key, hash);
+    const held = this.#slots[slot + 1] as number;
+    if (held !== 0) return held - 1;
+    this.#keys.push(key);
+    if (4 * this.#keys.length > this.#slots.length) {
+      this.#grow();
+      slot = this.#freeSlotOf(hash);
+    }
+    this.#slots[slot] = hash;
+    this.#slots[slot + 1] = place + 1;
+    if (((slot - this.#firstSlotOf(hash)) & this.#mask) >= 2 * stepsMax)
+      this.#map = new Map(this.#keys.map((one, at) => [one, at]));
+    return place;
+  }
+
+  /** Where a key is, or else where it would be put. */
+  #slotOf(key: string, hash: number): number {
     const slots = this.#slots;
     const mask = this.#mask;
-    for (let at = slotOf(hash) & mask; ; at = (at + 2) & mask) {
-      const held = slots[at + 1] as number;
-      if (held === 0) return undefined;
-      if (slots[at] === hash && this.#keys[held - 1] === key) return held - 1;
+    for (let slot = this.#firstSlotOf(hash); ; slot = (slot + 2) & mask) {
+      const held = slots[slot + 1] as number;
+      if (held === 0 || (slots[slot] === hash && this.#keys[held - 1] === key)) return slot;
     }
   }
 
-  /** Adds a key that has no place yet. */
-  set(key: string, place: number): void {
-    if (this.#map !== undefined) {
-      this.#map.set(key, place);
-      return;
-    }
-    this.#count += 1;
-    if (4 * this.#count > this.#slots.length) this.#grow();
-    if (!this.#put(hashOf(key), place + 1)) this.#map = new Map(this.#keys.map((one, at) => [one, at]));
+  #freeSlotOf(hash: number): number {
+    let slot = this.#firstSlotOf(hash);
+    while (this.#slots[slot + 1] !== 0) slot = (slot + 2) & this.#mask;
+    return slot;
+  }
+
+  #firstSlotOf(hash: number): number {
+    return 2 * (hash >>> this.#shift);
   }
 
   #grow(): void {
     const before = this.#slots;
     this.#slots = new Int32Array(2 * before.length);
     this.#mask = this.#slots.length - 2;
+    this.#shift -= 1;
     for (let at = 0; at < before.length; at += 2) {
-      const held = before[at + 1] as number;
-      if (held !== 0) this.#put(before[at] as number, held, Number.POSITIVE_INFINITY);
+      if (before[at + 1] === 0) continue;
+      const hash = before[at] as number;
+      const slot = this.#freeSlotOf(hash);
+      this.#slots[slot] = hash;
+      this.#slots[slot + 1] = before[at + 1] as number;
     }
-  }
-
-  /** False when no place was found in few steps. */
-  #put(hash: number, held: number, most = stepsMax): boolean {
-    const slots = this.#slots;
-    let at = slotOf(hash) & this.#mask;
-    for (let steps = 0; slots[at + 1] !== 0; steps += 1) {
-      if (steps >= most) return false;
-      at = (at + 2) & this.#mask;
-    }
-    slots[at] = hash;
-    slots[at + 1] = held;
-    return true;
   }
 }
 
-/** Of the code units. */
+/** Of the code units. The high bits of a product are mixed best. */
 function hashOf(key: string): number {
   let hash = key.length;
   for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
-  return hash ^ (hash >>> 15);
-}
-
-/** The high bits of a product are mixed best. */
-function slotOf(hash: number): number {
-  return (Math.imul(hash, 0x9e3779b1) >>> 4) & ~1;
+  return Math.imul(hash ^ (hash >>> 15), 0x9e3779b1);
 }

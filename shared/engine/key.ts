@@ -3,13 +3,18 @@ import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
 import type { TextCache } from './text-cache.ts';
 
-/** A key that was met, with where its state is. */
-export interface KeyEntry {
+/** A key that was found, until the next one is found into it. */
+export class FoundKey {
   /** Canonical. */
-  readonly text: string;
-  readonly slot: number;
+  text = '';
   /** Small and, among the keys that are remembered, hardly ever another one's: a place to look first, never what decides. */
-  readonly id: number;
+  id = 0;
+  slots: { readonly slotOf: (id: number) => number } | undefined;
+
+  /** Only who puts the key on the exchange asks for it. */
+  get slot(): number {
+    return this.slots?.slotOf(this.id) ?? 0;
+  }
 }
 
 /** Rule 1: slot = floor(hash(key) * S / 2^128). S is a power of two, so these are the highest bits. */
@@ -50,7 +55,7 @@ export class KeyDictionary {
   #valueColumn: string | undefined;
   #count = 0;
   #texts: readonly TextCache[] = [];
-  #byNumber: EntriesByNumber | undefined;
+  #byNumber: TextsByNumber | undefined;
 
   /** `taken` are the names, in lower case, that no column of a key may have in any case. */
   constructor(slots: number, taken: ReadonlySet<string>) {
@@ -63,16 +68,16 @@ export class KeyDictionary {
     this.#texts = texts;
   }
 
-  /** Throws an Error that says which column cannot be a key. */
-  find(columns: KeyColumns): KeyEntry {
+  /** Finds the key into `found`. Throws an Error that says which column cannot be a key. */
+  find(columns: KeyColumns, found = new FoundKey()): FoundKey {
     const column = onlyColumn(columns);
     const value = column === undefined ? undefined : columns[column];
     if (column === undefined || (typeof value !== 'string' && typeof value !== 'number')) {
       const text = encodeKey(columns);
       const known = this.#byText.get(text);
-      if (known !== undefined) return known;
+      if (known !== undefined) return foundAs(known, found);
       this.#check(columns);
-      return this.#byText.add(text, this.#make(text));
+      return foundAs(this.#byText.add(text, this.#make(text)), found);
     }
     if (this.#valueColumn !== column) {
       this.#check(columns);
@@ -83,20 +88,21 @@ export class KeyDictionary {
     }
     // What is no number is no key, so it is never found.
     if (typeof value === 'number')
-      return this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey(columns)));
+      return foundAs(
+        this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey(columns))),
+        found,
+      );
     const numbered = this.#byNumber ?? this.#numbersOf(value);
-    const known = numbered?.get(value);
-    if (known !== undefined) return known;
-    // A text that was met for the first time is not looked for: that it may have had an entry before, under another number, does no harm.
-    if (numbered?.isLast(value) === true) return numbered.add(this.#make(encodeKey(columns)));
-    return this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns)));
+    if (numbered?.isLast(value) === true) return numbered.find(columns, found);
+    return foundAs(this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns))), found);
   }
 
   /** Found when a key is a text that has just been read, and in one column alone: another would hardly have the next one. */
-  #numbersOf(value: string): EntriesByNumber | undefined {
+  #numbersOf(value: string): TextsByNumber | undefined {
     const isRead = ({ last, lastIndex }: TextCache): boolean => lastIndex !== -1 && last === value;
     const cache = this.#texts.find(isRead);
-    if (cache !== undefined && this.#texts.findLast(isRead) === cache) this.#byNumber = new EntriesByNumber(cache);
+    if (cache !== undefined && this.#texts.findLast(isRead) === cache)
+      this.#byNumber = new TextsByNumber(cache, this.#slots);
     return this.#byNumber;
   }
 
@@ -110,14 +116,14 @@ export class KeyDictionary {
   #make(text: string): KeyEntry {
     const id = this.#count;
     this.#count = (this.#count + 1) % idsMax;
-    return new LazyEntry(text, id, this.#slots);
+    return new KeyEntry(text, id, this.#slots);
   }
 }
 
 /** As many as a column's texts have numbers, and no more than whoever keeps something by id can bear. */
 const idsMax = 1 << 21;
 
-class LazyEntry implements KeyEntry {
+class KeyEntry {
   readonly text: string;
   readonly id: number;
   readonly #slots: number;
@@ -129,44 +135,68 @@ class LazyEntry implements KeyEntry {
     this.#slots = slots;
   }
 
-  /** Only who puts the key on the exchange asks for it. */
-  get slot(): number {
+  slotOf(): number {
     if (this.#slot === -1) this.#slot = slotOf(this.text, this.#slots);
     return this.#slot;
   }
 }
 
-/** The entries of the texts of one column, by the numbers that the texts have there. */
-class EntriesByNumber {
+function foundAs(entry: KeyEntry, found: FoundKey): FoundKey {
+  found.text = entry.text;
+  found.id = entry.id;
+  found.slots = entry;
+  return found;
+}
+
+/** The keys that are the texts of one column, by the numbers that the texts have there, which are their ids: no key needs an entry of its own. */
+class TextsByNumber {
   readonly #cache: TextCache;
-  #entries: (KeyEntry | undefined)[] = [];
+  readonly #slots: number;
+  #texts: (string | undefined)[] = [];
+  #slotsByNumber: number[] = [];
   #epoch: number;
 
-  constructor(cache: TextCache) {
+  constructor(cache: TextCache, slots: number) {
     this.#cache = cache;
+    this.#slots = slots;
     this.#epoch = cache.epoch;
     cache.keepsAll = true;
   }
 
-  /** Whether it is the text that was read last, by which alone an entry is found. */
+  /** Whether it is the text that was read last, by which alone a key is found. */
   isLast(value: string): boolean {
     return this.#cache.lastIndex !== -1 && this.#cache.last === value;
   }
 
-  get(value: string): KeyEntry | undefined {
-    const { last, lastIndex, epoch } = this.#cache;
-    return last === value && epoch === this.#epoch && lastIndex !== -1 ? this.#entries[lastIndex] : undefined;
+  /** The key of the text that was read last. */
+  find(columns: KeyColumns, found: FoundKey): FoundKey {
+    const { lastIndex, epoch } = this.#cache;
+    if (epoch !== this.#epoch) this.#forget(epoch);
+    found.text = (lastIndex < this.#texts.length ? this.#texts[lastIndex] : undefined) ?? this.#add(columns, lastIndex);
+    found.id = lastIndex;
+    found.slots = this;
+    return found;
   }
 
-  /** Of the text that was read last. */
-  add(entry: KeyEntry): KeyEntry {
-    const { lastIndex, epoch } = this.#cache;
-    if (epoch !== this.#epoch) this.#entries = [];
-    this.#epoch = epoch;
+  slotOf(number: number): number {
+    const slots = this.#slotsByNumber;
+    while (slots.length <= number) slots.push(-1);
+    if (slots[number] === -1) slots[number] = slotOf(this.#texts[number] as string, this.#slots);
+    return slots[number] as number;
+  }
+
+  #add(columns: KeyColumns, number: number): string {
+    const text = encodeKey(columns);
     // Numbers are given one after the other, so there are hardly any gaps.
-    while (this.#entries.length < lastIndex) this.#entries.push(undefined);
-    this.#entries[lastIndex] = entry;
-    return entry;
+    while (this.#texts.length < number) this.#texts.push(undefined);
+    this.#texts[number] = text;
+    return text;
+  }
+
+  #forget(epoch: number): void {
+    this.#texts = [];
+    this.#slotsByNumber = [];
+    this.#epoch = epoch;
   }
 }
 

@@ -9,7 +9,7 @@ import {
   encodeAccumulators,
   mergeAccumulators,
   mergeAll,
-  pushAccumulators,
+  pushCreated,
   setAccumulatorsAt,
 } from './accumulate.ts';
 import type { CompiledAggregate } from './compile.ts';
@@ -110,21 +110,26 @@ export function createSlice(
   };
 }
 
-/** Makes a place for a key that has none. */
-export function addKey(slice: SliceContent, key: string, accumulators: Accumulators): number {
-  const place = slice.keys.length;
-  slice.keys.push(key);
-  slice.places.set(key, place);
-  slice.keyTouchedMs.push(0);
-  pushAccumulators(slice.columns, accumulators);
+/** The place of a key, which is made if it has none: then the accumulators are as created. */
+export function placeOf(slice: SliceContent, key: string, step: CompiledAggregate): number {
+  const place = slice.places.take(key);
+  if (place === slice.keyTouchedMs.length) {
+    slice.keyTouchedMs.push(0);
+    pushCreated(slice.columns, step);
+  }
   return place;
 }
 
 /** Puts a key's state in the place of what is there. */
-export function setKey(slice: SliceContent, key: string, touchedMs: number, accumulators: Accumulators): void {
-  const known = slice.places.get(key);
-  if (known !== undefined) setAccumulatorsAt(slice.columns, known, accumulators);
-  slice.keyTouchedMs[known ?? addKey(slice, key, accumulators)] = touchedMs;
+export function setKey(
+  slice: SliceContent,
+  key: string,
+  step: CompiledAggregate,
+  { touchedMs, accumulators }: KeyState,
+): void {
+  const place = placeOf(slice, key, step);
+  setAccumulatorsAt(slice.columns, place, accumulators);
+  slice.keyTouchedMs[place] = touchedMs;
 }
 
 /** What the keys that changed at or after `sinceMs` have in all of some slices, the oldest of which comes first. */
@@ -252,7 +257,7 @@ function mergeContent(slice: Slice, step: CompiledAggregate, from: SliceContent)
     const touchedMs = from.keyTouchedMs[place] as number;
     const known = slice.places.get(key);
     if (known === undefined) {
-      slice.keyTouchedMs[addKey(slice, key, accumulators)] = touchedMs;
+      setKey(slice, key, step, { touchedMs, accumulators });
       continue;
     }
     if (known < slice.savedCount) markChanged(slice, known);

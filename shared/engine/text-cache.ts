@@ -11,8 +11,7 @@ export const textWords = new Int32Array(cachedWordsMax);
  */
 export class TextCache {
   readonly #ascii: DecodeTools['ascii'];
-  readonly #short: TextTable;
-  readonly #long: TextTable;
+  #table = new TextTable();
   #texts: string[] = [];
   /** Since it was last looked at whether it serves. */
   #found = 0;
@@ -29,8 +28,6 @@ export class TextCache {
 
   constructor(ascii: DecodeTools['ascii']) {
     this.#ascii = ascii;
-    this.#short = new TextTable(shortWords);
-    this.#long = new TextTable(cachedWordsMax);
   }
 
   /** The text of the ASCII bytes from `start` to `end`, whose words are `textWords` if it is short enough, and have this hash. */
@@ -41,9 +38,8 @@ export class TextCache {
       this.#passes -= 1;
       return this.#ascii(bytes, start, end);
     }
-    const table = length <= 4 * shortWords ? this.#short : this.#long;
-    const index = table.find(hash, length);
-    if (index === -1) return this.#add(table, bytes, start, end, hash);
+    const index = this.#table.find(hash, length);
+    if (index === -1) return this.#add(bytes, start, end, hash);
     this.#found += 1;
     const text = this.#texts[index] as string;
     this.last = text;
@@ -56,10 +52,10 @@ export class TextCache {
     return this.#ascii(bytes, start, end);
   }
 
-  #add(table: TextTable, bytes: Uint8Array, start: number, end: number, hash: number): string {
+  #add(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const text = this.#ascii(bytes, start, end);
     if (this.#texts.length >= textsMax) this.#forget();
-    table.add(hash, end - start, this.#texts.length);
+    this.#table.add(hash, end - start, this.#texts.length);
     this.last = text;
     this.lastIndex = this.#texts.length;
     this.#texts.push(text);
@@ -78,8 +74,7 @@ export class TextCache {
 
   #forget(): void {
     this.#texts = [];
-    this.#short.clear();
-    this.#long.clear();
+    this.#table = new TextTable();
     this.epoch += 1;
     this.lastIndex = -1;
   }
@@ -89,82 +84,92 @@ const reviewTexts = 512;
 const passesMin = 1_024;
 const passesMax = 1 << 17;
 const textsMax = 1 << 20;
-const shortWords = 5;
 
-/** The places of texts of at most so many words, with open addressing: all of a text is in one place, so that one look fetches it. */
+/**
+ * The numbers of texts by their bytes: a hash table with open addressing over the texts' words, which lie one behind the other. Its places
+ * are in the order of the hashes, so that it grows from front to back, and is small enough to be looked into without leaving the cache.
+ */
 class TextTable {
-  /** Hash, length and index, then the words. */
-  readonly #numbersPerPlace: number;
-  #places: Int32Array;
+  /** Hash, and where the text's words begin; 0 where there is none. */
+  #places = new Int32Array(2 * placesMin);
   /** Of a place's first number. */
-  #mask: number;
+  #mask = 2 * placesMin - 2;
+  /** What is left of a hash is its place. */
+  #shift = 32 - Math.log2(placesMin);
   #count = 0;
+  /** Of each text its number and its length in bytes, in one, and then its words. */
+  #words = new Int32Array(wordsMin);
+  #wordCount = 1;
 
-  constructor(wordsMax: number) {
-    this.#numbersPerPlace = wordsMax + headNumbers;
-    this.#places = new Int32Array(placesMin * this.#numbersPerPlace);
-    this.#mask = this.#places.length - this.#numbersPerPlace;
-  }
-
-  /** The index of the text whose words are `textWords`; -1 when it is not here. */
+  /** The number of the text whose words are `textWords`; -1 when it is not here. */
   find(hash: number, length: number): number {
     const places = this.#places;
-    const step = this.#numbersPerPlace;
-    const wordsEnd = (length + 3) >> 2;
-    let place = this.#placeOf(hash);
-    for (let held = places[place + 1] as number; held !== 0; held = places[place + 1] as number) {
-      if (held === length && places[place] === hash) {
-        let word = 0;
-        while (word < wordsEnd && places[place + headNumbers + word] === textWords[word]) word += 1;
-        if (word === wordsEnd) return places[place + 2] as number;
-      }
-      place = (place + step) & this.#mask;
+    const words = this.#words;
+    const spread = spreadOf(hash);
+    for (let place = this.#placeOf(spread); ; place = (place + 2) & this.#mask) {
+      const start = places[place + 1] as number;
+      if (start === 0) return -1;
+      if (places[place] !== spread) continue;
+      const head = words[start] as number;
+      if ((head & lengthMask) !== length) continue;
+      let word = 0;
+      while (4 * word < length && words[start + 1 + word] === textWords[word]) word += 1;
+      if (4 * word >= length) return head >>> lengthBits;
     }
-    return -1;
   }
 
   /** Adds the text whose words are `textWords`, which is not here. */
-  add(hash: number, length: number, index: number): void {
+  add(hash: number, length: number, number: number): void {
     this.#count += 1;
-    if (2 * this.#count * this.#numbersPerPlace > this.#places.length) this.#grow();
-    const place = this.#freePlace(hash);
-    this.#places[place] = hash;
-    this.#places[place + 1] = length;
-    this.#places[place + 2] = index;
-    for (let word = 0; 4 * word < length; word += 1)
-      this.#places[place + headNumbers + word] = textWords[word] as number;
+    if (4 * this.#count > this.#places.length) this.#grow();
+    if (this.#wordCount + headWords + cachedWordsMax > this.#words.length) this.#growWords();
+    this.#put(spreadOf(hash), this.#wordCount);
+    this.#words[this.#wordCount] = (number << lengthBits) | length;
+    this.#wordCount += headWords;
+    for (let word = 0; 4 * word < length; word += 1) {
+      this.#words[this.#wordCount] = textWords[word] as number;
+      this.#wordCount += 1;
+    }
   }
 
-  clear(): void {
-    this.#count = 0;
-    this.#places = new Int32Array(placesMin * this.#numbersPerPlace);
-    this.#mask = this.#places.length - this.#numbersPerPlace;
+  #put(spread: number, start: number): void {
+    const places = this.#places;
+    let place = this.#placeOf(spread);
+    while (places[place + 1] !== 0) place = (place + 2) & this.#mask;
+    places[place] = spread;
+    places[place + 1] = start;
   }
 
   #grow(): void {
     const before = this.#places;
-    const places = new Int32Array(2 * before.length);
-    const step = this.#numbersPerPlace;
-    this.#places = places;
-    this.#mask = places.length - step;
-    for (let old = 0; old < before.length; old += step) {
-      if (before[old + 1] === 0) continue;
-      const place = this.#freePlace(before[old] as number);
-      for (let number = 0; number < step; number += 1) places[place + number] = before[old + number] as number;
+    this.#places = new Int32Array(2 * before.length);
+    this.#mask = this.#places.length - 2;
+    this.#shift -= 1;
+    for (let old = 0; old < before.length; old += 2) {
+      const start = before[old + 1] as number;
+      if (start !== 0) this.#put(before[old] as number, start);
     }
   }
 
-  #freePlace(hash: number): number {
-    let place = this.#placeOf(hash);
-    while (this.#places[place + 1] !== 0) place = (place + this.#numbersPerPlace) & this.#mask;
-    return place;
+  /** What is not yet written to takes no memory. */
+  #growWords(): void {
+    const before = this.#words;
+    this.#words = new Int32Array(4 * before.length);
+    this.#words.set(before);
   }
 
-  /** The high bits of a product are mixed best; those below a place's first number are cut off. */
-  #placeOf(hash: number): number {
-    return (Math.imul(hash, 0x9e3779b1) >>> 6) & this.#mask;
+  #placeOf(spread: number): number {
+    return 2 * (spread >>> this.#shift);
   }
 }
 
-const headNumbers = 3;
+/** The high bits of a product are mixed best. */
+function spreadOf(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1);
+}
+
+const headWords = 1;
+const lengthBits = 6;
+const lengthMask = (1 << lengthBits) - 1;
 const placesMin = 256;
+const wordsMin = 4 * placesMin;

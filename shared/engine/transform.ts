@@ -1,14 +1,14 @@
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
 import type { CompiledRoute, TransformNode } from './compile.ts';
 import { messageOf } from './decode.ts';
-import type { KeyDictionary, KeyEntry } from './key.ts';
+import { FoundKey, type KeyDictionary } from './key.ts';
 import { type Lookups, lookUp } from './lookups.ts';
 import { Refusal } from './refusal.ts';
 
 /** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
 export interface StagedOutput {
   route: CompiledRoute;
-  key: KeyEntry;
+  readonly key: FoundKey;
   values: unknown[];
 }
 
@@ -34,20 +34,17 @@ export class Staging {
 
   /** Makes room for one more output, which counts when its values are in it. */
   next(route: CompiledRoute, columns: ReturnType<CompiledRoute['call']>): StagedOutput {
-    let key: KeyEntry;
+    let output = this.outputs[this.count];
+    if (output === undefined) {
+      output = { route, key: new FoundKey(), values: route.columns.map(() => undefined) };
+      this.outputs[this.count] = output;
+    }
     try {
-      key = (this.#keys[route.index] as KeyDictionary).find(columns);
+      (this.#keys[route.index] as KeyDictionary).find(columns, output.key);
     } catch (error) {
       throw new Refusal('invalid', messageOf(error));
     }
-    const output = this.outputs[this.count];
-    if (output === undefined) {
-      const made = { route, key, values: route.columns.map(() => undefined) };
-      this.outputs[this.count] = made;
-      return made;
-    }
     output.route = route;
-    output.key = key;
     // Setting the length of an array costs as much as all else that is done here, even where it stays the same.
     if (output.values.length !== route.columns.length) output.values.length = route.columns.length;
     return output;

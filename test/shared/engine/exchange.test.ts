@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CompiledPipeline, type CompiledRoute, compile } from '#shared/engine/compile.ts';
 import { type Chunk, type ChunkLimits, ChunkPacker, chunkLimits, tickBlocks } from '#shared/engine/exchange.ts';
-import { slotOf } from '#shared/engine/key.ts';
+import { KeyDictionary, slotOf } from '#shared/engine/key.ts';
 import { SlotReader } from '#shared/engine/slot.ts';
 import type { StagedOutput } from '#shared/engine/transform.ts';
 import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
@@ -32,8 +32,8 @@ function packer(limits: Partial<ChunkLimits> = {}): ChunkPacker {
 }
 
 function staged(key: string, ...values: readonly unknown[]): StagedOutput {
-  const text = `key=${key}`;
-  return { route: route as CompiledRoute, key: { text, slot: slotOf(text, slots), id: 0 }, values: [...values, 1] };
+  const dictionary = new KeyDictionary(slots, new Set());
+  return { route: route as CompiledRoute, key: dictionary.find({ key }), values: [...values, 1] };
 }
 
 interface TestRecord {

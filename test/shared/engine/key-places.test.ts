@@ -10,9 +10,10 @@ test('each key is found at its place, and no other key is', () => {
       const places = new KeyPlaces(keys);
       for (const key of held) {
         expect(places.get(key)).toBeUndefined();
-        keys.push(key);
-        places.set(key, keys.length - 1);
+        expect(places.take(key)).toBe(keys.length - 1);
+        expect(places.take(key)).toBe(keys.length - 1);
       }
+      expect(keys).toEqual(held);
       for (const key of [...held, ...others])
         expect(places.get(key)).toBe(held.includes(key) ? held.indexOf(key) : undefined);
     }),
@@ -35,10 +36,7 @@ test('keys that were chosen to meet take no longer than others', () => {
       },
     }),
   );
-  for (const key of chosen) {
-    keys.push(key);
-    places.set(key, keys.length - 1);
-  }
+  for (const key of chosen) places.take(key);
   looks = 0;
   for (const [at, key] of chosen.entries()) expect(places.get(key)).toBe(at);
   expect(looks).toBeLessThan(2 * chosen.length);
