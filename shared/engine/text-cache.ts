@@ -86,58 +86,62 @@ const passesMax = 1 << 17;
 const textsMax = 1 << 20;
 
 /**
- * The numbers of texts by their bytes: a hash table with open addressing over the texts' words, which lie one behind the other. Its places
- * are in the order of the hashes, so that it grows from front to back, and is small enough to be looked into without leaving the cache.
+ * The numbers of texts by their bytes: a hash table with open addressing. A place says a text's number and not where its words are: so the
+ * processor fetches what is known of the number while it still waits for the words, which hardly ever differ. Places are in the order of
+ * the hashes, so that the table grows from front to back.
  */
 class TextTable {
-  /** Hash, and where the text's words begin; 0 where there is none. */
+  /** Hash, and number + 1; 0 where there is none. */
   #places = new Int32Array(2 * placesMin);
   /** Of a place's first number. */
   #mask = 2 * placesMin - 2;
   /** What is left of a hash is its place. */
   #shift = 32 - Math.log2(placesMin);
-  #count = 0;
-  /** Of each text its number and its length in bytes, in one, and then its words. */
-  #words = new Int32Array(wordsMin);
-  #wordCount = 1;
+  /** By number, where its text's length in bytes is, and behind it the words. */
+  #starts = new Int32Array(placesMin);
+  #words = new Int32Array(8 * placesMin);
+  #wordCount = 0;
 
   /** The number of the text whose words are `textWords`; -1 when it is not here. */
   find(hash: number, length: number): number {
     const places = this.#places;
-    const words = this.#words;
     const spread = spreadOf(hash);
     for (let place = this.#placeOf(spread); ; place = (place + 2) & this.#mask) {
-      const start = places[place + 1] as number;
-      if (start === 0) return -1;
-      if (places[place] !== spread) continue;
-      const head = words[start] as number;
-      if ((head & lengthMask) !== length) continue;
-      let word = 0;
-      while (4 * word < length && words[start + 1 + word] === textWords[word]) word += 1;
-      if (4 * word >= length) return head >>> lengthBits;
+      const number = (places[place + 1] as number) - 1;
+      if (number === -1 || (places[place] === spread && this.#isAt(this.#starts[number] as number, length)))
+        return number;
     }
   }
 
-  /** Adds the text whose words are `textWords`, which is not here. */
+  #isAt(start: number, length: number): boolean {
+    const words = this.#words;
+    if (words[start] !== length) return false;
+    for (let word = 0; 4 * word < length; word += 1) if (words[start + 1 + word] !== textWords[word]) return false;
+    return true;
+  }
+
+  /** Adds the text whose words are `textWords`, which is not here. Numbers are given one after the other. */
   add(hash: number, length: number, number: number): void {
-    this.#count += 1;
-    if (4 * this.#count > this.#places.length) this.#grow();
-    if (this.#wordCount + headWords + cachedWordsMax > this.#words.length) this.#growWords();
-    this.#put(spreadOf(hash), this.#wordCount);
-    this.#words[this.#wordCount] = (number << lengthBits) | length;
-    this.#wordCount += headWords;
+    if (4 * (number + 1) > this.#places.length) this.#grow();
+    if (number >= this.#starts.length) this.#starts = grown(this.#starts);
+    if (this.#wordCount + 1 + cachedWordsMax > this.#words.length) this.#words = grown(this.#words);
+    this.#put(spreadOf(hash), number + 1);
+    const words = this.#words;
+    this.#starts[number] = this.#wordCount;
+    words[this.#wordCount] = length;
+    this.#wordCount += 1;
     for (let word = 0; 4 * word < length; word += 1) {
-      this.#words[this.#wordCount] = textWords[word] as number;
+      words[this.#wordCount] = textWords[word] as number;
       this.#wordCount += 1;
     }
   }
 
-  #put(spread: number, start: number): void {
+  #put(spread: number, held: number): void {
     const places = this.#places;
     let place = this.#placeOf(spread);
     while (places[place + 1] !== 0) place = (place + 2) & this.#mask;
     places[place] = spread;
-    places[place + 1] = start;
+    places[place + 1] = held;
   }
 
   #grow(): void {
@@ -146,16 +150,9 @@ class TextTable {
     this.#mask = this.#places.length - 2;
     this.#shift -= 1;
     for (let old = 0; old < before.length; old += 2) {
-      const start = before[old + 1] as number;
-      if (start !== 0) this.#put(before[old] as number, start);
+      const held = before[old + 1] as number;
+      if (held !== 0) this.#put(before[old] as number, held);
     }
-  }
-
-  /** What is not yet written to takes no memory. */
-  #growWords(): void {
-    const before = this.#words;
-    this.#words = new Int32Array(4 * before.length);
-    this.#words.set(before);
   }
 
   #placeOf(spread: number): number {
@@ -168,8 +165,11 @@ function spreadOf(hash: number): number {
   return Math.imul(hash, 0x9e3779b1);
 }
 
-const headWords = 1;
-const lengthBits = 6;
-const lengthMask = (1 << lengthBits) - 1;
+/** Much longer, since what is not written to takes no memory. */
+function grown(before: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const after = new Int32Array(4 * before.length);
+  after.set(before);
+  return after;
+}
+
 const placesMin = 256;
-const wordsMin = 4 * placesMin;
