@@ -282,11 +282,7 @@ export class WindowedAggregate implements Operator {
     }
     slice.touchedMs = touchedMs;
     if (total !== null) slice.total = decodeAccumulators(this.#step, total);
-    for (const [key, keyTouchedMs, encoded] of keys)
-      setKey(slice, key, this.#step, {
-        touchedMs: keyTouchedMs,
-        accumulators: decodeAccumulators(this.#step, encoded),
-      });
+    for (const [key, ...state] of keys) setKey(slice, key, this.#step, this.#codec.decode(state as unknown as Json));
   }
 
   /** The slice that holds `timeMs`, which is begun if there is none; undefined when there is none and it would be closed. */
