@@ -34,7 +34,9 @@ export function printRows(step: CompiledStep, row: PrintableRow, totals: Totals 
   return step.projection.project({ columns, windowStartMs, windowEndMs, totals: numbers }).map((shown): PrintedRow => {
     const { window } = shown;
     const bounds = window && { windowStart: isoOf(window.startMs), windowEnd: isoOf(window.endMs) };
-    return { view: row.view, ...bounds, final: row.final, ...shown.columns } as PrintedRow;
+    // What is never final does not say so.
+    const final = step.op === 'running' ? {} : { final: row.final };
+    return { view: row.view, ...bounds, ...final, ...shown.columns } as PrintedRow;
   });
 }
 

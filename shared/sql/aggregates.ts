@@ -15,6 +15,7 @@ import { stddev, variance } from '#shared/pipeline/aggregators/variance.ts';
 import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { Call, Expression } from './ast.ts';
 import { roundTo } from './cast.ts';
+import { type ChangingRows, takingBack } from './changes.ts';
 import { type Compiled, constantOf, readingParts, type Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
 import { argumentOf, type Parameter } from './functions/signature.ts';
@@ -36,8 +37,13 @@ export interface CompiledAggregate {
   readonly isLarge: boolean;
 }
 
-/** Compiles an aggregate; `filter` holds for the records that it takes, besides its own FILTER. */
-export function compileAggregate(call: Call, scope: Scope, filter?: Compiled): CompiledAggregate {
+/** Compiles an aggregate; `filter` holds for the records that it takes, besides its own FILTER. `changing`: of rows that come and go. */
+export function compileAggregate(
+  call: Call,
+  scope: Scope,
+  filter?: Compiled,
+  changing?: ChangingRows,
+): CompiledAggregate {
   const { name } = call;
   const filters = [filter, call.filter && condition(compileExpression(call.filter, scope), call.filter.at)].filter(
     (one) => one !== undefined,
@@ -56,13 +62,19 @@ export function compileAggregate(call: Call, scope: Scope, filter?: Compiled): C
   );
   const needsCheck = filters.length > 0 || isNullable;
   const text = `${name}(${call.distinct ? 'DISTINCT ' : ''}${isStar ? '*' : args.map((arg) => arg.text).join(', ')})${filters.map((one) => ` FILTER ${one.text}`).join('')}`;
-  const aggregator = !needsCheck
-    ? made.aggregator
-    : (made.counting?.(readingThrough((values: Values) => !isMissing(values), [isMissing])) ??
-      orNull(made.aggregator, isMissing));
+  const plain = (): AnyAggregator<Values> =>
+    !needsCheck
+      ? made.aggregator
+      : (made.counting?.(readingThrough((values: Values) => !isMissing(values), [isMissing])) ??
+        orNull(made.aggregator, isMissing));
+  const counts = made.counting !== undefined;
+  const aggregator =
+    changing === undefined
+      ? plain()
+      : takingBack(made.aggregator, { isMissing, counts, text: [...changing.text, text], call });
   return {
     type: made.type,
-    nullable: made.counting === undefined && (needsCheck || made.mayBeNull === true),
+    nullable: !counts && (needsCheck || made.mayBeNull === true || changing !== undefined),
     aggregator,
     text,
     name: nameOf(name, args),

@@ -79,10 +79,12 @@ export function arrangementOf({ order, limit, hidden }: Arranged, columns: reado
 export function filled(
   rows: Iterable<PrintedRow>,
   view: string,
-  ofNothing: NonNullable<Planned['ofNothing']>,
+  { ofNothing, isNeverFinal }: Pick<Planned, 'ofNothing' | 'isNeverFinal'>,
 ): readonly PrintedRow[] {
   const all = [...rows];
-  return all.length > 0 ? all : ofNothing().map((columns) => ({ view, final: true, ...columns }) as PrintedRow);
+  if (all.length > 0 || ofNothing === undefined) return all;
+  const final = isNeverFinal === true ? {} : { final: true };
+  return ofNothing().map((columns) => ({ view, ...final, ...columns }) as PrintedRow);
 }
 
 function without(row: PrintedRow, hidden: readonly string[]): PrintedRow {

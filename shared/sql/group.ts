@@ -6,12 +6,13 @@ import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
 import type { WindowSpec } from '#shared/pipeline/window.ts';
 import { compileAggregate } from './aggregates.ts';
 import type { Call, ColumnReference, Expression, Select } from './ast.ts';
+import { apartFrom, changeField, refuseTotal, runningTable } from './changes.ts';
 import type { Compiled, Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
 import { aliasedBy, type allTime, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
 import { freeName, isColumnName } from './names.ts';
 import { type Span, SqlProblem } from './problem.ts';
-import { endField, type Relation, type Role, resolve, scopeOf, startField } from './relation.ts';
+import { endField, once, type Relation, type Role, resolve, scopeOf, startField } from './relation.ts';
 import type { BuiltTable, StepTable } from './step-table.ts';
 import { scalarTotal, type TotalQuery } from './totals.ts';
 import { describeType, type SqlType, timestampType } from './types.ts';
@@ -29,8 +30,8 @@ export interface Grouping {
   /** What expressions mean behind GROUP BY. `alias` is the name that an aggregate's column is to have, where it stands alone. */
   readonly scope: (alias?: string) => Scope;
   readonly table: StepTable;
-  /** When WHERE is not that of every total: which groups have a record at all. */
-  readonly isShown: Compiled | undefined;
+  /** Which groups have a record at all; undefined where all have. It is asked for when the expressions are read. */
+  readonly isShown: () => Compiled | undefined;
 }
 
 /**
@@ -44,6 +45,13 @@ export function groupRecords(
 ): Grouping {
   const base = scopeOf(relation);
   const { keys, spec, isWindowed, isInherited } = readKeys(select, relation, base);
+  const isChanging = relation.changes !== undefined;
+  if (isChanging && (relation.table?.totals() ?? []).length > 0) throw refuseTotal(select.from?.at ?? select.at);
+  const conditions = [
+    ...(relation.table?.conditions ?? []),
+    ...(options.where === undefined ? [] : [options.where.text]),
+  ];
+  const changing = isChanging ? { text: [...conditions, ...keys.map(({ text }) => `BY ${text}`)] } : undefined;
   const isFiltered = options.totals.some(({ where }) => where !== options.where?.text);
   const filter = isFiltered ? options.where : undefined;
   const kept = new Map<string, Kept>();
@@ -56,7 +64,7 @@ export function groupRecords(
     scope: Scope,
     condition: Compiled | undefined,
   ): { readonly column: string; readonly compiled: Kept['compiled'] } => {
-    const aggregate = compileAggregate(call, scope, condition);
+    const aggregate = compileAggregate(call, scope, condition, changing);
     const known = kept.get(aggregate.text);
     if (known !== undefined) return known;
     const wanted =
@@ -77,6 +85,7 @@ export function groupRecords(
     return columnOf(column, compiled);
   };
   const total = (call: Call, scope: Scope, condition: Compiled | undefined): Compiled => {
+    if (isChanging) throw refuseTotal(call.at);
     const { column, compiled } = keep(call, undefined, scope, condition);
     totals.add(column);
     return totalOf(column, compiled, call.at, spec.kind === 'session' && isWindowed);
@@ -111,30 +120,59 @@ export function groupRecords(
       return aliasOf(expression) ?? (hasExpressionKeys ? findKey(expression, keys, base) : undefined);
     },
   });
-  // A group is there only when it has records; of a filtered one that must be counted.
-  const isShown =
-    filter === undefined || keys.length === 0 ? undefined : aboveZero(aggregateColumn(countAll(select.at)));
+  // A group is there only when it has records; of a filtered one that must be counted, and of rows that come and go.
+  const isShown = (): Compiled | undefined =>
+    (filter === undefined && !isChanging) || keys.length === 0
+      ? undefined
+      : aboveZero(aggregateColumn(countAll(select.at)));
   const { windows } = relation;
+  const apart = once(() => apartFrom([...keys, ...kept.values()].map(({ column }) => column)));
+  const stored = (column: string): string => (apart()?.own === column ? (apart()?.column as string) : column);
+  const aggregatesOf = (nameOf: (column: string) => string): Readonly<Record<string, AnyAggregator<Values>>> => {
+    if (kept.size === 0) aggregateColumn(countAll(select.at), 'records');
+    return Object.fromEntries([...kept.values()].map(({ column, aggregator }) => [nameOf(column), aggregator]));
+  };
+  const keyedBy = (by: readonly Key[]): KeyedStream<Values, KeyShape> => {
+    const { stream } = relation;
+    const records = (relation.changes ?? stream)();
+    const filtered = options.where === undefined || isFiltered ? records : records.filter(holds(options.where));
+    return filtered.keyBy(keySelector(by, isInherited) as (values: Values) => KeyShape) as KeyedStream<
+      Values,
+      KeyShape
+    >;
+  };
+  const running = (name: string): ReturnType<typeof runningTable> => {
+    const aggregates = aggregatesOf(stored);
+    return runningTable(
+      keyedBy(keys.map((key) => ({ ...key, column: stored(key.column) }))),
+      name,
+      aggregates,
+      select.at,
+    );
+  };
+  const rowsOfNothing = (): readonly Values[] =>
+    (relation.table?.ofNothing?.() ?? [])
+      .filter((values) => options.where === undefined || options.where.evaluate(values) === true)
+      .map((values) => ({ ...values, [changeField]: 1 }));
   const table: StepTable = {
     build: (name, emit) => {
-      if (kept.size === 0) aggregateColumn(countAll(select.at), 'records');
-      const filtered =
-        options.where === undefined || isFiltered ? relation.stream() : relation.stream().filter(holds(options.where));
-      const keyed = filtered.keyBy(keySelector(keys, isInherited) as (values: Values) => KeyShape) as KeyedStream<
-        Values,
-        KeyShape
-      >;
+      if (isChanging) return running(name);
+      const aggregates = aggregatesOf((column) => column);
       const mode = spec.kind === 'session' ? 'on-close' : emit;
       const windowOptions = {
         allowedLateness: milliseconds(relation.allowedLatenessMs),
         emit: mode as 'on-close',
         ...(isLarge ? { placement: 'fargate' as const } : {}),
       };
-      const aggregates = Object.fromEntries([...kept.values()].map(({ column, aggregator }) => [column, aggregator]));
-      return keyed.window(spec as typeof allTime, windowOptions).aggregate(name, aggregates) as unknown as BuiltTable;
+      return keyedBy(keys)
+        .window(spec as typeof allTime, windowOptions)
+        .aggregate(name, aggregates) as unknown as BuiltTable;
     },
+    ...(isWindowed ? {} : { changes: once((name: string) => running(name).asChanges()) }),
     unpack: ({ columns, windowStartMs, windowEndMs, totals: sums }) => {
       const values: Record<string, unknown> = { ...columns };
+      const renamed = apart();
+      if (renamed !== undefined && renamed.column in columns) values[renamed.own] = columns[renamed.column];
       if (isWindowed) {
         values[startField] = isInherited ? columns['window_start'] : windowStartMs;
         values[endField] = isInherited ? columns['window_end'] : windowEndMs;
@@ -142,19 +180,28 @@ export function groupRecords(
       for (const column of totals) values[totalField(column)] = sums?.[column] ?? null;
       return [values];
     },
-    ...(isWindowed || keys.length > 0 ? {} : { ofNothing: () => table.unpack(resultsOfNothing(kept)) }),
+    ...(isWindowed || keys.length > 0
+      ? {}
+      : { ofNothing: () => table.unpack(resultsOfNothing(kept, rowsOfNothing())) }),
     bucketMs: !isWindowed ? undefined : isInherited && windows?.op === 'rows' ? windows.bucketMs : bucketOf(spec),
     isUpdating: !isWindowed,
+    ...(isChanging ? { isNeverFinal: true } : {}),
     totals: () => [...totals],
     allowedLatenessMs: relation.allowedLatenessMs,
   };
   return { scope, table, isShown };
 }
 
-/** A row of these aggregates before the first record. */
-function resultsOfNothing(kept: ReadonlyMap<string, Kept>): ProjectionInput {
+/** A row of these aggregates before the first record; `rows` are those that the query around it finds there all the same. */
+function resultsOfNothing(kept: ReadonlyMap<string, Kept>, rows: readonly Values[]): ProjectionInput {
   const columns = Object.fromEntries(
-    [...kept.values()].map(({ column, aggregator }) => [column, aggregator.result(aggregator.create())]),
+    [...kept.values()].map(({ column, aggregator }) => {
+      const all = rows.reduce<unknown>(
+        (some, row) => aggregator.add(some, aggregator.select(row, 0)),
+        aggregator.create(),
+      );
+      return [column, aggregator.result(all)];
+    }),
   );
   // One row is the total of itself.
   return { columns, windowStartMs: 0, windowEndMs: 0, totals: columns as Readonly<Record<string, number | null>> };

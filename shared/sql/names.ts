@@ -10,18 +10,31 @@ export function isColumnName(name: string): boolean {
   return columnForm.test(name) && !reserved.has(name.toLowerCase());
 }
 
-/** Refuses what a row that is shown cannot have. */
+/** Refuses what a row that is shown cannot have; whether it may have a column `final` is seen when it is known which rows they are. */
 export function checkColumnName(name: string, at: Span): void {
-  if (reserved.has(name.toLowerCase()))
-    throw new SqlProblem(
-      at,
-      `every row of a view has a column ${name} already. Give this one another name: … AS my_${name.toLowerCase()}.`,
-    );
+  if (reserved.has(name.toLowerCase()) && !isFinal(name)) throw takenAlready(name, at);
   if (!columnForm.test(name))
     throw new SqlProblem(
       at,
       `${JSON.stringify(name)} is no name of a column: it begins with a letter and has letters, digits and _, at most 63. Write … AS name.`,
     );
+}
+
+/** Refuses a column `final` of rows that say by it whether they are. */
+export function refuseFinal(columns: readonly { readonly name: string; readonly at?: Span }[], at: Span): void {
+  const found = columns.find(({ name }) => isFinal(name));
+  if (found !== undefined) throw takenAlready(found.name, found.at ?? at);
+}
+
+function isFinal(name: string): boolean {
+  return name.toLowerCase() === 'final';
+}
+
+function takenAlready(name: string, at: Span): SqlProblem {
+  return new SqlProblem(
+    at,
+    `every row of a view has a column ${name} already. Give this one another name: … AS my_${name.toLowerCase()}.`,
+  );
 }
 
 /** The name that a column has when it is given none. */

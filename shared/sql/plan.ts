@@ -12,6 +12,8 @@ export interface Planned {
   readonly relation: () => Relation;
   /** The rows of aggregates without groups over no record at all. A stream has none before its first record; a file that has ended does. */
   readonly ofNothing?: () => readonly Readonly<Record<string, Json>>[];
+  /** Its rows change for ever, and do not say whether they are final. */
+  readonly isNeverFinal?: true;
   /** The branch whose view has this name. */
   readonly output: (name: string, sinks: readonly SinkSpec[]) => AnyOutput;
 }

@@ -164,7 +164,7 @@ class Program {
     const { ofNothing } = planned;
     const columns = planned.columns.map((column) => column.name);
     const arrange = arranged && arrangementOf(arranged, columns);
-    const fill = ofNothing && ((rows: Iterable<PrintedRow>) => filled(rows, name, ofNothing));
+    const fill = ofNothing && ((rows: Iterable<PrintedRow>) => filled(rows, name, planned));
     if (arrange !== undefined || fill !== undefined)
       onArrange?.((rows) => {
         const all = fill?.(rows) ?? rows;

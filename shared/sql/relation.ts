@@ -28,6 +28,8 @@ export interface Relation {
   readonly isOpen: boolean;
   /** Made when it is asked for, the same each time. */
   readonly stream: () => Stream<Values>;
+  /** Of rows that change with every record: what is taken back and what is put, marked by `changeField`. They have no `stream`. */
+  readonly changes?: () => Stream<Values>;
   readonly windows?: Windows;
   /** How long the windows are whose records these are, once for each; `isTumbling` when each is in one. */
   readonly spanMs?: number;
@@ -214,6 +216,8 @@ export function isSame(a: string, b: string): boolean {
 export interface Selected {
   readonly name: string;
   readonly compiled: Compiled;
+  /** Where its name stands. */
+  readonly at?: Span;
   readonly role?: Role;
 }
 
@@ -224,7 +228,7 @@ export function selectedRelation(
   identity: string,
   hidden: readonly { readonly field: string; readonly compiled: Compiled }[] = [],
 ): Relation {
-  const { windows, table: _table, ranking: _ranking, ...rest } = relation;
+  const { windows, table: _table, ranking: _ranking, changes: _changes, ...rest } = relation;
   const columns = selected.map(({ name, compiled, role }): RelationColumn => {
     const column = { name, type: compiled.type, nullable: compiled.nullable, ...(role === undefined ? {} : { role }) };
     return { ...column, text: name, read: readingPaths((values: Values) => values[name] ?? null, [[name]]) };
@@ -310,10 +314,10 @@ export function aliased(relation: Relation, table: string | undefined): Relation
 }
 
 /** What is made once, when it is first asked for. */
-export function once<T>(make: () => T): () => T {
+export function once<Args extends readonly unknown[], T>(make: (...args: Args) => T): (...args: Args) => T {
   let made: { readonly value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
+  return (...args) => {
+    made ??= { value: make(...args) };
     return made.value;
   };
 }

@@ -8,7 +8,7 @@ import type { Compiled, Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
 import { planFrom } from './from.ts';
 import { groupRecords, holds, roleOfBound } from './group.ts';
-import { checkColumnName, defaultName, freeName } from './names.ts';
+import { checkColumnName, defaultName, freeName, refuseFinal } from './names.ts';
 import { compileBinary, condition } from './operators.ts';
 import type { Environment, Planned, Targets } from './plan.ts';
 import { type Span, SqlProblem } from './problem.ts';
@@ -132,7 +132,7 @@ function planGrouped(
   const grouping = groupRecords(select, relation, { where: condition, totals });
   const selected = selectItems(select, { scope: grouping.scope, relation, targets, isGrouped: true });
   const having = select.having === undefined ? undefined : together(conjunctsOf(select.having), grouping.scope());
-  const shown = [grouping.isShown, having].filter((one) => one !== undefined);
+  const shown = [grouping.isShown(), having].filter((one) => one !== undefined);
   const [first, second] = shown;
   const all =
     first === undefined || second === undefined
@@ -222,17 +222,22 @@ function planRecords(
         condition: wanted,
         selected,
       } = relation.windows?.op === 'pending' && lazy.from === relation ? compile(expanded(relation, select.at)) : lazy;
-      return recordsOutput({ relation: filteredRelation(from, wanted), selected }, name, sinks);
+      return recordsOutput({ relation: filteredRelation(from, wanted), selected, at: select.at }, name, sinks);
     },
   };
 }
 
 /** A view with a row of each record. */
 export function recordsOutput(
-  { relation, selected }: { readonly relation: Relation; readonly selected: readonly Selected[] },
+  {
+    relation,
+    selected,
+    at,
+  }: { readonly relation: Relation; readonly selected: readonly Selected[]; readonly at: Span },
   name: string,
   sinks: readonly SinkSpec[],
 ): AnyOutput {
+  refuseFinal(selected, at);
   const columns = Object.fromEntries(
     selected.map(({ name: column, compiled: { evaluate, type } }) => {
       const print = printer(type);
@@ -301,8 +306,8 @@ function selectItems(select: Select, context: ItemContext): readonly Selected[] 
   return targets === undefined ? selected.map((column) => checked(column)) : renamed(selected, targets, select.at);
 }
 
-function checked({ at, ...column }: Selected & { readonly at: Span }): Selected {
-  checkColumnName(column.name, at);
+function checked(column: Selected & { readonly at: Span }): Selected {
+  checkColumnName(column.name, column.at);
   return column;
 }
 

@@ -4,7 +4,9 @@ import { type Projection, type ProjectionInput, projected } from '#shared/pipeli
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import type { Stream } from '#shared/pipeline/stream.ts';
 import { toIso } from '#shared/schemas/time.ts';
+import { changesOf } from './changes.ts';
 import type { Compiled, Values } from './compiled.ts';
+import { refuseFinal } from './names.ts';
 import type { Environment, Planned } from './plan.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import {
@@ -29,8 +31,12 @@ export interface StepTable {
   readonly ofNothing?: () => readonly Values[];
   /** How far apart the ends of its windows lie at least; undefined without windows. */
   readonly bucketMs: number | undefined;
-  /** A row may change when all is said: no stream can be made of it. */
+  /** A row may change when all is said: a stream can be made of its changes only. */
   readonly isUpdating: boolean;
+  /** Builds the step without a window, once, and gives its rows as they are put and taken back. */
+  readonly changes?: (name: string) => Stream<Values>;
+  /** Its rows are not even final at the end of all streams, and do not say so. */
+  readonly isNeverFinal?: true;
   /** What rows must fulfil to be unpacked, as texts: a changed condition is a changed plan. */
   readonly conditions?: readonly string[];
   /** Aggregated columns whose totals are shown. */
@@ -61,6 +67,7 @@ export function planStep(finish: Finish, env: Environment): Planned {
   const { ofNothing } = table;
   return {
     ...(ofNothing && { ofNothing: () => ofNothing().filter(isShown(where)).map(shaper(selected)) }),
+    ...(table.isNeverFinal === true ? { isNeverFinal: true } : {}),
     columns: selected.map(({ name, compiled }) => ({ name, type: compiled.type })),
     output: (name, sinks) => outputOf(finish, { name, sinks, env }),
     relation: once(() => relationOf(finish, env)),
@@ -68,9 +75,10 @@ export function planStep(finish: Finish, env: Environment): Planned {
 }
 
 function outputOf(
-  { table, selected, where }: Finish,
+  { table, selected, where, at }: Finish,
   { name, sinks, env }: { readonly name: string; readonly sinks: readonly SinkSpec[]; readonly env: Environment },
 ): AnyOutput {
+  if (table.isNeverFinal !== true) refuseFinal(selected, at);
   const built = table.build(name, env.emit).to(...(sinks as readonly [SinkSpec, ...SinkSpec[]]));
   const shape = shaper(selected);
   const projection: Projection = {
@@ -129,10 +137,10 @@ export function printer({ kind }: SqlType): (value: unknown) => Json {
   }
 }
 
-/** Rows that change are no stream, but another query may show them in its own way. */
-function changingRelation({ table, selected, where, at }: Finish): Relation {
+/** Rows that change are no stream, but another query may show them in its own way, and group what changes. */
+function changingRelation({ table, selected, where, at }: Finish, env: Environment): Relation {
   const identity = `changing ${JSON.stringify(configOf(selected, where === undefined ? [] : [where.text]))}`;
-  const { ofNothing } = table;
+  const { ofNothing, changes } = table;
   const unpack = (row: ProjectionInput): readonly Values[] => table.unpack(row).filter(isShown(where));
   const conditions = [...(table.conditions ?? []), ...(where === undefined ? [] : [where.text])];
   return {
@@ -156,13 +164,20 @@ function changingRelation({ table, selected, where, at }: Finish): Relation {
     stream: () => {
       throw changingProblem(at);
     },
+    ...(changes && {
+      changes: once(() =>
+        changesOf(changes(env.stepNamed('groups')), (columns) =>
+          unpack({ columns, windowStartMs: 0, windowEndMs: 0, totals: undefined }),
+        ),
+      ),
+    }),
   };
 }
 
 function changingProblem(at: Span, advice = ''): SqlProblem {
   return new SqlProblem(
     at,
-    `the rows of this query change with every record, since its groups have no window. Another query may select of them, and cannot group, join or rank them. Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).${advice}`,
+    `the rows of this query change with every record, since its groups have no window. Another query may select of them, and group them by COUNT, SUM and AVG; it cannot join or rank them, or put them together (UNION ALL). Group by a window too: GROUP BY …, TUMBLE(ts, INTERVAL '1' MINUTE).${advice}`,
   );
 }
 
@@ -170,7 +185,7 @@ function relationOf(finish: Finish, env: Environment): Relation {
   const { table, selected, where, ranking, at } = finish;
   if (table.isUpdating && ranking !== undefined)
     throw changingProblem(at, ' Over a file the first rows of all are ORDER BY total DESC LIMIT 3 (millrace sql).');
-  if (table.isUpdating) return changingRelation(finish);
+  if (table.isUpdating) return changingRelation(finish, env);
   const name = env.stepNamed('rows');
   const { bucketMs } = table;
   const rows: Relation = {

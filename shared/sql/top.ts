@@ -4,6 +4,7 @@ import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
 import { tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Call, Expression, Select } from './ast.ts';
+import { runningTable } from './changes.ts';
 import type { Compiled, Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
 import type { Environment, Planned } from './plan.ts';
@@ -11,6 +12,7 @@ import { SqlProblem } from './problem.ts';
 import {
   endField,
   isSame,
+  once,
   type Ranking,
   type Relation,
   type RelationColumn,
@@ -210,18 +212,26 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
     .filter(({ role }) => windows?.op !== 'pending' || role?.startsWith('window-') !== true)
     .map(({ name }) => name);
   const top = { kind: ranking.kind, count, order: ranking.order, fields } as const;
+  const keyedRecords = (): KeyedStream<Values, KeyShape> =>
+    relation.stream().keyBy(keySelector(keys, isInherited)) as unknown as KeyedStream<Values, KeyShape>;
   return {
     build: (name, emit) => {
-      const keyed = relation.stream().keyBy(keySelector(keys, isInherited)) as unknown as KeyedStream<Values, KeyShape>;
       const options = {
         allowedLateness: milliseconds(relation.allowedLatenessMs),
         emit: emit as 'on-close',
         placement: 'fargate' as const,
       };
-      return keyed
+      return keyedRecords()
         .window(spec as ReturnType<typeof tumbling>, options)
         .aggregate(name, { rows: topRows(top) }) as unknown as BuiltTable;
     },
+    ...(isWindowed
+      ? {}
+      : {
+          changes: once((name: string) =>
+            runningTable(keyedRecords(), name, { rows: topRows(top) }, ranking.at).asChanges(),
+          ),
+        }),
     unpack: ({ columns, windowStartMs, windowEndMs }) => {
       const entries = columns['rows'] as readonly [readonly Json[], readonly Json[]][];
       const numbers = numbersOf(

@@ -60,6 +60,7 @@ export function planUnion(parts: readonly Planned[], selects: readonly Select[],
       return recordsOutput(
         {
           relation: rows,
+          at: (selects[0] as Select).at,
           selected: rows.columns.map((column) => ({ name: column.name, compiled: compiledColumn(column) })),
         },
         name,

@@ -19,6 +19,10 @@ const queries: Readonly<Record<string, string>> = {
   'a small window on Lambda':
     "SELECT ip, COUNT(*) AS n, MIN(bytes) AS low FROM requests GROUP BY ip, HOP(ts, INTERVAL '30' SECOND, INTERVAL '1' MINUTE)",
   'first rows of windows': `SELECT ip, bytes, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY bytes DESC, ip) AS n FROM (${groups})) WHERE n <= 2`,
+  'groups by what changes of other groups':
+    'SELECT n, COUNT(*) AS groups, SUM(mean) AS means FROM (SELECT ip, id % 7 AS rest, COUNT(*) AS n, AVG(bytes) AS mean FROM requests GROUP BY ip, id % 7) GROUP BY n',
+  'groups of groups of a join, with a condition that rows come to fulfil':
+    'SELECT rest, COUNT(*) AS n, AVG(most) AS mean FROM (SELECT a.id % 5 AS rest, a.id, MAX(b.bytes) AS most FROM requests a, requests b WHERE a.ip = b.ip AND b.id BETWEEN a.id AND a.id + a.bytes GROUP BY a.id) WHERE most > 15 GROUP BY rest',
   'a join':
     "SELECT a.id AS a, b.id AS b FROM requests a LEFT JOIN requests b ON a.ip = b.ip AND b.ts > a.ts AND b.ts <= a.ts + INTERVAL '10' SECOND",
   'queries put together':

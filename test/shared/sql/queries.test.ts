@@ -152,6 +152,59 @@ const queries: Readonly<Record<string, Query>> = {
     sql: `SELECT TUMBLE_START(ts, ${minutes}) AS w, COUNT(*) AS n FROM (SELECT ts FROM requests WHERE status = 200 UNION ALL SELECT ts FROM requests WHERE bytes > 5) GROUP BY TUMBLE(ts, ${minutes})`,
     duckdb: `SELECT epoch_ms(${tumble}) AS w, count(*) AS n FROM (SELECT ms FROM requests WHERE status = 200 UNION ALL SELECT ms FROM requests WHERE bytes > 5) GROUP BY ${tumble}`,
   },
+  'groups of groups that change, with conditions between': {
+    sql: 'SELECT status, COUNT(*) AS n, COUNT(mean) AS known, SUM(mean) AS total, AVG(total * 2) AS twice, SUM(total) FILTER (WHERE n > 1) AS some FROM (SELECT ip, status, COUNT(*) AS n, AVG(bytes) AS mean, SUM(bytes) AS total FROM requests GROUP BY ip, status HAVING COUNT(*) < 6) WHERE total IS NULL OR total <> 7 GROUP BY status HAVING COUNT(*) > 1',
+    duckdb:
+      'SELECT status, COUNT(*) AS n, COUNT(mean) AS known, SUM(mean) AS total, AVG(total * 2) AS twice, SUM(total) FILTER (WHERE n > 1) AS some FROM (SELECT ip, status, COUNT(*) AS n, AVG(bytes) AS mean, SUM(bytes) AS total FROM requests GROUP BY ip, status HAVING COUNT(*) < 6) WHERE total IS NULL OR total <> 7 GROUP BY status HAVING COUNT(*) > 1',
+  },
+  'how many groups have so many records': {
+    sql: 'SELECT n, COUNT(*) AS groups, SUM(bytes) AS bytes FROM (SELECT ip, path, COUNT(*) AS n, MAX(bytes) AS bytes FROM requests GROUP BY ip, path) GROUP BY n',
+    duckdb:
+      'SELECT n, COUNT(*) AS groups, SUM(bytes) AS bytes FROM (SELECT ip, path, COUNT(*) AS n, MAX(bytes) AS bytes FROM requests GROUP BY ip, path) GROUP BY n',
+  },
+  'groups by what may be NULL and changes': {
+    sql: 'SELECT low % 3 AS rest, AVG(n) AS mean FROM (SELECT ip, status, MIN(bytes) AS low, COUNT(*) AS n FROM requests GROUP BY ip, status) GROUP BY low % 3',
+    duckdb:
+      'SELECT low % 3 AS rest, AVG(n) AS mean FROM (SELECT ip, status, MIN(bytes) AS low, COUNT(*) AS n FROM requests GROUP BY ip, status) GROUP BY low % 3',
+  },
+  'all groups that change': {
+    sql: 'SELECT COUNT(*) AS n, SUM(bytes) AS bytes, AVG(n) + 1 AS mean FROM (SELECT ip, COUNT(*) AS n, SUM(bytes) AS bytes FROM requests WHERE status = 500 GROUP BY ip HAVING COUNT(*) = 1)',
+    duckdb:
+      'SELECT COUNT(*) AS n, SUM(bytes) AS bytes, AVG(n) + 1 AS mean FROM (SELECT ip, COUNT(*) AS n, SUM(bytes) AS bytes FROM requests WHERE status = 500 GROUP BY ip HAVING COUNT(*) = 1) HAVING (SELECT COUNT(*) FROM requests WHERE status = 500) > 0',
+  },
+  'different values, counted': {
+    sql: 'SELECT ip, COUNT(*) AS kinds FROM (SELECT DISTINCT ip, status FROM requests) GROUP BY ip',
+    duckdb: 'SELECT ip, COUNT(*) AS kinds FROM (SELECT DISTINCT ip, status FROM requests) GROUP BY ip',
+  },
+  'different rows of rows that change': {
+    sql: 'SELECT DISTINCT n FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
+    duckdb: 'SELECT DISTINCT n FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
+  },
+  'groups of groups of groups': {
+    sql: 'SELECT most, COUNT(*) AS n, SUM(kinds) AS kinds FROM (SELECT ip, COUNT(*) AS kinds, SUM(n) / 2 AS most FROM (SELECT ip, status, COUNT(*) AS n FROM requests GROUP BY ip, status) WHERE n < 4 GROUP BY ip) GROUP BY most',
+    duckdb:
+      'SELECT most, COUNT(*) AS n, SUM(kinds) AS kinds FROM (SELECT ip, COUNT(*) AS kinds, SUM(n) / 2 AS most FROM (SELECT ip, status, COUNT(*) AS n FROM requests GROUP BY ip, status) WHERE n < 4 GROUP BY ip) GROUP BY most',
+  },
+  'groups of a query around rows that change': {
+    sql: 'SELECT p, SUM(twice) AS total FROM (SELECT UPPER(ip) AS p, n * 2 AS twice FROM (SELECT ip, path, COUNT(*) AS n FROM requests GROUP BY ip, path) WHERE n < 5) WHERE twice <> 4 GROUP BY p',
+    duckdb:
+      'SELECT p, SUM(twice) AS total FROM (SELECT UPPER(ip) AS p, n * 2 AS twice FROM (SELECT ip, path, COUNT(*) AS n FROM requests GROUP BY ip, path) WHERE n < 5) WHERE twice <> 4 GROUP BY p',
+  },
+  'groups of first rows': {
+    sql: 'SELECT status, COUNT(*) AS n, AVG(bytes) AS mean FROM (SELECT ip, status, bytes FROM (SELECT ip, status, bytes, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY bytes DESC, id) AS r FROM requests) WHERE r <= 2) GROUP BY status',
+    duckdb:
+      'SELECT status, count(*) AS n, avg(bytes) AS mean FROM (SELECT ip, status, bytes, row_number() OVER (PARTITION BY ip ORDER BY bytes DESC NULLS LAST, id) AS r FROM requests) WHERE r <= 2 GROUP BY status',
+  },
+  'groups of groups of a join, between times of one side': {
+    sql: 'SELECT status, AVG(most) AS mean FROM (SELECT MAX(b.bytes) AS most, a.id, a.status FROM requests a, requests b WHERE a.ip = b.ip AND EPOCH_MS(b.ts) BETWEEN EPOCH_MS(a.ts) AND EPOCH_MS(a.ts) + a.bytes * 5000 GROUP BY a.id, a.status) GROUP BY status',
+    duckdb:
+      'SELECT status, AVG(most) AS mean FROM (SELECT MAX(b.bytes) AS most, a.id, a.status FROM requests a, requests b WHERE a.ip = b.ip AND b.ms BETWEEN a.ms AND a.ms + a.bytes * 5000 GROUP BY a.id, a.status) GROUP BY status',
+  },
+  'a column named like a change': {
+    sql: 'SELECT change, COUNT(*) AS n, SUM("Change_2") AS total FROM (SELECT status AS change, ip, COUNT(*) AS "Change_2" FROM requests GROUP BY status, ip) GROUP BY change',
+    duckdb:
+      'SELECT change, COUNT(*) AS n, SUM("Change_2") AS total FROM (SELECT status AS change, ip, COUNT(*) AS "Change_2" FROM requests GROUP BY status, ip) GROUP BY change',
+  },
   'the least and the greatest by another column': {
     sql: 'SELECT ip, ARG_MAX(id, status * 1000 + id) AS top, FIRST_VALUE(id) AS earliest FROM (SELECT * FROM requests) GROUP BY ip',
     duckdb:

@@ -79,6 +79,7 @@ test('the queries of Nexmark read the same fields in SQL as in TypeScript', () =
   const needs = nexmark.map((query) => [query.id.split('-').at(-1), neededBy(query)]);
   expect(Object.fromEntries(needs)).toMatchObject({
     q2: 'auction.dateTime bid.auction bid.dateTime bid.price event_type person.dateTime',
+    q4: 'auction.category auction.dateTime auction.expires auction.id bid.auction bid.dateTime bid.price event_type person.dateTime',
     q5: 'auction.dateTime bid.auction bid.dateTime event_type person.dateTime',
     q12: 'auction.dateTime bid.bidder bid.dateTime bid.price event_type person.dateTime',
   });
