@@ -1,6 +1,7 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync } from 'node:zlib';
 import type { Block } from '#shared/schemas/block.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { unzstdFrame } from './unzstd-frame.ts';
 
 const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** A block is cut at a bound of its JSON, so a larger one is not a block of ours. */
@@ -15,7 +16,7 @@ export function encodeBlock(block: Block): Uint8Array {
 export function decodeBlock(bytes: Uint8Array, where: string): Block {
   let block: unknown;
   try {
-    block = JSON.parse(zstdDecompressSync(bytes, { maxOutputLength: blockJsonBytesMax }).toString());
+    block = JSON.parse(unzstdFrame(bytes, blockJsonBytesMax).toString());
   } catch (cause) {
     throw new MillraceError(
       'BLOCK_UNREADABLE',

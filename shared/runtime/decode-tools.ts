@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { gunzipSync, inflateRawSync, zstdDecompressSync } from 'node:zlib';
+import { gunzipSync, inflateRawSync } from 'node:zlib';
 import type { Compression, DecodeTools } from '#shared/pipeline/decoder.ts';
+import { unzstdFrame } from './unzstd-frame.ts';
 import { ZstdFrames } from './zstd-frames.ts';
 
 /** What the host lends to decoders, which are pure. */
@@ -37,7 +38,7 @@ function unzstd(bytes: Uint8Array, { maxOutputLength }: { readonly maxOutputLeng
   let start = 0;
   let room = maxOutputLength;
   for (const end of frames.endsIn(bytes)) {
-    const part = zstdDecompressSync(bytes.subarray(start, end), { maxOutputLength: Math.max(1, room) });
+    const part = unzstdFrame(bytes.subarray(start, end), Math.max(1, room));
     if (part.length > room) throw Object.assign(new Error('too much'), { code: tooLargeCode });
     room -= part.length;
     parts.push(part);

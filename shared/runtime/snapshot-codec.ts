@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
-import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, crc32, zstdCompressSync } from 'node:zlib';
 import type { Save, SaveKind, StatePart } from '#shared/engine/memory-stage.ts';
 import { migrate } from '#shared/engine/state-versions.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
+import { unzstdFrame } from './unzstd-frame.ts';
 
 /**
  * A part of a save is one object of the blob store:
@@ -121,5 +122,5 @@ export function refuseNewer(version: number, what: string): void {
 }
 
 function parse(payload: Uint8Array): unknown {
-  return JSON.parse(zstdDecompressSync(payload).toString());
+  return JSON.parse(unzstdFrame(payload).toString());
 }
