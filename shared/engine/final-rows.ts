@@ -2,7 +2,7 @@ import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
 import { orderByNumbers } from './number-order.ts';
 import { type PrintableRow, printerOf, type RowPrinter } from './print.ts';
-import { type Columns, isRankKeyed, type RowHead, type Totals } from './print-code.ts';
+import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type RowHead, type Totals } from './print-code.ts';
 import { mergeTotals, printRows, rankOf } from './read.ts';
 import { orderNumbers } from './text-order.ts';
 
@@ -17,6 +17,7 @@ export class FinalRows {
   readonly #startMs: number[] = [];
   readonly #endMs: number[] = [];
   readonly #columns: readonly unknown[][];
+  readonly #keep: KeepColumns;
   /** Of ranked rows, whose columns no plan knows: see `RowPrinter.othersOf`. */
   readonly #others: (Columns | undefined)[] | undefined;
   /** Of a global window, whose one row changes, where each key's is. */
@@ -29,6 +30,7 @@ export class FinalRows {
     this.#step = step;
     this.#printer = printerOf(step);
     this.#columns = step.columns.map(() => []);
+    this.#keep = compileKeep(step.columns);
     this.#others = isRankKeyed(step) ? [] : undefined;
     const window = step.op === 'aggregate' ? step.plan.window : undefined;
     this.#places = window?.kind === 'global' ? new Map() : undefined;
@@ -46,12 +48,7 @@ export class FinalRows {
       this.#endMs.push(row.windowEndMs);
       this.#others?.push(this.#printer.othersOf(columns));
     }
-    const names = this.#step.columns;
-    for (let index = 0; index < names.length; index += 1) {
-      const name = names[index] as string;
-      // A column may have the name of something that every object has.
-      (this.#columns[index] as unknown[])[place] = Object.hasOwn(columns, name) ? columns[name] : undefined;
-    }
+    this.#keep(columns, this.#columns, place);
   }
 
   addTotal(partial: TotalPartial): void {
@@ -92,7 +89,7 @@ export class FinalRows {
 
   /** The places of the rows, in the order in which they are printed. */
   #order(): Uint32Array {
-    const places = Uint32Array.from(this.#keys, (_, at) => at);
+    const places = Uint32Array.from(this.#keys.keys());
     const starts = Float64Array.from(this.#startMs);
     if (isRankKeyed(this.#step)) {
       const ranks = Float64Array.from(this.#keys, (key) => rankOf({ key }));
@@ -102,12 +99,12 @@ export class FinalRows {
     const keys = orderNumbers(this.#keys);
     const order = orderByNumbers(orderByNumbers(places, keys), starts);
     // Nearly all of them are told apart by the numbers.
-    for (let from = 0, to = 0; from < order.length; from = to) {
-      const first = order[from] as number;
-      const isTied = (at: number | undefined): boolean =>
-        at !== undefined && keys[at] === keys[first] && starts[at] === starts[first];
-      for (to = from + 1; isTied(order[to]); ) to += 1;
+    let from = 0;
+    for (let to = 1; to <= order.length; to += 1) {
+      const [first, next] = [order[from] as number, order[to] as number];
+      if (to < order.length && keys[next] === keys[first] && starts[next] === starts[first]) continue;
       if (to > from + 1) this.#sortTied(order.subarray(from, to));
+      from = to;
     }
     return order;
   }

@@ -1,28 +1,25 @@
-/** The bits of a number's two halves are sorted by three digits each. */
-const digits = [
-  { shift: 0, mask: 0x7ff },
-  { shift: 11, mask: 0x7ff },
-  { shift: 22, mask: 0x3ff },
-];
+/** The bits of each half of a number are sorted by three digits. */
+const shifts = [0, 11, 22] as const;
+const digitsMax = 1 << 11;
+const digitMask = digitsMax - 1;
 const sign = 0x80000000;
 
 /**
- * Gives the places of `order`, which is left as it is, in the order of their numbers, of which none is NaN; those of equal numbers stay in the order in which they are. Least digit first
- * (Knuth, The Art of Computer Programming 3, 5.2.5): so a few passes over memory sort what comparing would have to look up again and again,
- * and by several columns in turn, the last of which decides first.
+ * Gives the places of `order`, which is left as it is, in the order of their numbers, of which none is NaN; those of equal numbers stay in
+ * the order in which they are. Least digit first (Knuth, The Art of Computer Programming 3, 5.2.5): so a few passes over memory sort what
+ * comparing would have to look up again and again, and by several columns in turn, the last of which decides first.
  */
 export function orderByNumbers(order: Uint32Array, numbers: Float64Array): Uint32Array {
-  const halves = sortableHalves(numbers);
   let from = Uint32Array.from(order);
   let to = new Uint32Array(order.length);
-  for (const half of halves) {
-    for (const { shift, mask } of digits) {
-      const starts = startsOf(half, shift, mask);
+  for (const half of sortableHalves(numbers)) {
+    for (const [index, starts] of startsOf(half).entries()) {
       // All of them have one digit here.
       if (starts === undefined) continue;
-      for (let index = 0; index < from.length; index += 1) {
-        const place = from[index] as number;
-        const digit = ((half[place] as number) >>> shift) & mask;
+      const shift = shifts[index] as number;
+      for (let at = 0; at < from.length; at += 1) {
+        const place = from[at] as number;
+        const digit = ((half[place] as number) >>> shift) & digitMask;
         const start = starts[digit] as number;
         to[start] = place;
         starts[digit] = start + 1;
@@ -56,19 +53,24 @@ function isLittleEndian(): boolean {
   return new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 }
 
-/** Where the places of each digit begin; undefined when there is only one digit. */
-function startsOf(half: Uint32Array, shift: number, mask: number): Uint32Array | undefined {
-  const starts = new Uint32Array(mask + 1);
-  for (const bits of half) {
-    const digit = (bits >>> shift) & mask;
-    starts[digit] = (starts[digit] as number) + 1;
+/** Where the places of each digit begin, by its shift; undefined when there is only one digit. */
+function startsOf(half: Uint32Array): readonly (Uint32Array | undefined)[] {
+  const [low, middle, high] = [new Uint32Array(digitsMax), new Uint32Array(digitsMax), new Uint32Array(digitsMax)];
+  for (let place = 0; place < half.length; place += 1) {
+    const bits = half[place] as number;
+    const [a, b, c] = [bits & digitMask, (bits >>> shifts[1]) & digitMask, bits >>> shifts[2]];
+    low[a] = (low[a] as number) + 1;
+    middle[b] = (middle[b] as number) + 1;
+    high[c] = (high[c] as number) + 1;
   }
-  let start = 0;
-  for (let digit = 0; digit <= mask; digit += 1) {
-    const count = starts[digit] as number;
-    if (count === half.length) return undefined;
-    starts[digit] = start;
-    start += count;
-  }
-  return starts;
+  return [low, middle, high].map((counts) => {
+    let start = 0;
+    for (let digit = 0; digit < digitsMax; digit += 1) {
+      const count = counts[digit] as number;
+      if (count === half.length) return undefined;
+      counts[digit] = start;
+      start += count;
+    }
+    return counts;
+  });
 }

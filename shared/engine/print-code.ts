@@ -73,6 +73,15 @@ return ${isSparse} ? definedOf(printed) : printed;
   return new Function(...Object.keys(lent), source)(...Object.values(lent)) as PrintRow;
 }
 
+/** Puts a row's columns into lists of their own, at one place in each. */
+export type KeepColumns = (columns: Columns, lists: readonly unknown[][], place: number) => void;
+
+/** Makes the function that keeps rows of these columns, for a printer to print from. */
+export function compileKeep(names: readonly string[]): KeepColumns {
+  const lines = names.map((name, index) => `lists[${index}][place] = ${ownValue('columns', name)};`);
+  return new Function('columns', 'lists', 'place', `'use strict';\n${lines.join('\n')}`) as KeepColumns;
+}
+
 /** Reads the key's columns one after the other, as `decodeKey` does, and gives the key up where it has others. */
 function keyCode(columns: readonly string[] | undefined): { readonly lines: string[]; readonly properties: string[] } {
   if (columns === undefined) return { lines: [], properties: ['...decodeKey(key)'] };

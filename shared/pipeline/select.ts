@@ -101,13 +101,15 @@ function hashRow(row: Readonly<Record<string, unknown>>, timeMs: number): number
 
 function mixedNumber(hash: number, value: number): number {
   // Whole numbers beyond 32 bits, and what stands behind the point.
-  return Math.imul(Math.imul(hash ^ value, 0x01000193) ^ (value / 2 ** 32) ^ ((value % 1) * 2 ** 31), 0x01000193);
+  const fraction = value - Math.trunc(value);
+  return Math.imul(Math.imul(hash ^ value, 0x01000193) ^ (value / 2 ** 32) ^ (fraction * 2 ** 31), 0x01000193);
 }
 
 function mixedText(hash: number, text: string): number {
   let mixed = hash ^ text.length;
   const step = text.length <= hashedCharacters ? 1 : text.length / hashedCharacters;
-  for (let at = 0; at < text.length; at += step) mixed = Math.imul(mixed ^ text.charCodeAt(at), 0x01000193);
+  // To look for a character at a whole number takes a fraction of the time.
+  for (let at = 0; at < text.length; at += step) mixed = Math.imul(mixed ^ text.charCodeAt(Math.trunc(at)), 0x01000193);
   return mixed;
 }
 
