@@ -1,6 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { CompiledAggregate } from './compile.ts';
+import { property } from './source-text.ts';
 
 /** What folding needs of a step. */
 export type FoldingStep = Pick<CompiledAggregate, 'aggregators' | 'inputs' | 'columns'> & {
@@ -116,11 +117,23 @@ export function mergeAll(step: CompiledAggregate, parts: readonly Accumulators[]
 
 /** The row's columns by name. */
 export function resultsOf(step: FoldingStep, accumulators: Accumulators): Readonly<Record<string, unknown>> {
-  const columns: Record<string, unknown> = {};
-  for (let index = 0; index < step.columns.length; index += 1) {
-    columns[step.columns[index] as string] = step.aggregators[index]?.result(accumulators[index]);
-  }
-  return columns;
+  const known = resultsOfSteps.get(step);
+  if (known !== undefined) return known(accumulators);
+  const made = compileResults(step);
+  resultsOfSteps.set(step, made);
+  return made(accumulators);
+}
+
+type Results = (accumulators: Accumulators) => Readonly<Record<string, unknown>>;
+
+const resultsOfSteps = new WeakMap<FoldingStep, Results>();
+
+/** As for `addRecordOf`, and all rows of a step have one shape. */
+function compileResults({ aggregators, columns }: FoldingStep): Results {
+  const names = columns.map((_, index) => `aggregator${index}`);
+  const results = columns.map((name, index) => property(name, `aggregator${index}.result(accumulators[${index}])`));
+  const source = `'use strict'; return (accumulators) => ({ ${results.join(', ')} });`;
+  return new Function(...names, source)(...aggregators) as Results;
 }
 
 /** The encoded columns of a total, by name. */

@@ -374,7 +374,7 @@ export class WindowedAggregate implements Operator {
     return this.#fold.contents(slices);
   }
 
-  /** Emits the keys of a window that changed at or after `sinceMs`, with a pause after each, and its total when it changed. */
+  /** Emits the keys of a window that changed at or after `sinceMs`, with a pause after some, and its total when it changed. */
   *#emitWindow(
     window: WindowRange,
     final: boolean,

@@ -25,6 +25,10 @@ export class FinalRows {
   readonly #isFinal: boolean;
   /** By window start and end. */
   readonly #totals = new Map<number, Map<number, Totals>>();
+  // Of the row that was printed last, and of most that follow.
+  #head: RowHead | undefined;
+  #headStartMs = 0;
+  #headEndMs = 0;
 
   constructor(step: CompiledStep) {
     this.#step = step;
@@ -58,28 +62,34 @@ export class FinalRows {
     this.#totals.set(windowStartMs, ofStart.set(windowEndMs, mergeTotals(this.#step, [partial])));
   }
 
-  /** All rows, in the order of their view (see `compareInOrder`), each made when it is asked for. */
-  *print(): Generator<PrintedRow> {
-    const isProjected = this.#step.projection !== undefined;
-    for (const at of this.#order()) {
-      if (isProjected) yield* this.#printShown(at);
-      else yield this.#printAt(at);
+  /** The rows of some views, one view after the other, each in its order (see `compareInOrder`), and each row made when it is asked for. */
+  static *print(views: readonly FinalRows[]): Generator<PrintedRow> {
+    for (const view of views) {
+      const order = view.#order();
+      const isProjected = view.#step.projection !== undefined;
+      for (let index = 0; index < order.length; index += 1) {
+        const at = order[index] as number;
+        if (isProjected) yield* view.#printShown(at);
+        else yield view.#printAt(at);
+      }
     }
   }
 
   #printAt(at: number): PrintedRow {
+    const windowStartMs = this.#startMs[at] as number;
+    const windowEndMs = this.#endMs[at] as number;
+    if (this.#head === undefined || windowStartMs !== this.#headStartMs || windowEndMs !== this.#headEndMs) {
+      const final = this.#isFinal;
+      this.#head = this.#printer.headOf({ windowStartMs, windowEndMs, final }, this.#totalsAt(at));
+      this.#headStartMs = windowStartMs;
+      this.#headEndMs = windowEndMs;
+    }
     const others = this.#others === undefined ? undefined : this.#others[at];
-    return this.#printer.printAt(this.#headAt(at), this.#keys[at] as string, this.#columns, at, others);
+    return this.#printer.printAt(this.#head, this.#keys[at] as string, this.#columns, at, others);
   }
 
   #printShown(at: number): readonly PrintedRow[] {
     return printRows(this.#step, this.#rowAt(at), this.#totalsAt(at));
-  }
-
-  #headAt(at: number): RowHead {
-    const windowStartMs = this.#startMs[at] as number;
-    const windowEndMs = this.#endMs[at] as number;
-    return this.#printer.headOf({ windowStartMs, windowEndMs, final: this.#isFinal }, this.#totalsAt(at));
   }
 
   #totalsAt(at: number): Totals {
@@ -89,6 +99,7 @@ export class FinalRows {
 
   /** The places of the rows, in the order in which they are printed. */
   #order(): Uint32Array {
+    this.#head = undefined;
     const places = Uint32Array.from(this.#keys.keys());
     const starts = Float64Array.from(this.#startMs);
     if (isRankKeyed(this.#step)) {

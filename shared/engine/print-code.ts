@@ -2,6 +2,7 @@ import { type Formula, numberIn } from '#shared/pipeline/derive.ts';
 import { decodeKey, unescapeText } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
+import { ownValue, property } from './source-text.ts';
 
 /** A window's totals over all keys, by column. */
 export type Totals = Readonly<Record<string, number | null | object>>;
@@ -123,19 +124,6 @@ function formulaCode(
     return `numberIn(${value}, ${asked})`;
   });
   return { property: property(name, `${own}(${numbers.join(', ')})`), lent };
-}
-
-/** Otherwise a name that is `__proto__` would be none. */
-function property(name: string, value: string): string {
-  const quoted = JSON.stringify(name);
-  return `${name === '__proto__' ? `[${quoted}]` : quoted}: ${value}`;
-}
-
-/** A column may have the name of something that every object has. */
-function ownValue(columns: string, name: string): string {
-  const quoted = JSON.stringify(name);
-  const value = `${columns}[${quoted}]`;
-  return name in Object.prototype ? `(Object.hasOwn(${columns}, ${quoted}) ? ${value} : undefined)` : value;
 }
 
 function definedOf(row: Columns): Columns {

@@ -100,7 +100,7 @@ export function createBoundedRun(
       run.finish();
       keepRows(run.emission);
       const wanted = [...views.keys()].filter((name) => view === undefined || name === view).sort();
-      return printViews(wanted.map((name) => views.get(name) as FinalRows));
+      return FinalRows.print(wanted.map((name) => views.get(name) as FinalRows));
     },
   };
 }
@@ -128,8 +128,4 @@ function lookupsOf(pipeline: Pipeline, tables: TableItems): Lookups | undefined 
       cause: error,
     });
   }
-}
-
-function* printViews(views: readonly FinalRows[]): Generator<PrintedRow> {
-  for (const view of views) yield* view.print();
 }

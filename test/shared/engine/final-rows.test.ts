@@ -50,7 +50,7 @@ test.each(['windowed', 'ties', 'joined', 'unkeyed'] as const)(
         const sorted = rows
           .map((one) => ({ one, printed: printRows(step, one, {}) }))
           .sort((a, b) => compare(a.one, b.one) || (kind === 'windowed' ? 0 : compareTexts(a.printed, b.printed)));
-        expect([...finalRows.print()]).toEqual(sorted.flatMap(({ printed }) => printed));
+        expect([...FinalRows.print([finalRows])]).toEqual(sorted.flatMap(({ printed }) => printed));
       }),
       { numRuns: 500 },
     );
@@ -64,7 +64,7 @@ test('ranked rows are in the order of their ranks, with the columns of their for
     finalRows.add(rowOf(encodeKey({ rank }), 0, 10_000, { ...former, n: rank }));
   }
   const bounds = '"windowStart":"1970-01-01T00:00:00.000Z","windowEnd":"1970-01-01T00:00:10.000Z"';
-  expect([...finalRows.print()].map((row) => JSON.stringify(row))).toEqual([
+  expect([...FinalRows.print([finalRows])].map((row) => JSON.stringify(row))).toEqual([
     `{"view":"view",${bounds},"final":true,"rank":1,"ip":"a","n":1}`,
     `{"view":"view",${bounds},"final":true,"rank":2,"ip":"b","zone":"z","n":2}`,
     `{"view":"view",${bounds},"final":true,"rank":9,"ip":"a","n":9}`,
