@@ -8,7 +8,7 @@ export type Side = 'left' | 'right';
 export type JoinCondition =
   | { readonly op: 'equal'; readonly left: Expression; readonly right: Expression; readonly at: Expression['at'] }
   /** right time - left time is at least, or at most, so much. */
-  | { readonly op: 'bound'; readonly lowerMs?: number; readonly upperMs?: number }
+  | { readonly op: 'bound'; readonly lowerMs?: number; readonly upperMs?: number; readonly expression: Expression }
   | { readonly op: 'side'; readonly side: Side; readonly expression: Expression }
   | { readonly op: 'rest'; readonly expression: Expression };
 
@@ -23,7 +23,7 @@ export function readCondition(
     return new Set(partsOf(part).flatMap((inner) => [...sidesOf(inner)]));
   };
   const bounds = readBounds(expression, (part) => timeOf(part, combined, sideOf));
-  if (bounds !== undefined) return bounds;
+  if (bounds !== undefined) return bounds.map((bound) => ({ op: 'bound', ...bound, expression }));
   const sides = sidesOf(expression);
   const [only] = sides;
   if (sides.size === 1 && only !== undefined) return [{ op: 'side', side: only, expression }];
@@ -36,6 +36,11 @@ export function readCondition(
     }
   }
   return [{ op: 'rest', expression }];
+}
+
+interface Bound {
+  readonly lowerMs?: number;
+  readonly upperMs?: number;
 }
 
 interface Time {
@@ -69,7 +74,7 @@ function timeOf(
 function readBounds(
   expression: Expression,
   read: (part: Expression) => Time | undefined,
-): readonly JoinCondition[] | undefined {
+): readonly Bound[] | undefined {
   if (expression.op === 'between' && !expression.negated) {
     const value = read(expression.operand);
     const low = read(expression.low);
@@ -99,9 +104,9 @@ function readBounds(
 }
 
 /** `lower + gap <= upper`, in milliseconds. */
-function boundOf(lower: Time, upper: Time, gap: number): JoinCondition {
+function boundOf(lower: Time, upper: Time, gap: number): Bound {
   // lower.time + lower.offset + gap <= upper.time + upper.offset
   return upper.side === 'right'
-    ? { op: 'bound', lowerMs: lower.offsetMs - upper.offsetMs + gap }
-    : { op: 'bound', upperMs: upper.offsetMs - lower.offsetMs - gap };
+    ? { lowerMs: lower.offsetMs - upper.offsetMs + gap }
+    : { upperMs: upper.offsetMs - lower.offsetMs - gap };
 }

@@ -94,8 +94,11 @@ export function planJoin(
       return rows.flatMap((row) => table.unpack({ columns: row, windowStartMs: 0, windowEndMs: 0, totals: undefined }));
     }),
   };
-  const rest = conditions.flatMap((one) => (one.op === 'rest' ? [one.expression] : []));
-  return { relation, where: kind === 'inner' ? rest : where };
+  // A bound on one side alone makes no interval: it is a condition like others.
+  const rest = conditions.flatMap((one) =>
+    one.op === 'rest' || (one.op === 'bound' && !parts.isBounded) ? [one.expression] : [],
+  );
+  return { relation, where: kind === 'inner' ? [...new Set(rest)] : where };
 }
 
 function sideOf(
@@ -156,6 +159,8 @@ interface Parts {
   readonly rightOnly: readonly Compiled[];
   readonly lowerMs: number;
   readonly upperMs: number;
+  /** Records meet within an interval of each other's event time, or in a window. */
+  readonly isBounded: boolean;
   readonly isWindowed: boolean;
   readonly windowFields: readonly (readonly [start: string, end: string])[];
   readonly bucketMs: number | undefined;
@@ -213,19 +218,20 @@ function partsOf(
       join.on?.at ?? join.at,
       `a join needs a column of one side that equals one of the other: it says where records meet. ${advice}.`,
     );
-  if (lowerMs > upperMs)
-    throw new SqlProblem(
-      join.on?.at ?? join.at,
-      `no two times fulfil these bounds: the second must be at least ${lowerMs} ms and at most ${upperMs} ms behind the first.`,
-    );
   if (asOf && (Number.isFinite(lowerMs) || Number.isFinite(upperMs)))
     throw new SqlProblem(
       join.on?.at ?? join.at,
       'FOR SYSTEM_TIME AS OF says which version is meant, so ON compares no times. Leave them out.',
     );
   const windowed = windowBounds(left, right, equated);
-  const bounds = windowed ?? { lowerMs, upperMs, bucketMs: undefined };
-  const isBounded = Number.isFinite(bounds.lowerMs) && Number.isFinite(bounds.upperMs);
+  lowerMs = Math.max(lowerMs, windowed?.lowerMs ?? lowerMs);
+  upperMs = Math.min(upperMs, windowed?.upperMs ?? upperMs);
+  if (lowerMs > upperMs)
+    throw new SqlProblem(
+      join.on?.at ?? join.at,
+      `no two times fulfil these bounds: the second must be at least ${lowerMs} ms and at most ${upperMs} ms behind the first.`,
+    );
+  const isBounded = Number.isFinite(lowerMs) && Number.isFinite(upperMs);
   if (!isBounded && kind !== 'inner' && !asOf)
     throw new SqlProblem(
       join.on?.at ?? join.at,
@@ -235,15 +241,16 @@ function partsOf(
     keys,
     leftOnly: only.left,
     rightOnly: only.right,
-    // Without bounds a record joins all of the other side, and is kept for as long as there are times.
-    lowerMs: Math.max(bounds.lowerMs, -endOfStreamMs),
-    upperMs: Math.min(bounds.upperMs, endOfStreamMs),
+    // Without both bounds a record joins any of the other side, whenever it comes.
+    lowerMs: isBounded ? lowerMs : -endOfStreamMs,
+    upperMs: isBounded ? upperMs : endOfStreamMs,
+    isBounded,
     isWindowed: windowed !== undefined,
     windowFields:
       windowed === undefined
         ? []
         : [left, right].map((side) => [fieldOf(side, 'window-start'), fieldOf(side, 'window-end')]),
-    bucketMs: bounds.bucketMs,
+    bucketMs: windowed?.bucketMs,
   };
 }
 
@@ -305,8 +312,7 @@ function build(
     return a
       .joinTable(b, { kind: kind === 'inner' ? 'inner' : 'left', allowedLateness })
       .select(name, columns) as unknown as BuiltTable;
-  if (parts.lowerMs === -endOfStreamMs && parts.upperMs === endOfStreamMs)
-    return a.join(b, { within: 'ever' }).select(name, columns) as unknown as BuiltTable;
+  if (!parts.isBounded) return a.join(b, { within: 'ever' }).select(name, columns) as unknown as BuiltTable;
   const within = [milliseconds(parts.lowerMs), milliseconds(parts.upperMs)] as const;
   return a
     .join(b, { within, kind: kind === 'right' ? 'left' : kind, allowedLateness })

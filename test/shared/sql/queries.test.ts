@@ -112,6 +112,11 @@ const queries: Readonly<Record<string, Query>> = {
     duckdb:
       'SELECT a.id AS a, b.id AS b FROM requests a JOIN requests b ON a.ip = b.ip AND b.ms BETWEEN a.ms AND a.ms + 20000 WHERE a.status <> b.status',
   },
+  'a join of which only one bound is a number': {
+    sql: "SELECT a.id AS a, b.id AS b FROM requests a JOIN requests b ON a.ip = b.ip AND b.ts > a.ts AND b.ts <= a.ts + INTERVAL '1' SECOND * a.bytes",
+    duckdb:
+      'SELECT a.id AS a, b.id AS b FROM requests a JOIN requests b ON a.ip = b.ip AND b.ms > a.ms AND b.ms <= a.ms + a.bytes * 1000',
+  },
   'a left join near in time': {
     sql: "SELECT a.id AS a, b.id AS b, COALESCE(b.path, 'none') AS p FROM requests a LEFT JOIN requests b ON a.bytes = b.bytes AND b.status = 404 AND b.ts > a.ts - INTERVAL '30' SECOND AND b.ts < a.ts",
     duckdb:
@@ -130,6 +135,10 @@ const queries: Readonly<Record<string, Query>> = {
   'a join of windows': {
     sql: `SELECT l.ip AS ip, l.window_start AS w, l.id AS a, r.id AS b FROM (SELECT * ${tumbled}) l JOIN (SELECT * ${tumbled}) r ON l.ip = r.ip AND l.window_start = r.window_start AND l.window_end = r.window_end WHERE r.status = 404`,
     duckdb: `SELECT a.ip AS ip, epoch_ms(a.${tumble}) AS w, a.id AS a, b.id AS b FROM requests a JOIN requests b ON a.ip = b.ip AND a.${tumble} = b.${tumble} WHERE b.status = 404`,
+  },
+  'a join of windows, near in time': {
+    sql: `SELECT l.window_start AS w, l.id AS a, r.id AS b FROM (SELECT * ${tumbled}) l LEFT JOIN (SELECT * ${tumbled}) r ON l.ip = r.ip AND l.window_start = r.window_start AND l.window_end = r.window_end AND r.ts > l.ts AND r.ts <= l.ts + INTERVAL '10' SECOND`,
+    duckdb: `SELECT epoch_ms(a.${tumble}) AS w, a.id AS a, b.id AS b FROM requests a LEFT JOIN requests b ON a.ip = b.ip AND a.${tumble} = b.${tumble} AND b.ms > a.ms AND b.ms <= a.ms + 10000`,
   },
   'a join of groups of one window': {
     sql: `WITH ok AS (SELECT window_start, window_end, ip, COUNT(*) AS n ${tumbled} WHERE status = 200 GROUP BY window_start, window_end, ip),
