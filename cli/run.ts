@@ -65,7 +65,7 @@ export async function runOverFiles(
     readonly view?: string | undefined;
     readonly output: string;
     readonly deadLetters?: string | undefined;
-    readonly arrange?: (rows: Iterable<PrintedRow>) => Iterable<PrintedRow>;
+    readonly arrange?: (rows: Iterable<PrintedRow>, hasRecords: () => boolean) => Iterable<PrintedRow>;
     readonly tables?: TableItems;
   },
 ): Promise<void> {
@@ -88,7 +88,10 @@ export async function runOverFiles(
   const rows = run.finish(args.view);
   for (const failure of run.takeFailures()) letters.add(...letterOfFailure(failure));
   for (const rejected of run.rejectedRows()) letters.add(`a row of ${rejected.row.view}`, letterOfRow(rejected));
-  writeRows(args.output, args.arrange?.(rows) ?? rows);
+  // What is arranged is a query, and so the one view that there is.
+  const hasRecords = (): boolean =>
+    Object.keys(pipeline.outputs).some((view) => (run.stepCounts()[view]?.counted ?? 0) > 0);
+  writeRows(args.output, args.arrange?.(rows, hasRecords) ?? rows);
   letters.close();
   for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
     process.stderr.write(`${line}\n`);

@@ -7,8 +7,8 @@ import type { Planned } from './plan.ts';
 import { SqlProblem } from './problem.ts';
 import { didYouMean, isSame } from './relation.ts';
 
-/** Orders the rows of a query that has an end, and leaves out those behind LIMIT. */
-export type Arrange = (rows: Iterable<PrintedRow>) => Iterable<PrintedRow>;
+/** Orders the rows of a query that has an end, and leaves out those behind LIMIT. `hasRecords` says, when the rows are through, whether it had any. */
+export type Arrange = (rows: Iterable<PrintedRow>, hasRecords: () => boolean) => Iterable<PrintedRow>;
 
 /** A query without ORDER BY and LIMIT, and what they say of its rows. */
 export interface Arranged {
@@ -53,7 +53,10 @@ function isSelected(expression: Expression, items: readonly SelectItem[]): boole
 }
 
 /** Orders rows by the names or the numbers of these columns. NULL comes last. */
-export function arrangementOf({ order, limit, hidden }: Arranged, columns: readonly string[]): Arrange {
+export function arrangementOf(
+  { order, limit, hidden }: Arranged,
+  columns: readonly string[],
+): (rows: Iterable<PrintedRow>) => Iterable<PrintedRow> {
   const shown = columns.filter((column) => !hidden.includes(column));
   const keys = order.map((item) => ({
     column: columnOf(item, shown, hidden),
@@ -75,14 +78,14 @@ export function arrangementOf({ order, limit, hidden }: Arranged, columns: reado
   };
 }
 
-/** The rows of a view, or those that it has when there are none. */
+/** The rows of a view, or those that it has when there was no record: with records HAVING has hidden the row. */
 export function filled(
   rows: Iterable<PrintedRow>,
-  view: string,
+  { view, hasRecords }: { readonly view: string; readonly hasRecords: () => boolean },
   { ofNothing, isNeverFinal }: Pick<Planned, 'ofNothing' | 'isNeverFinal'>,
 ): readonly PrintedRow[] {
   const all = [...rows];
-  if (all.length > 0 || ofNothing === undefined) return all;
+  if (all.length > 0 || ofNothing === undefined || hasRecords()) return all;
   const final = isNeverFinal === true ? {} : { final: true };
   return ofNothing().map((columns) => ({ view, ...final, ...columns }) as PrintedRow);
 }

@@ -50,8 +50,6 @@ export function takingBack(
       kept.accumulator =
         change === 1 ? of.add(kept.accumulator, value) : subtract(kept.accumulator, of.add(of.create(), value));
       kept.count += change;
-      // Of no value there is one state, however it came about.
-      if (kept.count === 0) kept.accumulator = of.create();
       return kept;
     },
     merge: (into: Kept, from: Kept): Kept => {

@@ -1,5 +1,4 @@
 import { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from '#shared/pipeline/pipeline.ts';
-import type { PrintedRow } from '#shared/schemas/row.ts';
 import { type Arrange, arrangementOf, filled, takeArrangement } from './arrange.ts';
 import type { CreateTable, Name, Query, Statement } from './ast.ts';
 import { freeName, kebab } from './names.ts';
@@ -164,10 +163,9 @@ class Program {
     const { ofNothing } = planned;
     const columns = planned.columns.map((column) => column.name);
     const arrange = arranged && arrangementOf(arranged, columns);
-    const fill = ofNothing && ((rows: Iterable<PrintedRow>) => filled(rows, name, planned));
-    if (arrange !== undefined || fill !== undefined)
-      onArrange?.((rows) => {
-        const all = fill?.(rows) ?? rows;
+    if (arrange !== undefined || ofNothing !== undefined)
+      onArrange?.((rows, hasRecords) => {
+        const all = ofNothing === undefined ? rows : filled(rows, { view: name, hasRecords }, planned);
         return arrange?.(all) ?? all;
       });
     return planned.output(name, defaultSinks(query.at));

@@ -142,6 +142,14 @@ describe('a query over a file has an end', () => {
     for (const none of ['HAVING COUNT(*) > 0', 'LIMIT 0', 'GROUP BY k'])
       expect(await rows(`SELECT COUNT(*) AS n FROM t WHERE k = 'c' ${none}`)).toEqual([]);
   });
+
+  test('and none when it is of some records that HAVING has hidden', async () => {
+    const groups = '(SELECT k, COUNT(*) AS n FROM t GROUP BY k)';
+    for (const from of ['t', groups]) {
+      expect(await rows(`SELECT COUNT(*) AS n FROM ${from} HAVING COUNT(*) < 2`)).toEqual([]);
+      expect(await rows(`SELECT COUNT(*) AS n FROM ${from} WHERE k = 'c' HAVING COUNT(*) < 2`)).toEqual([{ n: 0 }]);
+    }
+  });
 });
 
 test('what is no time in the column that windows are made by is a record to reject', async () => {

@@ -4,6 +4,7 @@ import { diffContracts } from '#shared/pipeline/contract-diff.ts';
 import { mean } from '#shared/pipeline/index.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
+import type { Arrange } from '#shared/sql/arrange.ts';
 import { changeField, takingBack } from '#shared/sql/changes.ts';
 import { sqlPipeline } from '#shared/sql/index.ts';
 import { testDriver } from '#shared/testing/index.ts';
@@ -101,14 +102,14 @@ test('the rows may have a column final, since they do not say whether they are',
 
 test('over a file without records there is the row that a database has', () => {
   const rowsOf = (query: string): readonly PrintedRow[] => {
-    let arrange = (rows: Iterable<PrintedRow>): Iterable<PrintedRow> => rows;
+    let arrange: Arrange = (rows) => rows;
     const pipeline = sqlPipeline(table + query, {
       id: 'query',
       onArrange: (found) => {
         arrange = found;
       },
     });
-    return [...arrange(createBoundedRun(pipeline).finish())];
+    return [...arrange(createBoundedRun(pipeline).finish(), () => false)];
   };
   expect(rowsOf('SELECT COUNT(*) AS n, SUM(x) AS total FROM (SELECT k, SUM(x) AS x FROM t GROUP BY k)')).toEqual([
     { view: 'query', n: 0, total: null },
