@@ -2,6 +2,7 @@ import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { CompiledSource } from './compile.ts';
+import type { QuickCheck } from './quick-check.ts';
 
 /** Event times outside the years 1 to 9999 are refused: most often they are in another unit, and one would close every window. */
 export const eventTimeMsMin = -62_135_596_800_000;
@@ -24,8 +25,10 @@ export interface DecodedRecord {
   readonly timeMs: number;
 }
 
-/** Checks a value against the source's schema and reads its event time. */
-export function validate(source: CompiledSource, raw: unknown): DecodedRecord | Rejection {
+/** Checks a value against the source's schema and reads its event time. What the quick check knows is what the schema says. */
+export function validate(source: CompiledSource, raw: unknown, check?: QuickCheck): DecodedRecord | Rejection {
+  const known = check?.(raw);
+  if (known !== undefined) return timed(source, known);
   let result: ReturnType<CompiledSource['schema']['~standard']['validate']>;
   try {
     result = source.schema['~standard'].validate(raw);

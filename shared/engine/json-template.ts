@@ -188,7 +188,7 @@ const whole = new Need();
 whole.isWhole = true;
 
 /** What is needed of an object's fields. Of one that is asked for what every object has, all of it: that may lead to anything. */
-function needsOfFields(need: Need | undefined): (name: string) => Need | undefined {
+export function needsOfFields(need: Need | undefined): (name: string) => Need | undefined {
   const isOfAll = (name: string): boolean => name in Object.prototype;
   if (need?.isWhole === true || [...(need?.fields.keys() ?? [])].some(isOfAll)) return () => whole;
   return (name) => need?.fields.get(name);

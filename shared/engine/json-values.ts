@@ -190,6 +190,11 @@ export function scanJudged(
     value = JSON.parse(cache.textOf(bytes, at, end));
     cursor.at = end;
   }
+  return judge(value, schema);
+}
+
+/** What a field's own schema makes of a value; `missed` when it is not right, or is missing then. */
+export function judge(value: unknown, schema: StandardSchemaV1): unknown {
   let result: ReturnType<StandardSchemaV1['~standard']['validate']>;
   try {
     result = schema['~standard'].validate(value);

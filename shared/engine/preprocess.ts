@@ -114,6 +114,6 @@ export class Preprocessor extends Transformer {
 
   /** Takes a value that is decoded already, such as a test's. */
   takeValue(raw: unknown): DecodedRecord | Rejection {
-    return this.take(validate(this.source, raw));
+    return this.take(validate(this.source, raw, this.reader.check));
   }
 }

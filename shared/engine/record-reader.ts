@@ -13,6 +13,7 @@ import type { CompiledSource } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
 import { notText, withoutEnd } from './line-bytes.ts';
+import { type QuickCheck, quickCheckOf } from './quick-check.ts';
 import { needOf } from './source-need.ts';
 import type { TextCache } from './text-cache.ts';
 
@@ -34,6 +35,8 @@ export class RecordReader {
   /** For lines of JSON whose schema has a shape. */
   readonly #scanner: JsonScanner | undefined;
   readonly #scanned: ScannedLine;
+  /** For values; like the scanner it is asked before the schema. */
+  readonly check: QuickCheck | undefined;
   /** A line that ends with the bytes, with a line feed behind it. */
   #tail = new Uint8Array(256);
   #wasDecoded = false;
@@ -53,6 +56,7 @@ export class RecordReader {
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
     this.#scanner = tools && scannerOf(source, this.#lineDecoders[0], tools);
     this.#scanned = new ScannedLine(tools);
+    this.check = tools && quickCheckOf(source);
     this.begin({});
   }
 
@@ -155,7 +159,7 @@ export class RecordReader {
       }
       const { value } = part;
       this.#part = value;
-      visit('wrong' in value ? undecodable(value.wrong) : validate(this.#source, value.value));
+      visit('wrong' in value ? undecodable(value.wrong) : validate(this.#source, value.value, this.check));
       this.#index += 1;
     }
   }
@@ -322,7 +326,7 @@ export class RecordReader {
       return undecodable(messageOf(error));
     }
     if (raw === undefined) return undefined;
-    const decoded = validate(this.#source, raw);
+    const decoded = validate(this.#source, raw, this.check);
     this.#wasDecoded = decoded.kind === 'decoded';
     return decoded;
   }
@@ -381,7 +385,6 @@ class ScannedLine {
 
 /** Characters; a longer line is parsed without being copied first. */
 const scannedTextMax = 1 << 16;
-
 const noTexts: readonly TextCache[] = [];
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;

@@ -2,6 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import * as z from 'zod';
+import { type QuickCheck, quickCheckOf } from '#shared/engine/quick-check.ts';
 import { RecordReader } from '#shared/engine/record-reader.ts';
 import {
   boolean,
@@ -154,6 +155,7 @@ function scannerTarget(
 ): FuzzTarget {
   const generic = new RecordReader(sourceOf(json(), { '~standard': schema['~standard'] }), decodeTools);
   let read: readonly ReadPath[] = all;
+  let source = sourceOf(json(), schema, read);
   let compiled: RecordReader | undefined;
   return {
     name,
@@ -162,7 +164,8 @@ function scannerTarget(
       // What was learned long ago must not hide what is learned now.
       if (compiled === undefined || draw.chance(0.01)) {
         read = drawRead(draw);
-        compiled = new RecordReader(sourceOf(json(), schema, read), decodeTools);
+        source = sourceOf(json(), schema, read);
+        compiled = new RecordReader(source, decodeTools);
       }
       const style = styleOf(draw);
       const lines = Array.from({ length: 1 + draw.below(6) }, () => lineOf(draw, style));
@@ -175,12 +178,35 @@ function scannerTarget(
       // Again: what was learned from the lines reads them now.
       const again = readAll(compiled, bytes).map(inPart);
       for (const one of [found, again]) assertSame(one, expected);
+      for (const line of lines) assertChecks(quickCheckOf(source), schema, line, read);
       // As texts, with characters that are no ASCII, and line feeds where none belong.
       const characters = bytes.toString(draw.pick(['utf8', 'latin1', 'ucs2']));
       const texts = draw.chance(0.8) ? characters.split(/\r?\n/) : [characters, ...lines];
       assertSame(readEach(compiled, texts).map(inPart), readEach(generic, texts).map(inPart));
     },
   };
+}
+
+/** What the quick check knows of a line's value is what the schema makes of it. */
+function assertChecks(
+  check: QuickCheck | undefined,
+  schema: StandardSchemaV1,
+  line: string,
+  read: readonly ReadPath[],
+): void {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return;
+  }
+  const known = check?.(value);
+  if (known === undefined) return;
+  const result = schema['~standard'].validate(value);
+  if (!('value' in result)) throw new Error(`the check takes what the schema refuses: ${line}`);
+  const [found, expected] = [partOf(known, read), partOf(result.value, read)];
+  deepStrictEqual(found, expected);
+  deepStrictEqual(JSON.stringify(found), JSON.stringify(expected));
 }
 
 function assertSame(found: readonly Found[], expected: readonly Found[]): void {
