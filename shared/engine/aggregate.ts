@@ -119,7 +119,8 @@ export class WindowedAggregate implements Operator {
     const place = isRecent ? recent : this.#findPlace(slice, key, keyId);
     if (place < slice.savedCount) markChanged(slice, place);
     this.#addRecord(slice.columns, place, slice.total, values);
-    slice.keyTouchedMs[place] = clockMs;
+    // A run over files has no clock: what is 0 from the beginning need not be fetched for each key.
+    if (clockMs !== 0) slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
     if (timeMs < this.#foldedMs) this.#fold?.note(slice, key, values, slice.keys.length > keyCount);
     if (this.#size?.isDue()) this.#size.take(encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)));

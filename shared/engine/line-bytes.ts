@@ -1,3 +1,23 @@
+import type { DecodeTools } from '#shared/pipeline/decoder.ts';
+
+/** A line of ASCII that was read from its bytes: its text is made when somebody asks for it. */
+export class ScannedLine {
+  readonly #tools: DecodeTools | undefined;
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  /** Behind its line feed. */
+  end = 0;
+
+  constructor(tools: DecodeTools | undefined) {
+    this.#tools = tools;
+  }
+
+  get payload(): string {
+    const { bytes, start, end } = this;
+    return this.#tools?.ascii(bytes, start, bytes[end - 2] === carriageReturn ? end - 2 : end - 1) ?? '';
+  }
+}
+
 /** What is wrong with a line that is not UTF-8 text. */
 export function notText(line: Uint8Array): string {
   const at = textBytesOf(line);

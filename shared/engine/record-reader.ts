@@ -12,7 +12,7 @@ import { shapesOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
 import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
-import { notText, withoutEnd } from './line-bytes.ts';
+import { notText, ScannedLine, withoutEnd } from './line-bytes.ts';
 import { type QuickCheck, quickCheckOf } from './quick-check.ts';
 import { needOf } from './source-need.ts';
 import type { TextCache } from './text-cache.ts';
@@ -317,16 +317,19 @@ export class RecordReader {
 
   #decodeLine(line: string): DecodedRecord | Rejection | undefined {
     let raw: unknown;
+    let check: QuickCheck | undefined;
     this.#standAlone = undefined;
     try {
       const decoder = this.#decoderOf(line);
       this.#standAlone = decoder.standAlone;
+      // The scanner learns from what the schema itself has accepted.
+      if (decoder.isJson !== true) check = this.check;
       raw = decoder.decodeLine(line, this.#context);
     } catch (error) {
       return undecodable(messageOf(error));
     }
     if (raw === undefined) return undefined;
-    const decoded = validate(this.#source, raw, this.check);
+    const decoded = validate(this.#source, raw, check);
     this.#wasDecoded = decoded.kind === 'decoded';
     return decoded;
   }
@@ -363,24 +366,6 @@ function scannerOf(
   const scanner = new JsonScanner(shapes, { tools, need: needOf(source, shapes) });
   scanners.set(source, scanner);
   return scanner;
-}
-
-/** A line of ASCII that was read from its bytes: its text is made when somebody asks for it. */
-class ScannedLine {
-  readonly #tools: DecodeTools | undefined;
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  /** Behind its line feed. */
-  end = 0;
-
-  constructor(tools: DecodeTools | undefined) {
-    this.#tools = tools;
-  }
-
-  get payload(): string {
-    const { bytes, start, end } = this;
-    return this.#tools?.ascii(bytes, start, bytes[end - 2] === carriageReturn ? end - 2 : end - 1) ?? '';
-  }
 }
 
 /** Characters; a longer line is parsed without being copied first. */
