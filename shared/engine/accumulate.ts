@@ -1,7 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { property } from '#shared/pipeline/source-text.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { CompiledAggregate } from './compile.ts';
-import { property } from './source-text.ts';
 
 /** What folding needs of a step. */
 export type FoldingStep = Pick<CompiledAggregate, 'aggregators' | 'inputs' | 'columns'> & {

@@ -1,8 +1,8 @@
 import { type Formula, numberIn } from '#shared/pipeline/derive.ts';
+import { definedOf, ownValue, property } from '#shared/pipeline/source-text.ts';
 import { decodeKey, unescapeText } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
-import { ownValue, property } from './source-text.ts';
 
 /** A window's totals over all keys, by column. */
 export type Totals = Readonly<Record<string, number | null | object>>;
@@ -124,10 +124,6 @@ function formulaCode(
     return `numberIn(${value}, ${asked})`;
   });
   return { property: property(name, `${own}(${numbers.join(', ')})`), lent };
-}
-
-function definedOf(row: Columns): Columns {
-  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 }
 
 export function showsKey(step: CompiledStep): boolean {

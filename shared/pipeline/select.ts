@@ -3,6 +3,7 @@ import type { Json } from './aggregator.ts';
 import type { SelectedRow } from './process.ts';
 import { readingThrough } from './reads.ts';
 import type { SinkSpec } from './sink.ts';
+import { definedOf, property } from './source-text.ts';
 import type {
   AggregateDefinition,
   KeyNode,
@@ -181,16 +182,19 @@ export function selectedOf<Name extends string, K, Row>(
   return { to: (...sinks) => ({ name, step: { ...step, sinks } }) };
 }
 
+/** Makes rows as one literal, so that all that have every column are of one shape and each callback is compiled into it. */
 function rowsWith(columns: SelectedColumns<unknown>): RowOf {
-  const names = Object.keys(columns);
   const selects = Object.values(columns);
-  const rowOf: RowOf = (record) => {
-    const row: Record<string, unknown> = {};
-    for (let at = 0; at < names.length; at += 1) {
-      const value = (selects[at] as SelectedColumns<unknown>[string])(record);
-      if (value !== undefined) row[names[at] as string] = value;
-    }
-    return row;
-  };
+  const lent = selects.map((_, index) => `select${index}`);
+  const values = selects.map((_, index) => `const value${index} = select${index}(record);`);
+  const properties = Object.keys(columns).map((name, index) => property(name, `value${index}`));
+  const isSparse = selects.map((_, index) => `value${index} === undefined`).join(' || ') || 'false';
+  const source = `'use strict';
+return (record) => {
+${values.join('\n')}
+const row = { ${properties.join(', ')} };
+return ${isSparse} ? definedOf(row) : row;
+};`;
+  const rowOf = new Function('definedOf', ...lent, source)(definedOf, ...selects) as RowOf;
   return readingThrough(rowOf, selects);
 }
