@@ -76,6 +76,12 @@ describe('a row is printed', () => {
     );
   });
 
+  test('with its columns in the order of its step, in whatever order a table gives them', () => {
+    const given = { columns: { a: 'x', b: 1 } };
+    expect(textOf('joined', ['b', 'a'], given)).toBe('{"view":"a-view","final":true,"ip":"1.2.3.4","b":1,"a":"x"}');
+    expect(textOf('running', ['b', 'a'], given)).toBe('{"view":"a-view","ip":"1.2.3.4","b":1,"a":"x"}');
+  });
+
   test('with what an earlier plan had behind the columns of its step', () => {
     expect(textOf('running', ['n'], { columns: { gone: true, n: 5 } })).toBe(
       '{"view":"a-view","ip":"1.2.3.4","n":5,"gone":true}',
