@@ -1,4 +1,4 @@
-import type { Block, RouteOutputs } from '#shared/schemas/block.ts';
+import type { Block, BlockOrigin, RouteOutputs } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import {
@@ -76,6 +76,8 @@ export class SlotReader {
     sequence: '',
     sub: 0,
   };
+  /** Of the output, by the block's columns. The list is used again, too: whoever keeps it copies it. */
+  readonly #values: unknown[] = [];
   /** W when the last late output was judged. */
   #lateWatermarkMs = Number.NEGATIVE_INFINITY;
 
@@ -164,7 +166,7 @@ export class SlotReader {
       block.origin.source,
       block.origin.shard,
     );
-    if (output.values.length !== outputs.columns.length) output.values.length = outputs.columns.length;
+    this.#values.length = outputs.columns.length;
     for (let index = 0; index < outputs.sub.length; index += 1) {
       const at: RecordPosition = [
         outputs.sequences[outputs.sequence[index] as number] as string,
@@ -181,9 +183,11 @@ export class SlotReader {
       output.key = outputs.keys[output.keyId] as string;
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
-        output.values[column] = outputs.columns[column]?.[index];
-      const late = this.#offer(delivery, watermarks, { outputs, index }, add);
-      this.#count(delivery, block.origin.source, block.origin.shard, at, outputs.shares[index] as number, late);
+        this.#values[column] = outputs.columns[column]?.[index];
+      // Nothing here that is made for each record may hold the block: V8 comes to make such objects where only its large collections
+      // look, and all of the block outlives the small ones.
+      const late = this.#offer(delivery, watermarks, add);
+      this.#count(delivery, block.origin, at[0], at[1], outputs.shares[index] as number, late);
     }
   }
 
@@ -198,25 +202,25 @@ export class SlotReader {
   }
 
   /** Offers the output to each step that wants it, and where one finds it late to the view of that; gives the places of the late ones. */
-  #offer(delivery: Delivery, watermarks: readonly number[], from: OutputAt, add: AddToStep): readonly number[] {
+  #offer(delivery: Delivery, watermarks: readonly number[], add: AddToStep): readonly number[] {
     const { targets, lateViews } = delivery;
     let late: number[] = none;
     for (let index = 0; index < targets.length; index += 1) {
       const target = targets[index] as Target;
-      if (lateOf(target.step) !== undefined || this.#offerTo(target, watermarks[index] as number, from, add)) continue;
+      if (lateOf(target.step) !== undefined || this.#offerTo(target, watermarks[index] as number, add)) continue;
       if (late === none) late = [];
       late.push(index);
       this.#lateWatermarkMs = watermarks[index] as number;
       const view = lateViews[index];
-      if (view !== undefined) this.#offerTo(targets[view] as Target, watermarks[view] as number, from, add);
+      if (view !== undefined) this.#offerTo(targets[view] as Target, watermarks[view] as number, add);
     }
     return late;
   }
 
-  #offerTo({ step, route, columns }: Target, watermarkMs: number, from: OutputAt, add: AddToStep): boolean {
+  #offerTo({ step, route, columns }: Target, watermarkMs: number, add: AddToStep): boolean {
     const output = this.#output;
     output.route = route;
-    if (columns !== undefined) output.values = columns.map((column) => from.outputs.columns[column]?.[from.index]);
+    output.values = columns === undefined ? this.#values : columns.map((column) => this.#values[column]);
     output.watermarkMs = watermarkMs;
     const counts = this.#stepCounts.get(step.plan.id);
     if (counts === undefined) return true;
@@ -233,9 +237,9 @@ export class SlotReader {
    */
   #count(
     { targets, lateViews, wantedCount, isHome }: Delivery,
-    source: string,
-    origin: string,
-    at: RecordPosition,
+    { source, shard: origin }: BlockOrigin,
+    sequence: string,
+    sub: number,
     shares: number,
     late: readonly number[],
   ): void {
@@ -248,7 +252,7 @@ export class SlotReader {
           this.#letter(
             source,
             origin,
-            at,
+            [sequence, sub],
             steps.map(({ step }) => step.plan.id),
           ),
         );
@@ -260,8 +264,8 @@ export class SlotReader {
       else this.#counts.counted += 1;
       return;
     }
-    if (at[1] % outputsPerRecordMax === 0 && isHome) this.#counts.shared += 1;
-    if (isLate) this.lateMarks.push({ source, origin, position: at, stage: this.stage, shares });
+    if (sub % outputsPerRecordMax === 0 && isHome) this.#counts.shared += 1;
+    if (isLate) this.lateMarks.push({ source, origin, position: [sequence, sub], stage: this.stage, shares });
   }
 
   #letter(source: string, origin: string, [sequence, sub]: RecordPosition, steps: readonly string[]): DeadLetter {
@@ -285,11 +289,6 @@ export class SlotReader {
 /** How outputs of a route tell where they come from. Shards of two streams may have one name. */
 export function originIn(route: CompiledRoute | undefined, source: string, shard: string): string {
   return route === undefined || route.sources.length === 1 ? shard : `${source}/${shard}`;
-}
-
-interface OutputAt {
-  readonly outputs: RouteOutputs;
-  readonly index: number;
 }
 
 const none: number[] = [];
