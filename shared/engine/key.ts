@@ -1,5 +1,5 @@
 import { hash128 } from '#shared/schemas/hash.ts';
-import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+import { encodeKey, encodeTextKey, type KeyColumns } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
 import type { TextCache } from './text-cache.ts';
 
@@ -93,8 +93,11 @@ export class KeyDictionary {
         found,
       );
     const numbered = this.#byNumber ?? this.#numbersOf(value);
-    if (numbered?.isLast(value) === true) return numbered.find(columns, found);
-    return foundAs(this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeKey(columns))), found);
+    if (numbered?.isLast(value) === true) return numbered.find(column, value, found);
+    return foundAs(
+      this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeTextKey(column, value))),
+      found,
+    );
   }
 
   /** Found when a key is a text that has just been read, and in one column alone: another would hardly have the next one. */
@@ -169,10 +172,11 @@ class TextsByNumber {
   }
 
   /** The key of the text that was read last. */
-  find(columns: KeyColumns, found: FoundKey): FoundKey {
+  find(column: string, value: string, found: FoundKey): FoundKey {
     const { lastIndex, epoch } = this.#cache;
     if (epoch !== this.#epoch) this.#forget(epoch);
-    found.text = (lastIndex < this.#texts.length ? this.#texts[lastIndex] : undefined) ?? this.#add(columns, lastIndex);
+    found.text =
+      (lastIndex < this.#texts.length ? this.#texts[lastIndex] : undefined) ?? this.#add(column, value, lastIndex);
     found.id = lastIndex;
     found.slots = this;
     return found;
@@ -185,8 +189,8 @@ class TextsByNumber {
     return slots[number] as number;
   }
 
-  #add(columns: KeyColumns, number: number): string {
-    const text = encodeKey(columns);
+  #add(column: string, value: string, number: number): string {
+    const text = encodeTextKey(column, value);
     // Numbers are given one after the other, so there are hardly any gaps.
     while (this.#texts.length < number) this.#texts.push(undefined);
     this.#texts[number] = text;

@@ -14,13 +14,21 @@ export const keyBytesMax = 1_024;
 export function encodeKey(columns: KeyColumns): string {
   const names = Object.keys(columns);
   if (names.length === 0) throw new Error('the key has no columns');
-  // One column of text is by far the most frequent key, and needs no sorting.
   if (names.length > 1) names.sort();
   let text = '';
   for (const name of names) {
     if (text !== '') text += '&';
     text += encodeColumn(name, columns[name]);
   }
+  return checked(text);
+}
+
+/** `encodeKey` of a column of text alone, by far the most frequent key. */
+export function encodeTextKey(name: string, value: string): string {
+  return checked(encodeColumn(name, value));
+}
+
+function checked(text: string): string {
   // No character takes more than three bytes, so hardly any key is counted.
   if (text.length * 3 > keyBytesMax && utf8BytesOf(text) > keyBytesMax)
     throw new Error(`the key has ${utf8BytesOf(text)} bytes in UTF-8; at most ${keyBytesMax} are allowed`);
