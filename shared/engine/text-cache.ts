@@ -55,7 +55,7 @@ export class TextCache {
   #add(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const text = this.#ascii(bytes, start, end);
     if (this.#texts.length >= textsMax) this.#forget();
-    this.#table.add(hash, end - start, this.#texts.length);
+    if (!this.#table.add(hash, end - start, this.#texts.length)) return text;
     this.last = text;
     this.lastIndex = this.#texts.length;
     this.#texts.push(text);
@@ -120,12 +120,19 @@ class TextTable {
     return true;
   }
 
-  /** Adds the text whose words are `textWords`, which is not here. Numbers are given one after the other. */
-  add(hash: number, length: number, number: number): void {
+  /**
+   * Adds the text whose words are `textWords`, which is not here. Numbers are given one after the other. False when there is no place near
+   * the one where it is looked for: texts that were chosen to meet there would be found by walking past all others of them.
+   */
+  add(hash: number, length: number, number: number): boolean {
     if (4 * (number + 1) > this.#places.length) this.#grow();
     if (number >= this.#starts.length) this.#starts = grown(this.#starts);
     if (this.#wordCount + 1 + cachedWordsMax > this.#words.length) this.#words = grown(this.#words);
-    this.#put(spreadOf(hash), number + 1);
+    const spread = spreadOf(hash);
+    const place = this.#freePlaceOf(spread);
+    if (((place - this.#placeOf(spread)) & this.#mask) >= 2 * stepsMax) return false;
+    this.#places[place] = spread;
+    this.#places[place + 1] = number + 1;
     const words = this.#words;
     this.#starts[number] = this.#wordCount;
     words[this.#wordCount] = length;
@@ -134,14 +141,13 @@ class TextTable {
       words[this.#wordCount] = textWords[word] as number;
       this.#wordCount += 1;
     }
+    return true;
   }
 
-  #put(spread: number, held: number): void {
-    const places = this.#places;
+  #freePlaceOf(spread: number): number {
     let place = this.#placeOf(spread);
-    while (places[place + 1] !== 0) place = (place + 2) & this.#mask;
-    places[place] = spread;
-    places[place + 1] = held;
+    while (this.#places[place + 1] !== 0) place = (place + 2) & this.#mask;
+    return place;
   }
 
   #grow(): void {
@@ -150,8 +156,10 @@ class TextTable {
     this.#mask = this.#places.length - 2;
     this.#shift -= 1;
     for (let old = 0; old < before.length; old += 2) {
-      const held = before[old + 1] as number;
-      if (held !== 0) this.#put(before[old] as number, held);
+      if (before[old + 1] === 0) continue;
+      const place = this.#freePlaceOf(before[old] as number);
+      this.#places[place] = before[old] as number;
+      this.#places[place + 1] = before[old + 1] as number;
     }
   }
 
@@ -173,3 +181,5 @@ function grown(before: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
 }
 
 const placesMin = 256;
+/** Which chance alone does not reach. */
+const stepsMax = 128;
