@@ -154,7 +154,8 @@ function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefi
     case 'literal':
     case 'enum': {
       const values = [...(zodOf(schema)?.values ?? [])];
-      const isPlain = isAllOf(values, 'string') || isAllOf(values, 'number');
+      // NaN and what is infinite have no literal in JSON, by which the others are compared.
+      const isPlain = isAllOf(values, 'string') || (isAllOf(values, 'number') && values.every(Number.isFinite));
       return isPlain && !hasChecks(definition) ? { kind: 'choice', values: values as (string | number)[] } : judged;
     }
     case 'number': {

@@ -52,6 +52,12 @@ test('a field that the shape cannot express is judged by its own schema', () => 
   expect(quickCheckOf(even)?.({ n: 1, at: 'x' })).toBeUndefined();
 });
 
+test('null is none of numbers that JSON cannot write', () => {
+  const odd = sourceOf(json(), z.object({ n: z.literal([Number.NaN, Number.POSITIVE_INFINITY, 1]) }));
+  expect(quickCheckOf(odd)?.({ n: 1 })).toEqual({ n: 1 });
+  expect(quickCheckOf(odd)?.({ n: null })).toBeUndefined();
+});
+
 test('a schema without one shape has no quick check', () => {
   const one = { '~standard': schema['~standard'] };
   const several = z.union([z.object({ a: z.number() }), z.object({ b: z.number() })]);
