@@ -74,14 +74,23 @@ export class LeaseBook {
     const isFree = (lease: Lease): boolean =>
       lease.owner === undefined || (!reads.has(lease.shardId) && this.#stoodStill(leaseName(lease.shardId)));
     const free = leases.filter(isFree);
-    const held = new Map(this.#liveWorkers().map((worker) => [worker, [] as Lease[]]));
-    for (const lease of leases)
-      if (!isFree(lease) && lease.owner !== undefined) (held.get(lease.owner) ?? []).push(lease);
-    const quotas = quotasOf(held, leases.length);
+    const workers = this.#liveWorkers();
+    const isRead = (lease: Lease): boolean => !isFree(lease);
+    const held = heldBy(workers, leases.filter(isRead));
+    // A lease whose reader restores a large state stands still too. If it were nobody's, workers would take it from each other for ever.
+    const isClaimed = (lease: Lease): boolean =>
+      isRead(lease) || !this.#stoodStill(leaseName(lease.shardId), slowPeriodsMax);
+    const claimed = heldBy(workers, leases.filter(isClaimed));
+    const quotas = quotasOf(claimed, leases.length);
     const mine = held.get(this.#worker) ?? [];
     const quota = quotas.get(this.#worker) ?? 0;
     if (mine.length < quota) {
-      const wanted = free.sort((a, b) => this.#rank(a) - this.#rank(b));
+      const isSpare = (lease: Lease): boolean => {
+        const { owner = '' } = lease;
+        const its = claimed.get(owner) ?? [];
+        return owner === this.#worker || !its.includes(lease) || its.length > (quotas.get(owner) ?? 0);
+      };
+      const wanted = free.filter(isSpare).sort((a, b) => this.#rank(a) - this.#rank(b));
       return { quota, take: wanted.slice(0, quota - mine.length), release: [] };
     }
     let lacking = -free.length;
@@ -111,9 +120,9 @@ export class LeaseBook {
     return [this.#worker, ...others].sort();
   }
 
-  #stoodStill(name: string): boolean {
+  #stoodStill(name: string, periods = 1): boolean {
     const seen = this.#seen.get(name);
-    return seen !== undefined && this.#nowMs - seen.sinceMs >= this.#periodMs;
+    return seen !== undefined && this.#nowMs - seen.sinceMs >= periods * this.#periodMs;
   }
 
   /** Workers look at free leases in different orders, so that few of them reach for the same one. */
@@ -123,6 +132,15 @@ export class LeaseBook {
 }
 
 const noShards: ReadonlySet<string> = new Set();
+/** For so many periods a lease that stands still counts as its owner's, if that one lives. */
+const slowPeriodsMax = 6;
+
+/** The leases of each of these workers. */
+function heldBy(workers: readonly string[], leases: readonly Lease[]): ReadonlyMap<string, readonly Lease[]> {
+  const held = new Map(workers.map((worker) => [worker, [] as Lease[]]));
+  for (const lease of leases) if (lease.owner !== undefined) held.get(lease.owner)?.push(lease);
+  return held;
+}
 
 /** How many shards each worker should read. Who holds most keeps most, so that as little as possible moves. */
 function quotasOf(held: ReadonlyMap<string, readonly Lease[]>, count: number): ReadonlyMap<string, number> {

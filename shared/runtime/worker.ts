@@ -287,7 +287,7 @@ class WorkerRun {
       if (reading.reader.hasSaved) reading.patienceMs = this.#periodMs;
       return;
     }
-    // Whoever holds on to a lease without getting on keeps others from doing the work; those take it after one period, however patient this worker is.
+    // Whoever holds on to a lease without getting on keeps others from doing the work; what is more than its share those take after one period (see `LeaseBook.plan`).
     if (clock.now() - reading.renewedMs < reading.patienceMs) return;
     this.#patienceMs.set(shardId, 2 * reading.patienceMs);
     this.#giveUp(shardId, reading, 'Its reader is stuck.');
@@ -367,6 +367,8 @@ class WorkerRun {
     const { clock, telemetry } = this.#options;
     reading.reader.abandon();
     this.#readings.delete(shardId);
+    // It is no shorter when the shard comes back from another worker.
+    if (!this.#patienceMs.has(shardId)) this.#patienceMs.set(shardId, reading.patienceMs);
     if (reading.end === undefined) this.#hanging.set(reading, clock.now());
     telemetry.log('warn', 'A shard is given up.', { shard: shardId, epoch: reading.epoch, reason });
   }

@@ -271,7 +271,7 @@ export const sabotages = {
     mutations: [
       {
         file: leases,
-        find: 'return seen !== undefined && this.#nowMs - seen.sinceMs >= this.#periodMs;',
+        find: 'return seen !== undefined && this.#nowMs - seen.sinceMs >= periods * this.#periodMs;',
         replace: 'void seen; return false;',
       },
     ],

@@ -58,6 +58,24 @@ describe('a worker takes', () => {
     expect(ids(book.plan(roots(2)).take)).toEqual(['shard-0', 'shard-1']);
   });
 
+  test('nothing that stands still in living hands and is no more than their share, for six periods', () => {
+    const leases = [...heldBy('a', 0), ...heldBy('b', 1, 2)];
+    const book = bookOf('a', leases, ['b']);
+    const takenAfter = (periods: number): readonly string[] => {
+      book.observe({ leases, members: [{ worker: 'b', beats: 1 + periods }] }, periods * periodMs);
+      return ids(book.plan(roots(3), new Set(['shard-0'])).take);
+    };
+    expect(takenAfter(5)).toEqual([]);
+    expect(takenAfter(6)).toHaveLength(1);
+  });
+
+  test('what stands still in living hands and is more than their share', () => {
+    const leases = heldBy('b', 0, 1, 2);
+    const book = bookOf('a', leases, ['b']);
+    book.observe({ leases, members: [{ worker: 'b', beats: 2 }] }, periodMs);
+    expect(book.plan(roots(3)).take).toHaveLength(1);
+  });
+
   test('what stood still in its own hands, and not what it still reads', () => {
     const book = bookOf('a', heldBy('a', 0, 1), ['a']);
     book.observe({ leases: heldBy('a', 0, 1), members: members('a') }, periodMs);

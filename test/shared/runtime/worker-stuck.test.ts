@@ -5,10 +5,11 @@ import { milliseconds, s3, session } from '#shared/pipeline/index.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Row } from '#shared/schemas/row.ts';
+import { Hosts } from '#shared/testing/hosts.ts';
 import { createVirtualClock } from '#shared/testing/virtual-clock.ts';
 import { columns, pipelineOf, readings } from '../readings.ts';
-import { reading, send, worldOf } from './visits.ts';
-import { punctuation, World } from './world.ts';
+import { reading, send, visits, worldOf } from './visits.ts';
+import { punctuation, rawRecord, World } from './world.ts';
 
 test('a worker that hangs loses its shard, and what it writes when it wakes up is refused', async () => {
   const world = worldOf({ slots: 1 });
@@ -168,6 +169,56 @@ test('a restore that takes longer than a lease ends all the same, for the next r
   await worker.run();
   // After 1, 2 and 4 periods.
   expect(reasonsOf()).toEqual(Array.from({ length: 3 }, () => 'Its reader is stuck.'));
+});
+
+test("workers that restore for longer than a lease do not take each other's shards", async () => {
+  const [shards, periodMs] = [8, 10_000];
+  const world = new Hosts(pipelineOf([visits], { slots: 8 }), { exchangeShards: shards });
+  const lines = Array.from({ length: 40 }, (_, key) => reading(1, `k${key}`));
+  await world
+    .createPreprocess('readings', { list: async () => [{ shardId: 'a', parents: [] }] })
+    .process({ shardId: 'a', records: [rawRecord(1, lines.join('\n'))] });
+  await world.work(30);
+  const { pipeline, state, results, blobs, deadLetters, telemetry, leases, exchange } = world;
+  const clock = createVirtualClock(world.clock);
+  const fromMs = clock.now();
+  const read = new Set<string>();
+  let isOver = false;
+  const workers = ['a', 'b', 'c'].map((name) =>
+    createWorker({
+      ...{ pipeline, clock, state, results, deadLetters, telemetry, leases, leasePeriodMs: periodMs },
+      worker: name,
+      reader: {
+        shards: exchange.shards,
+        read: (shardId, after) => {
+          read.add(shardId);
+          return exchange.read(shardId, after);
+        },
+      },
+      blobs: {
+        ...blobs,
+        get: async (name) => {
+          await clock.sleep(5 * periodMs);
+          return blobs.get(name);
+        },
+      },
+      onAlive: () => {
+        if (isOver || (read.size < shards && clock.now() - fromMs < 100 * periodMs)) return;
+        isOver = true;
+        for (const worker of workers) worker.stop().catch(() => undefined);
+      },
+    }),
+  );
+  await Promise.all(
+    workers.map(async (worker, index) => {
+      await clock.sleep(1 + 700 * index);
+      await worker.run();
+    }),
+  );
+  expect(read.size).toBe(shards);
+  const reasons = new Set(telemetry.lines.map(({ fields }) => fields['reason']));
+  expect(reasons).toContain('Its reader is stuck.');
+  expect(reasons).not.toContain('Another worker has taken the shard.');
 });
 
 test('a batch that takes longer to apply than a lease lasts does not lose its shard', async () => {
