@@ -7,7 +7,7 @@ import type { RawRecord } from './raw-record.ts';
 
 /** A lone record that has killed the process so often is taken for poison (rule 6). */
 export const attemptsMax = 3;
-/** The count of a lone record whose callbacks have come through once: they are pure, so they always will. */
+/** The count of a lone record that has come through a plan's callbacks once: they are pure, so it always will. */
 const cameThrough = 0;
 
 export const noCounts: OriginCounts = { sequence: '', sent: 0, filtered: 0, rejected: 0 };
@@ -15,14 +15,17 @@ export const noCounts: OriginCounts = { sequence: '', sent: 0, filtered: 0, reje
 /** The one record of a batch, while its callbacks are called: a record that kills the process cannot report itself (rule 6). */
 export class LoneRecord {
   readonly #state: StateStore;
+  readonly #plan: string;
   readonly #source: string;
   readonly #shardId: string;
   readonly #record: RawRecord;
   /** What was noted of it before its callbacks were called. */
   #tried: OriginCounts | undefined;
 
-  constructor(state: StateStore, source: string, shardId: string, record: RawRecord) {
+  /** `plan` is the hash of the plan whose callbacks are called: another one's may die of what came through before it was deployed. */
+  constructor(state: StateStore, plan: string, source: string, shardId: string, record: RawRecord) {
     this.#state = state;
+    this.#plan = plan;
     this.#source = source;
     this.#shardId = shardId;
     this.#record = record;
@@ -35,10 +38,11 @@ export class LoneRecord {
     if (partitionKey === watermarkPartitionKey && deaggregate(bytes) === undefined) return false;
     for (;;) {
       const read = await this.#read();
-      const count = read?.attempt?.sequence === sequence ? read.attempt.count : undefined;
-      if (count === cameThrough) return false;
-      if (count !== undefined && count > attemptsMax) return true;
-      const tried = { ...(read ?? noCounts), attempt: { sequence, count: (count ?? 0) + 1 } };
+      const attempt = read?.attempt?.sequence === sequence ? read.attempt : undefined;
+      const count = attempt?.count ?? 0;
+      if (attempt?.count === cameThrough && (attempt.plan ?? this.#plan) === this.#plan) return false;
+      if (count > attemptsMax) return true;
+      const tried = { ...(read ?? noCounts), attempt: { sequence, count: count + 1, plan: this.#plan } };
       if ((await this.#write(tried, read)) === 'conflict') continue;
       this.#tried = tried;
       return tried.attempt.count > attemptsMax;
@@ -65,7 +69,7 @@ export class LoneRecord {
     while (read?.attempt?.sequence === sequence && read.attempt.count !== cameThrough) {
       if (read.attempt.count > attemptsMax)
         throw this.#conflict('came through after another attempt had taken it for poison');
-      const passed = { ...read, attempt: { ...read.attempt, count: cameThrough } };
+      const passed = { ...read, attempt: { sequence, count: cameThrough, plan: this.#plan } };
       if ((await this.#write(passed, read)) === 'written') return;
       read = await this.#read();
     }

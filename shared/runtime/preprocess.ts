@@ -92,7 +92,9 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
     const names = await roster(shardId);
     const [first] = part.records;
     const lone =
-      first !== undefined && isLone ? new LoneRecord(options.state, options.source, shardId, first) : undefined;
+      first !== undefined && isLone
+        ? new LoneRecord(options.state, pipeline.planHash, options.source, shardId, first)
+        : undefined;
     const tried = (await lone?.begin()) ? 'poison' : lone;
     const { records, lookups } =
       enrichment === undefined || tried === 'poison'

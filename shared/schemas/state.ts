@@ -156,8 +156,11 @@ export interface OriginCounts {
   readonly sent: number;
   readonly filtered: number;
   readonly rejected: number;
-  /** The lone record that is being tried, and how often: one that kills the process cannot report itself (rule 6). 0 once it has come through. */
-  readonly attempt?: { readonly sequence: string; readonly count: number };
+  /**
+   * The lone record that is being tried, and how often: one that kills the process cannot report itself (rule 6). 0 once it has come through the
+   * callbacks of the plan.
+   */
+  readonly attempt?: { readonly sequence: string; readonly count: number; readonly plan?: string };
 }
 
 /** An output of a record with several shares that every step of its stage found late. */

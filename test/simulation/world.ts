@@ -829,12 +829,13 @@ class World {
     const isWrite = /^(write|put|send|add|record|remove)/.test(call);
     // Whoever dies while reading has changed nothing since its last write, so that is tried less often.
     if (!isWrite && !this.#faultChance.chance(0.3)) return undefined;
-    // A lookup comes between two notes too, and who sleeps there may wake up and try the record beside others.
-    const lone = /^(read|write)(Origin|Lookups)|^read $/.test(call) ? this.#lone.get(task) : undefined;
-    if (lone !== undefined && (this.#loneFaults.get(lone) ?? 0) >= attemptsMax - 1) return undefined;
     for (const kind of callFaults) {
       // A function that hangs is ended by its time limit, which is a crash.
       if (kind === 'hang' && !this.#workers.has(task)) continue;
+      // A lookup comes between two notes too; and who sleeps, wherever that is, may wake up and try the record beside others.
+      const isTry = kind === 'zombie' || /^(read|write)(Origin|Lookups)|^read $/.test(call);
+      const lone = isTry ? this.#lone.get(task) : undefined;
+      if (lone !== undefined && (this.#loneFaults.get(lone) ?? 0) >= attemptsMax - 1) continue;
       if (!this.#isFault(kind)) continue;
       if (lone !== undefined) this.#loneFaults.set(lone, (this.#loneFaults.get(lone) ?? 0) + 1);
       return kind;

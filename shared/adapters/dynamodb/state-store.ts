@@ -265,7 +265,7 @@ function encodeCounts({ sequence, sent, filtered, rejected, attempt }: OriginCou
     sent,
     filtered,
     rejected,
-    ...(attempt && { attempt: { sequence: attempt.sequence, count: attempt.count } }),
+    ...(attempt && { attempt: { sequence: attempt.sequence, count: attempt.count, plan: attempt.plan } }),
   });
 }
 

@@ -5,7 +5,7 @@ import { rawRecord } from './world.ts';
 
 function attempts() {
   const state = createMemoryStateStore();
-  const start = () => new LoneRecord(state, 'visits', 'a', rawRecord(1, 'x'));
+  const start = (plan = 'plan') => new LoneRecord(state, plan, 'visits', 'a', rawRecord(1, 'x'));
   return { start, tries: async () => (await state.readOrigin('visits', 'a'))?.attempt?.count };
 }
 
@@ -44,4 +44,16 @@ test('a record that has come through once is not tried any more', async () => {
   await attempt.pass();
   for (let times = 0; times < attemptsMax + 3; times += 1) expect(await start().begin()).toBe(false);
   expect(await tries()).toBe(0);
+});
+
+test('a record that has come through is tried anew by another plan, whose callbacks it may kill', async () => {
+  const { start, tries } = attempts();
+  const attempt = start();
+  await attempt.begin();
+  await attempt.pass();
+  for (let times = 1; times <= attemptsMax; times += 1) {
+    expect(await start('next').begin()).toBe(false);
+    expect(await tries()).toBe(times);
+  }
+  expect(await start('next').begin()).toBe(true);
 });
