@@ -82,9 +82,9 @@ export class ShardReader {
     return this.#isRestored;
   }
 
-  /** It has taken each kind of step: restored, read, and saved. */
+  /** It has taken each kind of step: restored, read, and saved; no base is on its way any more. */
   get hasSaved(): boolean {
-    return this.#hasSaved;
+    return this.#hasSaved && this.#storing.size === 0;
   }
 
   /** Its state is still being restored, or is being handed over. */

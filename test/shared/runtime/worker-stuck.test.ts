@@ -221,6 +221,38 @@ test("workers that restore for longer than a lease do not take each other's shar
   expect(reasons).not.toContain('Another worker has taken the shard.');
 });
 
+test('a base that takes longer to store than a lease is stored all the same', async () => {
+  const world = worldOf({ slots: 1 });
+  await send(world, 1, reading(1));
+  const { pipeline, state, results, blobs, deadLetters, telemetry, leases, exchange } = world;
+  const clock = createVirtualClock(world.clock);
+  const periodMs = 10_000;
+  const fromMs = clock.now();
+  let isOver = false;
+  const worker = createWorker({
+    ...{ pipeline, clock, state, results, deadLetters, telemetry, leases, leasePeriodMs: periodMs },
+    worker: 'worker-a',
+    reader: { shards: exchange.shards, read: exchange.read },
+    checkpointEveryMs: 1_000,
+    blobs: {
+      ...blobs,
+      put: async (name, bytes) => {
+        await clock.sleep(5 * periodMs);
+        await blobs.put(name, bytes);
+      },
+    },
+    onAlive: () => {
+      const isStored = telemetry.value('checkpoint_bytes') !== undefined;
+      if (isOver || (!isStored && clock.now() - fromMs < 100 * periodMs)) return;
+      isOver = true;
+      worker.stop().catch(() => undefined);
+    },
+  });
+  await worker.run();
+  const stuck = telemetry.lines.filter(({ fields }) => fields['reason'] === 'Its reader is stuck.');
+  expect(stuck).toHaveLength(3);
+});
+
 test('a batch that takes longer to apply than a lease lasts does not lose its shard', async () => {
   const world = worldOf({ slots: 1 });
   for (let sequence = 1; sequence <= 8; sequence += 1) await send(world, sequence, reading(sequence));
