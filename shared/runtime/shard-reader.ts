@@ -2,9 +2,9 @@ import { owns, slotHashKey } from '#shared/engine/key.ts';
 import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { ExchangeBatch, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { generationOf, type LogPosition, logEnd, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
+import { generationOf, type LogPosition, logEnd, logPosition, sequenceOf } from '#shared/schemas/position.ts';
 import { decodeBlock } from './block-codec.ts';
-import { behindMsOf, bytesOf } from './exchange-batch.ts';
+import { behindMsOf, bytesOf, firstCursor } from './exchange-batch.ts';
 import { readBytesMax } from './read-budget.ts';
 import { RowFeed } from './row-feed.ts';
 import type { ShardReaderOptions } from './shard-reader-options.ts';
@@ -82,9 +82,15 @@ export class ShardReader {
     return this.#isRestored;
   }
 
-  /** It has taken each kind of step: restored, read, and saved; no base is on its way any more. */
+  /** It has taken each kind of step, restored, read, and saved, so that whoever comes next is further; no base is on its way any more. */
   get hasSaved(): boolean {
     return this.#hasSaved && this.#storing.size === 0;
+  }
+
+  /** A slot that had to go back is behind what was stored of it: whoever is handed the shard now begins where this reader began. */
+  get isBehind(): boolean {
+    const slots = this.#isRestored ? [...this.#slots.values()] : [];
+    return slots.some(({ stage, snapshot }) => snapshot !== undefined && stage.reader.log.position < snapshot.position);
   }
 
   /** Its state is still being restored, or is being handed over. */
@@ -166,7 +172,7 @@ export class ShardReader {
       owned.savedPosition = stage.reader.log.position;
       this.#goOn();
     }
-    this.#cursor = this.#firstCursor();
+    this.#cursor = firstCursor(this.#stages(), generation);
   }
 
   /** Undefined when asked to stop while others have not applied what they have read. */
@@ -307,7 +313,6 @@ export class ShardReader {
       }
     }
     this.#savedMs = clock.now();
-    this.#hasSaved = true;
   }
 
   /** Everything, and waits until it is stored. */
@@ -346,7 +351,9 @@ export class ShardReader {
     onProgress();
     const labels = { stage: 'window', shard: this.#options.shard.shardId };
     telemetry.metric('checkpoint_duration_ms', clock.now() - startMs, labels);
-    if (bytes > 0) telemetry.metric('checkpoint_bytes', bytes, labels);
+    if (bytes === 0) return;
+    this.#hasSaved = true;
+    telemetry.metric('checkpoint_bytes', bytes, labels);
   }
 
   #snapshotOptions(): SnapshotOptions {
@@ -383,17 +390,5 @@ export class ShardReader {
   #isAtEnd(): boolean {
     const end = logEnd(this.#options.generation);
     return [...this.#slots.values()].every(({ savedPosition }) => savedPosition >= end);
-  }
-
-  /** Behind the least of the slots' positions: what a slot has seen already it passes over. */
-  #firstCursor(): string | undefined {
-    let least: LogPosition | undefined;
-    for (const { stage } of this.#slots.values()) {
-      const { position } = stage.reader.log;
-      if (least === undefined || position < least) least = position;
-    }
-    return least === undefined || least === logStart || generationOf(least) < this.#options.generation
-      ? undefined
-      : sequenceOf(least);
   }
 }

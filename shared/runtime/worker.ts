@@ -296,7 +296,10 @@ class WorkerRun {
   async #share(): Promise<void> {
     const { quota, take, release } = this.#book.plan(this.#shards, this.#readings);
     this.#quota = quota;
-    for (const shardId of release) this.#readings.get(shardId)?.reader.stop();
+    for (const shardId of release) {
+      const reading = this.#readings.get(shardId);
+      if (reading?.reader.isBehind === false) reading.reader.stop();
+    }
     for (const read of take) {
       const { shardId } = read;
       const lease = { ...read, owner: this.#options.worker, epoch: read.epoch + 1, renewals: read.renewals + 1 };
