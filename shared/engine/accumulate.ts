@@ -2,6 +2,7 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { property } from '#shared/pipeline/source-text.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { CompiledAggregate } from './compile.ts';
+import { oncePer } from './once-per.ts';
 
 /** What folding needs of a step. */
 export type FoldingStep = Pick<CompiledAggregate, 'aggregators' | 'inputs' | 'columns'> & {
@@ -53,19 +54,11 @@ export type AddRecord = (
   values: readonly unknown[],
 ) => void;
 
-const addRecords = new WeakMap<CompiledAggregate, AddRecord>();
-
 /**
- * The hot line of the engine, as a function of the step's own, which is made once for all slots: so each call in it has one callee, which is compiled into it, and what one
- * step's aggregators are like does not make another's slower.
+ * The hot line of the engine, as a function of the step's own, which is made once for all slots: so each call in it has one callee, which is
+ * compiled into it, and what one step's aggregators are like does not make another's slower.
  */
-export function addRecordOf(step: CompiledAggregate): AddRecord {
-  const known = addRecords.get(step);
-  if (known !== undefined) return known;
-  const addRecord = compileAdd(step);
-  addRecords.set(step, addRecord);
-  return addRecord;
-}
+export const addRecordOf: (step: CompiledAggregate) => AddRecord = oncePer(compileAdd);
 
 function compileAdd({ aggregators, inputs, totals }: CompiledAggregate): AddRecord {
   const names = aggregators.map((_, index) => `aggregator${index}`);
@@ -117,16 +110,12 @@ export function mergeAll(step: CompiledAggregate, parts: readonly Accumulators[]
 
 /** The row's columns by name. */
 export function resultsOf(step: FoldingStep, accumulators: Accumulators): Readonly<Record<string, unknown>> {
-  const known = resultsOfSteps.get(step);
-  if (known !== undefined) return known(accumulators);
-  const made = compileResults(step);
-  resultsOfSteps.set(step, made);
-  return made(accumulators);
+  return resultsOfStep(step)(accumulators);
 }
 
 type Results = (accumulators: Accumulators) => Readonly<Record<string, unknown>>;
 
-const resultsOfSteps = new WeakMap<FoldingStep, Results>();
+const resultsOfStep: (step: FoldingStep) => Results = oncePer(compileResults);
 
 /** As for `addRecordOf`, and all rows of a step have one shape. */
 function compileResults({ aggregators, columns }: FoldingStep): Results {

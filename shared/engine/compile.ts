@@ -40,6 +40,7 @@ import {
   draftRoute,
   type RouteDraft,
 } from './compile-steps.ts';
+import { oncePer } from './once-per.ts';
 
 /** A pipeline made ready to run: the plan's nodes joined with their callbacks, once, before the first record. */
 export interface CompiledPipeline {
@@ -208,14 +209,8 @@ type BindingOf<O extends Binding['op']> = Binding extends infer B
     : never
   : never;
 
-const compiledPipelines = new WeakMap<Pipeline, CompiledPipeline>();
-
 /** Compiles a pipeline, once in a process: what is compiled is never changed. */
-export function compile(pipeline: Pipeline): CompiledPipeline {
-  const compiled = compiledPipelines.get(pipeline) ?? compileAnew(pipeline);
-  compiledPipelines.set(pipeline, compiled);
-  return compiled;
-}
+export const compile: (pipeline: Pipeline) => CompiledPipeline = oncePer(compileAnew);
 
 function compileAnew(pipeline: Pipeline): CompiledPipeline {
   const { plan, bindings } = pipeline;

@@ -2,7 +2,7 @@ import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
 import { orderByNumbers } from './number-order.ts';
 import { type PrintableRow, printerOf, type RowPrinter } from './print.ts';
-import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type RowHead, type Totals } from './print-code.ts';
+import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type Totals } from './print-code.ts';
 import { mergeTotals, printRows, rankOf } from './read.ts';
 import { orderNumbers } from './text-order.ts';
 
@@ -25,10 +25,6 @@ export class FinalRows {
   readonly #isFinal: boolean;
   /** By window start and end. */
   readonly #totals = new Map<number, Map<number, Totals>>();
-  // Of the row that was printed last, and of most that follow.
-  #head: RowHead | undefined;
-  #headStartMs = 0;
-  #headEndMs = 0;
 
   constructor(step: CompiledStep) {
     this.#step = step;
@@ -76,16 +72,10 @@ export class FinalRows {
   }
 
   #printAt(at: number): PrintedRow {
-    const windowStartMs = this.#startMs[at] as number;
-    const windowEndMs = this.#endMs[at] as number;
-    if (this.#head === undefined || windowStartMs !== this.#headStartMs || windowEndMs !== this.#headEndMs) {
-      const final = this.#isFinal;
-      this.#head = this.#printer.headOf({ windowStartMs, windowEndMs, final }, this.#totalsAt(at));
-      this.#headStartMs = windowStartMs;
-      this.#headEndMs = windowEndMs;
-    }
+    const bounds = { windowStartMs: this.#startMs[at] as number, windowEndMs: this.#endMs[at] as number };
+    const head = this.#printer.headOf({ ...bounds, final: this.#isFinal }, this.#totalsAt(at));
     const others = this.#others === undefined ? undefined : this.#others[at];
-    return this.#printer.printAt(this.#head, this.#keys[at] as string, this.#columns, at, others);
+    return this.#printer.printAt(head, this.#keys[at] as string, this.#columns, at, others);
   }
 
   #printShown(at: number): readonly PrintedRow[] {
@@ -99,7 +89,6 @@ export class FinalRows {
 
   /** The places of the rows, in the order in which they are printed. */
   #order(): Uint32Array {
-    this.#head = undefined;
     const places = Uint32Array.from(this.#keys.keys());
     const starts = Float64Array.from(this.#startMs);
     if (isRankKeyed(this.#step)) {

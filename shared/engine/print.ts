@@ -4,6 +4,7 @@ import { columnsOfKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledStep } from './compile.ts';
+import { oncePer } from './once-per.ts';
 import {
   type Columns,
   compilePrint,
@@ -137,17 +138,8 @@ export class RowPrinter {
   }
 }
 
-const printers = new WeakMap<CompiledStep, RowPrinter>();
-
 /** The printer of a step's rows: one for all who print them. */
-export function printerOf(step: CompiledStep): RowPrinter {
-  let printer = printers.get(step);
-  if (printer === undefined) {
-    printer = new RowPrinter(step);
-    printers.set(step, printer);
-  }
-  return printer;
-}
+export const printerOf: (step: CompiledStep) => RowPrinter = oncePer((step) => new RowPrinter(step));
 
 // The bits of a variant's number: see `PrintVariant`.
 const hasOthers = 1;

@@ -4,22 +4,18 @@ import type { CompiledSource } from './compile.ts';
 import { needsOfFields } from './json-template.ts';
 import { judge, missed } from './json-values.ts';
 import type { Need } from './need.ts';
+import { oncePer } from './once-per.ts';
 import { needOf } from './source-need.ts';
 
 /** The record of a value that fits the schema for sure; undefined for one that the schema must judge. */
 export type QuickCheck = (value: unknown) => object | undefined;
-
-const checks = new WeakMap<CompiledSource, QuickCheck | undefined>();
 
 /**
  * For values that are decoded already, such as an Avro file's or a test's: the schema's answer without the schema, which makes objects for each
  * field that it looks at. Compiled once in a process from the schema's one shape; undefined where the shape does not say enough. As with
  * lines (`json-scanner.ts`), fields that nobody reads are checked and not made.
  */
-export function quickCheckOf(source: CompiledSource): QuickCheck | undefined {
-  if (!checks.has(source)) checks.set(source, compileCheck(source));
-  return checks.get(source);
-}
+export const quickCheckOf: (source: CompiledSource) => QuickCheck | undefined = oncePer(compileCheck);
 
 function compileCheck(source: CompiledSource): QuickCheck | undefined {
   const shapes = shapesOf(source.schema);

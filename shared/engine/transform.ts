@@ -3,6 +3,7 @@ import type { CompiledRoute, TransformNode } from './compile.ts';
 import { messageOf } from './decode.ts';
 import { FoundKey, type KeyDictionary } from './key.ts';
 import { type Lookups, lookUp } from './lookups.ts';
+import { oncePer } from './once-per.ts';
 import { Refusal } from './refusal.ts';
 
 /** One output of a record: what a route's steps need of it. The object and its array are used again for the next record. */
@@ -56,26 +57,17 @@ const noLookups: Lookups = { find: () => undefined };
 /** Takes a record through the nodes below an origin. */
 export type Transform = (record: unknown, timeMs: number, staging: Staging) => void;
 
-const transforms = new WeakMap<TransformNode, Transform>();
-
 /**
  * The nodes below an origin as one function, which is made once: each call in it has one callee, so that the callbacks are compiled into it.
  * Nothing of the source comes from a record or a name.
  */
-export function transformOf(root: TransformNode): Transform {
-  const known = transforms.get(root);
-  if (known !== undefined) return known;
+export const transformOf: (root: TransformNode) => Transform = oncePer(compileTransform);
+
+function compileTransform(root: TransformNode): Transform {
   const code = new TransformCode();
   const body = code.visitAll(root.next, 'record');
   const source = `'use strict';\n${code.functions.join('\n')}\nreturn (record, timeMs, staging) => {\n${body}};`;
-  const transform = new Function('lent', 'tooMany', 'refuse', 'lookUp', source)(
-    code.lent,
-    tooMany,
-    refuse,
-    lookUp,
-  ) as Transform;
-  transforms.set(root, transform);
-  return transform;
+  return new Function('lent', 'tooMany', 'refuse', 'lookUp', source)(code.lent, tooMany, refuse, lookUp) as Transform;
 }
 
 class TransformCode {

@@ -1,6 +1,7 @@
 import type { AlignedWindow, CumulativeWindow, SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
 import { sliceOf } from '#shared/pipeline/window.ts';
 import { calendarGrid } from './calendar.ts';
+import { oncePer } from './once-per.ts';
 
 /** [startMs, endMs): a record at the end belongs to the next window. */
 export interface WindowRange {
@@ -30,16 +31,7 @@ export interface WindowGrid {
 }
 
 /** The grid of a step's windows: one for all slots, since a calendar's remembers what it has looked up. */
-export function gridOf(window: AlignedWindow): WindowGrid {
-  let grid = grids.get(window);
-  if (grid === undefined) {
-    grid = createGrid(window);
-    grids.set(window, grid);
-  }
-  return grid;
-}
-
-const grids = new WeakMap<AlignedWindow, WindowGrid>();
+export const gridOf: (window: AlignedWindow) => WindowGrid = oncePer(createGrid);
 
 function createGrid(window: AlignedWindow): WindowGrid {
   switch (window.kind) {

@@ -1,3 +1,4 @@
+import { oncePer } from '#shared/engine/once-per.ts';
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { diffContracts, refuseLosses } from '#shared/pipeline/contract-diff.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -42,11 +43,5 @@ async function admit(pipeline: Pipeline, state: StateStore): Promise<void> {
   }
 }
 
-const bodies = new WeakMap<Plan, string>();
-
-/** The contract of a plan as it is recorded, made once. */
-function bodyOf(plan: Plan): string {
-  const body = bodies.get(plan) ?? JSON.stringify(contractOf(plan));
-  bodies.set(plan, body);
-  return body;
-}
+/** The contract of a plan as it is recorded. */
+const bodyOf = oncePer((plan: Plan) => JSON.stringify(contractOf(plan)));

@@ -163,6 +163,17 @@ export interface OriginCounts {
   readonly attempt?: { readonly sequence: string; readonly count: number; readonly plan?: string };
 }
 
+/** One text for equal counts, whatever the order of their fields: the condition of a write compares it. */
+export function encodeCounts({ sequence, sent, filtered, rejected, attempt }: OriginCounts): string {
+  return JSON.stringify({
+    sequence,
+    sent,
+    filtered,
+    rejected,
+    ...(attempt && { attempt: { sequence: attempt.sequence, count: attempt.count, plan: attempt.plan } }),
+  });
+}
+
 /** An output of a record with several shares that every step of its stage found late. */
 export interface LateMark {
   readonly source: string;

@@ -6,6 +6,7 @@ import {
   type CellId,
   type Checkpoint,
   cellBytesMax,
+  encodeCounts,
   type LateMark,
   type OriginCounts,
   type RecordedContract,
@@ -256,17 +257,6 @@ function bodyOf(item: Item): string {
   const body = unpackText('body', item);
   if (body === undefined) throw unreadable(item, 'body');
   return body;
-}
-
-/** One text for equal counts, whatever the order of their fields: the condition of a write compares it. */
-function encodeCounts({ sequence, sent, filtered, rejected, attempt }: OriginCounts): string {
-  return JSON.stringify({
-    sequence,
-    sent,
-    filtered,
-    rejected,
-    ...(attempt && { attempt: { sequence: attempt.sequence, count: attempt.count, plan: attempt.plan } }),
-  });
 }
 
 function itemOfMark(pk: string, { source, origin, position, stage, shares }: LateMark): Item {

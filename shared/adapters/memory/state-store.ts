@@ -7,6 +7,7 @@ import {
   type CellId,
   type Checkpoint,
   cellBytesMax,
+  encodeCounts,
   type LateMark,
   type OriginCounts,
   type RecordedContract,
@@ -182,17 +183,6 @@ function checkSize({ id, body }: StoredCell): void {
     'STATE_ITEM_TOO_LARGE',
     `step ${id.step}, slot ${id.slot}, key group ${id.group}: the state item has ${bytes} bytes, at most ${cellBytesMax} are allowed. Raise expectedKeys of the step, which makes more and smaller key groups.`,
   );
-}
-
-/** One text for equal counts, whatever the order of their fields. */
-function encodeCounts({ sequence, sent, filtered, rejected, attempt }: OriginCounts): string {
-  return JSON.stringify({
-    sequence,
-    sent,
-    filtered,
-    rejected,
-    ...(attempt && { attempt: { sequence: attempt.sequence, count: attempt.count, plan: attempt.plan } }),
-  });
 }
 
 function nameOfMark({ source, origin, position, stage }: LateMark): string {
