@@ -31,10 +31,19 @@ export function likePattern(text: string, ignoresCase: boolean, escaping: string
 }
 
 function literal(character: string): string {
-  return character.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&');
+  return character.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
 }
 
 /** A regular expression of JavaScript's form; `whole` when all of the text must fit. Throws when it is none. */
 export function regularExpression(text: string, whole = false, flags = ''): RegExp {
-  return remembered(`${whole} ${flags} ${text}`, () => new RegExp(whole ? `^(?:${text})$` : text, flags));
+  const source = whole ? `^(?:${text})$` : text;
+  return remembered(`${whole} ${flags} ${text}`, () => {
+    try {
+      // A dot is a character, not half of one.
+      return new RegExp(source, `${flags}u`);
+    } catch {
+      // So it escapes what needs no escape, as `\\_`, which is an expression all the same.
+      return new RegExp(source, flags);
+    }
+  });
 }

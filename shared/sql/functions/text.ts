@@ -17,8 +17,8 @@ function textBetween(text: string, from: number, to: number): string {
 /** From character `start`, counted from 1, or from the end when it is below 0; what lies before the text counts too. A length below 0 is one of 0. */
 function substring(text: string, start: number, length?: number): string {
   const { length: count } = charactersOf(text);
-  const from = start > 0 ? start - 1 : start < 0 ? Math.max(count + start, 0) : -1;
-  return textBetween(text, from, from + (length ?? count + 1));
+  const from = start > 0 ? start - 1 : start < 0 ? count + start : -1;
+  return textBetween(text, from, length === undefined ? count : from + length);
 }
 
 function trim(text: string, characters = ' ', side = 'BOTH'): string {
@@ -58,6 +58,16 @@ function repeated(text: string, count: number): string {
 function position(wanted: string, text: string): number {
   const at = text.indexOf(wanted);
   return at === -1 ? 0 : [...text.slice(0, at)].length + 1;
+}
+
+/** `\1` is what the first group found, `\0` all that was found; a group that there is not has found nothing. */
+function replacement(by: string, found: readonly unknown[]): string {
+  // Behind the groups stand the place, which is a number, and the whole text.
+  const groups = found.slice(
+    0,
+    found.findIndex((part) => typeof part === 'number'),
+  );
+  return by.replaceAll(/\\(\d)/g, (_, group: string) => String(groups[Number(group)] ?? ''));
 }
 
 const length = strictFunction('CHAR_LENGTH(text)', ['text'], integerType, (text: string) => charactersOf(text).length);
@@ -171,7 +181,7 @@ export const textFunctions: FunctionTable = {
     ['text', 'text', 'text'],
     stringType,
     (text: string, pattern: string, by: string) =>
-      text.replace(regularExpression(pattern, false, 'g'), by.replaceAll('$', '$$$$').replaceAll(/\\(\d)/g, '$$$1')),
+      text.replace(regularExpression(pattern, false, 'g'), (...found) => replacement(by, found)),
   ),
   CONCAT: {
     form: 'CONCAT(text, …)',

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { columnsOf, type Records, runSql } from './run-sql.ts';
+
+// What a random query seldom meets, or what DuckDB says otherwise than PostgreSQL and Flink.
+
+const table = `CREATE TABLE r (id INT NOT NULL, s STRING, p BOOLEAN, x BIGINT, y DOUBLE, z DECIMAL(9, 2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' DAY) WITH ('connector' = 'kinesis');`;
+const start = Date.UTC(2026, 10, 21, 9);
+
+function rowsOf(query: string, records: Records[string]): readonly object[] {
+  return columnsOf(runSql(`${table} ${query}`, { r: records.map((record) => ({ ts: start, ...(record as object) })) }));
+}
+
+test.each([
+  ['a pattern may have hyphens', "'2026-11-21' LIKE '2026-11-%'", true],
+  ['and each other sign', "'a/b.c+(d)' LIKE 'a/b.c+(_)'", true],
+  ['a dot of a regular expression is a whole character', "REGEXP_REPLACE('😀x', '.', '_')", '__'],
+  ['even one in a class', "REGEXP_EXTRACT('a😀', '[^a]')", '😀'],
+  ['escapes that are not needed are taken', "REGEXP_REPLACE('a_b', '\\_', '.')", 'a.b'],
+  ['a group that there is not has found nothing', "REGEXP_REPLACE('abc', 'b', '<\\1>')", 'a<>c'],
+  ['and \\0 is all that was found', "REGEXP_REPLACE('abc', '(b)c', '<\\0\\1$1>')", 'a<bcb$1>'],
+  ['what lies before a text counts from its end too', "SUBSTRING('abc', -5, 3)", 'a'],
+  ['all of it may', "SUBSTRING('abc', -5, 2)", ''],
+  ['without a length it is all of the rest', "SUBSTRING('abc', -5)", 'abc'],
+] as const)('%s: %s', (_, expression, expected) => {
+  expect(rowsOf(`SELECT ${expression} AS e FROM r`, [{ id: 1, s: 'a', p: true, x: 3, z: 0.3 }])).toEqual([
+    { e: expected },
+  ]);
+});
