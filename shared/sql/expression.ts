@@ -178,6 +178,7 @@ function inSet(
   if ((kind !== 'string' && kind !== 'integer') || !list.every((item) => item.isConstant && item.type.kind === kind))
     return undefined;
   const known = new Set(list.map((item) => item.evaluate({})));
+  if (known.has(null)) return undefined;
   const { evaluate } = value;
   return (values) => {
     const found = evaluate(values);

@@ -11,6 +11,9 @@ function rowsOf(query: string, records: Records[string]): readonly object[] {
 }
 
 test.each([
+  ['a NULL that is computed makes what is not found in a list unknown', 'x IN (1, NULLIF(2, 2))', null],
+  ['as it does behind NOT', 'x NOT IN (1, CAST(NULL AS BIGINT))', null],
+  ['and of texts', "s IN ('', CAST(NULL AS STRING))", null],
   ['a pattern may have hyphens', "'2026-11-21' LIKE '2026-11-%'", true],
   ['and each other sign', "'a/b.c+(d)' LIKE 'a/b.c+(_)'", true],
   ['a dot of a regular expression is a whole character', "REGEXP_REPLACE('😀x', '.', '_')", '__'],
