@@ -4,6 +4,7 @@ import { argMin } from '#shared/pipeline/aggregators/arg-min.ts';
 import { count } from '#shared/pipeline/aggregators/count.ts';
 import { countDistinct } from '#shared/pipeline/aggregators/count-distinct.ts';
 import { correlation, covariance } from '#shared/pipeline/aggregators/covariance.ts';
+import { roundExactSum } from '#shared/pipeline/aggregators/exact-sum.ts';
 import { first } from '#shared/pipeline/aggregators/first.ts';
 import { last } from '#shared/pipeline/aggregators/last.ts';
 import { max } from '#shared/pipeline/aggregators/max.ts';
@@ -210,14 +211,19 @@ function makeSum(request: Request): Made {
   const isInterval = given?.type.kind === 'interval';
   const [value] = check(request, `${name}(x)`, [isInterval ? 'value' : 'number']) as [Compiled];
   const of = value.evaluate as (values: Values) => number;
-  if (name === 'AVG')
-    return {
-      type: isInterval ? value.type : doubleType,
-      aggregator: isInterval ? showing(mean(of), (found) => Math.round(found as number)) : mean(of),
-    };
   const { type } = value;
+  if (name === 'AVG' && isInterval)
+    return { type, aggregator: showing(mean(of), (found) => Math.round(found as number)) };
+  if (name === 'AVG')
+    return { type: doubleType, aggregator: type.kind === 'decimal' ? decimalMean(of, type.scale) : mean(of) };
   if (type.kind !== 'decimal') return { type, aggregator: sum(of) };
   return { type, aggregator: showing(sum(of), (found) => roundTo(found as number, type.scale)) };
+}
+
+/** The sum of decimals is one, which that of the doubles nearest to them is not quite. */
+function decimalMean(of: (values: Values) => number, scale: number): AnyAggregator<Values> {
+  const average = mean(of);
+  return { ...average, result: ({ sum: total, count: n }) => roundTo(roundExactSum(total), scale) / n };
 }
 
 function makeExtreme(request: Request, kind: 'min' | 'max'): Made {

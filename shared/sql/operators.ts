@@ -193,7 +193,7 @@ export function alike(left: Compiled, right: Compiled, at: Span): readonly [Comp
   );
 }
 
-function compileArithmetic(
+export function compileArithmetic(
   sign: '+' | '-' | '*' | '/' | '//' | '%',
   left: Compiled,
   right: Compiled,
@@ -206,7 +206,7 @@ function compileArithmetic(
   const type = arithmeticType(sign, args[0].type, args[1].type);
   const nullable =
     args.some((arg) => arg.nullable) || ((sign === '/' || sign === '//' || sign === '%') && !isNonZero(args[1]));
-  return strictly({ type, text, args, call: arithmeticCall(sign, type), nullable });
+  return strictly({ type, text, args, call: arithmeticCall(sign, type, args), nullable });
 }
 
 function isNonZero(operand: Compiled): boolean {
@@ -242,11 +242,17 @@ function arithmeticType(sign: string, a: SqlType, b: SqlType): SqlType {
   return decimalType(sign === '*' ? scaleOf(a) + scaleOf(b) : Math.max(scaleOf(a), scaleOf(b)));
 }
 
-function arithmeticCall(sign: string, type: SqlType): Strict {
+function arithmeticCall(sign: string, type: SqlType, [left, right]: readonly [Compiled, Compiled]): Strict {
   const plain = plainCall(sign);
+  const scale = Math.max(scaleOf(left.type), scaleOf(right.type));
+  if (scale > 0 && type.kind !== 'double' && (sign === '%' || sign === '//')) {
+    // Of doubles 1.0 % 0.1 is nearly 0.1, and 0.3 // 0.1 is 2; of whole numbers of the last digit nothing is lost.
+    const whole = (value: number): number => Math.round(value * 10 ** scale);
+    const call = (a: number, b: number): number => plain(whole(a), whole(b));
+    return sign === '//' ? call : (a: number, b: number) => roundTo(call(a, b) / 10 ** scale, scale);
+  }
   if (type.kind !== 'decimal') return plain as Strict;
-  const { scale } = type;
-  return (a: number, b: number) => roundTo(plain(a, b), scale);
+  return (a: number, b: number) => roundTo(plain(a, b), type.scale);
 }
 
 function plainCall(sign: string): (a: number, b: number) => number {

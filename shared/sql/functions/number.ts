@@ -1,7 +1,9 @@
+import type { Call } from '../ast.ts';
 import { roundTo } from '../cast.ts';
 import { type Compiled, constantOf } from '../compiled.ts';
+import { compileArithmetic } from '../operators.ts';
 import { decimalType, doubleType, integerType, type SqlType, scaleOf } from '../types.ts';
-import { type FunctionTable, strictFunction } from './signature.ts';
+import { argumentOf, type FunctionTable, type ScalarFunction, strictFunction } from './signature.ts';
 
 const same = (args: readonly Compiled[]): SqlType => (args[0] as Compiled).type;
 const whole = (args: readonly Compiled[]): SqlType => (same(args).kind === 'double' ? doubleType : integerType);
@@ -19,18 +21,17 @@ function roundedType(args: readonly Compiled[]): SqlType {
 const real = (form: string, call: (value: number) => number): FunctionTable[string] =>
   strictFunction(form, ['number'], doubleType, call, { nullable: true });
 
-const modulo = strictFunction(
-  'MOD(x, divisor)',
-  ['number', 'number'],
-  (args) =>
-    args.some(({ type }) => type.kind === 'double')
-      ? doubleType
-      : args.every(({ type }) => type.kind === 'integer')
-        ? integerType
-        : decimalType(Math.max(...args.map(({ type }) => scaleOf(type)))),
-  (value: number, divisor: number) => (value % divisor) + 0,
-  { nullable: true },
-);
+/** An operator that may be written as a function too. */
+const operator = (form: string, sign: '%' | '//'): ScalarFunction => ({
+  form,
+  count: [2, 2],
+  compile: (args, { args: places, at }) => {
+    const [value, divisor] = args.map((arg, index) =>
+      argumentOf(arg, 'number', { place: places[index] as Call['args'][number], form }),
+    ) as [Compiled, Compiled];
+    return compileArithmetic(sign, value, divisor, at);
+  },
+});
 const ceiling = strictFunction('CEIL(x)', ['number'], whole, (value: number) => Math.ceil(value) + 0);
 const power = strictFunction(
   'POWER(x, exponent)',
@@ -54,14 +55,8 @@ export const numberFunctions: FunctionTable = {
   FLOOR: strictFunction('FLOOR(x)', ['number'], whole, (value: number) => Math.floor(value)),
   CEIL: ceiling,
   CEILING: ceiling,
-  MOD: modulo,
-  DIV: strictFunction(
-    'DIV(x, divisor)',
-    ['number', 'number'],
-    integerType,
-    (value: number, divisor: number) => Math.trunc(value / divisor) + 0,
-    { nullable: true },
-  ),
+  MOD: operator('MOD(x, divisor)', '%'),
+  DIV: operator('DIV(x, divisor)', '//'),
   POWER: power,
   POW: power,
   SQRT: real('SQRT(x)', Math.sqrt),

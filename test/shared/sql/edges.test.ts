@@ -16,6 +16,12 @@ test.each([
   ['and of texts', "s IN ('', CAST(NULL AS STRING))", null],
   ['a pattern may have hyphens', "'2026-11-21' LIKE '2026-11-%'", true],
   ['and each other sign', "'a/b.c+(d)' LIKE 'a/b.c+(_)'", true],
+  ['the rest of decimals is exact', '1.0 % 0.1', 0],
+  ['with both signs', '-2.35 % 0.1', -0.05],
+  ['and as a function', 'MOD(z, 0.1)', 0],
+  ['so is the whole part of their quotient', '0.3 // 0.1', 3],
+  ['which DIV gives too', 'DIV(z, 0.1)', 3],
+  ['by 0 it has no value', 'MOD(z, 0.00)', null],
   ['a dot of a regular expression is a whole character', "REGEXP_REPLACE('😀x', '.', '_')", '__'],
   ['even one in a class', "REGEXP_EXTRACT('a😀', '[^a]')", '😀'],
   ['escapes that are not needed are taken', "REGEXP_REPLACE('a_b', '\\_', '.')", 'a.b'],
@@ -28,4 +34,11 @@ test.each([
   expect(rowsOf(`SELECT ${expression} AS e FROM r`, [{ id: 1, s: 'a', p: true, x: 3, z: 0.3 }])).toEqual([
     { e: expected },
   ]);
+});
+
+test('the mean of decimals is that of their exact sum', () => {
+  const records = [0.1, 0.2, -0.3].map((z, id) => ({ id, z }));
+  expect(rowsOf('SELECT AVG(z) AS mean FROM r', records)).toEqual([{ mean: 0 }]);
+  // That of the doubles nearest to them is not.
+  expect(rowsOf('SELECT AVG(CAST(z AS DOUBLE)) AS mean FROM r', records)).not.toEqual([{ mean: 0 }]);
 });
