@@ -2,7 +2,7 @@ import { dayMs } from '#shared/schemas/time.ts';
 import { type Compiled, strictly } from './compiled.ts';
 import type { Span } from './problem.ts';
 import { SqlProblem } from './problem.ts';
-import { formatDate, formatInterval, formatTimestamp, parseTimestamp } from './time.ts';
+import { formatDate, formatInterval, formatMonths, formatTimestamp, parseTimestamp } from './time.ts';
 import { describeType, isNumeric, type SqlType, scaleOf } from './types.ts';
 
 /** `CAST(x AS type)`; with `tries` what cannot be cast is NULL instead of a rejected record. */
@@ -93,7 +93,7 @@ export function textOf(value: unknown, type: SqlType): string {
     case 'interval':
       return formatInterval(value as number);
     case 'months':
-      return `${value} month${value === 1 ? '' : 's'}`;
+      return formatMonths(value as number);
     case 'any':
       return typeof value === 'object' && !(value instanceof Date)
         ? JSON.stringify(value)
@@ -103,8 +103,12 @@ export function textOf(value: unknown, type: SqlType): string {
   }
 }
 
+/** As DuckDB writes it: with an exponent of two digits below 1e-4 and from 1e16 on. */
 function doubleText(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 1e15 ? `${value}.0` : String(value);
+  const [digits = '', exponent = '0'] = value.toExponential().split('e');
+  const size = Number(exponent);
+  if (size < -4 || size > 15) return `${digits}e${size < 0 ? '-' : '+'}${String(Math.abs(size)).padStart(2, '0')}`;
+  return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
 function booleanOf(text: string): boolean | undefined {

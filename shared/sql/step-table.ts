@@ -18,7 +18,7 @@ import {
   selectedRelation,
   startField,
 } from './relation.ts';
-import { formatDate, formatInterval } from './time.ts';
+import { formatDate, formatInterval, formatMonths } from './time.ts';
 import type { SqlType } from './types.ts';
 
 /** The rows of a step, as the query behind it sees them. */
@@ -132,6 +132,8 @@ export function printer({ kind }: SqlType): (value: unknown) => Json {
       return (value) => formatDate(value as number);
     case 'interval':
       return (value) => formatInterval(value as number);
+    case 'months':
+      return (value) => formatMonths(value as number);
     default:
       return (value) => value as Json;
   }

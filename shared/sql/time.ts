@@ -50,13 +50,33 @@ export function formatTimestamp(timeMs: number): string {
   return text.endsWith('.000') ? text.slice(0, -4) : text.replace(/0+$/, '');
 }
 
-/** `3 days 00:01:00`, `00:00:01.5`. */
+/** `3 days 00:01:00`, `00:00:01.5`, `-1 day -00:00:30`: each part has its sign, and one that is 0 is left out. */
 export function formatInterval(ms: number): string {
   const sign = ms < 0 ? '-' : '';
   const whole = Math.abs(ms);
   const days = Math.floor(whole / dayMs);
-  const time = formatTimestamp(whole % dayMs).slice(11);
-  return `${sign}${days === 0 ? '' : `${days} day${days === 1 ? '' : 's'} `}${time}`;
+  const rest = whole % dayMs;
+  return [
+    ...(days === 0 ? [] : [counted(days, 'day', sign)]),
+    ...(days !== 0 && rest === 0 ? [] : [sign + formatTimestamp(rest).slice(11)]),
+  ].join(' ');
+}
+
+/** `1 year 2 months`. */
+export function formatMonths(months: number): string {
+  const sign = months < 0 ? '-' : '';
+  const years = Math.floor(Math.abs(months) / 12);
+  const rest = Math.abs(months) % 12;
+  return months === 0
+    ? formatInterval(0)
+    : [
+        ...(years === 0 ? [] : [counted(years, 'year', sign)]),
+        ...(rest === 0 ? [] : [counted(rest, 'month', sign)]),
+      ].join(' ');
+}
+
+function counted(count: number, unit: string, sign: string): string {
+  return `${sign}${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
 /** The time at which the unit around a time begins; undefined for a unit that is not known. Weeks begin on Monday. */

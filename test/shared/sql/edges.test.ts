@@ -30,6 +30,13 @@ test.each([
   ['what lies before a text counts from its end too', "SUBSTRING('abc', -5, 3)", 'a'],
   ['all of it may', "SUBSTRING('abc', -5, 2)", ''],
   ['without a length it is all of the rest', "SUBSTRING('abc', -5)", 'abc'],
+  ['a part of an interval that is 0 is left out', "INTERVAL '1' DAY * 2", '2 days'],
+  ['each part has its sign', "INTERVAL '-25' HOUR", '-1 day -01:00:00'],
+  ['months are years and months', "INTERVAL '14' MONTH", '1 year 2 months'],
+  ['nothing is a time', "INTERVAL '0' MONTH", '00:00:00'],
+  ['a small double has an exponent of two digits', 'CAST(1e-5 AS STRING)', '1e-05'],
+  ['as a large one has', 'CAST(123456789012345678e0 AS STRING)', '1.2345678901234568e+17'],
+  ['others have a point', 'CAST(1e15 AS STRING)', '1000000000000000.0'],
 ] as const)('%s: %s', (_, expression, expected) => {
   expect(rowsOf(`SELECT ${expression} AS e FROM r`, [{ id: 1, s: 'a', p: true, x: 3, z: 0.3 }])).toEqual([
     { e: expected },
