@@ -5,7 +5,7 @@ import { parseQuery } from './parse-query.ts';
 import { parseTypeName } from './parse-type.ts';
 import { type Span, SqlProblem, spanOf } from './problem.ts';
 
-/** Reads an expression; what binds weakest first: OR, AND, NOT, comparisons, ||, + and -, * and /, signs, `::` and `.`. */
+/** Reads an expression; what binds weakest first: OR, AND, NOT, IS, comparisons, BETWEEN and IN and LIKE, ||, + and -, * and /, signs, `::` and `.`. */
 export function parseExpression(cursor: Cursor): Expression {
   return cursor.expression(() => parseChain(cursor, 0));
 }
@@ -44,28 +44,39 @@ function binaryOf(sign: BinarySign, left: Expression, right: Expression, signAt:
 
 function parseNot(cursor: Cursor): Expression {
   const { token } = cursor;
-  if (!cursor.takes('NOT')) return parseComparison(cursor);
+  if (!cursor.takes('NOT')) return parseIsTests(cursor);
   const operand = cursor.nested(() => parseNot(cursor));
   return { op: 'unary', sign: 'NOT', operand, at: spanOf(token, operand.at) };
 }
 
 const comparisons = ['=', '<>', '!=', '<', '<=', '>', '>='];
 
+/** IS binds weaker than a comparison, and BETWEEN, IN and LIKE bind stronger, as in PostgreSQL: `p = x IN (1, 2) IS TRUE`. */
+function parseIsTests(cursor: Cursor): Expression {
+  let left = parseComparison(cursor);
+  for (;;) {
+    const isAt = cursor.token;
+    if (!cursor.takes('IS')) return left;
+    cursor.countOperator();
+    left = parseIs(cursor, left, isAt);
+  }
+}
+
 function parseComparison(cursor: Cursor): Expression {
-  let left = parseSum(cursor);
+  let left = parsePredicates(cursor);
   for (;;) {
     const signAt = cursor.token;
-    if (comparisons.includes(signAt.word)) {
-      cursor.countOperator();
-      cursor.next();
-      left = binaryOf(signAt.word === '!=' ? '<>' : (signAt.word as BinarySign), left, parseSum(cursor), signAt);
-      continue;
-    }
-    if (cursor.takes('IS')) {
-      cursor.countOperator();
-      left = parseIs(cursor, left, signAt);
-      continue;
-    }
+    if (!comparisons.includes(signAt.word)) return left;
+    cursor.countOperator();
+    cursor.next();
+    const sign = signAt.word === '!=' ? '<>' : (signAt.word as BinarySign);
+    left = binaryOf(sign, left, parsePredicates(cursor), signAt);
+  }
+}
+
+function parsePredicates(cursor: Cursor): Expression {
+  let left = parseSum(cursor);
+  for (;;) {
     const isNegated = cursor.isNext('NOT') && predicates.includes(cursor.peek().word);
     if (isNegated) cursor.next();
     const predicate = parsePredicate(cursor, left, isNegated);
@@ -81,7 +92,7 @@ function parseIs(cursor: Cursor, operand: Expression, isAt: Span): Expression {
   const negated = cursor.takes('NOT');
   if (cursor.takes('DISTINCT')) {
     cursor.expect('FROM', 'behind IS DISTINCT');
-    const right = parseSum(cursor);
+    const right = parsePredicates(cursor);
     return binaryOf(negated ? 'IS NOT DISTINCT FROM' : 'IS DISTINCT FROM', operand, right, isAt);
   }
   for (const test of ['NULL', 'TRUE', 'FALSE', 'UNKNOWN'] as const)

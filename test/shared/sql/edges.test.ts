@@ -30,6 +30,8 @@ test.each([
   ['what lies before a text counts from its end too', "SUBSTRING('abc', -5, 3)", 'a'],
   ['all of it may', "SUBSTRING('abc', -5, 2)", ''],
   ['without a length it is all of the rest', "SUBSTRING('abc', -5)", 'abc'],
+  ['IN binds stronger than <>', 'p <> FALSE IN (FALSE)', false],
+  ['IS binds weaker', 'NULL = x IS NULL', true],
   ['a part of an interval that is 0 is left out', "INTERVAL '1' DAY * 2", '2 days'],
   ['each part has its sign', "INTERVAL '-25' HOUR", '-1 day -01:00:00'],
   ['months are years and months', "INTERVAL '14' MONTH", '1 year 2 months'],
