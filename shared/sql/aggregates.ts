@@ -29,6 +29,8 @@ import { booleanType, describeType, doubleType, integerType, isNumeric, type Sql
 export interface CompiledAggregate {
   readonly type: SqlType;
   readonly nullable: boolean;
+  /** Of nothing it is 0, and not NULL. */
+  readonly counts: boolean;
   readonly aggregator: AnyAggregator<Values>;
   /** What it computes, in one form. */
   readonly text: string;
@@ -52,6 +54,11 @@ export function compileAggregate(
   const ordered = orderedArgument(call);
   const isStar = call.args.length === 1 && call.args[0]?.op === 'star';
   const args = isStar ? [] : ordered.map((arg) => compileExpression(arg, scope));
+  if (isStar && call.distinct)
+    throw new SqlProblem(
+      call.at,
+      'COUNT(DISTINCT *) is not supported. Count rows: SELECT COUNT(*) FROM (SELECT DISTINCT * FROM …).',
+    );
   if (isStar && name !== 'COUNT') throw new SqlProblem(call.at, `${name}(*) means nothing; * stands in COUNT(*) only.`);
   const made = makeAggregate({ call, args, places: ordered });
   const taken = args.slice(0, made.takes ?? args.length);
@@ -75,6 +82,7 @@ export function compileAggregate(
       : takingBack(made.aggregator, { isMissing, counts, text: [...changing.text, text], call });
   return {
     type: made.type,
+    counts,
     nullable: !counts && (needsCheck || made.mayBeNull === true || changing !== undefined),
     aggregator,
     text,

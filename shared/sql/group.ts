@@ -21,7 +21,7 @@ import { boundOf, bucketOf, groupedWindow } from './windows.ts';
 
 interface Kept {
   readonly column: string;
-  readonly compiled: { readonly type: SqlType; readonly nullable: boolean };
+  readonly compiled: { readonly type: SqlType; readonly nullable: boolean; readonly counts: boolean };
   readonly aggregator: AnyAggregator<Values>;
 }
 
@@ -120,9 +120,10 @@ export function groupRecords(
       return aliasOf(expression) ?? (hasExpressionKeys ? findKey(expression, keys, base) : undefined);
     },
   });
-  // A group is there only when it has records; of a filtered one that must be counted, and of rows that come and go.
+  // A group is there only when it has records; of a filtered one that must be counted, and of rows that come and go. All records are one
+  // group even when there are none, unless they have windows.
   const isShown = (): Compiled | undefined =>
-    (filter === undefined && !isChanging) || keys.length === 0
+    (filter === undefined && !isChanging) || (keys.length === 0 && !isWindowed)
       ? undefined
       : aboveZero(aggregateColumn(countAll(select.at)));
   const { windows } = relation;
@@ -195,7 +196,8 @@ export function groupRecords(
 /** A row of these aggregates before the first record; `rows` are those that the query around it finds there all the same. */
 function resultsOfNothing(kept: ReadonlyMap<string, Kept>, rows: readonly Values[]): ProjectionInput {
   const columns = Object.fromEntries(
-    [...kept.values()].map(({ column, aggregator }) => {
+    [...kept.values()].map(({ column, aggregator, compiled: { counts } }) => {
+      if (rows.length === 0) return [column, counts ? 0 : null];
       const all = rows.reduce<unknown>(
         (some, row) => aggregator.add(some, aggregator.select(row, 0)),
         aggregator.create(),
@@ -225,7 +227,7 @@ function aboveZero(count: Compiled): Compiled {
   };
 }
 
-function columnOf(column: string, { type, nullable }: Kept['compiled']): Compiled {
+function columnOf(column: string, { type, nullable }: Pick<Compiled, 'type' | 'nullable'>): Compiled {
   return { type, nullable, text: column, isConstant: false, evaluate: (values) => values[column] ?? null };
 }
 

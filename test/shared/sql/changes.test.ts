@@ -120,6 +120,10 @@ test('over a file without records there is the row that a database has', () => {
   expect(rowsOf('SELECT COUNT(*) AS rows FROM (SELECT COUNT(*) AS n FROM t) WHERE n > 0')).toEqual([
     { view: 'query', rows: 0 },
   ]);
+  // Not even what is never NULL has a sum then.
+  expect(rowsOf('SELECT SUM(COALESCE(x, 0)) AS total, COUNT(COALESCE(x, 0)) AS n FROM t')).toEqual([
+    { view: 'query', final: true, total: null, n: 0 },
+  ]);
 });
 
 test('a view whose rows change is read by several queries', async () => {

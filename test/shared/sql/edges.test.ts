@@ -51,3 +51,14 @@ test('the mean of decimals is that of their exact sum', () => {
   // That of the doubles nearest to them is not.
   expect(rowsOf('SELECT AVG(CAST(z AS DOUBLE)) AS mean FROM r', records)).not.toEqual([{ mean: 0 }]);
 });
+
+test('a window none of whose records fulfil the condition is not shown beside a total of others', () => {
+  const query = (by: string): string =>
+    `SELECT SUM(x) AS total, (SELECT COUNT(*) FROM r) AS n FROM r WHERE x > 5 ${by}`;
+  const records = [
+    { id: 1, x: 1 },
+    { id: 2, x: 9, ts: start + 60_000 },
+  ];
+  expect(rowsOf(query("GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)"), records)).toEqual([{ total: 9, n: 1 }]);
+  expect(rowsOf(query(''), records.slice(0, 1))).toEqual([{ total: null, n: 1 }]);
+});

@@ -41,6 +41,7 @@ test.each([
   'SELECT ip FROM requests a JOIN requests b ON a.ip = b.ip',
   'SELECT *, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY bytes DESC) AS n FROM requests',
   'SELECT MAX(n) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
+  'SELECT COUNT(DISTINCT *) FROM requests',
   'SELECT COUNT(DISTINCT n) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
   "SELECT COUNT(*) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) GROUP BY TUMBLE(n, INTERVAL '1' MINUTE)",
   'SELECT n, SUM(n) / (SELECT SUM(n) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)) AS share FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) GROUP BY n',
