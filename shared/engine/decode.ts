@@ -2,7 +2,6 @@ import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { CompiledSource } from './compile.ts';
-import type { QuickCheck } from './quick-check.ts';
 
 /** Event times outside the years 1 to 9999 are refused: most often they are in another unit, and one would close every window. */
 export const eventTimeMsMin = -62_135_596_800_000;
@@ -25,10 +24,15 @@ export interface DecodedRecord {
   readonly timeMs: number;
 }
 
-/** Checks a value against the source's schema and reads its event time. What the quick check knows is what the schema says. */
-export function validate(source: CompiledSource, raw: unknown, check?: QuickCheck): DecodedRecord | Rejection {
-  const known = check?.(raw);
-  if (known !== undefined) return timed(source, known);
+/** The record at hand of a reader, which is filled again with the next one: to make one for each costs more than to fill it. */
+export class RecordAtHand implements DecodedRecord {
+  readonly kind = 'decoded';
+  value: unknown = undefined;
+  timeMs = Number.NaN;
+}
+
+/** Checks a value against the source's schema and reads its event time, into `atHand`. */
+export function validate(source: CompiledSource, raw: unknown, atHand: RecordAtHand): DecodedRecord | Rejection {
   let result: ReturnType<CompiledSource['schema']['~standard']['validate']>;
   try {
     result = source.schema['~standard'].validate(raw);
@@ -52,11 +56,11 @@ export function validate(source: CompiledSource, raw: unknown, check?: QuickChec
       message: result.issues.slice(0, issuesShownMax).map(describeIssue).join('; '),
     };
   }
-  return timed(source, result.value);
+  return timed(source, result.value, atHand);
 }
 
-/** Reads the event time of a value that fits the source's schema. */
-export function timed(source: CompiledSource, value: unknown): DecodedRecord | Rejection {
+/** Reads the event time of a value that fits the source's schema, into `atHand`. */
+export function timed(source: CompiledSource, value: unknown, atHand: RecordAtHand): DecodedRecord | Rejection {
   let timeMs: number;
   try {
     timeMs = millisecondsOf(source.timestamp(value));
@@ -65,7 +69,9 @@ export function timed(source: CompiledSource, value: unknown): DecodedRecord | R
   }
   if (!(timeMs >= eventTimeMsMin && timeMs <= eventTimeMsMax))
     return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs) };
-  return { kind: 'decoded', value, timeMs: Math.floor(timeMs) };
+  atHand.value = value;
+  atHand.timeMs = Math.floor(timeMs);
+  return atHand;
 }
 
 /**

@@ -2,6 +2,7 @@ import { hash128 } from '#shared/schemas/hash.ts';
 import { encodeKey, encodeTextKey, type KeyColumns } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
 import type { TextCache } from './text-cache.ts';
+import { TextMap } from './text-map.ts';
 
 /** A key that was found, until the next one is found into it. */
 export class FoundKey {
@@ -48,10 +49,10 @@ const dictionaryKeysMin = 100_000;
 export class KeyDictionary {
   readonly #slots: number;
   readonly #taken: ReadonlySet<string>;
-  readonly #byText = new Remembered<string>();
+  readonly #byText = rememberedTexts();
   /** The frequent cases, one column of text or of a number: found by its value alone. */
-  #byValue = new Remembered<string>();
-  #byNumericValue = new Remembered<number>();
+  #byValue = rememberedTexts();
+  #byNumericValue = rememberedNumbers();
   #valueColumn: string | undefined;
   #count = 0;
   #texts: readonly TextCache[] = [];
@@ -82,8 +83,8 @@ export class KeyDictionary {
     if (this.#valueColumn !== column) {
       this.#check(columns);
       this.#valueColumn = column;
-      this.#byValue = new Remembered();
-      this.#byNumericValue = new Remembered();
+      this.#byValue = rememberedTexts();
+      this.#byNumericValue = rememberedNumbers();
       this.#byNumber = undefined;
     }
     // What is no number is no key, so it is never found.
@@ -102,10 +103,14 @@ export class KeyDictionary {
 
   /** Found when a key is a text that has just been read, and in one column alone: another would hardly have the next one. */
   #numbersOf(value: string): TextsByNumber | undefined {
-    const isRead = ({ last, lastIndex }: TextCache): boolean => lastIndex !== -1 && last === value;
-    const cache = this.#texts.find(isRead);
-    if (cache !== undefined && this.#texts.findLast(isRead) === cache)
-      this.#byNumber = new TextsByNumber(cache, this.#slots);
+    let only: TextCache | undefined;
+    for (let at = 0; at < this.#texts.length; at += 1) {
+      const cache = this.#texts[at] as TextCache;
+      if (cache.lastIndex === -1 || cache.last !== value) continue;
+      if (only !== undefined) return undefined;
+      only = cache;
+    }
+    if (only !== undefined) this.#byNumber = new TextsByNumber(only, this.#slots);
     return this.#byNumber;
   }
 
@@ -205,13 +210,19 @@ class TextsByNumber {
 }
 
 /** The entries that were asked for last: those of the generation before are given up when this one is full. */
-class Remembered<Name extends string | number> {
-  #young = new Map<Name, KeyEntry>();
-  #old = new Map<Name, KeyEntry>();
+class Remembered<Name> {
+  readonly #begin: () => Generation<Name>;
+  #young: Generation<Name>;
+  #old: Generation<Name> | undefined;
+
+  constructor(begin: () => Generation<Name>) {
+    this.#begin = begin;
+    this.#young = begin();
+  }
 
   get(name: Name): KeyEntry | undefined {
     const young = this.#young.get(name);
-    if (young !== undefined || this.#old.size === 0) return young;
+    if (young !== undefined || this.#old === undefined) return young;
     const old = this.#old.get(name);
     return old === undefined ? undefined : this.add(name, old);
   }
@@ -219,12 +230,21 @@ class Remembered<Name extends string | number> {
   add(name: Name, entry: KeyEntry): KeyEntry {
     if (this.#young.size >= dictionaryKeysMin) {
       this.#old = this.#young;
-      this.#young = new Map();
+      this.#young = this.#begin();
     }
     this.#young.set(name, entry);
     return entry;
   }
 }
+
+interface Generation<Name> {
+  readonly size: number;
+  get(name: Name): KeyEntry | undefined;
+  set(name: Name, entry: KeyEntry): unknown;
+}
+
+const rememberedTexts = (): Remembered<string> => new Remembered(() => new TextMap<KeyEntry>());
+const rememberedNumbers = (): Remembered<number> => new Remembered(() => new Map<number, KeyEntry>());
 
 function onlyColumn(columns: KeyColumns): string | undefined {
   let only: string | undefined;

@@ -1,6 +1,6 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import type { CompiledOrigin, CompiledPipeline, CompiledSource } from './compile.ts';
-import { type DecodedRecord, messageOf, type Rejection, validate } from './decode.ts';
+import { type DecodedRecord, messageOf, type Rejection } from './decode.ts';
 import { KeyDictionary } from './key.ts';
 import type { Lookups } from './lookups.ts';
 import { RecordReader } from './record-reader.ts';
@@ -114,6 +114,6 @@ export class Preprocessor extends Transformer {
 
   /** Takes a value that is decoded already, such as a test's. */
   takeValue(raw: unknown): DecodedRecord | Rejection {
-    return this.take(validate(this.source, raw, this.reader.check));
+    return this.take(this.reader.readValue(raw));
   }
 }

@@ -10,14 +10,17 @@ import {
 } from '#shared/pipeline/decoder.ts';
 import { shapesOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
-import { type DecodedRecord, messageOf, type Rejection, timed, validate } from './decode.ts';
+import { type DecodedRecord, messageOf, RecordAtHand, type Rejection, timed, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
 import { notText, ScannedLine, withoutEnd } from './line-bytes.ts';
 import { type QuickCheck, quickCheckOf } from './quick-check.ts';
 import { needOf } from './source-need.ts';
 import type { TextCache } from './text-cache.ts';
 
-/** Takes what one line or message came to; undefined for one that holds no record. Asks the reader where it stands, when it matters. */
+/**
+ * Takes what one line or message came to, which holds until the next one; undefined for one that holds no record. Asks the reader where it
+ * stands, when it matters.
+ */
 export type VisitRecord = (taken: DecodedRecord | Rejection | undefined) => void;
 
 /**
@@ -36,7 +39,8 @@ export class RecordReader {
   readonly #scanner: JsonScanner | undefined;
   readonly #scanned: ScannedLine;
   /** For values; like the scanner it is asked before the schema. */
-  readonly check: QuickCheck | undefined;
+  readonly #check: QuickCheck | undefined;
+  readonly #atHand = new RecordAtHand();
   /** A line that ends with the bytes, with a line feed behind it. */
   #tail = new Uint8Array(256);
   #wasDecoded = false;
@@ -56,7 +60,7 @@ export class RecordReader {
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
     this.#scanner = tools && scannerOf(source, this.#lineDecoders[0], tools);
     this.#scanned = new ScannedLine(tools);
-    this.check = tools && quickCheckOf(source);
+    this.#check = tools && quickCheckOf(source);
     this.begin({});
   }
 
@@ -104,6 +108,13 @@ export class RecordReader {
     else this.#readLines(bytes, visit);
   }
 
+  /** Reads a value that is decoded already. What it came to holds until the next one. */
+  readValue(value: unknown): DecodedRecord | Rejection {
+    const known = this.#check?.(value);
+    if (known !== undefined) return timed(this.#source, known, this.#atHand);
+    return validate(this.#source, value, this.#atHand);
+  }
+
   /** Reads one line; the next one has the next index. */
   readLine(line: string, visit: VisitRecord): void {
     this.#text = line;
@@ -129,7 +140,7 @@ export class RecordReader {
     const isRead = value !== undefined && scanner.next === length + 1;
     scanner.count(1, isRead ? 0 : 1);
     this.#standAlone = undefined;
-    if (isRead) return timed(this.#source, value);
+    if (isRead) return timed(this.#source, value, this.#atHand);
     this.#wasDecoded = false;
     const decoded = this.#decodeLine(line);
     if (this.#wasDecoded && isAscii) scanner.learn(tail, 0);
@@ -159,7 +170,7 @@ export class RecordReader {
       }
       const { value } = part;
       this.#part = value;
-      visit('wrong' in value ? undecodable(value.wrong) : validate(this.#source, value.value, this.check));
+      visit('wrong' in value ? undecodable(value.wrong) : this.readValue(value.value));
       this.#index += 1;
     }
   }
@@ -274,7 +285,7 @@ export class RecordReader {
     this.#scanned.start = start;
     this.#scanned.end = end;
     this.#part = this.#scanned;
-    visit(timed(this.#source, value));
+    visit(timed(this.#source, value, this.#atHand));
     this.#index += 1;
   }
 
@@ -317,19 +328,19 @@ export class RecordReader {
 
   #decodeLine(line: string): DecodedRecord | Rejection | undefined {
     let raw: unknown;
-    let check: QuickCheck | undefined;
+    let isJson = false;
     this.#standAlone = undefined;
     try {
       const decoder = this.#decoderOf(line);
       this.#standAlone = decoder.standAlone;
-      // The scanner learns from what the schema itself has accepted.
-      if (decoder.isJson !== true) check = this.check;
+      isJson = decoder.isJson === true;
       raw = decoder.decodeLine(line, this.#context);
     } catch (error) {
       return undecodable(messageOf(error));
     }
     if (raw === undefined) return undefined;
-    const decoded = validate(this.#source, raw, check);
+    // The scanner learns from what the schema itself has accepted.
+    const decoded = isJson ? validate(this.#source, raw, this.#atHand) : this.readValue(raw);
     this.#wasDecoded = decoded.kind === 'decoded';
     return decoded;
   }

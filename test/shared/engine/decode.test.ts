@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import * as mini from 'zod/mini';
 import { type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { validate } from '#shared/engine/decode.ts';
 import { RecordReader, type VisitRecord } from '#shared/engine/record-reader.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import { combinedLog, count, csv, json, milliseconds, stream, tumbling } from '#shared/pipeline/index.ts';
@@ -23,6 +22,11 @@ function sourceOf<S extends StandardSchemaV1>(
   return source as CompiledSource;
 }
 
+/** What one value comes to. */
+function decodeValue(source: CompiledSource, value: unknown): ReturnType<RecordReader['readValue']> {
+  return new RecordReader(source).readValue(value);
+}
+
 /** What one line comes to. */
 function decodeLine(source: CompiledSource, line: string): Parameters<VisitRecord>[0] {
   const found: Parameters<VisitRecord>[0][] = [];
@@ -35,7 +39,7 @@ const byNumber = sourceOf(schema, (record) => record.at);
 
 /** The event time of a record whose timestamp is this. */
 function timeOf(timestamp: Date | number): unknown {
-  const taken = validate(
+  const taken = decodeValue(
     sourceOf(z.object({}), () => timestamp),
     {},
   );
@@ -78,7 +82,7 @@ describe('the event time', () => {
     const source = sourceOf(schema, () => {
       throw new Error('no clock');
     });
-    expect(validate(source, { at: 1 })).toEqual({
+    expect(decodeValue(source, { at: 1 })).toEqual({
       kind: 'rejected',
       reason: 'threw',
       message: 'timestamp threw: no clock',
@@ -97,7 +101,7 @@ describe('the schema', () => {
 
   test('says at most five things', () => {
     const many = sourceOf(z.object(Object.fromEntries([...'abcdefgh'].map((name) => [name, z.string()]))), () => 0);
-    const taken = validate(many, {});
+    const taken = decodeValue(many, {});
     expect(taken.kind === 'rejected' && taken.message.split('; ')).toHaveLength(5);
   });
 
@@ -117,7 +121,7 @@ describe('the schema', () => {
       },
     };
     expect(
-      validate(
+      decodeValue(
         sourceOf(throwing, () => 0),
         1,
       ),
@@ -156,7 +160,7 @@ describe('the schema', () => {
     ],
   ])('of Zod rejects the record on which %s throws', (_, throwing, message) => {
     const source = sourceOf(throwing, () => 0);
-    expect(validate(source, 'no address')).toEqual({
+    expect(decodeValue(source, 'no address')).toEqual({
       kind: 'rejected',
       reason: 'threw',
       message: `the schema threw: ${message}`,
@@ -168,7 +172,7 @@ describe('the schema', () => {
       z.string().transform((text) => new URL(text).host),
       () => 0,
     );
-    expect([validate(source, 'no address').kind, validate(source, 'http://a/')]).toEqual([
+    expect([decodeValue(source, 'no address').kind, decodeValue(source, 'http://a/')]).toEqual([
       'rejected',
       { kind: 'decoded', value: 'a', timeMs: 0 },
     ]);
@@ -181,7 +185,7 @@ describe('the schema', () => {
     ['a refinement of Zod Mini', mini.string().check(mini.refine(async () => true))],
   ])('of Zod with %s that waits stops the host', (_, asynchronous) => {
     expect(() =>
-      validate(
+      decodeValue(
         sourceOf(asynchronous, () => 0),
         'text',
       ),
@@ -193,7 +197,7 @@ describe('the schema', () => {
       '~standard': { version: 1, vendor: 'test', validate: async (value) => ({ value }) },
     };
     expect(() =>
-      validate(
+      decodeValue(
         sourceOf(asynchronous, () => 0),
         1,
       ),

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { validate } from '#shared/engine/decode.ts';
 import { quickCheckOf } from '#shared/engine/quick-check.ts';
+import { RecordReader } from '#shared/engine/record-reader.ts';
 import { json, nullable, number, optional, record, string } from '#shared/pipeline/index.ts';
+import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { sourceOf } from '../../fuzz/decoders.ts';
 
 // What it says of any value is held beside the schema by the fuzz targets `scanner-*`.
@@ -43,7 +44,10 @@ test('a getter that throws is asked again by the schema, which says so', () => {
     },
   };
   expect(check?.(value)).toBeUndefined();
-  expect(validate(source, value, check)).toMatchObject({ reason: 'threw', message: 'the schema threw: no ip' });
+  expect(new RecordReader(source, decodeTools).readValue(value)).toMatchObject({
+    reason: 'threw',
+    message: 'the schema threw: no ip',
+  });
 });
 
 test('a field that the shape cannot express is judged by its own schema', () => {
