@@ -6,6 +6,8 @@ import { orderIn } from './operators.ts';
 import type { Planned } from './plan.ts';
 import { SqlProblem } from './problem.ts';
 import { didYouMean, isSame } from './relation.ts';
+import { lengthOfInterval, parseTimestamp } from './time.ts';
+import type { SqlType } from './types.ts';
 
 /** Orders the rows of a query that has an end, and leaves out those behind LIMIT. `hasRecords` says, when the rows are through, whether it had any. */
 export type Arrange = (rows: Iterable<PrintedRow>, hasRecords: () => boolean) => Iterable<PrintedRow>;
@@ -47,7 +49,8 @@ function namesOf(item: SelectItem): readonly string[] {
 
 function isSelected(expression: Expression, items: readonly SelectItem[]): boolean {
   if (expression.op === 'literal') return true;
-  if (expression.op !== 'column') return false;
+  // A name behind its table's is that of the table's column, whatever SELECT names so.
+  if (expression.op !== 'column' || expression.path.length > 1) return false;
   const name = expression.path.at(-1)?.text.toLowerCase() ?? '';
   return items.some((item) => item.op === 'all' || namesOf(item).includes(name));
 }
@@ -55,17 +58,21 @@ function isSelected(expression: Expression, items: readonly SelectItem[]): boole
 /** Orders rows by the names or the numbers of these columns. NULL comes last. */
 export function arrangementOf(
   { order, limit, hidden }: Arranged,
-  columns: readonly string[],
+  columns: readonly { readonly name: string; readonly type: SqlType }[],
 ): (rows: Iterable<PrintedRow>) => Iterable<PrintedRow> {
-  const shown = columns.filter((column) => !hidden.includes(column));
-  const keys = order.map((item) => ({
-    column: columnOf(item, shown, hidden),
-    descending: item.descending,
-    nullsFirst: item.nullsFirst ?? false,
-  }));
+  const shown = columns.map(({ name }) => name).filter((name) => !hidden.includes(name));
+  const keys = order.map((item) => {
+    const column = columnOf(item, shown, hidden);
+    const unprint = unprinter(columns.find(({ name }) => name === column)?.type);
+    const keyOf = (row: PrintedRow): Json => {
+      const value = (row[column] ?? null) as Json;
+      return typeof value === 'string' ? unprint(value) : value;
+    };
+    return { keyOf, descending: item.descending, nullsFirst: item.nullsFirst ?? false };
+  });
   const compare = (a: PrintedRow, b: PrintedRow): number => {
-    for (const { column, ...direction } of keys) {
-      const found = orderIn((a[column] ?? null) as Json, (b[column] ?? null) as Json, direction);
+    for (const { keyOf, ...direction } of keys) {
+      const found = orderIn(keyOf(a), keyOf(b), direction);
       if (found !== 0) return found;
     }
     return 0;
@@ -76,6 +83,19 @@ export function arrangementOf(
     const taken = limit === undefined ? sorted : sorted.slice(0, limit);
     return hidden.length === 0 ? taken : taken.map((row) => without(row, hidden));
   };
+}
+
+/** What orders a value that is printed as a text: 9 days come before 10. */
+function unprinter(type: SqlType | undefined): (text: string) => Json {
+  switch (type?.kind) {
+    case 'interval':
+    case 'months':
+      return lengthOfInterval;
+    case 'timestamp':
+      return (text) => parseTimestamp(text) ?? text;
+    default:
+      return (text) => text;
+  }
 }
 
 /** The rows of a view, or those that it has when there was no record: with records HAVING has hidden the row. */

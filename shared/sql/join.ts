@@ -13,6 +13,7 @@ import type { Environment } from './plan.ts';
 import { SqlProblem } from './problem.ts';
 import {
   endField,
+  isSame,
   once,
   type Relation,
   type RelationColumn,
@@ -22,6 +23,7 @@ import {
   startField,
 } from './relation.ts';
 import type { BuiltTable, StepTable } from './step-table.ts';
+import { commonType } from './types.ts';
 import { conjunctsOf } from './walk.ts';
 import { expanded } from './windows.ts';
 
@@ -37,22 +39,22 @@ export function planJoin(
   env: Environment,
   planQuery: PlanQuery,
 ): { readonly relation: Relation; readonly where: readonly Expression[] } {
-  // What a right join keeps is a left join's with the sides exchanged.
-  const {
-    left: from,
-    right: other,
-    kind,
-  } = join.kind === 'right'
-    ? { left: join.right, right: join.left, kind: 'left' as const }
-    : { left: join.left, right: join.right, kind: join.kind };
+  // What a right join keeps is a left join's with the sides exchanged; the columns stay where they were written.
+  const isRight = join.kind === 'right';
+  const kind = join.kind === 'right' ? 'left' : join.kind;
+  const other = isRight ? join.left : join.right;
   const asOf = other.op === 'table' && other.asOf !== undefined;
   const taken = new Set<string>([...joinTimeColumns, 'time', 'tabletime'].map((name) => name.toLowerCase()));
-  const left = sideOf(from, { env, planQuery, taken });
-  const right = sideOf(other, { env, planQuery, taken });
+  const first = sideOf(join.left, { env, planQuery, taken });
+  const second = sideOf(join.right, { env, planQuery, taken });
+  const [left, right] = isRight ? [second, first] : [first, second];
   const used = new Set<string>();
-  const columns = [...left.columns, ...right.columns].map((column) => tracked(column, used, kind !== 'inner'));
+  const columnsOf = (side: JoinSide): readonly RelationColumn[] =>
+    side.columns.map((column) => tracked(column, used, kind !== 'inner'));
+  const columnsOfBoth = { left: columnsOf(left), right: columnsOf(right) };
+  const columns = [...columnsOfBoth.left, ...columnsOfBoth.right];
   const sides = new Map<RelationColumn, Side>(
-    columns.map((column, index) => [column, index < left.columns.length ? 'left' : 'right']),
+    (['left', 'right'] as const).flatMap((side) => columnsOfBoth[side].map((column) => [column, side] as const)),
   );
   const isOpen = left.relation.isOpen || right.relation.isOpen;
   const combined: Relation = { ...left.relation, columns, isOpen: false };
@@ -82,7 +84,7 @@ export function planJoin(
   const name = once(() => env.stepNamed('join'));
   const relation: Relation = {
     // The event time of a joined row is the later one of both, which is no column's.
-    columns: [...left.columns, ...right.columns].map((column) => tracked(withoutTime(column), used, kind !== 'inner')),
+    columns: columnsOfRow(join, [first, second], (column) => tracked(withoutTime(column), used, kind !== 'inner')),
     isOpen: false,
     identity,
     baseIdentity: identity,
@@ -123,7 +125,7 @@ function withoutTime({ role, ...column }: JoinSide['columns'][number]): JoinSide
 
 /** The column as the joined row has it. Reading it is noticed, since only what is read crosses the exchange. */
 function tracked(
-  { field, name, table, type, nullable, role }: RelationColumn & { readonly field: string },
+  { field, name, table, type, nullable, role, isQualified }: RelationColumn & { readonly field: string },
   used: Set<string>,
   mayBeMissing: boolean,
 ): RelationColumn {
@@ -135,9 +137,40 @@ function tracked(
     text: table === undefined ? field : `${table}.${name}`,
     ...(table === undefined ? {} : { table }),
     ...(role === undefined ? {} : { role }),
+    ...(isQualified === undefined ? {} : { isQualified }),
     get read() {
       used.add(field);
       return read;
+    },
+  };
+}
+
+/** A column of USING is one column of the row; those of the sides are named behind their tables only. */
+function columnsOfRow(
+  { using }: Join,
+  sides: readonly [JoinSide, JoinSide],
+  columnOf: (column: JoinSide['columns'][number]) => RelationColumn,
+): readonly RelationColumn[] {
+  const isUsed = ({ name }: RelationColumn): boolean => using.some(({ text }) => isSame(name, text));
+  const columns = sides.flatMap((side) =>
+    side.columns.map((column) => columnOf(isUsed(column) ? { ...column, isQualified: true } : column)),
+  );
+  return [...using.map(({ text }) => eitherOf(columns.filter(({ name }) => isSame(name, text)))), ...columns];
+}
+
+/** The first that is not NULL: of an outer join one side may be missing. */
+function eitherOf(columns: readonly RelationColumn[]): RelationColumn {
+  const [first, second] = columns as readonly [RelationColumn, RelationColumn];
+  const { name, role } = first;
+  return {
+    name,
+    type: commonType(first.type, second.type) ?? first.type,
+    nullable: first.nullable && second.nullable,
+    text: `${first.text} or ${second.text}`,
+    ...(role === undefined || role !== second.role ? {} : { role }),
+    get read() {
+      const [a, b] = [first.read, second.read];
+      return (values: Values) => a(values) ?? b(values);
     },
   };
 }

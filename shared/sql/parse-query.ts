@@ -42,6 +42,8 @@ export function parseQuery(cursor: Cursor): Query {
   if (count.kind !== 'number' || !/^\d{1,9}$/.test(count.text))
     throw new SqlProblem(count.kind === 'end' ? cursor.spot : count, 'expected a whole number of rows behind LIMIT.');
   if (cursor.takes('ROWS') || cursor.takes('ROW')) cursor.takes('ONLY');
+  if (cursor.isNext('OFFSET'))
+    throw new SqlProblem(cursor.spot, 'OFFSET is not supported: LIMIT gives the first rows. Leave it out.');
   const limit = { count: Number(count.text), at: spanOf(limitAt, count) };
   return { op: 'select-query', views, selects: selects.flat(), order, limit, at: spanOf(start, cursor.last) };
 }

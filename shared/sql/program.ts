@@ -161,8 +161,7 @@ class Program {
     const arranged = isArranged ? takeArrangement(query) : undefined;
     const planned = planQuery(arranged?.query ?? query, this.environment(name));
     const { ofNothing } = planned;
-    const columns = planned.columns.map((column) => column.name);
-    const arrange = arranged && arrangementOf(arranged, columns);
+    const arrange = arranged && arrangementOf(arranged, planned.columns);
     if (arrange !== undefined || ofNothing !== undefined)
       onArrange?.((rows, hasRecords) => {
         const all = ofNothing === undefined ? rows : filled(rows, { view: name, hasRecords }, planned);

@@ -15,6 +15,8 @@ export type Role = 'time' | 'window-start' | 'window-end' | 'window-time';
 export interface RelationColumn extends Column {
   /** The name before the dot, where there is one. */
   readonly table?: string;
+  /** It is named behind its table only: alone its name is that of another column. */
+  readonly isQualified?: true;
   readonly role?: Role;
   /** What tells it from other columns, in the texts of expressions. */
   readonly text: string;
@@ -153,7 +155,13 @@ export function resolve(
     if (column !== undefined) return { column, rest: path.slice(2) };
     throw unknownColumn(second, ofTable, ` in ${first.text}`);
   }
-  const column = pick(columns, first) ?? timeOf(relation, first) ?? openColumn(relation, first);
+  const column =
+    pick(
+      columns.filter(({ isQualified }) => isQualified !== true),
+      first,
+    ) ??
+    timeOf(relation, first) ??
+    openColumn(relation, first);
   if (column !== undefined) return { column, rest: path.slice(1) };
   if (second !== undefined) {
     const tables = [...new Set(columns.flatMap(({ table }) => table ?? []))];

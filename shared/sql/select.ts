@@ -14,6 +14,7 @@ import type { Environment, Planned, Targets } from './plan.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import {
   compiledColumn,
+  isSame,
   once,
   type Relation,
   type RelationColumn,
@@ -155,7 +156,13 @@ function planDistinct(select: Select, input: Input, env: Environment, targets: T
   const expressions = select.items.flatMap((item): readonly SelectItem[] =>
     item.op === 'item' ? [item] : items.map(({ name }) => itemOf(name, item.at)),
   );
-  const groupBy = expressions.map((item) => (item as Extract<SelectItem, { op: 'item' }>).expression);
+  const groupBy = expressions.map((item): Expression => {
+    const { expression } = item as Extract<SelectItem, { op: 'item' }>;
+    // A number alone would be that of a column.
+    return expression.op === 'literal' && expression.kind === 'number'
+      ? { op: 'unary', sign: '+', operand: expression, at: expression.at }
+      : expression;
+  });
   return planGrouped({ ...select, distinct: false, items: expressions, groupBy }, input, env, targets);
 }
 
@@ -276,7 +283,14 @@ function selectItems(select: Select, context: ItemContext): readonly Selected[] 
   const { relation, targets } = context;
   const selected: (Selected & { readonly at: Span })[] = [];
   const taken = new Set<string>();
+  const numbered = select.items.find((item) => item.op === 'item' && isRank(item.expression));
+  const number = numbered?.op === 'item' ? numbered.alias : undefined;
   const add = (name: string, compiled: Compiled, role: Selected['role'], at: Span, isExplicit: boolean): void => {
+    if (number !== undefined && isSame(name, number.text))
+      throw new SqlProblem(
+        number.at,
+        `there is a column ${name} beside the number of the row. Give the number another name: … AS row_number.`,
+      );
     if (isExplicit && taken.has(name.toLowerCase()))
       throw new SqlProblem(at, `two columns are named ${name}. Give one another name: … AS ${freeName(name, taken)}.`);
     const free = freeName(name, taken);
@@ -320,7 +334,7 @@ function roleOfColumn(expression: Expression, relation: Relation): Selected['rol
 function allColumns(relation: Relation, { of, at }: Extract<SelectItem, { op: 'all' }>): readonly RelationColumn[] {
   const columns =
     of === undefined
-      ? relation.columns
+      ? relation.columns.filter(({ isQualified }) => isQualified !== true)
       : relation.columns.filter(({ table }) => table?.toLowerCase() === of.text.toLowerCase());
   if (relation.isOpen)
     throw new SqlProblem(

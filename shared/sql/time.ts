@@ -75,6 +75,19 @@ export function formatMonths(months: number): string {
       ].join(' ');
 }
 
+/** What orders intervals that are written so: milliseconds, or months. */
+export function lengthOfInterval(text: string): number {
+  const units: Readonly<Record<string, number>> = { year: 12, month: 1, day: dayMs };
+  return [...text.matchAll(/(-?)(?:(\d+) (year|month|day)|(\d+):(\d+):([\d.]+))/g)].reduce(
+    (length, [, sign, count, unit = '', hours = 0, minutes = 0, seconds = 0]) => {
+      const timeMs = (Number(hours) * 60 + Number(minutes)) * 60_000 + Math.round(Number(seconds) * 1_000);
+      const part = count === undefined ? timeMs : Number(count) * (units[unit] as number);
+      return sign === '-' ? length - part : length + part;
+    },
+    0,
+  );
+}
+
 function counted(count: number, unit: string, sign: string): string {
   return `${sign}${count} ${unit}${count === 1 ? '' : 's'}`;
 }

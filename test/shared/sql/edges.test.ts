@@ -6,7 +6,7 @@ import { columnsOf, type Records, runSql } from './run-sql.ts';
 const table = `CREATE TABLE r (id INT NOT NULL, s STRING, p BOOLEAN, x BIGINT, y DOUBLE, z DECIMAL(9, 2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' DAY) WITH ('connector' = 'kinesis');`;
 const start = Date.UTC(2026, 10, 21, 9);
 
-function rowsOf(query: string, records: Records[string]): readonly object[] {
+function rowsOf(query: string, records: Records[string]): readonly Readonly<Record<string, unknown>>[] {
   return columnsOf(runSql(`${table} ${query}`, { r: records.map((record) => ({ ts: start, ...(record as object) })) }));
 }
 
@@ -61,4 +61,68 @@ test('a window none of whose records fulfil the condition is not shown beside a 
   ];
   expect(rowsOf(query("GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)"), records)).toEqual([{ total: 9, n: 1 }]);
   expect(rowsOf(query(''), records.slice(0, 1))).toEqual([{ total: null, n: 1 }]);
+});
+
+test('the columns of a right join stay where they were written', () => {
+  const records = [
+    { id: 1, s: 'a' },
+    { id: 2, s: 'b' },
+  ];
+  const rows = rowsOf(
+    `SELECT * FROM (SELECT id, s, ts FROM r WHERE id = 1) a RIGHT JOIN (SELECT id AS n, s, ts FROM r) b
+      ON a.s = b.s AND a.ts = b.ts ORDER BY n`,
+    records,
+  );
+  expect(rows.map((row) => Object.entries(row).filter(([name]) => !name.startsWith('ts')))).toEqual([
+    Object.entries({ id: 1, s: 'a', n: 1, s_2: 'a' }),
+    Object.entries({ id: null, s: null, n: 2, s_2: 'b' }),
+  ]);
+});
+
+test('a column of USING is one column, of the side that has it', () => {
+  const records = [
+    { id: 1, s: 'a' },
+    { id: 2, s: 'b' },
+    { id: 3, s: 'c' },
+  ];
+  const joined = `FROM (SELECT id AS m, s, ts FROM r WHERE id < 3) a FULL JOIN (SELECT id AS n, s, ts FROM r WHERE id > 1) b
+    USING (s, ts)`;
+  expect(rowsOf(`SELECT * ${joined} ORDER BY s`, records).map(({ ts: _, ...row }) => row)).toEqual([
+    { s: 'a', m: 1, n: null },
+    { s: 'b', m: 2, n: 2 },
+    { s: 'c', m: null, n: 3 },
+  ]);
+  expect(rowsOf(`SELECT s, a.s AS left_s, b.s AS right_s ${joined} WHERE a.s IS NULL`, records)).toEqual([
+    { s: 'c', left_s: null, right_s: 'c' },
+  ]);
+  expect(rowsOf(`SELECT s, COUNT(*) AS n ${joined} GROUP BY s HAVING COUNT(*) > 1`, [...records, ...records])).toEqual([
+    { s: 'a', n: 2 },
+    { s: 'b', n: 4 },
+    { s: 'c', n: 2 },
+  ]);
+});
+
+test.each([
+  ["a name behind its table's is that of the column, not of what SELECT names so", '-x AS x', 'r.x', [-9, -10]],
+  ['alone it is that of what SELECT names so', '-x AS x', 'x', [-10, -9]],
+  ['intervals go by their length, not by their texts', "INTERVAL '1' DAY * x AS x", 'x', ['9 days', '10 days']],
+  ['as do those below 0', "INTERVAL '-1' SECOND * x AS x", 'x', ['-00:00:10', '-00:00:09']],
+  [
+    'and times by what they are',
+    'TO_TIMESTAMP(253402300790 + x) AS x',
+    'x',
+    ['9999-12-31T23:59:59.000Z', '10000-01-01T00:00:00.000Z'],
+  ],
+])('ORDER BY: %s', (_, selected, order, expected) => {
+  const rows = rowsOf(`SELECT ${selected} FROM r ORDER BY ${order}`, [
+    { id: 1, x: 10 },
+    { id: 2, x: 9 },
+  ]);
+  expect(rows.map((row) => Object.values(row)[0])).toEqual(expected);
+});
+
+test('a number may be among different values', () => {
+  expect(rowsOf("SELECT DISTINCT 5 AS five, 'x' AS text FROM r", [{ id: 1 }, { id: 2 }])).toEqual([
+    { five: 5, text: 'x' },
+  ]);
 });

@@ -33,6 +33,8 @@ test.each([
   "SELECT ip, COUNT(*) FROM requests GROUP BY ip, TUMBLE(ts, INTERVAL '1' MONTH)",
   "SELECT TUMBLE_START(ts, INTERVAL '1' HOUR) FROM requests GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
   'SELECT ip FROM requests ORDER BY ip LIMIT 3',
+  'SELECT ip FROM requests LIMIT 3 OFFSET 1',
+  'SELECT ip FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY bytes) AS status FROM requests) WHERE status = 1',
   'SELECT ip, NOW() FROM requests',
   'SELECT ip FROM requests UNION SELECT ip FROM requests',
   'SELECT ip FROM requests WHERE ip IN (SELECT ip FROM requests)',

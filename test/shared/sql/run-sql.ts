@@ -1,18 +1,25 @@
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import { sqlPipeline, type TableDefinition } from '#shared/sql/index.ts';
+import { type Arrange, sqlPipeline, type TableDefinition } from '#shared/sql/index.ts';
 
 /** Records by table; those of a table have the columns of the CREATE TABLE in the text. */
 export type Records = Readonly<Record<string, readonly unknown[]>>;
 
-/** The rows that a text gives over these records, all of which come before the end. */
+/** The rows that a text gives over these records, all of which come before the end, as `millrace sql` prints them. */
 export function runSql(
   text: string,
   records: Records,
   tableNamed?: (name: string) => TableDefinition | undefined,
 ): readonly PrintedRow[] {
-  const pipeline = sqlPipeline(text, { id: 'query', ...(tableNamed === undefined ? {} : { tableNamed }) });
+  let arrange: Arrange = (rows) => rows;
+  const pipeline = sqlPipeline(text, {
+    id: 'query',
+    onArrange: (found) => {
+      arrange = found;
+    },
+    ...(tableNamed === undefined ? {} : { tableNamed }),
+  });
   const run = createBoundedRun(pipeline);
   const streams = sourcesOf(pipeline.plan).map(({ id }) => id);
   for (const [name, values] of Object.entries(records)) {
@@ -23,7 +30,10 @@ export function runSql(
       if (lateSteps.length > 0) throw new Error(`${JSON.stringify(value)} is late for ${lateSteps.join(', ')}`);
     }
   }
-  return [...run.finish()];
+  const rows = run.finish();
+  return [
+    ...arrange(rows, () => Object.keys(pipeline.outputs).some((view) => (run.stepCounts()[view]?.counted ?? 0) > 0)),
+  ];
 }
 
 /** The rows without the columns that every row has. */
