@@ -1,4 +1,5 @@
 import { dayMs } from '#shared/schemas/time.ts';
+import type { CastLimit } from './cast-limit.ts';
 import { type Compiled, strictly } from './compiled.ts';
 import type { Span } from './problem.ts';
 import { SqlProblem } from './problem.ts';
@@ -6,22 +7,26 @@ import { formatDate, formatInterval, formatMonths, formatTimestamp, parseTimesta
 import { describeType, isNumeric, type SqlType, scaleOf } from './types.ts';
 
 /** `CAST(x AS type)`; with `tries` what cannot be cast is NULL instead of a rejected record. */
-export function castTo(operand: Compiled, type: SqlType, tries: boolean, at: Span): Compiled {
+export function castTo(operand: Compiled, type: SqlType, tries: boolean, at: Span, limit?: CastLimit): Compiled {
   const { type: from } = operand;
-  const text = `${tries ? 'TRY_CAST' : 'CAST'}(${operand.text} AS ${describeType(type)})`;
+  const name = limit?.text ?? describeType(type);
+  const text = `${tries ? 'TRY_CAST' : 'CAST'}(${operand.text} AS ${name})`;
   if (from.kind === 'null') return { ...operand, type, text };
-  const convert = conversion(from, type);
-  if (convert === undefined) throw new SqlProblem(at, `${describeType(from)} cannot be cast to ${describeType(type)}.`);
+  const plain = conversion(from, type);
+  if (plain === undefined) throw new SqlProblem(at, `${describeType(from)} cannot be cast to ${describeType(type)}.`);
+  const convert = (value: unknown): unknown => {
+    const converted = plain(value);
+    return limit === undefined || converted === undefined ? converted : limit.fit(converted);
+  };
   const call = (value: unknown): unknown => {
     const converted = convert(value);
     if (converted !== undefined) return converted;
     if (tries) return null;
-    throw new Error(`${show(value)} cannot be cast to ${describeType(type)}; TRY_CAST gives NULL instead`);
+    throw new Error(`${show(value)} cannot be cast to ${name}; TRY_CAST gives NULL instead`);
   };
   if (operand.isConstant && !tries) {
     const value = operand.evaluate({});
-    if (value !== null && convert(value) === undefined)
-      throw new SqlProblem(at, `${show(value)} is no ${describeType(type)}.`);
+    if (value !== null && convert(value) === undefined) throw new SqlProblem(at, `${show(value)} is no ${name}.`);
   }
   return strictly({ type, text, args: [operand], call, ...(tries ? { nullable: true } : {}) });
 }

@@ -1,10 +1,11 @@
 import { dayMs } from '#shared/schemas/time.ts';
 import type { Between, Call, Case, Cast, ColumnReference, Expression, InList, IsTest, Like, Literal } from './ast.ts';
 import { castTo } from './cast.ts';
+import { castLimit } from './cast-limit.ts';
 import { type Compiled, constant, constantOf, folded, readingParts, strictly } from './compiled.ts';
 import { checkFunction, compileFunction } from './functions.ts';
 import { asText, compileBinary, compileComparison, compileNot, compileSign, condition } from './operators.ts';
-import { likePattern, regularExpression } from './pattern.ts';
+import { likePattern, regularExpression, similarPattern } from './pattern.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import { parseTimestamp } from './time.ts';
 import {
@@ -126,7 +127,7 @@ function compileCall(call: Call, compile: Compile): Compiled {
 }
 
 function compileCast({ operand, type, tries, at }: Cast, compile: Compile): Compiled {
-  return castTo(compile(operand), typeOfName(type), tries, at);
+  return castTo(compile(operand), typeOfName(type), tries, at, castLimit(type));
 }
 
 function compileIs({ operand, test, negated }: IsTest, compile: Compile): Compiled {
@@ -207,7 +208,9 @@ function compileLike({ kind, operand, pattern, escape: escaping, negated }: Like
   const make = (text: string): RegExp =>
     kind === 'LIKE' || kind === 'ILIKE'
       ? likePattern(text, kind === 'ILIKE', escaped as string | undefined)
-      : regularExpression(text, kind === 'SIMILAR TO');
+      : kind === 'SIMILAR TO'
+        ? similarPattern(text, escaped as string | undefined)
+        : regularExpression(text);
   const fixed = constantOf(wanted);
   let compiled: RegExp | undefined;
   if (typeof fixed === 'string') {

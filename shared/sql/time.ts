@@ -222,7 +222,9 @@ export function formatByPattern(timeMs: number, pattern: string): string {
           .padEnd(found.length, '0')
           .slice(0, found.length);
       default:
-        return found;
+        throw new Error(`${found} is not supported in a pattern of times; ${patternLetters} are, and texts in '…'`);
     }
   });
 }
+
+const patternLetters = 'y, M, d, D, E, H, h, a, m, s and S';

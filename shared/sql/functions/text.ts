@@ -181,7 +181,7 @@ export const textFunctions: FunctionTable = {
     ['text', 'text', 'text'],
     stringType,
     (text: string, pattern: string, by: string) =>
-      text.replace(regularExpression(pattern, false, 'g'), (...found) => replacement(by, found)),
+      text.replace(regularExpression(pattern, 'g'), (...found) => replacement(by, found)),
   ),
   CONCAT: {
     form: 'CONCAT(text, …)',

@@ -2,7 +2,7 @@ import { civilOf, dayMs } from '#shared/schemas/time.ts';
 import type { Call } from '../ast.ts';
 import { type Compiled, constantOf, strictly } from '../compiled.ts';
 import { unitMs } from '../parse-interval.ts';
-import { nearest, SqlProblem } from '../problem.ts';
+import { nearest, type Span, SqlProblem } from '../problem.ts';
 import { addMonths, extractPart, formatByPattern, parseTimestamp, truncateTime } from '../time.ts';
 import { doubleType, integerType, isNumeric, type SqlType, stringType, timestampType } from '../types.ts';
 import { argumentOf, type FunctionTable, type ScalarFunction, strictFunction } from './signature.ts';
@@ -133,7 +133,7 @@ const toTimestamp: ScalarFunction = {
     const parse =
       pattern === undefined
         ? parseTimestamp
-        : (written: string): number | undefined => parseByPattern(written, pattern);
+        : checked(() => readerOf(pattern), (call.args[1] as Call['args'][number]).at);
     return strictly({
       type: timestampType,
       text,
@@ -144,28 +144,53 @@ const toTimestamp: ScalarFunction = {
   },
 };
 
-/** Reads numbers where a pattern of Java's has yyyy, MM, dd, HH, mm, ss and SSS; everything else must stand as it is. */
-function parseByPattern(text: string, pattern: string): number | undefined {
-  const found: Record<string, string> = {};
-  let at = 0;
-  for (const [piece] of pattern.matchAll(/y+|M+|d+|H+|m+|s+|S+|'[^']*'|./gs)) {
-    const letter = piece[0] as string;
-    if ('yMdHmsS'.includes(letter)) {
-      const [digits] =
-        new RegExp(`^\\d{1,${Math.max(piece.length, letter === 'S' ? 1 : 2)}}`).exec(text.slice(at)) ?? [];
-      if (digits === undefined) return undefined;
-      found[letter] = digits;
-      at += digits.length;
-      continue;
-    }
-    const fixed = letter === "'" ? piece.slice(1, -1) : piece;
-    if (!text.startsWith(fixed, at)) return undefined;
-    at += fixed.length;
+/** What is wrong with a pattern is said before a record comes. */
+function checked<T>(use: () => T, at: Span): T {
+  try {
+    return use();
+  } catch (error) {
+    throw new SqlProblem(at, `${error instanceof Error ? error.message : error}.`);
   }
-  if (at !== text.length) return undefined;
-  const { y = '1970', M = '1', d = '1', H = '0', m = '0', s = '0', S = '0' } = found;
-  return parseTimestamp(`${y.padStart(4, '0')}-${M}-${d} ${H}:${m.padStart(2, '0')}:${s.padStart(2, '0')}.${S}`);
 }
+
+/** Reads numbers where a pattern of Java's has yyyy, MM, dd, HH, mm, ss and SSS; everything else must stand as it is. */
+function readerOf(pattern: string): (text: string) => number | undefined {
+  const pieces = [...pattern.matchAll(/'[^']*'|([A-Za-z])\1*|./gs)].map(([piece, letter]) => {
+    if (letter === undefined) return { fixed: piece.startsWith("'") ? piece.slice(1, -1) : piece };
+    if (!/^(y+|M{1,2}|d+|H+|m+|s+|S+)$/.test(piece))
+      throw new Error(`${piece} cannot be read in a time; yyyy, MM, dd, HH, mm, ss and SSS can, and texts in '…'`);
+    const digits = new RegExp(`\\d{1,${Math.max(piece.length, letter === 'S' ? 1 : 2)}}`, 'y');
+    return { letter, digits, isShortYear: piece === 'yy' };
+  });
+  return (text) => {
+    const found: Record<string, string> = {};
+    let at = 0;
+    for (const { fixed, letter, digits, isShortYear } of pieces) {
+      if (digits === undefined) {
+        if (!text.startsWith(fixed, at)) return undefined;
+        at += fixed.length;
+        continue;
+      }
+      digits.lastIndex = at;
+      const [read] = digits.exec(text) ?? [];
+      if (read === undefined) return undefined;
+      // Of two digits a year is one of this century.
+      found[letter] = isShortYear ? `20${read.padStart(2, '0')}` : read;
+      at += read.length;
+    }
+    if (at !== text.length) return undefined;
+    const { y = '1970', M = '1', d = '1', H = '0', m = '0', s = '0', S = '0' } = found;
+    return parseTimestamp(`${y.padStart(4, '0')}-${M}-${d} ${H}:${m.padStart(2, '0')}:${s.padStart(2, '0')}.${S}`);
+  };
+}
+
+/** A time as a text, by a pattern that is looked at once when it is a constant. */
+const dateFormat = strictFunction(
+  "DATE_FORMAT(time, 'yyyy-MM-dd')",
+  ['time', 'text'],
+  stringType,
+  (time: number, pattern: string) => formatByPattern(Number(time), pattern),
+);
 
 /** Functions of times. Everything is in UTC. */
 export const timeFunctions: FunctionTable = {
@@ -199,12 +224,15 @@ export const timeFunctions: FunctionTable = {
   HOUR: part('HOUR'),
   MINUTE: part('MINUTE'),
   SECOND: part('SECOND'),
-  DATE_FORMAT: strictFunction(
-    "DATE_FORMAT(time, 'yyyy-MM-dd')",
-    ['time', 'text'],
-    stringType,
-    (time: number, pattern: string) => formatByPattern(Number(time), pattern),
-  ),
+  DATE_FORMAT: {
+    ...dateFormat,
+    compile: (args, call) => {
+      const pattern = constantOf(args[1]);
+      if (typeof pattern === 'string')
+        checked(() => formatByPattern(0, pattern), (call.args[1] as Call['args'][number]).at);
+      return dateFormat.compile(args, call);
+    },
+  },
   TO_TIMESTAMP: toTimestamp,
   TO_TIMESTAMP_LTZ: strictFunction(
     'TO_TIMESTAMP_LTZ(number, precision)',
