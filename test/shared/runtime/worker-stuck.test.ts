@@ -221,6 +221,60 @@ test("workers that restore for longer than a lease do not take each other's shar
   expect(reasons).not.toContain('Another worker has taken the shard.');
 });
 
+test('a shard is not handed over while its slot is behind what was stored of it, or each worker would begin where the last one did', async () => {
+  const periodMs = 10_000;
+  const world = new Hosts(pipelineOf([visits], { slots: 2 }), { exchangeShards: 2, readRecordsMax: 1 });
+  const preprocess = world.createPreprocess('readings', { list: async () => [{ shardId: 'a', parents: [] }] });
+  const put = (sequence: number): Promise<unknown> =>
+    preprocess.process({
+      shardId: 'a',
+      records: [rawRecord(sequence, ['a', 'b', 'c', 'd'].map((key) => reading(sequence, key)).join('\n'))],
+    });
+  await put(1);
+  await world.work();
+  for (let sequence = 2; sequence <= 20; sequence += 1) await put(sequence);
+  await world.work();
+  // Both slots go back to their base.
+  const lost = (await world.blobs.list('')).filter((name) => name.includes('.delta'));
+  for (const name of lost) await world.blobs.remove(name);
+  const { pipeline, state, results, blobs, deadLetters, telemetry, leases, exchange } = world;
+  const clock = createVirtualClock(world.clock);
+  const fromMs = clock.now();
+  const readBy = new Map<string, string>();
+  let isOver = false;
+  const workers = ['a', 'b'].map((name) =>
+    createWorker({
+      ...{ pipeline, clock, state, results, blobs, deadLetters, telemetry, leases, leasePeriodMs: periodMs },
+      worker: name,
+      reader: {
+        shards: exchange.shards,
+        // All that was stored is read again in six periods, and the second worker comes in the second.
+        read: async (shardId, after) => {
+          readBy.set(shardId, name);
+          await clock.sleep(3_000);
+          return exchange.read(shardId, after);
+        },
+      },
+      checkpointEveryMs: 1_000,
+      onAlive: () => {
+        if (isOver || (new Set(readBy.values()).size < 2 && clock.now() - fromMs < 100 * periodMs)) return;
+        isOver = true;
+        for (const worker of workers) worker.stop().catch(() => undefined);
+      },
+    }),
+  );
+  await Promise.all(
+    workers.map(async (worker, index) => {
+      await clock.sleep(1 + 1.5 * periodMs * index);
+      await worker.run();
+    }),
+  );
+  expect([...readBy.values()].sort()).toEqual(['a', 'b']);
+  expect(lost.length).toBeGreaterThan(1);
+  // One for each slot: who was handed the shard has found a whole snapshot.
+  expect(telemetry.lines.filter(({ message }) => message.includes('cannot be read'))).toHaveLength(2);
+});
+
 test('a base that takes longer to store than a lease is stored all the same', async () => {
   const world = worldOf({ slots: 1 });
   await send(world, 1, reading(1));
