@@ -5,6 +5,8 @@ import type { Span } from './problem.ts';
 export interface Name {
   readonly text: string;
   readonly at: Span;
+  /** It is written in "…", where others write texts. */
+  readonly isQuoted?: true;
 }
 
 export type Expression =

@@ -16,6 +16,9 @@ const reservedWords = new Set(
   ),
 );
 
+/** Words that begin something else where an alias may stand without AS. */
+const noAliases: ReadonlySet<string> = new Set(['NATURAL', 'OFFSET', 'FETCH', 'TABLESAMPLE', 'WINDOW', 'AT']);
+
 /** The place in a text up to which it was read. */
 export class Cursor {
   readonly tokens: readonly Token[];
@@ -96,7 +99,7 @@ export class Cursor {
       throw new SqlProblem(this.spot, `expected the name of ${of}, and found ${this.shown}.${advice}`);
     }
     this.next();
-    return { text: token.text, at: token };
+    return { text: token.text, at: token, ...(token.kind === 'quoted' ? { isQuoted: true } : {}) };
   }
 
   isName(ahead = 0): boolean {
@@ -107,7 +110,7 @@ export class Cursor {
   /** `AS name`, or a name alone. */
   alias(): Name | undefined {
     if (this.takes('AS')) return this.name('what stands before AS');
-    return this.isName() ? this.name('an alias') : undefined;
+    return this.isName() && !noAliases.has(this.token.word) ? this.name('an alias') : undefined;
   }
 
   /** Items with commas between them. */

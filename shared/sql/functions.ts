@@ -28,6 +28,11 @@ const grouped = 'Put queries with other groups together: SELECT … GROUP BY a U
 const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
 const listed = 'Write collect(…) in TypeScript around the query: docs/language/aggregators.md.';
 
+const added = "Write x + INTERVAL '1' DAY.";
+const bucketed = "Write GROUP BY TUMBLE(ts, INTERVAL '5' MINUTE).";
+const formatted = "Write DATE_FORMAT(x, 'yyyy-MM-dd').";
+const unpacked = 'A column of type JSON or ROW<…> has its fields behind a dot: a.b.';
+
 /** What other databases have, and what says the same here. */
 const elsewhere: Readonly<Record<string, string>> = {
   MEDIAN: quantiles,
@@ -45,6 +50,29 @@ const elsewhere: Readonly<Record<string, string>> = {
   LISTAGG: listed,
   ARRAY_AGG: listed,
   COLLECT: listed,
+  DATE: 'Write CAST(x AS DATE), or DATE_TRUNC with a unit.',
+  DAY: 'Write DAYOFMONTH(x).',
+  WEEK: 'Write EXTRACT(WEEK FROM x).',
+  DAYOFWEEK: 'Write EXTRACT(DOW FROM x), which is 0 on Sunday, or EXTRACT(ISODOW FROM x), which is 7.',
+  DAYOFYEAR: 'Write EXTRACT(DOY FROM x).',
+  EPOCH: 'Write EXTRACT(EPOCH FROM x).',
+  DATEDIFF: 'Write TIMESTAMPDIFF(DAY, from, to), or to - from.',
+  DATE_DIFF: 'Write TIMESTAMPDIFF(DAY, from, to), or to - from.',
+  DATE_ADD: added,
+  DATEADD: added,
+  DATE_SUB: added,
+  TIME_BUCKET: bucketed,
+  DATE_BIN: bucketed,
+  STRFTIME: formatted,
+  TO_CHAR: formatted,
+  STRPTIME: "Write TO_TIMESTAMP(x, 'yyyy-MM-dd HH:mm:ss').",
+  FROM_UNIXTIME: 'Write TO_TIMESTAMP(seconds), or TO_TIMESTAMP_LTZ(milliseconds, 3).',
+  NVL: 'Write COALESCE(x, y).',
+  ISNULL: 'Write x IS NULL, or COALESCE(x, y).',
+  LOG: 'Write LN(x), LOG10(x) or LOG2(x).',
+  MODE: 'Count each value, and take the first: ROW_NUMBER() OVER (ORDER BY n DESC).',
+  JSON_VALUE: unpacked,
+  JSON_EXTRACT: unpacked,
   ALL: 'Compare with GREATEST(…) or LEAST(…), or write several comparisons.',
   ANY: 'Write x IN (…), or several comparisons.',
 };
@@ -55,6 +83,7 @@ export const functionNames: readonly string[] = Object.keys(functions);
 /** Refuses a call of what is no function of a record's values. */
 export function checkFunction(call: Call): void {
   const { name, nameAt } = call;
+  if (Object.hasOwn(elsewhere, name)) throw unknownFunction(call);
   if (call.over !== undefined)
     throw new SqlProblem(
       call.at,

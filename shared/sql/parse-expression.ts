@@ -147,6 +147,8 @@ function parseSigned(cursor: Cursor): Expression {
 
 function parsePostfix(cursor: Cursor): Expression {
   let operand = parsePrimary(cursor);
+  if (cursor.isNext('AT', 'TIME'))
+    throw new SqlProblem(cursor.spot, "times are in UTC. For another zone add its offset: x + INTERVAL '1' HOUR.");
   while (cursor.takes('::')) {
     cursor.countOperator();
     const type = parseTypeName(cursor);
@@ -181,7 +183,8 @@ function parsePrimary(cursor: Cursor): Expression {
   if (isCall && (!blockedCalls.has(token.word) || token.word === 'LEFT' || token.word === 'RIGHT'))
     return parseCall(cursor);
   if (cursor.isName()) return parseColumn(cursor);
-  throw new SqlProblem(cursor.spot, `expected an expression, and found ${cursor.shown}.`);
+  const advice = token.word === '=' && cursor.last.word === '=' ? ' Equality is one sign: a = b.' : '';
+  throw new SqlProblem(cursor.spot, `expected an expression, and found ${cursor.shown}.${advice}`);
 }
 
 /** Words before a parenthesis that make no function of it. */

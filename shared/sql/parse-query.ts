@@ -37,15 +37,20 @@ export function parseQuery(cursor: Cursor): Query {
   const order = cursor.isNext('ORDER') ? parseOrder(cursor) : [];
   const limitAt = cursor.token;
   const isLimited = cursor.takes('LIMIT') || (cursor.takes('FETCH') && (cursor.takes('FIRST') || cursor.takes('NEXT')));
+  refuseOffset(cursor);
   if (!isLimited) return { op: 'select-query', views, selects: selects.flat(), order, at: spanOf(start, cursor.last) };
   const count = cursor.next();
   if (count.kind !== 'number' || !/^\d{1,9}$/.test(count.text))
     throw new SqlProblem(count.kind === 'end' ? cursor.spot : count, 'expected a whole number of rows behind LIMIT.');
   if (cursor.takes('ROWS') || cursor.takes('ROW')) cursor.takes('ONLY');
-  if (cursor.isNext('OFFSET'))
-    throw new SqlProblem(cursor.spot, 'OFFSET is not supported: LIMIT gives the first rows. Leave it out.');
+  refuseOffset(cursor);
   const limit = { count: Number(count.text), at: spanOf(limitAt, count) };
   return { op: 'select-query', views, selects: selects.flat(), order, limit, at: spanOf(start, cursor.last) };
+}
+
+function refuseOffset(cursor: Cursor): void {
+  if (cursor.isNext('OFFSET'))
+    throw new SqlProblem(cursor.spot, 'OFFSET is not supported: LIMIT gives the first rows. Leave it out.');
 }
 
 const viewsMax = 100;
@@ -126,7 +131,7 @@ function parseSelect(cursor: Cursor): Select {
 /** Whatever follows a SELECT is a clause that stands at the wrong place or is misspelt. */
 function checkEnd(cursor: Cursor): void {
   const { token } = cursor;
-  const ends = ['', ')', ';', 'UNION', 'ORDER', 'LIMIT', 'FETCH', 'EXCEPT', 'INTERSECT', 'MINUS', 'END'];
+  const ends = ['', ')', ';', 'UNION', 'ORDER', 'LIMIT', 'OFFSET', 'FETCH', 'EXCEPT', 'INTERSECT', 'MINUS', 'END'];
   if (token.kind === 'end' || (token.kind !== 'quoted' && token.word !== '' && ends.includes(token.word))) return;
   // An alias that looks like a clause is one that is misspelt.
   const { last } = cursor;

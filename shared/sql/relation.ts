@@ -198,11 +198,17 @@ function openColumn({ isOpen, columns }: Relation, { text }: Name, table?: Name)
   return plainColumn({ name: text, type: anyType, nullable: true });
 }
 
-function unknownColumn({ text, at }: Name, columns: readonly RelationColumn[], where: string): SqlProblem {
+function unknownColumn({ text, at, isQuoted }: Name, columns: readonly RelationColumn[], where: string): SqlProblem {
   const known = columns.map(({ name }) => name);
+  const advice = isQuoted === true ? ` A text stands in single quotes: '${text}'.` : '';
+  if (/^window_(start|end)$/i.test(text))
+    return new SqlProblem(
+      at,
+      `there is no column ${text}: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …)) adds it. Beside GROUP BY TUMBLE(ts, …) write TUMBLE_${text.slice('window_'.length).toUpperCase()}(ts, …).`,
+    );
   return new SqlProblem(
     at,
-    `there is no column ${text}${where}${didYouMean(text, known)} There are ${listOf(columns)}.`,
+    `there is no column ${text}${where}${didYouMean(text, known)}${advice} There are ${listOf(columns)}.`,
   );
 }
 
