@@ -115,6 +115,11 @@ function compileLiteral({ kind, text, at }: Literal): Compiled {
 function compileNumber(text: string, at: Span): Compiled {
   const value = Number(text);
   if (!Number.isFinite(value)) throw new SqlProblem(at, `${text} is larger than any number that a double holds.`);
+  if (/^\d+$/.test(text) && BigInt(text) !== BigInt(value))
+    throw new SqlProblem(
+      at,
+      `whole numbers are exact up to 2^53, and ${text} would be ${BigInt(value)}. Write a text where each digit counts, or ${value.toExponential()}.`,
+    );
   if (/^\d+$/.test(text)) return constant(Number.isSafeInteger(value) ? integerType : doubleType, value, String(value));
   const [, fraction] = /^\d*\.(\d*)$/.exec(text) ?? [];
   return constant(fraction === undefined ? doubleType : decimalType(fraction.length), value, text);

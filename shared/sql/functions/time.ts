@@ -93,12 +93,13 @@ const part = (unit: string): ScalarFunction =>
 function unitsBetween(unit: string, from: number, to: number): number {
   const length = unitMs[unit];
   if (length !== undefined) return Math.trunc((to - from) / length) + 0;
+  // As far as from the earlier to the later one: months have no one length.
+  if (to < from) return 0 - unitsBetween(unit, to, from);
   const a = civilOf(from);
   const b = civilOf(to);
   let count = (b.year - a.year) * 12 + b.month - a.month;
   // A month that has begun and not ended does not count.
-  if (count > 0 && addMonths(from, count) > to) count -= 1;
-  if (count < 0 && addMonths(from, count) < to) count += 1;
+  if (addMonths(from, count) > to) count -= 1;
   return Math.trunc(count / (months[unit] as number)) + 0;
 }
 

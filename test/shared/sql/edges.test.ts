@@ -36,6 +36,11 @@ test.each([
     "TO_TIMESTAMP('20261121T093001.5', 'yyyyMMdd''T''HHmmss.S')",
     '2026-11-21T09:30:01.500Z',
   ],
+  [
+    'there are as many months back as forth',
+    "TIMESTAMPDIFF(MONTH, DATE '2024-02-29', DATE '1999-12-31') + TIMESTAMPDIFF(MONTH, DATE '1999-12-31', DATE '2024-02-29')",
+    0,
+  ],
   ['SIMILAR TO has the signs of LIKE', "'abc' SIMILAR TO 'a%' AND 'abc' SIMILAR TO '_b_'", true],
   ['and those of regular expressions', "'abc' SIMILAR TO '(x|[a-c]+)' AND NOT 'abc' SIMILAR TO 'ab'", true],
   ['where a dot is a dot', "'a.c' SIMILAR TO 'a.c' AND NOT 'abc' SIMILAR TO 'a.c'", true],

@@ -66,6 +66,7 @@ test.each([
   "SELECT ip FROM requests WHERE ip LIKE 'a",
   'SELECT CAST(ts AS BIGINT) FROM requests',
   'SELECT CAST(ip AS BIGIN) FROM requests',
+  'SELECT ip FROM requests WHERE bytes = 9007199254740993',
   'SELECT CAST(3000000000 AS INT) FROM requests',
   'SELECT CAST(ip AS CHAR(5)) FROM requests',
   'SELECT CAST(ts AS TIMESTAMP(0)) FROM requests',
