@@ -49,13 +49,14 @@ export function planJoin(
   const second = sideOf(join.right, { env, planQuery, taken });
   const [left, right] = isRight ? [second, first] : [first, second];
   const used = new Set<string>();
-  const columnsOf = (side: JoinSide): readonly RelationColumn[] =>
-    side.columns.map((column) => tracked(column, used, kind !== 'inner'));
-  const columnsOfBoth = { left: columnsOf(left), right: columnsOf(right) };
-  const columns = [...columnsOfBoth.left, ...columnsOfBoth.right];
-  const sides = new Map<RelationColumn, Side>(
-    (['left', 'right'] as const).flatMap((side) => columnsOfBoth[side].map((column) => [column, side] as const)),
-  );
+  const sides = new Map<RelationColumn, Side>();
+  const columns = columnsOfRow(join, [first, second], (column, side) => {
+    const made = tracked(column, used, kind !== 'inner');
+    sides.set(made, side === left ? 'left' : 'right');
+    return made;
+  });
+  // A column of USING is on both sides.
+  const sideOfColumn = (column: RelationColumn): Side => sides.get(column) ?? 'left';
   const isOpen = left.relation.isOpen || right.relation.isOpen;
   const combined: Relation = { ...left.relation, columns, isOpen: false };
   if (isOpen)
@@ -65,7 +66,7 @@ export function planJoin(
     );
   // In an inner join it is the same whether a condition stands in ON or in WHERE.
   const written = [...conjunctsOf(join.on), ...usingOf(join, left, right), ...(kind === 'inner' ? where : [])];
-  const conditions = written.flatMap((part) => readCondition(part, combined, (column) => sides.get(column) as Side));
+  const conditions = written.flatMap((part) => readCondition(part, combined, sideOfColumn));
   const parts = partsOf(conditions, { left, right, join, kind, asOf });
   const table: StepTable = {
     build: (name) => build(name, { left, right, kind, used, asOf }, parts),
@@ -84,7 +85,9 @@ export function planJoin(
   const name = once(() => env.stepNamed('join'));
   const relation: Relation = {
     // The event time of a joined row is the later one of both, which is no column's.
-    columns: columnsOfRow(join, [first, second], (column) => tracked(withoutTime(column), used, kind !== 'inner')),
+    columns: columnsOfRow(join, [first, second], (column, side) =>
+      tracked(withoutTime(column, kind === 'full' || (kind === 'left' && side === right)), used, kind !== 'inner'),
+    ),
     isOpen: false,
     identity,
     baseIdentity: identity,
@@ -119,8 +122,12 @@ function sideOf(
   return { relation, columns };
 }
 
-function withoutTime({ role, ...column }: JoinSide['columns'][number]): JoinSide['columns'][number] {
-  return role === undefined || role === 'time' ? column : { ...column, role };
+/** A bound of a side that may be missing is NULL then, so it is none of the row's window. */
+function withoutTime(
+  { role, ...column }: JoinSide['columns'][number],
+  mayBeMissing: boolean,
+): JoinSide['columns'][number] {
+  return role === undefined || role === 'time' || mayBeMissing ? column : { ...column, role };
 }
 
 /** The column as the joined row has it. Reading it is noticed, since only what is read crosses the exchange. */
@@ -149,25 +156,28 @@ function tracked(
 function columnsOfRow(
   { using }: Join,
   sides: readonly [JoinSide, JoinSide],
-  columnOf: (column: JoinSide['columns'][number]) => RelationColumn,
+  columnOf: (column: JoinSide['columns'][number], side: JoinSide) => RelationColumn,
 ): readonly RelationColumn[] {
   const isUsed = ({ name }: RelationColumn): boolean => using.some(({ text }) => isSame(name, text));
   const columns = sides.flatMap((side) =>
-    side.columns.map((column) => columnOf(isUsed(column) ? { ...column, isQualified: true } : column)),
+    side.columns.map((column) => columnOf(isUsed(column) ? { ...column, isQualified: true } : column, side)),
   );
-  return [...using.map(({ text }) => eitherOf(columns.filter(({ name }) => isSame(name, text)))), ...columns];
+  const merged = using.map(({ text }) => {
+    const [first, second] = columns.filter(({ name }) => isSame(name, text)) as [RelationColumn, RelationColumn];
+    const [role, other] = sides.map((side) => side.columns.find(({ name }) => isSame(name, text))?.role);
+    return eitherOf(first, second, role === other && role !== 'time' ? role : undefined);
+  });
+  return [...merged, ...columns];
 }
 
 /** The first that is not NULL: of an outer join one side may be missing. */
-function eitherOf(columns: readonly RelationColumn[]): RelationColumn {
-  const [first, second] = columns as readonly [RelationColumn, RelationColumn];
-  const { name, role } = first;
+function eitherOf(first: RelationColumn, second: RelationColumn, role: RelationColumn['role']): RelationColumn {
   return {
-    name,
+    name: first.name,
     type: commonType(first.type, second.type) ?? first.type,
     nullable: first.nullable && second.nullable,
     text: `${first.text} or ${second.text}`,
-    ...(role === undefined || role !== second.role ? {} : { role }),
+    ...(role === undefined ? {} : { role }),
     get read() {
       const [a, b] = [first.read, second.read];
       return (values: Values) => a(values) ?? b(values);

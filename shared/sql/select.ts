@@ -26,6 +26,7 @@ import {
 import { planStep, printer } from './step-table.ts';
 import { planTop, readRanking } from './top.ts';
 import { findTotals } from './totals.ts';
+import { describeType } from './types.ts';
 import { planUnion } from './union.ts';
 import { conjunctsOf, findPart, isAggregate, isRank } from './walk.ts';
 import { expanded } from './windows.ts';
@@ -358,7 +359,7 @@ function renamed(
   return selected.map((column, index) => {
     const { name, type } = targets[index] as Targets[number];
     const { compiled } = column;
-    const isSame = type === undefined || type.kind === compiled.type.kind;
-    return checked({ ...column, name, compiled: isSame ? compiled : castTo(compiled, type, false, column.at) });
+    const isAlike = type === undefined || describeType(type) === describeType(compiled.type);
+    return checked({ ...column, name, compiled: isAlike ? compiled : castTo(compiled, type, false, column.at) });
   });
 }

@@ -148,3 +148,42 @@ test('a number may be among different values', () => {
     { five: 5, text: 'x' },
   ]);
 });
+
+test('a column of USING may stand in WHERE, and in what is joined with it', () => {
+  const query = `SELECT s, a.id AS l, b.id AS n FROM r a JOIN (SELECT id, s, ts FROM r) b USING (s, ts) WHERE s = 'b' AND a.id = b.id`;
+  const records = [
+    { id: 1, s: 'a' },
+    { id: 2, s: 'b' },
+  ];
+  expect(rowsOf(query, records)).toEqual([{ s: 'b', l: 2, n: 2 }]);
+});
+
+test('the bounds of a side that is missing are NULL when rows are grouped by them, and those of USING are the window', () => {
+  const windows = (id: number): string =>
+    `(SELECT window_start, window_end, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+      WHERE id = ${id} GROUP BY window_start, window_end)`;
+  const records = [{ id: 1 }, { id: 2, ts: start + 60_000 }];
+  const joined = `FROM ${windows(1)} a FULL JOIN ${windows(2)} b`;
+  expect(
+    rowsOf(
+      `SELECT a.window_start AS w, COUNT(*) AS n ${joined} ON a.window_start = b.window_start AND a.window_end = b.window_end
+        GROUP BY a.window_start, a.window_end ORDER BY n, w NULLS FIRST`,
+      records,
+    ),
+  ).toEqual([
+    { w: null, n: 1 },
+    { w: new Date(start).toISOString(), n: 1 },
+  ]);
+  const merged = `SELECT window_start AS w, COUNT(*) AS n ${joined} USING (window_start, window_end) GROUP BY window_start, window_end`;
+  expect(runSql(`${table} ${merged}`, { r: records.map((record) => ({ ts: start, ...record })) })).toMatchObject(
+    [start, start + 60_000].map((ms) => ({ windowStart: new Date(ms).toISOString(), w: new Date(ms).toISOString() })),
+  );
+});
+
+test('INSERT INTO writes decimals with the digits of the column', () => {
+  const rows = rowsOf(
+    "CREATE TABLE o (d DECIMAL(9, 1)) WITH ('connector' = 'dynamodb'); INSERT INTO o SELECT z FROM r",
+    [{ id: 1, z: -2.25 }],
+  );
+  expect(rows).toEqual([{ d: -2.3 }]);
+});
