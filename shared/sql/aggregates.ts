@@ -21,7 +21,7 @@ import { type Compiled, constantOf, readingParts, type Values } from './compiled
 import { compileExpression, type Scope } from './expression.ts';
 import { argumentOf, type Parameter } from './functions/signature.ts';
 import { distinctOf, extremeOf, orNull, showing } from './null-aware.ts';
-import { condition } from './operators.ts';
+import { condition, scalarOf } from './operators.ts';
 import { SqlProblem } from './problem.ts';
 import { booleanType, describeType, doubleType, integerType, isNumeric, type SqlType } from './types.ts';
 
@@ -195,8 +195,14 @@ function makeCount(request: Request): Made {
   const { call, args, places } = request;
   if (args.length > 1 || (args.length === 0 && places[0]?.op !== 'star'))
     throw new SqlProblem(call.at, 'COUNT takes one argument. Write COUNT(*), COUNT(x) or COUNT(DISTINCT x).');
-  const [value] = args;
-  if (call.distinct && value !== undefined) {
+  const [given] = args;
+  if (call.distinct && given !== undefined) {
+    if (given.type.kind === 'row' || given.type.kind === 'array')
+      throw new SqlProblem(
+        call.at,
+        `values of type ${describeType(given.type)} cannot be told apart. Name a field, or write COUNT(DISTINCT CAST(x AS STRING)).`,
+      );
+    const value = readingParts(scalarOf(given), [given]);
     return {
       type: integerType,
       aggregator: distinctOf(value.evaluate),
@@ -235,7 +241,8 @@ function decimalMean(of: (values: Values) => number, scale: number): AnyAggregat
 }
 
 function makeExtreme(request: Request, kind: 'min' | 'max'): Made {
-  const [value] = check(request, `${request.call.name}(x)`, ['value']) as [Compiled];
+  const [given] = check(request, `${request.call.name}(x)`, ['value']) as [Compiled];
+  const value = readingParts(scalarOf(given), [given]);
   const { type } = value;
   const isNumber = isNumeric(type) || ['timestamp', 'date', 'interval', 'months'].includes(type.kind);
   if (type.kind === 'row' || type.kind === 'array')

@@ -1,4 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { compareJson } from '#shared/pipeline/aggregators/json-order.ts';
 import { dayMs } from '#shared/schemas/time.ts';
 import type { Binary, BinarySign } from './ast.ts';
 import { castTo, roundTo } from './cast.ts';
@@ -66,6 +67,18 @@ export function checkedAs(operand: Compiled, kind: 'boolean' | 'number' | 'strin
   return strictly({ type, text: operand.text, args: [operand], call });
 }
 
+/** A value of JSON that is to be told from others: a list or an object is rejected with its record. */
+export function scalarOf(operand: Compiled): Compiled {
+  if (operand.type.kind !== 'any') return operand;
+  const call = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value instanceof Date) return value;
+    throw new Error(
+      `${JSON.stringify(value)} in ${operand.text} cannot be compared; name a field of it, or CAST it to a text`,
+    );
+  };
+  return strictly({ type: operand.type, text: operand.text, args: [operand], call });
+}
+
 /** Three-valued: NULL AND FALSE is FALSE, NULL OR TRUE is TRUE. The right side is not looked at when the left one decides. */
 function compileLogic(sign: 'AND' | 'OR', left: Compiled, right: Compiled): Compiled {
   const a = left.evaluate;
@@ -119,7 +132,8 @@ export function compileComparison(sign: BinarySign, left: Compiled, right: Compi
   if (sign === 'IS DISTINCT FROM' || sign === 'IS NOT DISTINCT FROM') {
     const wanted = sign === 'IS NOT DISTINCT FROM';
     const isConstant = a.isConstant && b.isConstant;
-    const evaluate: Compiled['evaluate'] = (values) => (a.evaluate(values) === b.evaluate(values)) === wanted;
+    const [first, second] = [scalarOf(a).evaluate, scalarOf(b).evaluate];
+    const evaluate: Compiled['evaluate'] = (values) => (first(values) === second(values)) === wanted;
     return folded({ type: booleanType, nullable: false, isConstant, text, evaluate });
   }
   const isKnown = a.type.kind !== 'any' && b.type.kind !== 'any';
@@ -160,7 +174,7 @@ export function orderOf(a: unknown, b: unknown): number {
   return (a as number) < (b as number) ? -1 : a === b ? 0 : 1;
 }
 
-/** As `orderOf` in the direction that was asked for, wherever in it NULL stands. */
+/** Below 0 when `a` comes first, in the direction that was asked for, wherever in it NULL stands. Values of different types go by their types. */
 export function orderIn(
   a: Json,
   b: Json,
@@ -168,7 +182,7 @@ export function orderIn(
 ): number {
   if (a === b) return 0;
   if (a === null || b === null) return (a === null) === nullsFirst ? -1 : 1;
-  const found = orderOf(a, b);
+  const found = typeof a === typeof b && typeof a !== 'object' ? orderOf(a, b) : compareJson(a, b);
   return descending ? -found : found;
 }
 

@@ -187,3 +187,20 @@ test('INSERT INTO writes decimals with the digits of the column', () => {
   );
   expect(rows).toEqual([{ d: -2.3 }]);
 });
+
+test('values of JSON are put in order, and what has none is rejected', () => {
+  const json =
+    "CREATE TABLE j (v JSON, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' DAY) WITH ('connector' = 'kinesis');";
+  const run = (query: string, ...values: unknown[]): readonly object[] =>
+    columnsOf(runSql(json + query, { j: values.map((v) => ({ v, ts: start })) }));
+  expect(run('SELECT v FROM j ORDER BY v DESC', 2, 'b', null, 10, 'a')).toEqual(
+    ['b', 'a', 10, 2, null].map((v) => ({ v })),
+  );
+  expect(run('SELECT v FROM (SELECT v, RANK() OVER (ORDER BY v) AS n FROM j) WHERE n = 1', 'b', 2, 10)).toEqual([
+    { v: 2 },
+  ]);
+  for (const select of ['COUNT(DISTINCT v)', 'MAX(v)', 'COUNT(*) FILTER (WHERE v IS DISTINCT FROM v)'])
+    expect(() => run(`SELECT ${select} AS n FROM j`, { a: 1 }), select).toThrow('{"a":1} in v cannot be compared');
+  const row = json.replace('JSON', 'ROW<a INT>');
+  expect(() => runSql(`${row} SELECT COUNT(DISTINCT v) AS n FROM j`, {})).toThrow('cannot be told apart');
+});
