@@ -17,7 +17,15 @@ const reservedWords = new Set(
 );
 
 /** Words that begin something else where an alias may stand without AS. */
-const noAliases: ReadonlySet<string> = new Set(['NATURAL', 'OFFSET', 'FETCH', 'TABLESAMPLE', 'WINDOW', 'AT']);
+const noAliases: ReadonlySet<string> = new Set([
+  'NATURAL',
+  'OFFSET',
+  'FETCH',
+  'TABLESAMPLE',
+  'WINDOW',
+  'AT',
+  'PARTITION',
+]);
 
 /** The place in a text up to which it was read. */
 export class Cursor {

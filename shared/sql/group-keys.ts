@@ -69,6 +69,8 @@ export function readKeys(
         'windows are grouped by both of their bounds. Write GROUP BY window_start, window_end, ….',
       );
     spec = relation.windows?.op === 'pending' ? relation.windows.spec : undefined;
+    if (relation.windows?.op === 'pending' && spec?.kind === 'session')
+      checkPartition(relation.windows.partition, keys, select);
     // Rows of one window have one event time, 1 ms before its end, and the window is a part of their key.
     if (relation.windows?.op === 'rows') spec = tumbling(milliseconds(relation.windows.bucketMs));
   } else if (relation.windows?.op === 'pending')
@@ -78,6 +80,19 @@ export function readKeys(
     );
   const isInherited = bounds.size > 0 && relation.windows?.op === 'rows';
   return { keys, spec: spec ?? allTime, isWindowed: spec !== undefined, isInherited };
+}
+
+/** The sessions of a table function are those of the columns that it names, or of all records, so the groups must be by these. */
+function checkPartition(partition: readonly (string | undefined)[], keys: readonly Key[], select: Select): void {
+  const isSame = keys.length === partition.length && keys.every(({ text }) => partition.includes(text));
+  if (isSame) return;
+  const columns = keys.map(({ text }) => text).join(', ');
+  throw new SqlProblem(
+    select.groupBy[0]?.at ?? select.at,
+    keys.length === 0
+      ? 'the sessions are those of the columns behind PARTITION BY. Group by these too.'
+      : `the sessions are those of ${partition.length === 0 ? 'all records' : 'other columns'}, and the groups are by ${columns}. Write SESSION(TABLE t PARTITION BY ${columns}, DESCRIPTOR(ts), …), or GROUP BY ${columns}, SESSION(ts, …).`,
+  );
 }
 
 /** `GROUP BY 1` is the first column of SELECT; a name that is no column is one of its aliases. */

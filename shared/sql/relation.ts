@@ -53,7 +53,13 @@ export interface Relation {
  * `rows`: each row belongs to one window, whose end is 1 ms after its event time; ends of different windows lie at least `bucketMs` apart.
  */
 export type Windows =
-  | { readonly op: 'pending'; readonly spec: WindowSpec; readonly readTime: (values: Values) => number }
+  | {
+      readonly op: 'pending';
+      readonly spec: WindowSpec;
+      readonly readTime: (values: Values) => number;
+      /** The columns of whose records the sessions are, as texts; undefined for one that is not selected. Of no columns they are of all records. */
+      readonly partition: readonly (string | undefined)[];
+    }
   | { readonly op: 'rows'; readonly bucketMs: number };
 
 export interface Ranking {
@@ -277,6 +283,7 @@ export function selectedRelation(
           windows: {
             ...windows,
             readTime: readingPaths((values: Values) => values[timeField] as number, [[timeField]]),
+            partition: windows.partition.map((text) => selected.find(({ compiled }) => compiled.text === text)?.name),
           },
         }
       : {}),

@@ -71,6 +71,12 @@ function planSelect(select: Select, env: Environment, targets: Targets | undefin
     );
   const { relation, where } = planFrom(select.from, conjunctsOf(select.where), env, planQuery);
   for (const part of where) refuseAggregates(part);
+  const [condition] = where;
+  if (condition !== undefined && relation.windows?.op === 'pending' && relation.windows.spec.kind === 'session')
+    throw new SqlProblem(
+      condition.at,
+      'the sessions of a table function are there before WHERE, and are those of all records. Take the records first: WITH v AS (SELECT * FROM t WHERE …) SELECT … FROM TABLE(SESSION(TABLE v, …)), or write GROUP BY SESSION(ts, …).',
+    );
   const item = select.items.find(
     (candidate) =>
       candidate.op === 'item' &&

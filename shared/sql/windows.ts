@@ -3,6 +3,7 @@ import { readingThrough } from '#shared/pipeline/reads.ts';
 import { cumulative, session, sliding, tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import type { Call, Expression, WindowKind, WindowTable } from './ast.ts';
 import type { Values } from './compiled.ts';
+import { compileExpression } from './expression.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import {
   endField,
@@ -11,6 +12,7 @@ import {
   type RelationColumn,
   type Role,
   resolve,
+  scopeOf,
   sqlValue,
   startField,
   windowColumns,
@@ -112,6 +114,12 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
   const found = resolve(input, { op: 'column', path: [column], at: column.at }).column;
   checkTime(input, found, column.at);
   const spec = windowOf(kind, sizes, at);
+  const [first] = table.partition;
+  if (first !== undefined && spec.kind !== 'session')
+    throw new SqlProblem(
+      first.at,
+      `${kind} has the same windows for all records. Leave PARTITION BY out, and group by it.`,
+    );
   if (input.windows?.op === 'pending')
     throw new SqlProblem(at, 'the table has windows already. Group by them before others are made.');
   const taken = input.columns.find(({ name }) => /^window_(start|end|time)$/i.test(name));
@@ -127,6 +135,7 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
     windows: {
       op: 'pending',
       spec,
+      partition: table.partition.map((expression) => compileExpression(expression, scopeOf(input)).text),
       readTime: readingThrough((values: Values) => Number(sqlValue(found.read(values))), [found.read]),
     },
   };

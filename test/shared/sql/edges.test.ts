@@ -204,3 +204,32 @@ test('values of JSON are put in order, and what has none is rejected', () => {
   const row = json.replace('JSON', 'ROW<a INT>');
   expect(() => runSql(`${row} SELECT COUNT(DISTINCT v) AS n FROM j`, {})).toThrow('cannot be told apart');
 });
+
+test('the sessions of a table function are those of the columns that it names, or of all records', () => {
+  const records = [0, 50, 100, 150].map((seconds, id) => ({
+    id,
+    s: id % 2 === 0 ? 'a' : 'b',
+    ts: start + seconds * 1_000,
+  }));
+  const counts = (partition: string, columns: string, from = 'r'): readonly object[] =>
+    rowsOf(
+      `SELECT ${columns} COUNT(*) AS n FROM TABLE(SESSION(TABLE ${from} ${partition}, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+        GROUP BY ${columns} window_start, window_end`,
+      records,
+    );
+  expect(counts('', '')).toEqual([{ n: 4 }]);
+  expect(counts('PARTITION BY s', 's,')).toEqual(['a', 'b', 'a', 'b'].map((s) => ({ s, n: 1 })));
+  expect(counts('PARTITION BY (s, id % 2)', 'id % 2, s,')).toHaveLength(4);
+  expect(counts('PARTITION BY s', 's,', "(SELECT * FROM r WHERE s = 'b')")).toEqual([
+    { s: 'b', n: 1 },
+    { s: 'b', n: 1 },
+  ]);
+  // A column that has the name of another one is another.
+  expect(() =>
+    rowsOf(
+      `SELECT s, COUNT(*) AS n FROM (SELECT id AS s, window_start, window_end
+        FROM TABLE(SESSION(TABLE r PARTITION BY s, DESCRIPTOR(ts), INTERVAL '1' MINUTE))) GROUP BY s, window_start, window_end`,
+      records,
+    ),
+  ).toThrow('the sessions are those of other columns');
+});
