@@ -126,6 +126,12 @@ function unknownFunction({ name, nameAt }: Call): SqlProblem {
       nameAt,
       `${name}(…) stands in GROUP BY, or in FROM as TABLE(${name}(TABLE t, DESCRIPTOR(ts), …)).`,
     );
+  const [, window, bound] = /^(TUMBLE|HOP|SESSION|CUMULATE)_(START|END|ROWTIME)$/.exec(name) ?? [];
+  if (window !== undefined)
+    return new SqlProblem(
+      nameAt,
+      `${name} shows the ${bound?.toLowerCase()} of the window that records are grouped by, in SELECT and HAVING. Write GROUP BY ${window}(ts, …) too.`,
+    );
   const other = elsewhere[name];
   if (other !== undefined) return new SqlProblem(nameAt, `${name} is not supported. ${other}`);
   const names = [...Object.keys(functions), ...aggregateNames];
