@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { inferTable } from '#shared/sql/index.ts';
 import { columnsOf, type Records, runSql } from './run-sql.ts';
 
 // What a random query seldom meets, or what DuckDB says otherwise than PostgreSQL and Flink.
@@ -232,4 +233,13 @@ test('the sessions of a table function are those of the columns that it names, o
       records,
     ),
   ).toThrow('the sessions are those of other columns');
+});
+
+test('no record of a file is late, however old', () => {
+  const records = ['9999-12-31', '1900-01-01', '0001-01-01'].map((day) => ({ ts: `${day} 00:00:00` }));
+  const lines = records.map((record) => JSON.stringify(record));
+  const rows = runSql("SELECT COUNT(*) AS n FROM t GROUP BY TUMBLE(ts, INTERVAL '1' DAY)", { t: records }, (name) =>
+    inferTable({ name, lines, timeColumns: ['ts'], outOfOrdernessMs: undefined }),
+  );
+  expect(columnsOf(rows)).toEqual([{ n: 1 }, { n: 1 }, { n: 1 }]);
 });
