@@ -183,7 +183,12 @@ function parsePrimary(cursor: Cursor): Expression {
   if (isCall && (!blockedCalls.has(token.word) || token.word === 'LEFT' || token.word === 'RIGHT'))
     return parseCall(cursor);
   if (cursor.isName()) return parseColumn(cursor);
-  const advice = token.word === '=' && cursor.last.word === '=' ? ' Equality is one sign: a = b.' : '';
+  const advice =
+    token.word === '=' && cursor.last.word === '='
+      ? ' Equality is one sign: a = b.'
+      : token.kind === 'word' && [',', 'FROM', ')', '=', '<', '>'].includes(cursor.peek().word)
+        ? ` It is a word of SQL; a column of this name stands in quotes: "${token.text}".`
+        : '';
   throw new SqlProblem(cursor.spot, `expected an expression, and found ${cursor.shown}.${advice}`);
 }
 

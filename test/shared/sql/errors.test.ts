@@ -59,6 +59,7 @@ test.each([
   "CREATE TABLE s WITH ('connector' = 's3', 'format' = 'parquet', 'every' = '5 min'); INSERT INTO s SELECT n, COUNT(*) AS groups FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) GROUP BY n",
   'SELECT bytes, LAG(bytes) OVER (ORDER BY ts) FROM requests',
   'SELECT DATE(ts) FROM requests',
+  'SELECT order FROM requests',
   "SELECT ip, TUMBLE_START(ts, INTERVAL '1' MINUTE) FROM requests",
   'SELECT ip FROM requests WHERE ip = "a"',
   'SELECT ip FROM requests WHERE bytes == 3',
