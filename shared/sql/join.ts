@@ -64,9 +64,16 @@ export function planJoin(
       join.at,
       'the columns of a joined stream must be known. Select them by name first: JOIN (SELECT a, b FROM t) AS x ON ….',
     );
-  // In an inner join it is the same whether a condition stands in ON or in WHERE.
-  const written = [...conjunctsOf(join.on), ...usingOf(join, left, right), ...(kind === 'inner' ? where : [])];
-  const conditions = written.flatMap((part) => readCondition(part, combined, sideOfColumn));
+  // In an inner join it is the same whether a condition stands in ON or in WHERE. Which version is valid is said by ON alone.
+  const takesWhere = kind === 'inner' && !asOf;
+  const written = [...conjunctsOf(join.on), ...usingOf(join, left, right), ...(takesWhere ? where : [])];
+  const conditions = written.flatMap((part) =>
+    readCondition(part, combined, sideOfColumn).map(
+      (one): JoinCondition =>
+        // A version that does not fulfil it is valid all the same, and not the one before it.
+        asOf && one.op === 'side' && one.side === 'right' ? { op: 'rest', expression: one.expression } : one,
+    ),
+  );
   const parts = partsOf(conditions, { left, right, join, kind, asOf });
   const table: StepTable = {
     build: (name) => build(name, { left, right, kind, used, asOf }, parts),
@@ -103,7 +110,7 @@ export function planJoin(
   const rest = conditions.flatMap((one) =>
     one.op === 'rest' || (one.op === 'bound' && !parts.isBounded) ? [one.expression] : [],
   );
-  return { relation, where: kind === 'inner' ? [...new Set(rest)] : where };
+  return { relation, where: [...new Set([...rest, ...(takesWhere ? [] : where)])] };
 }
 
 function sideOf(

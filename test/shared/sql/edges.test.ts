@@ -243,3 +243,21 @@ test('no record of a file is late, however old', () => {
   );
   expect(columnsOf(rows)).toEqual([{ n: 1 }, { n: 1 }, { n: 1 }]);
 });
+
+test('which version is valid does not depend on what is asked of it', () => {
+  const records = [
+    { id: 1, s: 'a', x: null },
+    { id: 2, s: 'a', x: 7, ts: start + 1_000 },
+    { id: 3, s: 'a', x: 9, ts: start + 2_000 },
+  ];
+  const joined = (rest: string): readonly object[] =>
+    rowsOf(
+      `CREATE VIEW v AS SELECT * FROM r WHERE id < 3;
+        SELECT a.id AS l, b.id AS v FROM (SELECT * FROM r WHERE id = 3) a JOIN v FOR SYSTEM_TIME AS OF a.ts AS b ON a.s = b.s ${rest}`,
+      records,
+    );
+  expect(joined('')).toEqual([{ l: 3, v: 2 }]);
+  for (const rest of ['WHERE b.x IS NULL', 'AND b.x IS NULL', 'WHERE a.x = b.x', 'WHERE b.id = 1 AND a.id = 3'])
+    expect(joined(rest), rest).toEqual([]);
+  expect(joined('AND b.x = 7 WHERE a.x > b.x')).toEqual([{ l: 3, v: 2 }]);
+});
