@@ -368,7 +368,10 @@ const rules: readonly Rule[] = [
     wrongWith: (file) => {
       if (!isIn(file, pure)) return [];
       // A port is a type of what waits; only the promise may be named there.
-      const words = file.path.startsWith('shared/ports/') ? /\b(async|await)\b/g : /\b(async|await|Promise)\b/g;
+      // Behind a dot it is a field, such as one of a syntax tree.
+      const words = file.path.startsWith('shared/ports/')
+        ? /(?<!\.)\b(async|await)\b/g
+        : /(?<!\.)\b(async|await|Promise)\b/g;
       return [...codeOf(file).matchAll(words)].map(([word]) => word);
     },
     planted: { path: 'shared/engine/x.ts', text: 'export async function a(): Promise<void> {}' },

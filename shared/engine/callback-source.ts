@@ -20,15 +20,38 @@ export interface CallbackReads {
 export function readsInSourceOf(call: AnyFunction): CallbackReads | undefined {
   // Others may ask a function of this old kind for its arguments.
   if (Object.hasOwn(call, 'arguments')) return undefined;
+  try {
+    const source = sourceOf(call);
+    return source && new CallbackReader(source).read();
+  } catch (error) {
+    if (error instanceof NotUnderstood) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The name of the one field of the objects that a callback returns, by its own text: of `({ ip }) => ({ ip })` it is `ip`. Undefined when the
+ * text does not tell, or tells of more fields or none.
+ */
+export function onlyFieldInSourceOf(call: AnyFunction): string | undefined {
+  const source = sourceOf(call);
+  if (source === undefined || source.async || source.body.type !== 'ObjectExpression') return undefined;
+  const [field, ...others] = source.body.properties;
+  if (field?.type !== 'Property' || others.length > 0 || field.kind !== 'init') return undefined;
+  const name = nameOf(field.key, field.computed);
+  // That is the object's prototype.
+  return name === '__proto__' ? undefined : name;
+}
+
+function sourceOf(call: AnyFunction): FunctionNode | undefined {
   const text = toText.call(call);
   // Where it is not a module's they begin comments, so that others of its comments are none.
   if (text.includes('<!--') || text.includes('-->')) return undefined;
   try {
     const source = parseExpressionAt(`(${text}\n)`, 0, { ecmaVersion: 'latest', sourceType: 'module' });
-    if (source.type !== 'ArrowFunctionExpression' && source.type !== 'FunctionExpression') return undefined;
-    return new CallbackReader(source).read();
+    return source.type === 'ArrowFunctionExpression' || source.type === 'FunctionExpression' ? source : undefined;
   } catch (error) {
-    if (error instanceof NotUnderstood || error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -72,16 +72,16 @@ export class KeyDictionary {
   /** Finds the key into `found`. Throws an Error that says which column cannot be a key. */
   find(columns: KeyColumns, found = new FoundKey()): FoundKey {
     const column = onlyColumn(columns);
-    const value = column === undefined ? undefined : columns[column];
-    if (column === undefined || (typeof value !== 'string' && typeof value !== 'number')) {
-      const text = encodeKey(columns);
-      const known = this.#byText.get(text);
-      if (known !== undefined) return foundAs(known, found);
-      this.#check(columns);
-      return foundAs(this.#byText.add(text, this.#make(text)), found);
-    }
+    if (column !== undefined) return this.findOf(column, columns[column], found);
+    return this.#findAny(columns, found);
+  }
+
+  /** Finds the key of one column. */
+  findOf(column: string, value: unknown, found: FoundKey): FoundKey {
+    if (typeof value !== 'string' && typeof value !== 'number')
+      return this.#findAny({ [column]: value } as KeyColumns, found);
     if (this.#valueColumn !== column) {
-      this.#check(columns);
+      this.#check([column]);
       this.#valueColumn = column;
       this.#byValue = rememberedTexts();
       this.#byNumericValue = rememberedNumbers();
@@ -90,7 +90,7 @@ export class KeyDictionary {
     // What is no number is no key, so it is never found.
     if (typeof value === 'number')
       return foundAs(
-        this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey(columns))),
+        this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey({ [column]: value }))),
         found,
       );
     const numbered = this.#byNumber ?? this.#numbersOf(value);
@@ -99,6 +99,14 @@ export class KeyDictionary {
       this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeTextKey(column, value))),
       found,
     );
+  }
+
+  #findAny(columns: KeyColumns, found: FoundKey): FoundKey {
+    const text = encodeKey(columns);
+    const known = this.#byText.get(text);
+    if (known !== undefined) return foundAs(known, found);
+    this.#check(Object.keys(columns));
+    return foundAs(this.#byText.add(text, this.#make(text)), found);
   }
 
   /** Found when a key is a text that has just been read, and in one column alone: another would hardly have the next one. */
@@ -114,8 +122,7 @@ export class KeyDictionary {
     return this.#byNumber;
   }
 
-  #check(columns: KeyColumns): void {
-    const names = Object.keys(columns);
+  #check(names: readonly string[]): void {
     const taken = names.find((name) => this.#taken.has(name.toLowerCase())) ?? names.find(isNamedBefore);
     if (taken !== undefined)
       throw new Error(`key column ${taken} has the name of another column of its rows; rename one of them`);

@@ -1,4 +1,5 @@
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
+import { onlyFieldInSourceOf } from './callback-source.ts';
 import type { CompiledRoute, TransformNode } from './compile.ts';
 import { messageOf } from './decode.ts';
 import { FoundKey, type KeyDictionary } from './key.ts';
@@ -35,15 +36,35 @@ export class Staging {
 
   /** Makes room for one more output, which counts when its values are in it. */
   next(route: CompiledRoute, columns: ReturnType<CompiledRoute['call']>): StagedOutput {
+    const output = this.#room(route);
+    try {
+      this.#keysOf(route).find(columns, output.key);
+    } catch (error) {
+      throw new Refusal('invalid', messageOf(error));
+    }
+    return output;
+  }
+
+  /** The same for an output whose key has one column. */
+  nextOf(route: CompiledRoute, column: string, value: unknown): StagedOutput {
+    const output = this.#room(route);
+    try {
+      this.#keysOf(route).findOf(column, value, output.key);
+    } catch (error) {
+      throw new Refusal('invalid', messageOf(error));
+    }
+    return output;
+  }
+
+  #keysOf({ index }: CompiledRoute): KeyDictionary {
+    return this.#keys[index] as KeyDictionary;
+  }
+
+  #room(route: CompiledRoute): StagedOutput {
     let output = this.outputs[this.count];
     if (output === undefined) {
       output = { route, key: new FoundKey(), values: route.columns.map(() => undefined) };
       this.outputs[this.count] = output;
-    }
-    try {
-      (this.#keys[route.index] as KeyDictionary).find(columns, output.key);
-    } catch (error) {
-      throw new Refusal('invalid', messageOf(error));
     }
     output.route = route;
     // Setting the length of an array costs as much as all else that is done here, even where it stays the same.
@@ -59,7 +80,7 @@ export type Transform = (record: unknown, timeMs: number, staging: Staging) => v
 
 /**
  * The nodes below an origin as one function, which is made once: each call in it has one callee, so that the callbacks are compiled into it.
- * Nothing of the source comes from a record or a name.
+ * Nothing of the source comes from a record, and names are quoted.
  */
 export const transformOf: (root: TransformNode) => Transform = oncePer(compileTransform);
 
@@ -124,8 +145,11 @@ else {\nconst enriched = ${its}.call(value, found.value);\n${this.visitAll(next,
           : `const refusal${index} = ${own}.refuse(value${index}); if (refusal${index} !== undefined) refuse(${own}, refusal${index});\n`;
       return `const value${index} = ${own}.select(value, timeMs);\n${check}values[${index}] = value${index};\n`;
     });
+    const key = `${its}.call(value${route.takesTime === true ? ', timeMs' : ''})`;
+    const only = onlyFieldInSourceOf(route.call);
+    const column = JSON.stringify(only);
     return `if (staging.count >= ${outputsPerRecordMax}) tooMany();
-const { values } = staging.next(${its}, ${its}.call(value${route.takesTime === true ? ', timeMs' : ''}));
+const { values } = ${only === undefined ? `staging.next(${its}, ${key})` : `staging.nextOf(${its}, ${column}, ${key}[${column}])`};
 ${columns.join('')}staging.count += 1;
 staging.shares += ${route.stages.length};
 `;

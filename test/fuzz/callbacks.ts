@@ -1,5 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict';
-import { readsInSourceOf } from '#shared/engine/callback-source.ts';
+import { onlyFieldInSourceOf, readsInSourceOf } from '#shared/engine/callback-source.ts';
 import { Need } from '#shared/engine/need.ts';
 import type { AnyFunction } from '#shared/pipeline/reads.ts';
 import type { Draw, FuzzTarget } from './targets.ts';
@@ -14,7 +14,10 @@ export const callbackTargets: readonly FuzzTarget[] = [
     tryOne: (draw) => {
       const text = callbackText(draw);
       const record = recordOf(draw, 0);
-      const reads = readsInSourceOf(made(text, []));
+      const call = made(text, []);
+      const only = onlyFieldInSourceOf(call);
+      if (only !== undefined) deepStrictEqual(namesOf(() => call(record)) ?? [only], [only], text);
+      const reads = readsInSourceOf(call);
       if (reads === undefined) return;
       const need = new Need();
       if (reads.need !== undefined) need.add(reads.need);
@@ -32,6 +35,17 @@ function made(text: string, kept: unknown[]): AnyFunction {
     return value;
   };
   return new Function('keep', `'use strict'; return (${text});`)(keep) as AnyFunction;
+}
+
+/** Of the fields of what is returned; undefined when nothing is. */
+function namesOf(call: () => unknown): readonly string[] | undefined {
+  let returned: unknown;
+  try {
+    returned = call();
+  } catch {
+    return undefined;
+  }
+  return Object.keys(returned as object);
 }
 
 function outcomeOf(text: string, record: unknown): unknown {
@@ -174,6 +188,7 @@ class Writer {
       () => `[${inner()}, ${inner()}]`,
       () => `[${inner()}][0]`,
       () => `({ a: ${inner()}, ${field()}: ${inner()} })`,
+      () => `({ ${draw.pick([field(), '__proto__', `[${inner()}]`, `'${field()}'`])}: ${inner()} })`,
       () => `({ ...(${inner()}) })`,
       () => `({ a: ${inner()} }).a`,
       () => `(() => ${bracketed(inner())})()`,

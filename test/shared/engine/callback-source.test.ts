@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readsInSourceOf } from '#shared/engine/callback-source.ts';
+import { onlyFieldInSourceOf, readsInSourceOf } from '#shared/engine/callback-source.ts';
 import type { Need } from '#shared/engine/need.ts';
 import type { AnyFunction } from '#shared/pipeline/reads.ts';
 
@@ -196,5 +196,28 @@ describe('a callback that may hand its record to somebody needs all of it', () =
       'text.*',
     ]);
     expect(readsOf(madeOf('(r) => { const { bid = r.other } = r; return keep(bid); }'))).toEqual(['bid.*', 'other.*']);
+  });
+});
+
+describe('the one field of what a callback returns', () => {
+  test.each([
+    ['({ ip }) => ({ ip })', 'ip'],
+    ['(r) => ({ host: r.ip ?? "" })', 'host'],
+    ['(r) => ({ "a b": r.ip })', 'a b'],
+    ['(r) => ({ ["ip"]: r.ip })', 'ip'],
+    ['(r) => ({ 1: r.ip })', undefined],
+    ['({ ip, port }) => ({ ip, port })', undefined],
+    ['() => ({})', undefined],
+    ['(r) => ({ ...r })', undefined],
+    ['(r) => ({ [r.name]: r.ip })', undefined],
+    ['(r) => ({ __proto__: r })', undefined],
+    ['(r) => ({ get ip() { return 1; } })', undefined],
+    ['async ({ ip }) => ({ ip })', undefined],
+    ['({ ip }) => { return { ip }; }', undefined],
+    ['function ({ ip }) { return { ip }; }', undefined],
+    ['(({ ip }) => ({ ip })).bind(undefined)', undefined],
+    ['(r) => r', undefined],
+  ])('%s: %s', (text, name) => {
+    expect(onlyFieldInSourceOf(madeOf(text))).toBe(name);
   });
 });
