@@ -47,14 +47,14 @@ function* linesOf(bytes: Buffer): Iterable<Uint8Array> {
   }
 }
 
-/** What stands alone may hold several records, which then have one payload. */
+/** What stands alone may hold several records, which then have one payload: the same bytes. Equal texts are records of their own. */
 function recordsIn(reader: RecordReader, bytes: Buffer): readonly NumberedRecord[] {
   const records: NumberedRecord[] = [];
-  let last: string | Uint8Array | undefined;
+  let last: Uint8Array | undefined;
   reader.readBytes(bytes, (taken) => {
     const { payload, line } = reader;
     if (taken === undefined || payload === last) return;
-    last = payload;
+    last = typeof payload === 'string' ? undefined : payload;
     records.push({ data: typeof payload === 'string' ? Buffer.from(payload) : payload, number: line });
   });
   return records;

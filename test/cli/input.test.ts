@@ -16,6 +16,7 @@ import {
   dynamodb,
   hours,
   json,
+  jsonDocument,
   milliseconds,
   pipeline,
   protobuf,
@@ -152,6 +153,13 @@ describe('what is pushed of a file', () => {
       [2, 'a,b\n1,2'],
       [3, 'a,b\n1,x'],
     ]);
+  });
+
+  test.each([
+    ['lines behind a header', csv({ columns: { b: 'number' }, header: true }), 'b\n1\n1\n2\n1\n1', ['b\n1', 'b\n2']],
+    ['a list', jsonDocument({ records: ['of'] }), '{"of":[1,1,2,1,1]}', ['{"of":[1]}', '{"of":[2]}']],
+  ])('of %s that are equal is a raw record each', async (_, decode, text, [one, two]) => {
+    expect((await rawOf(decode, text)).map(([, data]) => data)).toEqual([one, one, two, one, one]);
   });
 
   test('of Avro is a raw record for each block, which can be read by itself', async () => {
