@@ -50,14 +50,18 @@ function unzstd(bytes: Uint8Array, { maxOutputLength }: { readonly maxOutputLeng
 
 const tooLargeCode = 'ERR_BUFFER_TOO_LARGE';
 
-/** The first bytes of gzip (RFC 1952, with its only method) and of a frame of zstd (RFC 8878). */
+/** The first bytes of gzip (RFC 1952, with its only method) and of a frame of zstd (RFC 8878, 3.1.1). */
 const magicNumbers = { gzip: [0x1f, 0x8b, 0x08], zstd: [0x28, 0xb5, 0x2f, 0xfd] } as const;
+/** Behind a byte of 0x50 to 0x5f: a frame to be skipped (RFC 8878, 3.1.2), which `pzstd` puts before each of its frames. */
+const skippableMagicEnd = [0x2a, 0x4d, 0x18] as const;
 
 /** How bytes that begin so are compressed; undefined when they do not look it. */
 export function compressionOf(start: Uint8Array): 'gzip' | 'zstd' | undefined {
   for (const kind of ['gzip', 'zstd'] as const)
     if (magicNumbers[kind].every((byte, index) => start[index] === byte)) return kind;
-  return undefined;
+  const isSkippable =
+    ((start[0] ?? 0) & 0xf0) === 0x50 && skippableMagicEnd.every((byte, index) => start[index + 1] === byte);
+  return isSkippable ? 'zstd' : undefined;
 }
 
 /** What was compressed; `too-large` when it holds more than `bytesMax`, and an Error when it is not whole. */

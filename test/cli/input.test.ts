@@ -44,6 +44,9 @@ async function textOf(chunks: AsyncIterable<Buffer>): Promise<readonly string[]>
 
 const lines = Buffer.from(Array.from({ length: 20_000 }, (_, at) => `line ${at}\n`).join(''));
 
+/** The frame that pzstd puts before each other one: the size of that, in four bytes. */
+const skippable = Buffer.from('502a4d180400000063000000', 'hex');
+
 describe('a file', () => {
   test.each([
     ['plain', lines],
@@ -53,6 +56,12 @@ describe('a file', () => {
     [
       'zstd in two frames',
       Buffer.concat([zstdCompressSync(lines.subarray(0, 999)), zstdCompressSync(lines.subarray(999))]),
+    ],
+    [
+      'zstd of pzstd',
+      Buffer.concat(
+        [lines.subarray(0, 999), lines.subarray(999)].flatMap((part) => [skippable, zstdCompressSync(part)]),
+      ),
     ],
   ])('that is %s is read in pieces that end at line ends', async (_, bytes) => {
     const chunks = await textOf(readInputBytes(fileOf(bytes), () => true));

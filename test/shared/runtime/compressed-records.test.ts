@@ -51,6 +51,10 @@ describe('a raw record that is compressed', () => {
       'zstd in two frames',
       Buffer.concat([zstdCompressSync(lines.subarray(0, 20)), zstdCompressSync(lines.subarray(20))]),
     ],
+    [
+      'zstd behind a frame to be skipped, as pzstd writes it',
+      Buffer.concat([Buffer.from('502a4d180400000063000000', 'hex'), zstdCompressSync(lines)]),
+    ],
   ])('with %s gives the same outputs at the same positions, and the same letters', async (_, bytes) => {
     expect(await process(bytes)).toEqual(await process(lines));
   });
