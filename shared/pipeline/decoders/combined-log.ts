@@ -77,6 +77,13 @@ function decodeCommon(line: string): { readonly record: CommonLogRecord; readonl
   // A user's name may hold spaces, so it ends where the time begins.
   const userEnd = line.indexOf(' [', identEnd + 1);
   if (userEnd <= identEnd + 1) throw stopped(line, identEnd + 1, "the user's name and then [, where the time begins");
+  // The identity is hardly ever known, so a name that begins so is one field too late.
+  if (userEnd > identEnd + 2 && line.startsWith('- ', identEnd + 1))
+    throw stopped(
+      line,
+      identEnd + 1,
+      "the user's name; vhost_combined has the virtual host before all fields, so cut it off",
+    );
   const timeAt = userEnd + 2;
   const timeMs = decodeTime(line, timeAt);
   let at = expectText(line, timeAt + timeLength, '] "');

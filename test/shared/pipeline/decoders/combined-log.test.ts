@@ -119,6 +119,10 @@ describe('combinedLog', () => {
     ['', 'from column 1 on: expected the host and a space, found the end of the line'],
     ['host', 'from column 1 on: expected the host and a space, found "host"'],
     ['h -', 'from column 3 on: expected the identity of the client and a space'],
+    [
+      'www.example.com:80 192.0.2.1 - - [21/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5',
+      "from column 30 on: expected the user's name; vhost_combined has the virtual host before all fields",
+    ],
     ['h - user', "from column 5 on: expected the user's name and then [, where the time begins"],
     ['h - - [17/May/2015:10:05:03 +0000 "GET', 'from column 34 on: expected "] \\"", found'],
     ['h - - [17/May/2015:10:05:03 +0000] "GET /', 'the quote that ends the request, which begins at column 37'],
