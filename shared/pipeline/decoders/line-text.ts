@@ -87,9 +87,13 @@ export function zoneMinutesAt(line: string, at: number, separator: '' | ':'): nu
 
 /**
  * Milliseconds since 1970 of a time as RFC 3339 has it, `2026-11-21T10:00:00.123Z` or with `+01:00` at its end, and where it ends. Digits
- * behind the milliseconds are dropped. A space may stand in the place of `T`.
+ * behind the milliseconds are dropped. A space may stand in the place of `T`. With `basicZone` the zone may also be `+0100`, as ISO 8601 has it.
  */
-export function isoTimeAt(line: string, at: number): { readonly timeMs: number; readonly end: number } {
+export function isoTimeAt(
+  line: string,
+  at: number,
+  { basicZone = false } = {},
+): { readonly timeMs: number; readonly end: number } {
   const year = digitsAt(line, at, 4, 'a year of four digits');
   expectText(line, at + 4, '-');
   const month = digitsAt(line, at + 5, 2, 'a month of two digits') - 1;
@@ -98,15 +102,20 @@ export function isoTimeAt(line: string, at: number): { readonly timeMs: number; 
   if (month < 0 || month > 11) throw stopped(line, at + 5, 'a month from 01 to 12');
   checkDay(line, at, { year, month, day });
   if (line[at + 10] !== ' ') expectText(line, at + 10, 'T');
-  let ms = daysOf(year, month + 1, day) * dayMs + timeOfDayAt(line, at + 11);
-  let end = at + 19;
-  if (line[end] === '.') {
-    const digitsStart = end + 1;
-    end = digitsStart;
-    while (isDigit(line.charCodeAt(end))) end += 1;
-    if (end === digitsStart) throw stopped(line, end, 'a digit behind the point');
-    ms += Number(line.slice(digitsStart, Math.min(end, digitsStart + 3)).padEnd(3, '0'));
-  }
-  if (line[end] === 'Z') return { timeMs: ms, end: end + 1 };
-  return { timeMs: ms - zoneMinutesAt(line, end, ':') * 60_000, end: end + 6 };
+  const wholeMs = daysOf(year, month + 1, day) * dayMs + timeOfDayAt(line, at + 11);
+  const { ms, end } = fractionAt(line, at + 19);
+  const timeMs = wholeMs + ms;
+  if (line[end] === 'Z') return { timeMs, end: end + 1 };
+  const separator = basicZone && line[end + 3] !== ':' ? '' : ':';
+  return { timeMs: timeMs - zoneMinutesAt(line, end, separator) * 60_000, end: end + 5 + separator.length };
+}
+
+/** The milliseconds of a fraction of a second such as `.123456`, of which there may be none, and where it ends. */
+export function fractionAt(line: string, at: number): { readonly ms: number; readonly end: number } {
+  if (line[at] !== '.') return { ms: 0, end: at };
+  const start = at + 1;
+  let end = start;
+  while (isDigit(line.charCodeAt(end))) end += 1;
+  if (end === start) throw stopped(line, end, 'a digit behind the point');
+  return { ms: Number(line.slice(start, Math.min(end, start + 3)).padEnd(3, '0')), end };
 }

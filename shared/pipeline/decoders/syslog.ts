@@ -4,6 +4,7 @@ import type { DecodeContext, LineDecoder } from '../decoder.ts';
 import {
   digitsAt,
   expectText,
+  fractionAt,
   isDay,
   isDigit,
   isoTimeAt,
@@ -45,7 +46,8 @@ interface SyslogDecoder extends LineDecoder {
 }
 
 /**
- * Lines of syslog: RFC 5424, RFC 3164, and the latter with a full time, as rsyslog writes it; the priority may be missing, as in files.
+ * Lines of syslog: RFC 5424, RFC 3164, and the latter with a full time or a fraction of a second, as rsyslog and journalctl write it; the
+ * priority may be missing, as in files.
  *
  *     <165>1 2026-11-21T10:00:00.003Z web-1 nginx 8710 ID47 [req@32473 ip="192.0.2.1" ms="12"] GET /
  *     <34>Nov 21 10:00:00 web-1 sshd[412]: Accepted publickey
@@ -96,11 +98,12 @@ function decodeLine(line: string, local: LocalTime, arrivalMs: number | undefine
   const head = { facility: priority >> 3, severity: priority & 7 };
   if (line[0] === '<' && line.startsWith('1 ', at)) return { ...head, ...decodeStructured(line, at + 2) };
   if (isDigit(line.charCodeAt(at))) {
-    const { timeMs, end } = isoTimeAt(line, at);
+    const { timeMs, end } = isoTimeAt(line, at, { basicZone: true });
     return { ...head, timeMs, ...decodePlain(line, expectText(line, end, ' ')) };
   }
-  const timeMs = localTimeAt(line, at, local, arrivalMs);
-  return { ...head, timeMs, ...decodePlain(line, expectText(line, at + localTimeLength, ' ')) };
+  const secondMs = localTimeAt(line, at, local, arrivalMs);
+  const { ms, end } = fractionAt(line, at + localTimeLength);
+  return { ...head, timeMs: secondMs + ms, ...decodePlain(line, expectText(line, end, ' ')) };
 }
 
 /** Behind the version of RFC 5424. */

@@ -104,7 +104,24 @@ describe('a line of RFC 3164', () => {
     });
   });
 
+  // journalctl -o short-iso, short-iso-precise and short-precise, as systemd 254 writes them.
   test.each([
+    ['2026-11-21T10:00:00+0100', '2026-11-21T09:00:00Z'],
+    ['2026-11-21T10:00:00.123456-0130', '2026-11-21T11:30:00.123Z'],
+    ['Nov 21 10:00:00.123456', '2026-11-21T10:00:00.123Z'],
+    ['<13>Nov  1 10:00:00.5', '2026-11-01T10:00:00.500Z'],
+  ])('is read with the time %s', (time, expected) => {
+    expect(decoder.decodeLine(`${time} h sshd[7]: m`, { arrivalMs })).toMatchObject({
+      timeMs: Date.parse(expected),
+      host: 'h',
+      procId: '7',
+    });
+  });
+
+  test.each([
+    ['Oct 11 22:14:15. h m', { arrivalMs }, 'from column 17 on: expected a digit behind the point'],
+    ['2026-11-21T10:00:00+01 h m', {}, 'from column 23 on: expected the minutes of a time zone'],
+    ['<1>1 2026-11-21T10:00:00+0100 h a p m -', {}, 'from column 28 on: expected ":"'],
     [
       'Oct 11 22:14:15 h m',
       {},
