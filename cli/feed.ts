@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { localClient } from '#local/client.ts';
@@ -11,6 +10,7 @@ import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { FaultKind } from './faults.ts';
 import type { Generator } from './generate.ts';
 import type { Input } from './input.ts';
+import { createPace, putFile } from './put-file.ts';
 import { readRawRecords } from './raw-records.ts';
 
 /** Pushes records into the raw streams through the Kinesis SDK, as any other producer would. */
@@ -73,34 +73,25 @@ export function createFeed(options: { readonly stack: LocalStack; readonly rate:
     pushInputs: async (pipeline, inputs, { isEnd, faults, perform }) => {
       const total = await countRecords(pipeline, inputs);
       const everyRecords = Math.max(1, Math.floor(total / (faults.length + 1)));
-      const startMs = performance.now();
+      const pace = createPace(rate);
       let performed = 0;
       for (const input of inputs) {
         const producer = producerOf(input.source);
-        for await (const { data, number } of readRawRecords(pipeline, input)) {
+        const records = readRawRecords(pipeline, input);
+        for await (const _ of putFile(producer, { path: input.path, records, pace })) {
           if (stopped) return;
-          // The partition key tells where the record came from, and spreads the records over the shards.
-          await producer.put({ data, partitionKey: `${basename(input.path)}:${number}` });
           pushed += 1;
           if (performed < faults.length && pushed >= (performed + 1) * everyRecords) {
             await producer.flush();
             await perform(faults[performed] as FaultKind);
             performed += 1;
           }
-          if (rate !== undefined) await pace(startMs, pushed, rate);
         }
-        await producer.flush();
       }
       if (!isEnd) return;
       for (const { id } of sourcesOf(pipeline.plan)) await producerOf(id).punctuate(endOfStreamMs);
     },
   };
-}
-
-/** Waits while `count` records are more than `rate` a second since the start. */
-export async function pace(startMs: number, count: number, rate: number): Promise<void> {
-  const aheadMs = (count / rate) * 1_000 - (performance.now() - startMs);
-  if (aheadMs > generateEveryMs) await setTimeout(aheadMs);
 }
 
 /** Standard input is not read twice: its faults come at its start. */

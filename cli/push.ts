@@ -1,15 +1,14 @@
-import { basename } from 'node:path';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { defineCommand } from 'citty';
 import { localClient } from '#local/client.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
-import { createKinesisProducer } from '#shared/adapters/kinesis/producer.ts';
+import { createKinesisProducer, type Producer } from '#shared/adapters/kinesis/producer.ts';
 import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { listOf, wholeNumber } from './arguments.ts';
-import { pace } from './feed.ts';
 import { parseInputs } from './input.ts';
 import { createProgress } from './progress.ts';
+import { createPace, putFile } from './put-file.ts';
 import { readRawRecords } from './raw-records.ts';
 import { loadPipeline } from './registry.ts';
 import { readStackFile } from './stack-file.ts';
@@ -42,6 +41,7 @@ export const pushCommand = defineCommand({
   run: async ({ args, rawArgs }) => {
     const pipeline = await loadPipeline(args.pipeline);
     const rate = args.rate === 'max' ? undefined : wholeNumber('rate', args.rate, 1);
+    const pace = createPace(rate);
     let pushed = 0;
     for (const { source, path } of parseInputs(pipeline, listOf(rawArgs, 'input'))) {
       const { client, streamName } =
@@ -50,18 +50,27 @@ export const pushCommand = defineCommand({
           : { client: new KinesisClient({ requestHandler: createRequestHandler() }), streamName: args.stream };
       const producer = createKinesisProducer({ client, streamName, clock: wallClock });
       const progress = createProgress(path);
-      const startMs = performance.now();
-      for await (const { data, number } of readRawRecords(pipeline, { source, path }, progress.add)) {
-        await producer.put({ data, partitionKey: `${basename(path)}:${number}` });
-        pushed += 1;
-        if (rate !== undefined) await pace(startMs, pushed, rate);
+      const records = readRawRecords(pipeline, { source, path }, progress.add);
+      try {
+        for await (const _ of putFile(producer, { path, records, pace }));
+      } catch (error) {
+        if (pushed + producer.acceptedCount() > 0) process.stderr.write(`${stoppedText(pushed, path, producer)}\n`);
+        throw error;
       }
-      await producer.flush();
+      pushed += producer.acceptedCount();
       progress.end();
     }
     process.stderr.write(`pushed=${pushed}\n`);
   },
 });
+
+/** How far a push came that did not get to its end: to push all of it again would count twice. */
+function stoppedText(pushedBefore: number, path: string, producer: Producer): string {
+  const [first, ...others] = producer.unanswered();
+  const text = `pushed=${pushedBefore + producer.acceptedCount()}, which count twice when they are pushed again`;
+  if (first === undefined) return `${text}: all of ${path} before what is wrong`;
+  return `${text}: all before record ${first}, and perhaps that and some of the ${others.length} behind it`;
+}
 
 function localStream(
   pipeline: string,

@@ -25,6 +25,8 @@ export interface Producer {
   readonly punctuate: (watermarkMs: number) => Promise<void>;
   /** Records accepted so far. */
   readonly acceptedCount: () => number;
+  /** The partition keys of records that were taken and are not known to be accepted. */
+  readonly unanswered: () => readonly string[];
 }
 
 /** https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html */
@@ -59,6 +61,7 @@ export function createKinesisProducer(options: {
   return {
     flush,
     acceptedCount: () => accepted,
+    unanswered: () => waiting.map(({ PartitionKey = '' }) => PartitionKey),
     put: async ({ data, partitionKey }) => {
       const bytes = data.length + new TextEncoder().encode(partitionKey).length;
       if (bytes > recordBytesMax) {
