@@ -13,7 +13,8 @@ function describe(error: unknown): string {
     return error.cause === undefined
       ? error.message
       : `${error.message}\n  cause: ${error.cause instanceof Error ? error.cause.message : String(error.cause)}`;
-  if (error.name === 'CLIError') return error.message;
+  if (error.name === 'CLIError')
+    return `${error.message}. "millrace ${process.argv[2]} --help" says how the command is used.`;
   if (isDiskFull(error.message))
     return `DISK_FULL: ${error.message}. Make room and start again; what was accepted is kept.`;
   return error.stack ?? error.message;

@@ -31,7 +31,7 @@ export const queryCommand = defineCommand({
     },
   },
   run: async ({ args, rawArgs }) => {
-    const url = new URL(`/views/${encodeURIComponent(args.view)}`, args.url ?? localUrl(args.view));
+    const url = urlOf(args.view, args.url ?? localUrl(args.view));
     for (const name of ['from', 'to', 'top', 'by'] as const) {
       const value = args[name];
       if (value !== undefined) url.searchParams.set(name, value);
@@ -44,6 +44,12 @@ export const queryCommand = defineCommand({
     writeRows('-', (await fetchJson(url)) as readonly PrintedRow[]);
   },
 });
+
+function urlOf(view: string, api: string): URL {
+  const path = `/views/${encodeURIComponent(view)}`;
+  if (URL.canParse(path, api)) return new URL(path, api);
+  throw new MillraceError('QUERY_INVALID', `--url ${api} is no URL; write it as http://127.0.0.1:4600.`);
+}
 
 /** The read API of the stack that was started in this folder for the view's pipeline, whatever its port; else of the default port. */
 function localUrl(view: string): string {
@@ -63,8 +69,19 @@ export async function fetchJson(url: URL): Promise<unknown> {
       { cause },
     );
   }
-  const body = (await response.json()) as { readonly message?: string };
-  if (!response.ok)
-    throw new MillraceError('QUERY_INVALID', body.message ?? `the read API answered ${response.status}`);
-  return body;
+  const text = await response.text();
+  let body: { readonly message?: string };
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
+    throw new MillraceError(
+      'SOURCE_UNAVAILABLE',
+      `what answers at ${url.origin} is no read API (status ${response.status}). Name another with --url.`,
+      { cause },
+    );
+  }
+  if (response.ok) return body;
+  // The read API has put its code before the message.
+  const message = (body.message ?? `the read API answered ${response.status}`).replace(/^[A-Z_]+: /, '');
+  throw new MillraceError('QUERY_INVALID', message);
 }

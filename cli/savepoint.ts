@@ -78,7 +78,8 @@ export const savepointCommand = defineCommand({
   },
   run: async ({ args, rawArgs }) => {
     const pipeline = findPipeline(pipelines, args.pipeline);
-    const store = storeOf(args.in ?? join('.millrace', 'savepoints', pipeline.id));
+    const place = args.in ?? join('.millrace', 'savepoints', pipeline.id);
+    const store = storeOf(place);
     const onAws = deploymentOnAws(pipeline, {
       stateTable: args['state-table'],
       resultsTable: args['results-table'],
@@ -97,7 +98,7 @@ export const savepointCommand = defineCommand({
         ]);
       }
       case 'restore': {
-        const manifest = await find(store, args.id);
+        const manifest = await find(store, place, args.id);
         const recorded = { dropped: [], contract: JSON.parse(manifest.contract) as StateContract };
         const settled = settleContract(pipeline, recorded, { dropState: listOf(rawArgs, 'drop-state'), migrate: true });
         const restore = (to: Deployment) => restoreSavepoint({ ...to, pipeline: settled.pipeline }, store, manifest);
@@ -129,11 +130,11 @@ async function take(
   return createSavepoint(from, store, { id, drainMsMax });
 }
 
-async function find(store: BlobStore, id: string | undefined): Promise<SavepointManifest> {
+async function find(store: BlobStore, place: string, id: string | undefined): Promise<SavepointManifest> {
   if (id !== undefined) return readManifest(store, id);
   const newest = (await listSavepoints(store)).at(-1);
   if (newest !== undefined) return newest;
-  throw new MillraceError('SAVEPOINT_UNREADABLE', 'there is no savepoint there. Name another place with --in.');
+  throw new MillraceError('SAVEPOINT_UNREADABLE', `there is no savepoint in ${place}. Name another place with --in.`);
 }
 
 function describe({ id, pipeline, created, plan, contract, slots, isAligned, isDrained }: SavepointManifest): string {

@@ -26,6 +26,9 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     ['--once without an input', ['dev', '--once'], 'it needs --input'],
     ['a misspelt option', ['run', 'flow', '--inptu', 'x', '--input', '-'], 'Did you mean --input?'],
     ['a query with nobody to answer', ['query', 'by-ip', '--url', 'http://127.0.0.1:9'], 'no read API answers'],
+    ['a query of what is no URL', ['query', 'by-ip', '--url', 'here'], 'QUERY_INVALID: --url here is no URL'],
+    ['an argument that is missing', ['generate', 'nexmark'], 'argument: --count. "millrace generate --help" says'],
+    ['a savepoint that is not there', ['savepoint', 'restore', 'flow', '--in', 'none'], 'no savepoint in none'],
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await millrace(folder, args);
     expect(stderr).toContain(message);
