@@ -17,6 +17,10 @@ export interface Rejection {
   readonly eventTimeMs?: number;
 }
 
+export function undecodable(message: string): Rejection {
+  return { kind: 'rejected', reason: 'undecodable', message };
+}
+
 /** A record that fits its source's schema, with its event time. */
 export interface DecodedRecord {
   readonly kind: 'decoded';

@@ -32,8 +32,30 @@ export function withoutEnd(line: Uint8Array): Uint8Array {
   return line.subarray(0, end);
 }
 
+/** The first line of a text that is not empty; undefined where the bytes look like no text. */
+export function firstLineOf(bytes: Uint8Array, tools: DecodeTools): string | undefined {
+  let start = hasMark(bytes) ? byteOrderMarkBytes : 0;
+  while (bytes[start] === lineFeed || bytes[start] === carriageReturn) start += 1;
+  const end = bytes.indexOf(lineFeed, start);
+  const line = end === -1 ? bytes.subarray(start) : bytes.subarray(start, end);
+  return line.length === 0 || line.some(isControl) ? undefined : tools.text(withoutEnd(line));
+}
+
+/** UTF-8's byte order mark. */
+export function hasMark(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+}
+
+/** Lines have none, but for tabs and their ends; binary formats have them in every length and number. */
+function isControl(byte: number): boolean {
+  return byte < 0x20 && byte !== tab && byte !== carriageReturn;
+}
+
+export const byteOrderMarkBytes = 3;
+
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+const tab = 0x09;
 
 /** How many of the bytes are text in UTF-8 (The Unicode Standard, table 3-7), from the first on. */
 function textBytesOf(bytes: Uint8Array): number {

@@ -10,9 +10,9 @@ import {
 } from '#shared/pipeline/decoder.ts';
 import { shapesOf } from '#shared/pipeline/shape.ts';
 import type { CompiledSource } from './compile.ts';
-import { type DecodedRecord, messageOf, RecordAtHand, type Rejection, timed, validate } from './decode.ts';
+import { type DecodedRecord, messageOf, RecordAtHand, type Rejection, timed, undecodable, validate } from './decode.ts';
 import { JsonScanner } from './json-scanner.ts';
-import { notText, ScannedLine, withoutEnd } from './line-bytes.ts';
+import { byteOrderMarkBytes, firstLineOf, hasMark, notText, ScannedLine, withoutEnd } from './line-bytes.ts';
 import { type QuickCheck, quickCheckOf } from './quick-check.ts';
 import { needOf } from './source-need.ts';
 import type { TextCache } from './text-cache.ts';
@@ -44,6 +44,8 @@ export class RecordReader {
   /** A line that ends with the bytes, with a line feed behind it. */
   #tail = new Uint8Array(256);
   #wasDecoded = false;
+  /** What reads all that was begun, by its first bytes. */
+  #chosen: BytesDecoder | 'lines' | undefined;
   #context: DecodeContext = {};
   #index = 0;
   #indexMax = 0;
@@ -91,6 +93,7 @@ export class RecordReader {
     this.#indexMax = isFile ? Number.POSITIVE_INFINITY : recordsPerRawMax;
     this.#roomBytes = isFile ? Number.POSITIVE_INFINITY : decompressedBytesMax;
     this.#line = 0;
+    this.#chosen = undefined;
     this.#begun = this.#lineDecoders.some((decoder) => decoder.begin !== undefined)
       ? this.#lineDecoders.map((decoder) => ({ ...decoder, ...decoder.begin?.() }))
       : this.#lineDecoders;
@@ -103,9 +106,9 @@ export class RecordReader {
 
   /** Reads bytes that are no longer compressed. */
   readBytes(bytes: Uint8Array, visit: VisitRecord): void {
-    const decoder = this.#bytesDecoderOf(bytes);
-    if (decoder !== undefined) this.#readMessages(decoder, bytes, visit);
-    else this.#readLines(bytes, visit);
+    this.#chosen ??= this.#bytesDecoderOf(bytes) ?? 'lines';
+    if (this.#chosen === 'lines') this.#readLines(bytes, visit);
+    else this.#readMessages(this.#chosen, bytes, visit);
   }
 
   /** Reads a value that is decoded already. What it came to holds until the next one. */
@@ -155,9 +158,14 @@ export class RecordReader {
   }
 
   #bytesDecoderOf(start: Uint8Array): BytesDecoder | undefined {
+    const { decoders } = this.#source;
     const [first] = this.#bytesDecoders;
-    if (first === undefined || this.#source.decoders.length === 1) return first;
-    return this.#bytesDecoders.find((decoder) => decoder.recognisesBytes(start));
+    if (first === undefined || decoders.length === 1) return first;
+    const line = firstLineOf(start, this.#lent);
+    const found = decoders.find((decoder) =>
+      'decodeBytes' in decoder ? decoder.recognisesBytes(start) : line !== undefined && decoder.recognises(line),
+    );
+    return found !== undefined && 'decodeBytes' in found ? found : undefined;
   }
 
   #readMessages(decoder: BytesDecoder, bytes: Uint8Array, visit: VisitRecord): void {
@@ -196,7 +204,7 @@ export class RecordReader {
 
   #readLines(bytes: Uint8Array, visit: VisitRecord): void {
     const tools = this.#lent;
-    const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf && this.#line === 0;
+    const isMarked = this.#line === 0 && hasMark(bytes);
     if (this.#scanner?.isOn === true) {
       this.#scanLines(this.#scanner, bytes, isMarked ? byteOrderMarkBytes : 0, visit);
       return;
@@ -384,13 +392,8 @@ const scannedTextMax = 1 << 16;
 const noTexts: readonly TextCache[] = [];
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
-const byteOrderMarkBytes = 3;
 
 const tooMany = {
   reason: 'too-large',
   message: `the record holds more than ${recordsPerRawMax} records; put fewer into one`,
 } as const;
-
-function undecodable(message: string): Rejection {
-  return { kind: 'rejected', reason: 'undecodable', message };
-}
