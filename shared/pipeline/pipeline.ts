@@ -1,9 +1,11 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
+import { checkCallbacks } from './check-callbacks.ts';
 import type { Decoder } from './decoder.ts';
 import { type EnrichBinding, planEnrich } from './enrich.ts';
 import type { Selectors } from './join.ts';
+import { checkNames, checkOutputs } from './names.ts';
 import { type PlacementDecision, place, placeLate } from './placement.ts';
 import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
@@ -23,7 +25,7 @@ import type {
   StepDefinition,
   StreamNode,
 } from './stream.ts';
-import { checkNames, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
+import { checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
 
 /** The callbacks of a plan's node, found by the node's id. */
 export type Binding =
@@ -109,6 +111,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
       `${id}: expectedKeys is ${expectedKeys}; it must be a whole number up to ${expectedKeysMax}.`,
     );
   }
+  checkOutputs(id, outputs);
   const steps = collectSteps(
     id,
     outputs.map((output) => output.step),
@@ -363,6 +366,7 @@ class Graph {
   }
 
   #add(node: PlanNode, binding: Binding): void {
+    checkCallbacks(`${this.#pipeline}: ${isStep(node) ? `step ${node.id}` : node.id}:`, binding);
     this.nodes.push(node);
     this.bindings.set(node.id, binding);
   }

@@ -1,4 +1,5 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
+import { checkCallback } from './check-callbacks.ts';
 import type { Duration } from './duration.ts';
 import type { Selectors } from './join.ts';
 import type { OrNull } from './joined.ts';
@@ -70,6 +71,8 @@ export function processedOf<Name extends string, K extends KeyShape, Row>(
   options: AnyProcessOptions,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
+  checkCallback(`step ${name}`, 'onEvent', options.onEvent);
+  if (options.onTimer !== undefined) checkCallback(`step ${name}`, 'onTimer', options.onTimer);
   return tableOf(rowsOf, {
     name,
     does: { kind: 'process' },

@@ -78,7 +78,7 @@ export function sourcesPlanOf(node: StreamNode): Pick<InputPlan, 'source' | 'sou
 function isSameStep(a: StepDefinition, b: StepDefinition): boolean {
   return (Object.keys(a) as (keyof StepDefinition)[])
     .filter((name) => !shownWith.includes(name))
-    .every((name) => a[name] === b[name]);
+    .every((name) => Object.is(a[name], b[name]));
 }
 
 const shownWith: readonly string[] = ['sinks', 'derived', 'projection'];

@@ -1,11 +1,13 @@
-import { MillraceError } from '#shared/schemas/error.ts';
 import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
+import { checkAggregators, checkSelectors } from './check-callbacks.ts';
 import { columnOfPath } from './derive.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
+import { checkName } from './names.ts';
 import { overlapOf } from './placement.ts';
 import type { Shown } from './plan.ts';
 import { processTimeColumn } from './process.ts';
+import { checkDuration, checkOneOf, invalid } from './refuse.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
 import { changeColumn, type RunningDefinition } from './running.ts';
 import type { SelectDefinition } from './select.ts';
@@ -28,40 +30,20 @@ export const slicesMax = 100_000;
 export const fileRowsMax = 1_000_000;
 /** A window's ranked rows wait in one memory, and cross the exchange from each slot. */
 export const topCountMax = 1_000;
-const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const reserved: ReadonlySet<string> = new Set(reservedColumns.map((column) => column.toLowerCase()));
 
-export function checkNames(pipeline: string, steps: readonly string[], streams: ReadonlySet<string>): void {
-  if (!nameForm.test(pipeline)) throw invalid(`pipeline ${JSON.stringify(pipeline)}`, nameAdvice);
-  if (steps.length === 0) throw invalid(pipeline, 'has no outputs; give it at least one branch that ends in .to(...).');
-  const seen = new Set<string>();
-  for (const step of steps) {
-    if (!nameForm.test(step)) throw invalid(`${pipeline}: step ${JSON.stringify(step)}`, nameAdvice);
-    if (seen.has(step))
-      throw invalid(
-        `${pipeline}: step ${step}`,
-        'has the name of another step, and the name is the identity of the state. Rename one.',
-      );
-    if (streams.has(step))
-      throw invalid(
-        `${pipeline}: step ${step}`,
-        'has the name of a stream, and a name stands for one thing. Rename one.',
-      );
-    seen.add(step);
-  }
-}
-
 export function checkSource(pipeline: string, source: SourceNode, taken: boolean): void {
   const where = `${pipeline}: stream ${JSON.stringify(source.name)}`;
-  if (!nameForm.test(source.name)) throw invalid(where, nameAdvice);
+  checkName(where, source.name);
   if (taken) throw invalid(where, 'has the name of another stream. Define it once and use it twice.');
+  if (typeof source.schema?.['~standard']?.validate !== 'function')
+    throw invalid(where, 'has no schema; give one of a library of Standard Schema, such as zod, or a record({ ... }).');
   if (source.decoders.length === 0)
     throw invalid(where, 'has no format to decode; leave decode out for JSON, or name at least one.');
   checkDuration(where, 'outOfOrderness', source.outOfOrdernessMs, 0);
   if (source.idleAfterMs !== undefined) checkDuration(where, 'idleAfter', source.idleAfterMs, idleAfterMsMin);
-  if (!['hold', 'advance'].includes(source.whenSilent))
-    throw invalid(where, `does ${JSON.stringify(source.whenSilent)} when it is silent; use 'hold' or 'advance'.`);
+  checkOneOf(where, 'whenSilent', source.whenSilent, ['hold', 'advance']);
   if (source.whenSilent === 'advance' && source.idleAfterMs === undefined)
     throw invalid(where, 'goes on when it is silent, and does not say after how long it is. Add idleAfter.');
 }
@@ -122,6 +104,7 @@ function checkRunning(where: string, { refreshMs, aggregates, sinks }: RunningDe
   const columns = Object.keys(aggregates);
   if (columns.length === 0)
     throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
+  checkAggregators(where, aggregates);
   // A row that is never final does not say so.
   for (const column of columns) if (column !== 'final') checkColumn(where, column);
   const duplicate = [changeColumn, ...columns].find(isNamedBefore);
@@ -138,6 +121,7 @@ function checkSelect(where: string, { columns }: SelectDefinition): void {
   const names = Object.keys(columns);
   if (names.length === 0) throw invalid(where, 'selects no columns; name at least one.');
   for (const column of names) checkColumn(where, column);
+  checkSelectors(where, columns);
   const duplicate = names.find(isNamedBefore);
   if (duplicate !== undefined)
     throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
@@ -146,6 +130,7 @@ function checkSelect(where: string, { columns }: SelectDefinition): void {
 function checkSinks(where: string, step: StepDefinition): void {
   const { sinks } = step;
   for (const [index, sink] of sinks.entries()) {
+    checkOneOf(where, 'the kind of a sink', sink.kind, ['dynamodb', 's3', 'kinesis']);
     if (sinks.findIndex(({ kind }) => kind === sink.kind) < index)
       throw invalid(where, `has two sinks of kind ${sink.kind}; a view goes to one of a kind. Leave one out.`);
     if (sink.kind === 'dynamodb') checkDuration(where, 'ttl', sink.ttlMs, 1_000);
@@ -154,11 +139,7 @@ function checkSinks(where: string, step: StepDefinition): void {
     if (partition !== undefined)
       throw invalid(where, `has a column ${partition}, which is the name of the partition of its files. Rename it.`);
     checkDuration(where, 'every', sink.everyMs, 1_000);
-    if (!(rowFileFormats as readonly string[]).includes(sink.format))
-      throw invalid(
-        where,
-        `writes files of format ${JSON.stringify(sink.format)}; known are ${rowFileFormats.join(', ')}.`,
-      );
+    checkOneOf(where, 'the format of files', sink.format, rowFileFormats);
     if (!Number.isInteger(sink.rowsMax) || sink.rowsMax < 1 || sink.rowsMax > fileRowsMax)
       throw invalid(where, `rowsMax is ${sink.rowsMax}; it must be a whole number up to ${fileRowsMax}.`);
   }
@@ -184,6 +165,7 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
 function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: ProcessDefinition): void {
   const refusal = does.kind === 'throttle' ? refuseThrottle(does) : undefined;
   if (refusal !== undefined) throw invalid(where, refusal);
+  if (does.kind === 'table-join') checkOneOf(where, 'kind', does.join, ['inner', 'left']);
   if (does.kind === 'dedupe') checkDuration(where, 'within', does.withinMs, 0);
   else if (ttlMs !== undefined) checkDuration(where, 'ttl of the state', ttlMs, 1);
   const added = duplicateColumn === undefined ? [processTimeColumn] : [processTimeColumn, duplicateColumn];
@@ -199,6 +181,7 @@ function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: Proc
 }
 
 function checkJoin(where: string, { kind, lowerMs, upperMs, left, right }: JoinDefinition): void {
+  checkOneOf(where, 'kind', kind, ['inner', 'left', 'full']);
   checkDuration(where, 'the beginning of within', lowerMs, Number.MIN_SAFE_INTEGER);
   checkDuration(where, 'the end of within', upperMs, lowerMs);
   if (upperMs === foreverMs && kind !== 'inner')
@@ -211,6 +194,8 @@ function checkJoin(where: string, { kind, lowerMs, upperMs, left, right }: JoinD
 }
 
 function checkAggregate(where: string, step: AggregateDefinition): void {
+  checkOneOf(where, 'emit', step.emit, ['on-update', 'on-close']);
+  if (step.placement !== undefined) checkOneOf(where, 'placement', step.placement, ['lambda', 'fargate']);
   checkDuration(where, 'refresh', step.refreshMs, 1);
   if (step.early !== undefined) checkEarly(where, step, step.early);
   const { window } = step;
@@ -246,11 +231,7 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
       break;
     case 'count':
       checkCount(where, 'records of a window', window.count);
-      if (window.incomplete !== 'drop' && window.incomplete !== 'emit')
-        throw invalid(
-          where,
-          `does ${JSON.stringify(window.incomplete)} with incomplete windows; use 'drop' or 'emit'.`,
-        );
+      checkOneOf(where, 'incomplete', window.incomplete, ['drop', 'emit']);
       if (window.ttlMs !== undefined) checkDuration(where, 'ttl of the window', window.ttlMs, 1);
       checkFinal(where, step, 'of which only the last record tells when it is whole');
       break;
@@ -287,8 +268,7 @@ function checkFinal(where: string, { emit }: AggregateDefinition, why: string): 
 
 function checkEarly(where: string, { emit, window, sinks }: AggregateDefinition, { everyMs, time }: EarlyRows): void {
   checkDuration(where, 'every of early', everyMs, 1);
-  if (time !== 'event' && time !== 'arrival')
-    throw invalid(where, `shows early rows in ${JSON.stringify(time)} time; use 'event' or 'arrival'.`);
+  checkOneOf(where, 'time of early', time, ['event', 'arrival']);
   if (!isAligned(window))
     throw invalid(where, "shows early rows, but its windows' bounds change until they close. Leave early out.");
   if (emit !== 'on-close')
@@ -304,10 +284,8 @@ function checkEarly(where: string, { emit, window, sinks }: AggregateDefinition,
 }
 
 function checkCalendar(where: string, { unit, timeZone, weekStart }: CalendarWindow): void {
-  if (!['day', 'week', 'month'].includes(unit))
-    throw invalid(where, `has calendar windows of unit ${JSON.stringify(unit)}; use 'day', 'week' or 'month'.`);
-  if (weekStart !== undefined && weekStart !== 'monday' && weekStart !== 'sunday')
-    throw invalid(where, `has weeks that begin on ${JSON.stringify(weekStart)}; use 'monday' or 'sunday'.`);
+  checkOneOf(where, 'the unit of a calendar window', unit, ['day', 'week', 'month']);
+  if (weekStart !== undefined) checkOneOf(where, 'weekStart', weekStart, ['monday', 'sunday']);
   try {
     new Intl.DateTimeFormat('en', { timeZone: timeZone ?? '' });
   } catch {
@@ -333,12 +311,18 @@ function checkColumns(where: string, step: AggregateDefinition): void {
   const columns = [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
   if (Object.keys(step.aggregates).length === 0)
     throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
+  checkAggregators(where, step.aggregates);
   for (const column of columns) checkColumn(where, column);
   const duplicate = columns.find(isNamedBefore);
   if (duplicate !== undefined)
     throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
   checkTotals(where, step);
   for (const [column, derived] of Object.entries(step.derived)) {
+    if (!Array.isArray(derived?.columns) || derived.columns.some((path) => typeof path !== 'string'))
+      throw invalid(
+        where,
+        `derived column ${column} names no columns; make it of some, such as ratio('errors', 'requests').`,
+      );
     const missing = derived.columns.map(columnOfPath).find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
       throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
@@ -379,16 +363,4 @@ function checkColumn(where: string, column: string): void {
     );
   if (reserved.has(column.toLowerCase()))
     throw invalid(where, `column ${column} is a name that every row has already.`);
-}
-
-function checkDuration(where: string, what: string, ms: number, min: number): void {
-  if (!Number.isSafeInteger(ms) || ms < min)
-    throw invalid(where, `${what} is ${ms} ms; it must be a whole number of at least ${min} ms.`);
-}
-
-const nameAdvice =
-  'is not a name: use lower-case letters, digits and hyphens, begin with a letter, at most 63 characters.';
-
-function invalid(where: string, what: string): MillraceError {
-  return new MillraceError('PIPELINE_INVALID', `${where} ${what}`);
 }

@@ -1,3 +1,4 @@
+import { MillraceError } from '#shared/schemas/error.ts';
 import type { Duration } from './duration.ts';
 
 /** Windows of one size, side by side: each record is in exactly one. Aligned to the epoch; [start, end). */
@@ -168,9 +169,16 @@ export function global(options: {
   readonly trigger: Trigger | readonly [Trigger, Trigger];
   readonly ttl?: Duration;
 }): GlobalWindow {
-  const { trigger, ttl } = options;
-  const [first, second] = 'length' in trigger ? trigger : [trigger, {}];
-  return { kind: 'global', ...first, ...second, ...(ttl === undefined ? {} : { ttlMs: ttl }) };
+  const { trigger = [], ttl } = options;
+  const triggers: readonly Trigger[] = 'length' in trigger ? trigger : [trigger];
+  const kinds = triggers.flatMap((one) => Object.keys(one));
+  const twice = kinds.find((kind, at) => kinds.indexOf(kind) < at);
+  if (twice !== undefined)
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `a global window has two triggers of one kind (${twice}), of which one alone would count. Give one everyRecords(n), one everyTime(duration) or one of each.`,
+    );
+  return { kind: 'global', ...Object.assign({}, ...triggers), ...(ttl === undefined ? {} : { ttlMs: ttl }) };
 }
 
 /**

@@ -54,7 +54,7 @@ describe('refused is', () => {
       'a format that is not known',
       [s3({ format: 'xml' as 'ndjson' })],
       undefined,
-      /format "xml"; known are ndjson, parquet/,
+      /the format of files is "xml"; use .ndjson. or .parquet./,
     ],
     ['a column with the name of the partition', [s3({ format: 'ndjson' })], 'date', /a column date/],
     ['one that is the same but for the case', [s3({ format: 'ndjson' })], 'Date', /a column Date/],

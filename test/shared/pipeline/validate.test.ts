@@ -254,12 +254,12 @@ describe('a step', () => {
     [
       'a unit that is none',
       { window: calendar('hour' as 'day', { timeZone: 'UTC' }) },
-      "has calendar windows of unit \"hour\"; use 'day', 'week' or 'month'.",
+      "the unit of a calendar window is \"hour\"; use 'day', 'week' or 'month'.",
     ],
     [
       'weeks from Friday on',
       { window: calendar('week', { timeZone: 'UTC', weekStart: 'friday' as never }) },
-      "has weeks that begin on \"friday\"; use 'monday' or 'sunday'.",
+      "weekStart is \"friday\"; use 'monday' or 'sunday'.",
     ],
     ['a gap of 0', { window: session({ gap: ms(0) }) }, 'gap is 0 ms; it must be a whole number of at least 1 ms.'],
     ['no columns', { aggregates: {} }, 'aggregates no columns; name at least one, such as { count: count() }.'],

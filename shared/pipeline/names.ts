@@ -1,0 +1,47 @@
+import { invalid } from './refuse.ts';
+
+/** Names of a pipeline, of its steps and of its streams: each stands for one thing. */
+export function checkNames(pipeline: string, steps: readonly string[], streams: ReadonlySet<string>): void {
+  checkName(`pipeline ${JSON.stringify(pipeline)}`, pipeline);
+  if (steps.length === 0) throw invalid(pipeline, 'has no outputs; give it at least one branch that ends in .to(...).');
+  const seen = new Set<string>();
+  for (const step of steps) {
+    checkName(`${pipeline}: step ${JSON.stringify(step)}`, step);
+    if (seen.has(step))
+      throw invalid(
+        `${pipeline}: step ${step}`,
+        'has the name of another step, and the name is the identity of the state. Rename one.',
+      );
+    if (streams.has(step))
+      throw invalid(
+        `${pipeline}: step ${step}`,
+        'has the name of a stream, and a name stands for one thing. Rename one.',
+      );
+    seen.add(step);
+  }
+}
+
+/** An output is what `.to(...)` gives, with a sink at least. */
+export function checkOutputs(pipeline: string, outputs: unknown): void {
+  if (!Array.isArray(outputs))
+    throw invalid(pipeline, 'has outputs that are no list; put them into one: [visits, sales].');
+  for (const [index, output] of outputs.entries()) {
+    if (output?.step?.sinks === undefined)
+      throw invalid(pipeline, `output ${index + 1} is no finished branch; let it end in .to(...).`);
+    if (output.step.sinks.length === 0)
+      throw invalid(
+        `${pipeline}: step ${output.name}`,
+        'goes nowhere; name a sink, such as dynamodb({ ttl: days(7) }).',
+      );
+  }
+}
+
+export function checkName(where: string, name: string): void {
+  if (!nameForm.test(name))
+    throw invalid(
+      where,
+      'is not a name: use lower-case letters, digits and hyphens, begin with a letter, at most 63 characters.',
+    );
+}
+
+const nameForm = /^[a-z][a-z0-9-]{0,62}$/;
