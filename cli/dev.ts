@@ -83,7 +83,12 @@ export const devCommand = defineCommand({
     'exchange-shards': { type: 'string', valueHint: 'N', description: 'Shards of the exchange stream (default 1)' },
     threads: { type: 'string', valueHint: 'N', description: 'Threads of each worker (default 1)' },
     workers: { type: 'string', valueHint: 'N', description: 'Worker processes that share the exchange (default 1)' },
-    'no-limits': { type: 'boolean', description: "Do not enforce Kinesis' limits of throughput" },
+    limits: {
+      type: 'boolean',
+      default: true,
+      description: "Enforce Kinesis' limits of throughput",
+      negativeDescription: 'Do not enforce them',
+    },
   },
   run: async ({ args, rawArgs }) => {
     const pipeline = findPipeline(pipelines, args.pipeline);
@@ -102,7 +107,7 @@ export const devCommand = defineCommand({
     const generator = inputs.length === 0 ? createGenerator(pipeline, seed) : undefined;
     const stackOptions = {
       ports: portsOf(args.port),
-      throttle: args['no-limits'] !== true,
+      throttle: args.limits,
       props: {
         ...countOf('rawShards', 'raw-shards', args['raw-shards']),
         ...countOf('exchangeShards', 'exchange-shards', args['exchange-shards']),

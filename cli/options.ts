@@ -3,7 +3,13 @@ import { MillraceError } from '#shared/schemas/error.ts';
 
 /** Refuses what the parser of arguments would pass over in silence: an unknown option, a value that is missing, one argument too many. */
 export function checkOptions(rawArgs: readonly string[], known: ArgsDef): void {
-  const types = new Map(Object.entries(known).map(([name, { type }]) => [name, type ?? 'string']));
+  const types = new Map(
+    Object.entries(known).flatMap(([name, { type = 'string', default: given }]) => [
+      [name, type],
+      // The parser takes --no-limits for limits that are false.
+      ...(type === 'boolean' && given === true ? [[`no-${name}`, type] as const] : []),
+    ]),
+  );
   const names = [...types.keys()].filter((name) => types.get(name) !== 'positional');
   const positionals = [...types.keys()].filter((name) => types.get(name) === 'positional');
   let positionalCount = 0;
