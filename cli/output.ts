@@ -28,13 +28,14 @@ export function writeLines(path: string, lines: readonly string[]): void {
   output.close();
 }
 
-/** Opens a file, or standard output for `-`. `DISK_FULL` and `OUTPUT_UNWRITABLE` say what to do. */
-export function openOutput(path: string): Output {
-  const file = attempt(path, () => (path === '-' ? 1 : openSync(path, 'w')));
+/** Opens a file that `option` names, or standard output for `-`. `DISK_FULL` and `OUTPUT_UNWRITABLE` say what to do. */
+export function openOutput(path: string, option = '--output'): Output {
+  const attempt = <T>(work: () => T): T => attemptAt(path, option, work);
+  const file = attempt(() => (path === '-' ? 1 : openSync(path, 'w')));
   let waiting = '';
   let isRead = true;
   const flush = () => {
-    isRead &&= attempt(path, () => writeAll(file, waiting));
+    isRead &&= attempt(() => writeAll(file, waiting));
     waiting = '';
   };
   return {
@@ -50,15 +51,15 @@ export function openOutput(path: string): Output {
   };
 }
 
-function attempt<T>(path: string, work: () => T): T {
+function attemptAt<T>(path: string, option: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {
     if (cause instanceof Error && isDiskFull(cause.message))
-      throw new MillraceError('DISK_FULL', `the disk of ${path} is full. Make room, or name another --output.`, {
+      throw new MillraceError('DISK_FULL', `the disk of ${path} is full. Make room, or name another ${option}.`, {
         cause,
       });
-    throw new MillraceError('OUTPUT_UNWRITABLE', `${path} cannot be written. Name another --output.`, { cause });
+    throw new MillraceError('OUTPUT_UNWRITABLE', `${path} cannot be written. Name another ${option}.`, { cause });
   }
 }
 

@@ -116,7 +116,7 @@ function createLetters(path: string | undefined): {
   readonly close: () => void;
   readonly shown: readonly string[];
 } {
-  const output = path === undefined ? undefined : openOutput(path);
+  const output = path === undefined ? undefined : openOutput(path, '--dead-letters');
   const shown: string[] = [];
   let count = 0;
   return {

@@ -38,6 +38,11 @@ test('a file that cannot be made is OUTPUT_UNWRITABLE, and what fails while rows
   expect(() => writeRows(file(), rows())).toThrow(/^a callback threw$/);
 });
 
+test('a file that cannot be made is told by its option', () => {
+  const path = join(file(), 'in-no-folder');
+  expect(() => openOutput(path, '--dead-letters')).toThrow('cannot be written. Name another --dead-letters.');
+});
+
 test('rows without end do end when nobody reads them any more', async () => {
   const script = `import { writeRows } from ${JSON.stringify(resolve('cli/output.ts'))};
     function* rows() { for (;;) yield ${JSON.stringify(row)}; }
