@@ -12,8 +12,9 @@ export const keyBytesMax = 1_024;
  * `{ ip: '1.2.3.4', status: 200 }` gives `ip=1.2.3.4&status:n=200`. Throws an Error that says which column cannot be a key.
  */
 export function encodeKey(columns: KeyColumns): string {
-  const names = Object.keys(columns);
-  if (names.length === 0) throw new Error('the key has no columns');
+  // What types refuse has no columns, or none with a name: that it is an object is not looked at key by key.
+  const names = Object.keys(columns ?? {});
+  if (names.length === 0) throw new Error(`the key has no columns; ${columnsAdvice}`);
   if (names.length > 1) names.sort();
   let text = '';
   for (const name of names) {
@@ -46,7 +47,10 @@ export function utf8BytesOf(text: string): number {
 }
 
 function encodeColumn(name: string, value: unknown): string {
-  if (!isColumnName(name)) throw new Error(`key column ${JSON.stringify(name)} is not a name of letters, digits and _`);
+  if (!isColumnName(name))
+    throw new Error(
+      `key column ${JSON.stringify(name)} is not a name of letters, digits and _${/^\d/.test(name) ? `; ${columnsAdvice}` : ''}`,
+    );
   switch (typeof value) {
     case 'string':
       return `${name}=${escapeText(value)}`;
@@ -62,6 +66,8 @@ function encodeColumn(name: string, value: unknown): string {
       );
   }
 }
+
+const columnsAdvice = 'a key is an object of named columns, such as { user: record.user }';
 
 /** The names that were looked at: a process has a few. */
 const columnNames = new Set<string>();

@@ -98,7 +98,11 @@ describe('encodeKey', () => {
   });
 
   test.each([
-    ['no columns', {}, /no columns/],
+    ['no columns', {}, /no columns; a key is an object of named columns, such as \{ user: record.user \}/],
+    ['nothing', undefined, /no columns; a key is an object/],
+    ['a number', 7, /no columns; a key is an object/],
+    ['a text', 'ann', /"0" is not a name of letters, digits and _; a key is an object of named columns/],
+    ['a list', ['ann'], /"0" is not a name of letters, digits and _; a key is an object of named columns/],
     ['NaN', { a: Number.NaN }, /a is NaN/],
     ['infinity', { a: Number.POSITIVE_INFINITY }, /a is Infinity/],
     ['null', { a: null }, /a is null/],
