@@ -12,8 +12,8 @@ export interface NumberedRecord {
 }
 
 /**
- * Cuts a file into raw records: a line each, or what a binary format lets stand alone. `onRead` is told how many bytes of the file were
- * read.
+ * Cuts a file into raw records: a line each, or what a binary format lets stand alone; lines without a record are left out, so that none
+ * is waited for. `onRead` is told how many bytes of the file were read.
  */
 export async function* readRawRecords(
   pipeline: Pipeline,
@@ -25,10 +25,11 @@ export async function* readRawRecords(
     throw new MillraceError('INPUT_INVALID', `pipeline ${pipeline.id} has no source ${input.source}.`);
   const reader = new RecordReader(source, decodeTools);
   reader.begin({}, { isFile: true });
-  const standAlone = source.decoders.every((decoder) => !('begin' in decoder));
+  // Of other formats a line may be none, such as a header, or need those before it.
+  const isRecordEach = source.decoders.every((decoder) => 'isJson' in decoder && decoder.isJson === true);
   let number = 0;
   for await (const bytes of readInputBytes(input.path, (start) => reader.readsLines(start), onRead)) {
-    if (standAlone && reader.readsLines(bytes)) {
+    if (isRecordEach) {
       for (const data of linesOf(bytes)) {
         number += 1;
         if (data.length > 0) yield { data, number };

@@ -22,6 +22,7 @@ import {
   protobuf,
   stream,
   tumbling,
+  vpcFlowLog,
 } from '#shared/pipeline/index.ts';
 import { clickOf, containerOf, descriptors, framed, messageBytes } from '../fuzz/binary-formats.ts';
 import { drawOf } from '../fuzz/targets.ts';
@@ -131,7 +132,9 @@ describe('a file', () => {
   });
 });
 
-function reading(decode: Decoder) {
+type Decode = Decoder | readonly [Decoder, ...Decoder[]];
+
+function reading(decode: Decode) {
   const output = stream('clicks', { schema: z.unknown(), timestamp: () => 0, outOfOrderness: milliseconds(0), decode })
     .keyBy(() => ({ key: 'k' }))
     .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
@@ -140,7 +143,7 @@ function reading(decode: Decoder) {
   return pipeline('test', [output]);
 }
 
-async function rawOf(decode: Decoder, bytes: string | Uint8Array): Promise<readonly (readonly [number, string])[]> {
+async function rawOf(decode: Decode, bytes: string | Uint8Array): Promise<readonly (readonly [number, string])[]> {
   const found: (readonly [number, string])[] = [];
   for await (const { data, number } of readRawRecords(reading(decode), { source: 'clicks', path: fileOf(bytes) }))
     found.push([number, Buffer.from(data).toString('latin1')]);
@@ -162,6 +165,14 @@ describe('what is pushed of a file', () => {
       [2, 'a,b\n1,2'],
       [3, 'a,b\n1,x'],
     ]);
+  });
+
+  test.each([
+    ['a header', csv({ columns: { b: 'number' } }), '\ufeffb\r\n\r\n1\r\nx\r\n1\n', ['3:1', '4:x', '5:1']],
+    ['one that may be a header', [json(), csv({ columns: { b: 'number' } })], '{"b":1}\nb\n1', ['1:{"b":1}', '3:1']],
+    ['NODATA', vpcFlowLog({ fields: ['bytes', 'log-status'] }), '1 OK\n- NODATA\n1 OK', ['1:1 OK', '3:1 OK']],
+  ] as const)('of lines leaves out %s, which holds no record', async (_, decode, text, expected) => {
+    expect((await rawOf(decode, text)).map(([number, data]) => `${number}:${data}`)).toEqual(expected);
   });
 
   test.each([
