@@ -1,6 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { Run, RunStore, RunWriter } from '#shared/ports/run-store.ts';
 import { MinHeap } from './heap.ts';
+import { orderTexts } from './text-order.ts';
 
 /** How the values of keyed state are written, read and put together. */
 export interface Codec<V> {
@@ -25,8 +26,10 @@ export interface Layer<V> {
   readonly count: number;
   readonly get: (key: string) => Stored<V> | undefined;
   /** By key, ascending. */
-  readonly sorted: () => Generator<readonly [key: string, stored: Stored<V>]>;
+  readonly sorted: () => Entries<V>;
 }
+
+type Entries<V> = Required<Pick<Iterator<readonly [key: string, stored: Stored<V>], undefined>, 'next' | 'return'>>;
 
 /** A layer in memory, which `get` looks into. */
 export class MemoryLayer<V> implements Layer<V> {
@@ -34,17 +37,21 @@ export class MemoryLayer<V> implements Layer<V> {
   readonly touchedMs: number;
   readonly keys: readonly string[];
   readonly #valueOf: (key: string) => V | undefined;
+  readonly #valueAt: (place: number) => V;
 
+  /** `valueAt` gives the value of the key at a place, where that is quicker than to look the key up. */
   constructor(options: {
     readonly part: number;
     readonly touchedMs: number;
     readonly keys: readonly string[];
     readonly valueOf: (key: string) => V | undefined;
+    readonly valueAt?: (place: number) => V;
   }) {
     this.part = options.part;
     this.touchedMs = options.touchedMs;
     this.keys = options.keys;
     this.#valueOf = options.valueOf;
+    this.#valueAt = options.valueAt ?? ((place) => options.valueOf(options.keys[place] as string) as V);
   }
 
   get count(): number {
@@ -56,8 +63,14 @@ export class MemoryLayer<V> implements Layer<V> {
     return value === undefined ? undefined : { value };
   }
 
-  *sorted(): Generator<readonly [key: string, stored: Stored<V>]> {
-    for (const keys of sortedBatches(this.keys)) for (const key of keys) yield [key, this.get(key) as Stored<V>];
+  *sorted(): Generator<readonly [key: string, stored: Stored<V>], undefined> {
+    for (const places of sortedBatches(this.keys))
+      for (const place of places) yield [this.keys[place] as string, this.at(place)];
+  }
+
+  /** What the key at a place of `keys` has. */
+  at(place: number): Stored<V> {
+    return { value: this.#valueAt(place) };
   }
 }
 
@@ -83,8 +96,21 @@ export class RunLayer<V> implements Layer<V> {
     return text === undefined ? undefined : { text };
   }
 
-  *sorted(): Generator<readonly [key: string, stored: Stored<V>]> {
-    for (const [key, text] of this.#run.entries()) yield [key, { text }];
+  /** No generator: so many entries come through here that each one's step counts. */
+  sorted(): Entries<V> {
+    const entries = this.#run.entries()[Symbol.iterator]();
+    return {
+      next: () => {
+        const next = entries.next();
+        if (next.done === true) return { done: true, value: undefined };
+        const [key, text] = next.value;
+        return { done: false, value: [key, { text }] };
+      },
+      return: () => {
+        entries.return?.();
+        return { done: true, value: undefined };
+      },
+    };
   }
 
   retain(): void {
@@ -147,7 +173,7 @@ export function* mergeStacks<V>(
       yield [key, combine(codec, found)];
     }
   } finally {
-    for (const { entries } of sources) entries.return(undefined);
+    for (const { entries } of sources) entries.return();
   }
 }
 
@@ -179,7 +205,7 @@ export function jsonOf<V>(codec: Codec<V>, stored: Stored<V>): Json {
 }
 
 /** Keys that are sorted in one go: some 0.1 s. */
-const keysPerSort = 100_000;
+const keysPerSort = 1 << 19;
 /** Entries between two pauses. */
 const entriesPerStep = 1_000;
 
@@ -192,8 +218,8 @@ export interface Disk {
 /** Writes a layer as a run, with a pause after every step. */
 export function* writeLayer<V>(layer: MemoryLayer<V>, codec: Codec<V>, disk: Disk): Generator<void, RunLayer<V>> {
   const run = yield* writeRun(disk, function* (writer) {
-    for (const keys of sortedBatches(layer.keys)) {
-      for (const key of keys) writer.add(key, textOf(codec, layer.get(key) as Stored<V>));
+    for (const places of sortedBatches(layer.keys)) {
+      for (const place of places) writer.add(layer.keys[place] as string, textOf(codec, layer.at(place)));
       yield;
     }
   });
@@ -238,28 +264,35 @@ function textOf<V>(codec: Codec<V>, stored: Stored<V>): string {
   return 'value' in stored ? JSON.stringify(codec.encode(stored.value)) : stored.text;
 }
 
-/** The keys, ascending, some at a time; none while they are being sorted. */
-function* sortedBatches(keys: readonly string[]): Generator<readonly string[]> {
-  const chunks: string[][] = [];
+/** The places of keys in their order, some at a time; none while they are being sorted. */
+function* sortedBatches(keys: readonly string[]): Generator<ArrayLike<number> & Iterable<number>> {
+  const chunks: Uint32Array[] = [];
   for (let from = 0; from < keys.length; from += keysPerSort) {
-    chunks.push(keys.slice(from, from + keysPerSort).sort());
+    chunks.push(orderTexts(keys.slice(from, from + keysPerSort)).map((place) => from + place));
     yield [];
   }
-  const places = chunks.map(() => 0);
-  let batch: string[] = [];
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) {
+    for (let from = 0; from < only.length; from += entriesPerStep) yield only.subarray(from, from + entriesPerStep);
+    return;
+  }
+  const nexts = chunks.map(() => 0);
+  let batch: number[] = [];
   for (;;) {
     // There are so few chunks that looking at each is the quickest.
     let least: string | undefined;
-    let from = 0;
+    let found = 0;
     for (let chunk = 0; chunk < chunks.length; chunk += 1) {
-      const key = chunks[chunk]?.[places[chunk] as number];
+      const place = chunks[chunk]?.[nexts[chunk] as number];
+      const key = place === undefined ? undefined : keys[place];
       if (key === undefined || (least !== undefined && key >= least)) continue;
       least = key;
-      from = chunk;
+      found = chunk;
     }
     if (least === undefined) break;
-    places[from] = (places[from] as number) + 1;
-    if (batch.push(least) < entriesPerStep) continue;
+    const next = nexts[found] as number;
+    nexts[found] = next + 1;
+    if (batch.push((chunks[found] as Uint32Array)[next] as number) < entriesPerStep) continue;
     yield batch;
     batch = [];
   }

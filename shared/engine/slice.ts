@@ -273,12 +273,16 @@ class SliceLayer extends MemoryLayer<KeyState> {
 
   constructor(content: SliceContent & Changes) {
     const { places, keyTouchedMs, columns } = content;
+    const valueAt = (place: number): KeyState => ({
+      touchedMs: keyTouchedMs[place] as number,
+      accumulators: accumulatorsAt(columns, place),
+    });
     super({
       ...content,
+      valueAt,
       valueOf: (key) => {
         const place = places.get(key);
-        if (place === undefined) return undefined;
-        return { touchedMs: keyTouchedMs[place] as number, accumulators: accumulatorsAt(columns, place) };
+        return place === undefined ? undefined : valueAt(place);
       },
     });
     this.content = content;

@@ -1,3 +1,5 @@
+import { orderByNumbers } from './number-order.ts';
+
 /** Characters from here on have one number together. */
 const characterMax = 0x7f;
 /** As many bits as a number is exact to. */
@@ -32,6 +34,24 @@ export function orderNumbers(texts: readonly string[]): Float64Array {
     numbers[at] = number;
   }
   return numbers;
+}
+
+/** The places of texts in their order, by code units as `<` compares them. */
+export function orderTexts(texts: readonly string[]): Uint32Array {
+  const numbers = orderNumbers(texts);
+  const order = orderByNumbers(Uint32Array.from(texts.keys()), numbers);
+  // Most are told apart by the numbers.
+  let from = 0;
+  for (let to = 1; to <= order.length; to += 1) {
+    if (to < order.length && numbers[order[to] as number] === numbers[order[from] as number]) continue;
+    if (to > from + 1)
+      order.subarray(from, to).sort((a, b) => {
+        const [textA, textB] = [texts[a] as string, texts[b] as string];
+        return textA < textB ? -1 : textA === textB ? a - b : 1;
+      });
+    from = to;
+  }
+  return order;
 }
 
 /** Of what all texts begin with. */

@@ -8,7 +8,7 @@ import { type KeyFilter, KeyHashes } from './key-filter.ts';
 /** A search reads a block. The first key of each is in memory, so those of a run that is only read from end to end are large. */
 const blockBytesMin = { read: 131_072, searched: 8_192 } as const;
 /** Written and read ahead in pieces of this. */
-const pieceBytes = 262_144;
+const pieceBytes = 1_048_576;
 /** Before each entry: the lengths of key and value, in UTF-8. */
 const headerBytes = 8;
 
@@ -48,10 +48,10 @@ class DiskRunWriter implements RunWriter {
   readonly #index: BlockIndex = { firstKeys: [], starts: [0] };
   readonly #hashes: KeyHashes | undefined;
   readonly #blockBytesMin: number;
-  #block: Buffer;
-  #blockBytes = 0;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  /** What is not written yet: whole blocks, and behind them the one that is begun. */
+  #piece = Buffer.allocUnsafe(2 * pieceBytes);
+  #pieceBytes = 0;
+  #blockStart = 0;
   #writtenBytes = 0;
   #entryCount = 0;
   #last = '';
@@ -61,29 +61,29 @@ class DiskRunWriter implements RunWriter {
     this.#folder = folder;
     this.#hashes = isSearched ? new KeyHashes() : undefined;
     this.#blockBytesMin = isSearched ? blockBytesMin.searched : blockBytesMin.read;
-    this.#block = Buffer.allocUnsafe(2 * this.#blockBytesMin);
   }
 
   add(key: string, value: string): void {
     if (this.#entryCount > 0 && key <= this.#last)
       throw new Error(`Bug in Millrace: key ${key} of a run follows ${this.#last}`);
     this.#last = key;
-    if (this.#blockBytes === 0) this.#index.firstKeys.push(key);
+    if (this.#pieceBytes === this.#blockStart) this.#index.firstKeys.push(key);
     // No character takes more than three bytes.
     this.#reserve(headerBytes + 3 * (key.length + value.length));
-    const at = this.#blockBytes;
-    const keyBytes = this.#block.write(key, at + headerBytes, 'utf8');
-    const valueBytes = this.#block.write(value, at + headerBytes + keyBytes, 'utf8');
-    this.#block.writeUInt32LE(keyBytes, at);
-    this.#block.writeUInt32LE(valueBytes, at + 4);
-    this.#blockBytes = at + headerBytes + keyBytes + valueBytes;
+    const piece = this.#piece;
+    const at = this.#pieceBytes;
+    const keyBytes = piece.write(key, at + headerBytes, 'utf8');
+    const valueBytes = piece.write(value, at + headerBytes + keyBytes, 'utf8');
+    piece.writeUInt32LE(keyBytes, at);
+    piece.writeUInt32LE(valueBytes, at + 4);
+    this.#pieceBytes = at + headerBytes + keyBytes + valueBytes;
     this.#hashes?.add(key);
     this.#entryCount += 1;
-    if (this.#blockBytes >= this.#blockBytesMin) this.#closeBlock();
+    if (this.#pieceBytes - this.#blockStart >= this.#blockBytesMin) this.#closeBlock();
   }
 
   end(): Run {
-    if (this.#blockBytes > 0) this.#closeBlock();
+    if (this.#pieceBytes > this.#blockStart) this.#closeBlock();
     this.#flush();
     return new DiskRun(this.#file, this.#index, this.#entryCount, this.#hashes?.toFilter());
   }
@@ -93,28 +93,23 @@ class DiskRunWriter implements RunWriter {
   }
 
   #reserve(bytes: number): void {
-    if (this.#blockBytes + bytes <= this.#block.length) return;
-    const larger = Buffer.allocUnsafe(2 * (this.#blockBytes + bytes));
-    this.#block.copy(larger, 0, 0, this.#blockBytes);
-    this.#block = larger;
+    if (this.#pieceBytes + bytes <= this.#piece.length) return;
+    const larger = Buffer.allocUnsafe(2 * (this.#pieceBytes + bytes));
+    this.#piece.copy(larger, 0, 0, this.#pieceBytes);
+    this.#piece = larger;
   }
 
   #closeBlock(): void {
-    const bytes = this.#block.subarray(0, this.#blockBytes);
-    this.#pending.push(Buffer.from(bytes));
-    this.#pendingBytes += bytes.length;
-    this.#blockBytes = 0;
-    this.#index.starts.push(this.#writtenBytes + this.#pendingBytes);
-    if (this.#pendingBytes >= pieceBytes) this.#flush();
+    this.#blockStart = this.#pieceBytes;
+    this.#index.starts.push(this.#writtenBytes + this.#pieceBytes);
+    if (this.#pieceBytes >= pieceBytes) this.#flush();
   }
 
   #flush(): void {
-    const piece = Buffer.concat(this.#pending);
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    const length = this.#pieceBytes;
     try {
-      for (let at = 0; at < piece.length; )
-        at += writeSync(this.#file, piece, at, piece.length - at, this.#writtenBytes + at);
+      for (let at = 0; at < length; )
+        at += writeSync(this.#file, this.#piece, at, length - at, this.#writtenBytes + at);
     } catch (cause) {
       throw new MillraceError(
         'DISK_FULL',
@@ -122,7 +117,9 @@ class DiskRunWriter implements RunWriter {
         { cause },
       );
     }
-    this.#writtenBytes += piece.length;
+    this.#writtenBytes += length;
+    this.#pieceBytes = 0;
+    this.#blockStart = 0;
   }
 }
 
@@ -183,7 +180,13 @@ class DiskRun implements Run {
     for (let from = 0; from < firstKeys.length; ) {
       let to = from + 1;
       while (to < firstKeys.length && (starts[to + 1] as number) - (starts[from] as number) <= pieceBytes) to += 1;
-      yield* entriesIn(this.#read(from, to));
+      const bytes = this.#read(from, to);
+      for (let place = 0; place < bytes.length; ) {
+        const keyStart = place + headerBytes;
+        const valueStart = keyStart + bytes.readUInt32LE(place);
+        place = valueStart + bytes.readUInt32LE(place + 4);
+        yield [bytes.toString('utf8', keyStart, valueStart), bytes.toString('utf8', valueStart, place)];
+      }
       from = to;
     }
   }
@@ -218,15 +221,5 @@ class DiskRun implements Run {
       at += count;
     }
     return bytes;
-  }
-}
-
-function* entriesIn(bytes: Buffer): Iterable<readonly [key: string, value: string]> {
-  for (let place = 0; place < bytes.length; ) {
-    const keyStart = place + headerBytes;
-    const valueStart = keyStart + bytes.readUInt32LE(place);
-    const end = valueStart + bytes.readUInt32LE(place + 4);
-    yield [bytes.toString('utf8', keyStart, valueStart), bytes.toString('utf8', valueStart, end)];
-    place = end;
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { orderNumbers } from '#shared/engine/text-order.ts';
+import { orderNumbers, orderTexts } from '#shared/engine/text-order.ts';
 
 const texts = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 12 }),
@@ -27,4 +27,14 @@ test('numbers tell most texts apart', () => {
   // Fourteen characters of twelve kinds, the last of which decides.
   const whole = ['ip=203.119.13.200', 'ip=203.119.13.201', 'ip=198.51.46.7'];
   expect(new Set(orderNumbers(whole)).size).toBe(whole.length);
+});
+
+test('texts are put in the order in which they sort', () => {
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 40 }), fc.constantFrom('', 'ip=10.', 'é'), (ends, start) => {
+      const all = ends.map((end) => `${start}${end}`);
+      expect([...orderTexts(all)].map((place) => all[place])).toEqual([...all].sort());
+    }),
+    { numRuns: 2_000 },
+  );
 });
