@@ -42,8 +42,9 @@ const stateMb = Math.floor(taskMb * 0.3);
 const bytesPerKey = 546;
 /** By key: three in four of all keys come, most of them once or twice. */
 const recordsPerKey = 1.4;
-/** What a process with memory enough is measured with. With more keys it gets slower, not faster. */
-const keysInMemoryMax = 1_500_000;
+/** What a process that has all in memory is measured with: the same keys, or as many as fit this machine. */
+const heapInMemoryMb = Math.floor((totalmem() * 0.85) / 2 ** 20);
+const keysInMemoryMax = Math.floor((totalmem() * 0.7) / 680);
 
 print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
 const stateBytes = Number(options['state-mb']) * 1e6;
@@ -151,7 +152,7 @@ async function benchSpill(): Promise<void> {
     ['sessions', 'hot', 0.1],
   ] as const) {
     const keys = Math.ceil(keyCount * share);
-    const inMemory = await runSpill({ operator, mix, ...loadOf(Math.min(keys, keysInMemoryMax)) }, 6_000);
+    const inMemory = await runSpill({ operator, mix, ...loadOf(Math.min(keys, keysInMemoryMax)) }, heapInMemoryMb);
     const load = { operator, mix, ...loadOf(keys), memoryMb: stateMb };
     const spilled = await runSpill(load, heapMb);
     lines.push(cellsOfSpill(operator, mix, inMemory), cellsOfSpill(operator, mix, spilled, inMemory));
