@@ -113,7 +113,7 @@ test('a stream that goes on in silence says after how long it is silent', () => 
     'test: stream "readings" goes on when it is silent, and does not say after how long it is. Add idleAfter.',
   );
   expect(() => windows('lambda', { whenSilent: 'wait' as 'hold' })).toThrow(
-    /does "wait" when it is silent; use 'hold' or 'advance'/,
+    /whenSilent is "wait"; use 'hold' or 'advance'/,
   );
 });
 
