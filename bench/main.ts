@@ -42,9 +42,11 @@ const stateMb = Math.floor(taskMb * 0.3);
 const bytesPerKey = 546;
 /** By key: three in four of all keys come, most of them once or twice. */
 const recordsPerKey = 1.4;
-/** What a process that has all in memory is measured with: the same keys, or as many as fit this machine. */
+/** A process that has all in memory may take most of this machine's, and is measured with the same keys, or as many as fit. */
 const heapInMemoryMb = Math.floor((totalmem() * 0.85) / 2 ** 20);
-const keysInMemoryMax = Math.floor((totalmem() * 0.7) / 680);
+/** Of memory, by key that may come. */
+const memoryBytesPerKey = 680;
+const keysInMemoryMax = Math.floor((totalmem() * 0.7) / memoryBytesPerKey);
 
 print(`Node ${process.version}, ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? 'an unknown kind'}\n`);
 const stateBytes = Number(options['state-mb']) * 1e6;

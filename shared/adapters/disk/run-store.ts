@@ -7,8 +7,10 @@ import { type KeyFilter, KeyHashes } from './key-filter.ts';
 
 /** A search reads a block. The first key of each is in memory, so those of a run that is only read from end to end are large. */
 const blockBytesMin = { read: 131_072, searched: 8_192 } as const;
-/** Written and read ahead in pieces of this. */
-const pieceBytes = 1_048_576;
+/** Written in pieces of this. */
+const writtenBytesMin = 1_048_576;
+/** Read ahead in pieces of this: many runs may be read side by side. */
+const readBytesMax = 262_144;
 /** Before each entry: the lengths of key and value, in UTF-8. */
 const headerBytes = 8;
 
@@ -49,7 +51,7 @@ class DiskRunWriter implements RunWriter {
   readonly #hashes: KeyHashes | undefined;
   readonly #blockBytesMin: number;
   /** What is not written yet: whole blocks, and behind them the one that is begun. */
-  #piece = Buffer.allocUnsafe(2 * pieceBytes);
+  #piece = Buffer.allocUnsafe(2 * writtenBytesMin);
   #pieceBytes = 0;
   #blockStart = 0;
   #writtenBytes = 0;
@@ -102,7 +104,7 @@ class DiskRunWriter implements RunWriter {
   #closeBlock(): void {
     this.#blockStart = this.#pieceBytes;
     this.#index.starts.push(this.#writtenBytes + this.#pieceBytes);
-    if (this.#pieceBytes >= pieceBytes) this.#flush();
+    if (this.#pieceBytes >= writtenBytesMin) this.#flush();
   }
 
   #flush(): void {
@@ -179,7 +181,7 @@ class DiskRun implements Run {
     const { starts, firstKeys } = this.#index;
     for (let from = 0; from < firstKeys.length; ) {
       let to = from + 1;
-      while (to < firstKeys.length && (starts[to + 1] as number) - (starts[from] as number) <= pieceBytes) to += 1;
+      while (to < firstKeys.length && (starts[to + 1] as number) - (starts[from] as number) <= readBytesMax) to += 1;
       const bytes = this.#read(from, to);
       for (let place = 0; place < bytes.length; ) {
         const keyStart = place + headerBytes;
