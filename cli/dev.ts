@@ -17,7 +17,7 @@ import { createGenerator } from './generate.ts';
 import { checkReadable, formats, parseInputs, withFormat } from './input.ts';
 import { startLive } from './live.ts';
 import { createLogFile } from './log-file.ts';
-import { writeRows } from './output.ts';
+import { openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
@@ -99,6 +99,7 @@ export const devCommand = defineCommand({
     if (args.output !== undefined && !once)
       throw new MillraceError('INPUT_INVALID', '--output writes the final rows of a bounded run, so it needs --once.');
     checkReadable(inputs);
+    const output = args.output === undefined ? undefined : openOutput(args.output);
     const tables = readTables(listOf(rawArgs, 'table'));
     withFormat(pipeline, args.format);
     const rate = parseRate(args.rate, inputs.length === 0 ? generatedPerSecond : undefined);
@@ -156,7 +157,7 @@ export const devCommand = defineCommand({
       else await feed.pushInputs(pipeline, inputs, { isEnd: once, faults, perform: chaos.perform });
       if (!once || interruption.isStopping()) return;
       const counts = await waitUntilFinal({ pipeline, stack, reader, feed, endMs: endOfStreamMs, folder: log.path });
-      if (args.output !== undefined) writeRows(args.output, await finalRows(pipeline, reader));
+      if (output !== undefined) writeRows(output, await finalRows(pipeline, reader));
       const filesFolder = join(folder, 'files');
       const fileCount = await saveRowFiles(stack, filesFolder);
       await stop();

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { isDiskFull } from '#local/folder.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -14,9 +14,8 @@ export interface Output {
   readonly close: () => void;
 }
 
-/** Writes rows as NDJSON to a file, or to standard output for `-`. A row is asked for when those before it are on their way. */
-export function writeRows(path: string, rows: Iterable<PrintedRow>): void {
-  const output = openOutput(path);
+/** Writes rows as NDJSON, and closes the output. A row is asked for when those before it are on their way. */
+export function writeRows(output: Output, rows: Iterable<PrintedRow>): void {
   for (const row of rows) if (!output.write(JSON.stringify(row))) break;
   output.close();
 }
@@ -28,13 +27,19 @@ export function writeLines(path: string, lines: readonly string[]): void {
   output.close();
 }
 
-/** Opens a file that `option` names, or standard output for `-`. `DISK_FULL` and `OUTPUT_UNWRITABLE` say what to do. */
+/**
+ * Opens a file that `option` names, or standard output for `-`. `DISK_FULL` and `OUTPUT_UNWRITABLE` say what to do. What the file held stays
+ * until there is something to write, so that it may be opened before the work whose results go into it.
+ */
 export function openOutput(path: string, option = '--output'): Output {
   const attempt = <T>(work: () => T): T => attemptAt(path, option, work);
-  const file = attempt(() => (path === '-' ? 1 : openSync(path, 'w')));
+  const file = attempt(() => (path === '-' ? 1 : openSync(path, constants.O_WRONLY | constants.O_CREAT)));
   let waiting = '';
   let isRead = true;
+  let isEmptied = file === 1;
   const flush = () => {
+    if (!isEmptied) attempt(() => empty(file));
+    isEmptied = true;
     isRead &&= attempt(() => writeAll(file, waiting));
     waiting = '';
   };
@@ -49,6 +54,11 @@ export function openOutput(path: string, option = '--output'): Output {
       if (file !== 1) closeSync(file);
     },
   };
+}
+
+/** A pipe or a device holds nothing. */
+function empty(file: number): void {
+  if (fstatSync(file).isFile()) ftruncateSync(file);
 }
 
 function attemptAt<T>(path: string, option: string, work: () => T): T {

@@ -3,7 +3,7 @@ import { pipelines } from '#pipelines/index.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
-import { writeRows } from './output.ts';
+import { openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
 import { hasStackFile, readStackFile } from './stack-file.ts';
 
@@ -41,7 +41,7 @@ export const queryCommand = defineCommand({
       if (at < 1) throw new MillraceError('QUERY_INVALID', `--key ${key} is not COLUMN=VALUE.`);
       url.searchParams.set(`key.${key.slice(0, at)}`, key.slice(at + 1));
     }
-    writeRows('-', (await fetchJson(url)) as readonly PrintedRow[]);
+    writeRows(openOutput('-'), (await fetchJson(url)) as readonly PrintedRow[]);
   },
 });
 

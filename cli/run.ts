@@ -77,6 +77,8 @@ export async function runOverFiles(
       `no input for ${missing.map((source) => source.id).join(', ')}: add --input ${missing[0]?.id}=FILE.`,
     );
   const run = createBoundedRun(pipeline, args.tables);
+  // A run of hours that cannot write its rows is told so at its start.
+  const output = openOutput(args.output);
   const letters = createLetters(args.deadLetters);
   for (const input of inputs) {
     await readInput(input, run.openFile(input.source, input.path), (taken, { line, payload }) => {
@@ -91,7 +93,7 @@ export async function runOverFiles(
   // What is arranged is a query, and so the one view that there is.
   const hasRecords = (): boolean =>
     Object.keys(pipeline.outputs).some((view) => (run.stepCounts()[view]?.counted ?? 0) > 0);
-  writeRows(args.output, args.arrange?.(rows, hasRecords) ?? rows);
+  writeRows(output, args.arrange?.(rows, hasRecords) ?? rows);
   letters.close();
   for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
     process.stderr.write(`${line}\n`);

@@ -1,4 +1,4 @@
-import { writeRows } from '#cli/output.ts';
+import { openOutput, writeRows } from '#cli/output.ts';
 import { bursts } from '#pipelines/bursts.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { createFlows, type Load, lineOf } from './load.ts';
@@ -36,7 +36,7 @@ function expect({ load, count, path }: Expect): Totals {
     }
     run.takeLine('flows', lineOf(flow));
   }
-  writeRows(path, run.finish());
+  writeRows(openOutput(path), run.finish());
   return totals;
 }
 

@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { openOutput, writeRows } from '#cli/output.ts';
+import { runOverFiles } from '#cli/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
+import { sqlPipeline } from '#shared/sql/index.ts';
 
 const row: PrintedRow = { view: 'v', windowStart: '', windowEnd: '', final: true, text: 'é💧'.repeat(10) };
 const file = (): string => join(mkdtempSync(join(tmpdir(), 'millrace-output-')), 'rows.ndjson');
@@ -17,7 +19,7 @@ test('rows are written while more of them are made', () => {
     for (let made = 0; made < 10_000; made += 1) yield { ...row, made };
     bytesSeen = statSync(path).size;
   }
-  writeRows(path, rows());
+  writeRows(openOutput(path), rows());
   const lines = Array.from({ length: 10_000 }, (_, made) => `${JSON.stringify({ ...row, made })}\n`);
   expect(readFileSync(path, 'utf8')).toBe(lines.join(''));
   expect(bytesSeen / statSync(path).size).toBeGreaterThan(0.9);
@@ -25,7 +27,7 @@ test('rows are written while more of them are made', () => {
 
 test('no rows are an empty file', () => {
   const path = file();
-  writeRows(path, []);
+  writeRows(openOutput(path), []);
   expect(readFileSync(path, 'utf8')).toBe('');
 });
 
@@ -35,7 +37,7 @@ test('a file that cannot be made is OUTPUT_UNWRITABLE, and what fails while rows
     yield row;
     throw new Error('a callback threw');
   }
-  expect(() => writeRows(file(), rows())).toThrow(/^a callback threw$/);
+  expect(() => writeRows(openOutput(file()), rows())).toThrow(/^a callback threw$/);
 });
 
 test('a file that cannot be made is told by its option', () => {
@@ -43,10 +45,29 @@ test('a file that cannot be made is told by its option', () => {
   expect(() => openOutput(path, '--dead-letters')).toThrow('cannot be written. Name another --dead-letters.');
 });
 
+test('what a file held stays until there is something to write', () => {
+  const path = file();
+  writeFileSync(path, 'of an earlier run, and longer than what comes');
+  const output = openOutput(path);
+  expect(readFileSync(path, 'utf8')).toBe('of an earlier run, and longer than what comes');
+  output.write('now');
+  output.close();
+  expect(readFileSync(path, 'utf8')).toBe('now\n');
+});
+
+test('a run is told that its rows cannot be written before it reads a record', async () => {
+  const text =
+    "CREATE TABLE words (word STRING) WITH ('connector' = 'kinesis'); SELECT word, COUNT(*) FROM words GROUP BY word";
+  const output = join(file(), 'in-no-folder');
+  // That there is no such input is found by reading it.
+  const run = runOverFiles(sqlPipeline(text, { id: 'query' }), [{ source: 'words', path: '/none' }], { output });
+  await expect(run).rejects.toThrow(`OUTPUT_UNWRITABLE: ${output} cannot be written. Name another --output.`);
+});
+
 test('rows without end do end when nobody reads them any more', async () => {
-  const script = `import { writeRows } from ${JSON.stringify(resolve('cli/output.ts'))};
+  const script = `import { openOutput, writeRows } from ${JSON.stringify(resolve('cli/output.ts'))};
     function* rows() { for (;;) yield ${JSON.stringify(row)}; }
-    writeRows('-', rows());`;
+    writeRows(openOutput('-'), rows());`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
