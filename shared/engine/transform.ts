@@ -1,3 +1,4 @@
+import { describe } from '#shared/pipeline/aggregators/numeric.ts';
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
 import { onlyFieldInSourceOf } from './callback-source.ts';
 import type { CompiledRoute, TransformNode } from './compile.ts';
@@ -88,7 +89,8 @@ function compileTransform(root: TransformNode): Transform {
   const code = new TransformCode();
   const body = code.visitAll(root.next, 'record');
   const source = `'use strict';\n${code.functions.join('\n')}\nreturn (record, timeMs, staging) => {\n${body}};`;
-  return new Function('lent', 'tooMany', 'refuse', 'lookUp', source)(code.lent, tooMany, refuse, lookUp) as Transform;
+  const lent = { lent: code.lent, tooMany, refuse, refuseParts, lookUp };
+  return new Function(...Object.keys(lent), source)(...Object.values(lent)) as Transform;
 }
 
 class TransformCode {
@@ -124,7 +126,9 @@ class TransformCode {
       case 'map':
         return `const mapped = ${its}.call(value);\n${this.visitAll(next, 'mapped')}`;
       case 'flatMap':
-        return `for (const part of ${its}.call(value)) {\n${this.visitAll(next, 'part')}}\n`;
+        return `const parts = ${its}.call(value);
+if (!Array.isArray(parts)) refuseParts(staging, parts);
+for (const part of parts) {\n${this.visitAll(next, 'part')}}\n`;
       case 'enrich':
         // The other branches are asked what they look up all the same.
         return `const found = lookUp(${its}, staging.lookups, value);
@@ -169,4 +173,12 @@ function tooMany(): never {
 
 function refuse({ label }: CompiledRoute['columns'][number], refusal: string): never {
   throw new Refusal('invalid', `${label}: ${refusal}`);
+}
+
+/** A text could be taken part by part, too, and nobody means its characters. */
+function refuseParts({ where }: Staging, parts: unknown): never {
+  throw new Refusal(
+    'invalid',
+    `${where} gave ${describe(parts)}; it must give a list, such as [record], or [] for none`,
+  );
 }

@@ -201,10 +201,10 @@ export const sabotages = {
       {
         file: 'shared/engine/transform.ts',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
-        find: '`for (const part of ${its}.call(value)) {',
+        find: 'return `const parts = ${its}.call(value);',
         replace:
           // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
-          '`globalThis.deploys = (globalThis.deploys ?? 0) + 1; const parts = ${its}.call(value); for (const part of globalThis.deploys % 2 === 0 ? parts : [...parts].reverse()) {',
+          'return `globalThis.deploys = (globalThis.deploys ?? 0) + 1; const made = ${its}.call(value); const parts = globalThis.deploys % 2 === 0 ? made : [...made].reverse();',
       },
     ],
     bias: { pipelines: ['tags'], outputsPerChunkMax: 1, late: false, idle: false, faults: harsh },

@@ -163,14 +163,6 @@ describe('a record is taken whole or not at all', () => {
       ),
       'readings/flatMap threw: no',
     ],
-    [
-      'a flatMap that gives no list',
-      step(
-        'b',
-        source.flatMap(() => 5 as never),
-      ),
-      'readings/flatMap threw: ',
-    ],
   ])('when %s of the second branch throws', (_, throwing, message) => {
     const made = preprocessor(step('a', source), throwing);
     expect(made.takeValue(reading)).toMatchObject({
@@ -178,6 +170,29 @@ describe('a record is taken whole or not at all', () => {
       reason: 'threw',
       message: expect.stringContaining(message),
       eventTimeMs: 1,
+    });
+    expect(made.outputCount).toBe(0);
+  });
+
+  test.each<readonly [string, unknown]>([
+    ['5', 5],
+    ['undefined', undefined],
+    ['an object', new Set(['x'])],
+    ['the string "no list"', 'no list'],
+    ['the string ""', ''],
+  ])('when a flatMap gives %s', (given, parts) => {
+    const made = preprocessor(
+      step('a', source),
+      step(
+        'b',
+        source.flatMap(() => parts as never),
+      ),
+    );
+    expect(made.takeValue(reading)).toMatchObject({
+      kind: 'rejected',
+      reason: 'invalid',
+      message: `readings/flatMap gave ${given}; it must give a list, such as [record], or [] for none`,
+      step: 'readings/flatMap',
     });
     expect(made.outputCount).toBe(0);
   });
