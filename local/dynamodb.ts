@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import {
@@ -15,7 +15,7 @@ import dynalite from 'dynalite';
 import { z } from 'zod';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { ownFolder } from './folder.ts';
-import { type LocalServer, listen } from './listen.ts';
+import { closeGraceMs, isCutOff, type LocalServer, listen } from './listen.ts';
 
 /** DynamoDB on the laptop: dynalite, with the tables of a CloudFormation template. */
 export interface LocalDynamodb extends LocalServer {
@@ -43,6 +43,7 @@ export async function startDynamodb(
       deleteTableMs: 0,
       updateTableMs: 0,
     }) as Server;
+    const settled = watchRequests(server);
     const local = await listenOrClose(server, options.port, () => folder?.release());
     const client = new DynamoDBClient({
       endpoint: local.endpoint,
@@ -69,9 +70,10 @@ export async function startDynamodb(
           count += await expire({ client, tableName, timeToLive, nowSeconds });
         return count;
       },
-      close: () => {
+      close: async () => {
         client.destroy();
-        return local.close();
+        await settled();
+        await local.close();
       },
     };
   } catch (error) {
@@ -79,6 +81,29 @@ export async function startDynamodb(
     throw error;
   }
 }
+
+/**
+ * dynalite throws what befalls a request, out of anybody's reach: that its caller went before all of it had come, and that the store was
+ * closed while it still worked for a caller who has gone. The first is no fault; what is given resolves when there is no such work.
+ */
+function watchRequests(server: Server): () => Promise<void> {
+  const working = new Map<ServerResponse, IncomingMessage>();
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    request.removeAllListeners('error').on('error', () => {});
+    working.set(response, request);
+    response.on('close', forgetDone);
+  });
+  const forgetDone = (): void => {
+    for (const [response, request] of working)
+      if (response.writableEnded || (request.destroyed && isCutOff(request))) working.delete(response);
+  };
+  return async () => {
+    const lastMs = performance.now() + closeGraceMs;
+    for (forgetDone(); working.size > 0 && performance.now() < lastMs; forgetDone()) await setTimeout(settleLookMs);
+  };
+}
+
+const settleLookMs = 5;
 
 /** The store under dynalite is open before it listens and only its server can close it, which must have listened for that. */
 async function listenOrClose(server: Server, port: number | undefined, onClose: () => void): Promise<LocalServer> {

@@ -57,6 +57,14 @@ export async function listen(
   };
 }
 
+/**
+ * Whether a request ended before all of it had come, as one does whose sender is killed. Reading it fails, which harms nobody, and nobody
+ * waits for the answer.
+ */
+export function isCutOff(request: { readonly readableEnded: boolean }): boolean {
+  return !request.readableEnded;
+}
+
 function bind(server: Server, name: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (cause: unknown): void => reject(bindError({ name, port, cause }));

@@ -4,7 +4,7 @@ import { createServer as createHttp2Server, type Http2ServerRequest, type Http2S
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
-import { type LocalServer, listen } from '../listen.ts';
+import { isCutOff, type LocalServer, listen } from '../listen.ts';
 import { KinesisError } from './error.ts';
 import type { Kinesis } from './model.ts';
 import { parseFields } from './wire-fields.ts';
@@ -100,7 +100,7 @@ async function answer(
     if (operation === undefined) throw new KinesisError('UnknownOperationException', `Operation '${name}' is unknown.`);
     send(response, { status: 200, body: operation(fields, serving) });
   } catch (error) {
-    if (!(error instanceof KinesisError)) serving.onError(error);
+    if (!(error instanceof KinesisError || isCutOff(request))) serving.onError(error);
     send(response, failure(error));
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, createReadStream } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { type LocalServer, listen } from '../listen.ts';
+import { isCutOff, type LocalServer, listen } from '../listen.ts';
 import { parseAddress } from './address.ts';
 import { readBody } from './body.ts';
 import { Fault } from './fault.ts';
@@ -26,7 +26,7 @@ export async function startS3({
   const server = createServer((request, response) => {
     serve({ objects, uploads, request })
       .catch((error: unknown) => {
-        if (!(error instanceof Fault)) onError(error);
+        if (!(error instanceof Fault || isCutOff(request))) onError(error);
         return faultReply(error, request);
       })
       .then((reply) => send(reply, request, response))

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
-import { type LocalServer, listen } from '../listen.ts';
+import { isCutOff, type LocalServer, listen } from '../listen.ts';
 import { Fault, queryCodeOf } from './fault.ts';
 import { answer, waitSecondsOf } from './operations.ts';
 import type { Queues } from './queues.ts';
@@ -28,7 +28,7 @@ export async function startSqs({
   const server = createServer((request, response) => {
     serve({ queues, request, response, isClosing: () => isClosing || response.destroyed })
       .catch((error: unknown) => {
-        if (!(error instanceof Fault)) onError(error);
+        if (!(error instanceof Fault || isCutOff(request))) onError(error);
         return faultReply(error);
       })
       .then((reply) => send(response, reply));

@@ -10,9 +10,10 @@ import {
   QueryCommand,
   ScanCommand,
 } from '@aws-sdk/client-dynamodb';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
 import { listen } from '#local/listen.ts';
+import { cutOff } from './cut-off.ts';
 
 const opened: { close: () => Promise<void> }[] = [];
 
@@ -183,6 +184,44 @@ test.each([
   await clientOf(local).send(new PutItemCommand({ TableName: 'rows', Item: item('a', expires) }));
   expect(await local.expire(nowSeconds)).toBe(0);
 });
+
+test('a client that goes in the middle of its request stops nothing', async () => {
+  const local = await start();
+  const thrown = watchThrown();
+  await cutOff(local, { 'content-type': 'application/x-amz-json-1.0' });
+  expect(thrown).toEqual([]);
+});
+
+test('the store stays open until all is done for clients who have gone', async () => {
+  const local = await start({ folder: temporaryFolder() });
+  await local.createTable(rows);
+  const client = clientOf(local);
+  const text = 'x'.repeat(10_000);
+  for (let sk = 0; sk < 20; sk += 1)
+    await client.send(
+      new PutItemCommand({ TableName: 'rows', Item: { pk: { S: 'a' }, sk: { S: String(sk) }, text: { S: text } } }),
+    );
+  const thrown = watchThrown();
+  const gone = new AbortController();
+  const asked = Array.from({ length: 20 }, () =>
+    client.send(new ScanCommand({ TableName: 'rows' }), { abortSignal: gone.signal }),
+  );
+  // One is answered, so the others are being worked on.
+  await Promise.race(asked);
+  gone.abort();
+  await Promise.allSettled(asked);
+  await local.close();
+  expect(thrown).toEqual([]);
+});
+
+/** What is thrown where nobody can catch it. */
+function watchThrown(): readonly unknown[] {
+  const thrown: unknown[] = [];
+  const listener = (error: unknown) => void thrown.push(error);
+  process.on('uncaughtException', listener);
+  onTestFinished(() => void process.off('uncaughtException', listener));
+  return thrown;
+}
 
 test('a port that is taken leaves the folder free for another try', async () => {
   const taken = await listen(createServer(), { name: 'Test' });

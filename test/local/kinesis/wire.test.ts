@@ -15,6 +15,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createKinesis } from '#local/kinesis/model.ts';
 import { startKinesis } from '#local/kinesis/server.ts';
 import { startKinesisServer } from '#local/kinesis/wire.ts';
+import { cutOff } from '../cut-off.ts';
 import { createClient } from './client.ts';
 
 const startMs = 1_700_000_000_000;
@@ -189,6 +190,12 @@ test('what is no fault of the caller is told of, and answered with a 500 that sa
   const put = client.send(new PutRecordCommand({ StreamName: 's', PartitionKey: 'k', Data: new Uint8Array(1) }));
   await expect(put).rejects.toMatchObject({ name: 'InternalFailure', message: broken.message });
   expect(errors).toEqual([broken]);
+});
+
+test('a client that goes in the middle of its request is no fault of ours', async () => {
+  const { server, errors } = await newWorld();
+  await cutOff(server, { 'content-type': 'application/x-amz-json-1.1' });
+  expect(errors).toEqual([]);
 });
 
 test('a port that is taken is named, with the option that sets it', async () => {

@@ -29,6 +29,7 @@ import {
 import { afterEach, expect, test } from 'vitest';
 import { Objects } from '#local/s3/objects.ts';
 import { startS3 } from '#local/s3/wire.ts';
+import { cutOff } from '../cut-off.ts';
 
 const opened: { close: () => Promise<void> }[] = [];
 
@@ -442,6 +443,12 @@ test('a failure of ours is a 500 that is reported', async () => {
     $metadata: { httpStatusCode: 500 },
   });
   expect(errors).toHaveLength(1);
+});
+
+test('a client that goes in the middle of its request is no fault of ours', async () => {
+  const { local, errors } = await start();
+  await cutOff(local, {});
+  expect(errors).toEqual([]);
 });
 
 test('a port that is taken leaves the folder free for another try', async () => {

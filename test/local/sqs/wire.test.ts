@@ -19,6 +19,7 @@ import {
 import { afterEach, expect, test, vi } from 'vitest';
 import { Queues } from '#local/sqs/queues.ts';
 import { startSqs } from '#local/sqs/wire.ts';
+import { cutOff } from '../cut-off.ts';
 
 const opened: { close: () => Promise<void> }[] = [];
 
@@ -278,6 +279,13 @@ test('a failure of ours is a 500 that is reported', async () => {
   const sent = client.send(new SendMessageCommand({ QueueUrl, MessageBody: 'a' }));
   await expect(sent).rejects.toMatchObject({ $metadata: { httpStatusCode: 500 } });
   expect(errors).toHaveLength(1);
+});
+
+test('a client that goes in the middle of its request is no fault of ours', async () => {
+  const { local } = await start();
+  errors.length = 0;
+  await cutOff(local, { 'x-amz-target': 'AmazonSQS.SendMessage' });
+  expect(errors).toEqual([]);
 });
 
 test('a port that is taken leaves the folder free for another try', async () => {
