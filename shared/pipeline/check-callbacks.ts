@@ -1,7 +1,7 @@
 import type { AnyAggregator } from './aggregator.ts';
 import type { Binding } from './pipeline.ts';
 import { knownReadsOf } from './reads.ts';
-import { invalid } from './refuse.ts';
+import { invalid, shown } from './refuse.ts';
 
 /**
  * Throws `PIPELINE_INVALID` unless what a node calls are functions, and none of them asynchronous: a promise would pass every filter, and count
@@ -69,8 +69,4 @@ export function checkAggregators(where: string, aggregates: Readonly<Record<stri
       throw invalid(where, `column ${column} is ${shown(aggregator)}, and must be an aggregator, such as count().`);
     checkCallback(where, `what ${aggregator.kind} of column ${column} is given`, aggregator.select);
   }
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? 'missing' : (JSON.stringify(value) ?? `a ${typeof value}`);
 }

@@ -1,4 +1,5 @@
-import { type Stream, streamOf } from './stream.ts';
+import { given, invalid } from './refuse.ts';
+import { type Stream, type StreamNode, streamOf } from './stream.ts';
 
 /**
  * Several streams as one: `union(clicks, taps)`. Each record is there once for each stream that has it, with its own event time; the
@@ -7,7 +8,10 @@ import { type Stream, streamOf } from './stream.ts';
 export function union<const S extends readonly [AnyStream, AnyStream, ...AnyStream[]]>(
   ...streams: S
 ): Stream<RecordOf<S[number]>> {
-  return streamOf<RecordOf<S[number]>>({ op: 'union', inputs: streams.map(({ node }) => node) });
+  if (streams.length === 0) throw invalid('union', 'is of no streams; give it two or more.');
+  const nodeOf = (stream: AnyStream): StreamNode =>
+    given('union', 'streams', stream?.node, 'streams alone: keys and tables come behind it');
+  return streamOf<RecordOf<S[number]>>({ op: 'union', inputs: streams.map(nodeOf) });
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what a stream takes back from its callbacks is of no matter here.

@@ -1,3 +1,5 @@
+import { given } from './refuse.ts';
+
 /**
  * A column that is computed when a view is read, from the row's other columns. Plain data, kept in the plan. Where a column holds an object
  * or a list, what it needs is a part of it, as a path: `latency.p99`, `sizes.0`.
@@ -44,10 +46,11 @@ export function prediction<
 >(fit: Fit, options: { readonly at: At }): Derived<PredictionPaths<Fit, At>>;
 export function prediction(
   fit: string,
-  { at }: { readonly at: number | string | Readonly<Record<string, number | string>> },
+  options: { readonly at: number | string | Readonly<Record<string, number | string>> },
 ): Derived<string> {
+  const { at } = given('prediction', 'options', options, '{ at: 100 }');
   const isLine = typeof at !== 'object';
-  const places = isLine ? [at] : Object.values(at);
+  const places = isLine ? [at] : Object.values(given('prediction', 'at', at, 'a number or the name of a column'));
   const coefficients = isLine ? [`${fit}.slope`] : Object.keys(at).map((name) => `${fit}.coefficients.${name}`);
   return {
     kind: 'prediction',

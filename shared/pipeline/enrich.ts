@@ -3,6 +3,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
 import type { Duration } from './duration.ts';
 import { type EnrichPlan, inputIdsOf, type Plan } from './plan.ts';
+import { given } from './refuse.ts';
 import { originsOf } from './steps.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -29,8 +30,10 @@ export function lookupTable<S extends StandardSchemaV1, const K extends KeyTypes
   name: string,
   options: { readonly key: K; readonly schema: S; readonly columns?: readonly string[] },
 ): LookupTable<StandardSchemaV1.InferOutput<S>, KeyOfTypes<K>> {
-  const key = Object.entries(options.key).map(([column, type]) => ({ name: column, type }));
-  const { schema, columns } = options;
+  const { schema, columns } = given(`table ${name}`, 'options', options, "{ key: { id: 'string' }, schema }");
+  if (columns !== undefined) given(`table ${name}`, 'columns', columns, "a list of names, such as ['plan']");
+  const keyTypes = given(`table ${name}`, 'key', options.key, "its columns with their types, such as { id: 'string' }");
+  const key = Object.entries(keyTypes).map(([column, type]) => ({ name: column, type }));
   return { name, schema, spec: { name, key, ...(columns === undefined ? {} : { columns: [...columns] }) } };
 }
 
@@ -79,8 +82,14 @@ export const lookupItemsMaxLimit = 1_000_000;
 /** The enrichment of the stream at a node. */
 export function enrichingOf<T>(node: StreamNode, streamOf: <U>(node: StreamNode) => Stream<U>): Enriching<T> {
   return {
-    enrich: (table, { key, freshness, itemsMax = lookupItemsMaxDefault }, combine) =>
-      streamOf({
+    enrich: (table, options, combine) => {
+      const {
+        key,
+        freshness,
+        itemsMax = lookupItemsMaxDefault,
+      } = given('enrich', 'options', options, '{ key: (record) => ({ id: record.user }), freshness: minutes(1) }');
+      given('enrich', 'table', table?.spec, 'one that lookupTable has made');
+      return streamOf({
         op: 'enrich',
         input: node,
         table,
@@ -88,7 +97,8 @@ export function enrichingOf<T>(node: StreamNode, streamOf: <U>(node: StreamNode)
         itemsMax,
         key: key as EnrichNode['key'],
         call: combine as EnrichNode['call'],
-      }),
+      });
+    },
   };
 }
 
@@ -111,14 +121,16 @@ export function planEnrich(
 function refuseEnrich(node: EnrichNode, nodes: Plan['nodes']): string | undefined {
   const { table, freshnessMs, itemsMax } = node;
   const { name, key, columns = [] } = table.spec;
-  if (!/^[A-Za-z0-9_.-]{3,255}$/.test(name))
+  if (typeof name !== 'string' || !/^[A-Za-z0-9_.-]{3,255}$/.test(name))
     return 'is of no table that there can be: a name has 3 to 255 letters, digits, hyphens, points and _.';
   if (key.length < 1 || key.length > 2)
     return `has a key of ${key.length} columns; a table has a partition key and perhaps a sort key.`;
   const wrong = key.find(({ type }) => type !== 'string' && type !== 'number');
   if (wrong !== undefined)
     return `has a key column ${wrong.name} of type ${JSON.stringify(wrong.type)}; use 'string' or 'number'.`;
-  if (columns.some((column) => column === '')) return 'reads a column without a name.';
+  if (typeof table.schema?.['~standard']?.validate !== 'function')
+    return 'has no schema of its items; give one of a library of Standard Schema, such as zod, or a record({ ... }).';
+  if (columns.some((column) => typeof column !== 'string' || column === '')) return 'reads a column without a name.';
   if (!Number.isSafeInteger(freshnessMs) || freshnessMs < 0)
     return `takes items of up to ${freshnessMs} ms; freshness must be a whole number of at least 0 ms.`;
   if (!Number.isInteger(itemsMax) || itemsMax < 1 || itemsMax > lookupItemsMaxLimit)

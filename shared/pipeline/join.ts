@@ -1,4 +1,6 @@
 import type { Json } from './aggregator.ts';
+import { given } from './refuse.ts';
+import type { KeyNode } from './stream.ts';
 
 /**
  * Which rows a join gives: `inner`, one for each pair; `left`, also one for each left record that no right one joins; `full`, one for
@@ -83,6 +85,27 @@ export function refuseJson(value: unknown): string | undefined {
     default:
       return `is of type ${typeof value}, which JSON cannot hold; select null for nothing`;
   }
+}
+
+/** The key of the stream that another one is joined with. */
+export function keyGiven(what: string, other: { readonly key: KeyNode }): KeyNode {
+  return given(what, 'other stream', other?.key, 'a keyed one, such as views.keyBy((view) => ({ user: view.user }))');
+}
+
+/** The columns of both sides of a joined row. */
+export function sidesOf(
+  name: string,
+  columns: { readonly left: unknown; readonly right: unknown },
+): { readonly left: Selectors<unknown>; readonly right: Selectors<unknown> } {
+  const { left, right } = given(
+    `step ${name}`,
+    'columns',
+    columns,
+    'those of both sides, { left: { … }, right: { … } }',
+  );
+  const side = (what: string, selectors: unknown): Selectors<unknown> =>
+    given(`step ${name}`, `columns of the ${what} side`, selectors as Selectors<unknown>, 'an object, {} for none');
+  return { left: side('left', left), right: side('right', right) };
 }
 
 type Widened<Value> = Value extends string

@@ -1,7 +1,8 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Duration } from './duration.ts';
-import { foreverMs, type JoinKind, type JoinTimeColumn, type Selectors } from './join.ts';
+import { foreverMs, type JoinInterval, type JoinKind, type JoinTimeColumn, type Selectors, sidesOf } from './join.ts';
 import type { SelectedRow } from './process.ts';
+import { given } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { JoinDefinition, KeyNode, KeyShape, NamesOf, Output, Simplify, Stream, Without } from './stream.ts';
@@ -69,23 +70,34 @@ export function joinedOf<Left, Right, K extends KeyShape, Kind extends JoinKind>
   options: JoinOptions<Kind> | EverJoinOptions,
   rowsOf: RowsOf,
 ): JoinedStream<Left, Right, K, Kind> {
-  const { kind = 'inner' } = options;
+  const { kind = 'inner' } = given('join', 'options', options, '{ within: [seconds(0), minutes(1)], … }');
   const interval: Pick<JoinDefinition, 'lowerMs' | 'upperMs' | 'allowedLatenessMs'> =
     options.within === 'ever'
       ? { lowerMs: -foreverMs, upperMs: foreverMs, allowedLatenessMs: foreverMs }
-      : { lowerMs: options.within[0], upperMs: options.within[1], allowedLatenessMs: options.allowedLateness };
+      : { ...boundsOf(options.within), allowedLatenessMs: options.allowedLateness };
   return {
     select: (name, columns) => {
+      const { left, right } = sidesOf(name, columns);
       const step: JoinDefinition = {
         op: 'join',
         name,
         kind,
         ...interval,
-        left: { key, columns: columns.left as unknown as Selectors<unknown> },
-        right: { key: rightKey, columns: columns.right as unknown as Selectors<unknown> },
+        left: { key, columns: left },
+        right: { key: rightKey, columns: right },
         sinks: [],
       };
       return { to: (...sinks) => ({ name, step: { ...step, sinks } }), asStream: () => rowsOf(step) };
     },
   };
+}
+
+function boundsOf(within: readonly [from: Duration, to: Duration]): JoinInterval {
+  const [lowerMs, upperMs] = given(
+    'join',
+    'within',
+    within,
+    "an interval, such as [seconds(0), minutes(1)], or 'ever'",
+  );
+  return { lowerMs, upperMs };
 }

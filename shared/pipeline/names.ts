@@ -36,8 +36,8 @@ export function checkOutputs(pipeline: string, outputs: unknown): void {
   }
 }
 
-export function checkName(where: string, name: string): void {
-  if (!nameForm.test(name))
+export function checkName(where: string, name: unknown): void {
+  if (typeof name !== 'string' || !nameForm.test(name))
     throw invalid(
       where,
       'is not a name: use lower-case letters, digits and hyphens, begin with a letter, at most 63 characters.',

@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { readingThrough } from './reads.ts';
+import { given } from './refuse.ts';
 import { hashText, textOfRecord } from './select.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -38,7 +39,9 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
   const filtered = (call: Predicate): Stream<never> => streamOf({ op: 'filter', input: node, call });
   return {
     branch: (branches) => {
-      const entries = Object.entries(branches) as readonly (readonly [name: string, holds: Predicate])[];
+      const entries = Object.entries(
+        given('branch', 'predicates', branches, 'them by name, such as { errors: (record) => record.status >= 500 }'),
+      ) as readonly (readonly [name: string, holds: Predicate])[];
       const wrong = entries.find(([name]) => name === 'otherwise' || /^\d+$/.test(name));
       // JavaScript gives numbers before other names, whatever was written first.
       if (wrong !== undefined)
@@ -57,8 +60,9 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
       const parts = entries.map(([name], at) => [name, partAt(at)]);
       return Object.fromEntries([...parts, ['otherwise', partAt(-1)]]);
     },
-    sample: (share, { by, seed = 0 } = {}) => {
-      if (!(share >= 0 && share <= 1))
+    sample: (share, options = {}) => {
+      const { by, seed = 0 } = given('sample', 'options', options, '{ by: (record) => record.user }');
+      if (typeof share !== 'number' || !(share >= 0 && share <= 1))
         throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${share}; it must be from 0 to 1.`);
       const textOf = (record: unknown): string => (by === undefined ? textOfRecord(record) : String(by(record as T)));
       const isKept: Predicate = (record) => hashText(`${seed}:${textOf(record)}`) < share * 2 ** 32;

@@ -11,6 +11,7 @@ import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } fr
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
+import { given } from './refuse.ts';
 import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
 import { type RunningDefinition, runningPlanOf } from './running.ts';
 import type { SelectDefinition } from './select.ts';
@@ -97,8 +98,12 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   outputs: O,
   options: PipelineOptions = {},
 ): Pipeline<OutputMap<O>> {
-  const slots = options.slots ?? slotsDefault;
-  const expectedKeys = options.expectedKeys ?? expectedKeysDefault;
+  const { slots = slotsDefault, expectedKeys = expectedKeysDefault } = given(
+    `pipeline ${id}`,
+    'options',
+    options,
+    '{ slots: 64 }',
+  );
   if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax) {
     throw new MillraceError(
       'PIPELINE_INVALID',

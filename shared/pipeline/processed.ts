@@ -1,7 +1,7 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { checkCallback } from './check-callbacks.ts';
 import type { Duration } from './duration.ts';
-import type { Selectors } from './join.ts';
+import { type Selectors, sidesOf } from './join.ts';
 import type { OrNull } from './joined.ts';
 import {
   dedupeCallbacks,
@@ -14,6 +14,7 @@ import {
   tableSelectors,
   tableTimeColumn,
 } from './process.ts';
+import { given, givenColumns } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { KeyNode, KeyShape, NamesOf, Output, ProcessDefinition, Simplify, Stream, Without } from './stream.ts';
@@ -71,14 +72,17 @@ export function processedOf<Name extends string, K extends KeyShape, Row>(
   options: AnyProcessOptions,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
+  const { columns, emits } = optionsOf(name, options);
+  givenColumns(name, columns);
+  given(`step ${name}`, 'emits', emits, "the columns of its rows, such as { pages: 'number' }");
   checkCallback(`step ${name}`, 'onEvent', options.onEvent);
   if (options.onTimer !== undefined) checkCallback(`step ${name}`, 'onTimer', options.onTimer);
   return tableOf(rowsOf, {
     name,
     does: { kind: 'process' },
-    inputs: [{ key, columns: options.columns as Selectors<unknown> }],
-    row: options.emits as RowColumns,
-    callbacks: processCallbacks({ ...options, columns: options.columns as Selectors<unknown> }),
+    inputs: [{ key, columns: columns as Selectors<unknown> }],
+    row: emits as RowColumns,
+    callbacks: processCallbacks({ ...options, columns: columns as Selectors<unknown> }),
     ttlMs: options.ttl,
     allowedLatenessMs: options.allowedLateness,
   });
@@ -91,10 +95,11 @@ type AnyProcessOptions = ProcessOptions<any, any, any, any, any>;
 export function dedupedOf<Name extends string, K extends KeyShape, Row>(
   name: Name,
   key: KeyNode,
-  { columns, within, allowedLateness }: DedupeOptions<unknown>,
+  options: DedupeOptions<unknown>,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
-  const names = Object.keys(columns as object);
+  const { columns, within, allowedLateness } = optionsOf(name, options);
+  const names = Object.keys(givenColumns(name, columns as object));
   return tableOf(rowsOf, {
     name,
     does: { kind: 'dedupe', withinMs: within },
@@ -111,10 +116,11 @@ export function dedupedOf<Name extends string, K extends KeyShape, Row>(
 export function throttledOf<Name extends string, K extends KeyShape, Row>(
   name: Name,
   key: KeyNode,
-  { columns, limit, per, burst = limit, allowedLateness }: ThrottleOptions<unknown>,
+  options: ThrottleOptions<unknown>,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
-  const names = Object.keys(columns as object);
+  const { columns, limit, per, burst = limit, allowedLateness } = optionsOf(name, options);
+  const names = Object.keys(givenColumns(name, columns as object));
   const rule = { limit, perMs: per, burst };
   return tableOf(rowsOf, {
     name,
@@ -134,31 +140,39 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
   options: TableJoinOptions<Right, Kind>,
   rowsOf: RowsOf,
 ): TableJoinedStream<Left, Right, K, Kind> {
-  const kind = options.kind ?? 'inner';
+  const {
+    kind = 'inner',
+    deletes,
+    ttl,
+    allowedLateness,
+  } = given('joinTable', 'options', options, '{ allowedLateness: seconds(0) }');
   return {
     select: (name, columns) => {
-      const left = columns.left as unknown as Selectors<unknown>;
-      const right = columns.right as unknown as Selectors<unknown>;
+      const { left, right } = sidesOf(name, columns);
       const names = { left: Object.keys(left), right: Object.keys(right) };
       const row = [tableTimeColumn, ...names.left, ...names.right];
       return tableOf(rowsOf, {
         name,
         does: { kind: 'table-join', join: kind },
         inputs: [
-          { key: tableKey, columns: tableSelectors(right, options.deletes as Deletes | undefined) },
+          { key: tableKey, columns: tableSelectors(right, deletes as Deletes | undefined) },
           { key, columns: left },
         ],
         row: asSelected(row),
         duplicateColumn: row.find((column, at) => row.indexOf(column) !== at),
         callbacks: tableJoinCallbacks({ kind, ...names }),
-        ttlMs: options.ttl,
-        allowedLatenessMs: options.allowedLateness,
+        ttlMs: ttl,
+        allowedLatenessMs: allowedLateness,
       });
     },
   };
 }
 
 type Deletes = (record: unknown) => boolean;
+
+function optionsOf<T>(name: string, options: T): T {
+  return given(`step ${name}`, 'options', options, '{ columns: { page: (record) => record.page }, … }');
+}
 
 /** Selected values go into the row as they are: what JSON cannot hold was refused when they were selected. */
 function asSelected(columns: readonly string[]): RowColumns {

@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { isoTimeAt } from './decoders/line-text.ts';
+import { given } from './refuse.ts';
 import { type FieldShape, type ObjectShape, shapeSymbol, type ValueShape } from './shape.ts';
 
 type Issue = StandardSchemaV1.Issue;
@@ -44,7 +45,8 @@ export interface RecordSchema<F extends Fields>
  *     const request = record({ ip: string(), bytes: integer(), at: timestamp(), agent: optional(string()) });
  */
 export function record<const F extends Fields>(fields: F): RecordSchema<F> {
-  const entries = Object.entries(fields);
+  const entries = Object.entries(given('record', 'fields', fields, 'them by name, such as { ip: string() }'));
+  for (const [name, field] of entries) given('record', `field ${name}`, field?.shape, 'one, such as string()');
   const shape: ObjectShape = {
     kind: 'object',
     fields: entries.map(([name, { shape: field }]) => ({ name, ...field })),
@@ -126,6 +128,7 @@ export function oneOf<const T extends string>(...texts: readonly [T, ...T[]]): F
 
 /** A list of values of one kind. */
 export function list<In, Out>(item: Field<In, Out, false>): Field<readonly In[], readonly Out[], false> {
+  given('list', 'items', item?.shape, 'a field, such as list(string())');
   const read = (value: unknown, path: Path, issues: Issue[]): readonly Out[] | undefined => {
     if (Array.isArray(value)) return value.map((one, index) => item.read(one, [...path, index], issues) as Out);
     issues.push(wrong(path, 'a list', value));
@@ -136,11 +139,13 @@ export function list<In, Out>(item: Field<In, Out, false>): Field<readonly In[],
 
 /** The field may be missing. */
 export function optional<In, Out>(field: Field<In, Out, false>): Field<In, Out, true> {
+  given('optional', 'field', field?.shape, 'one, such as optional(string())');
   return { ...field, shape: { ...field.shape, isOptional: true }, isOptional: true };
 }
 
 /** The value may be `null`. */
 export function nullable<In, Out>(field: Field<In, Out, false>): Field<In | null, Out | null, false> {
+  given('nullable', 'field', field?.shape, 'one, such as nullable(string())');
   return {
     shape: { ...field.shape, isNullable: true },
     isOptional: false,

@@ -3,6 +3,7 @@ import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { TopPlan } from './plan.ts';
+import { given } from './refuse.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
@@ -117,8 +118,14 @@ export function rankedOf<K extends KeyShape, Row>(
     return { to: (...sinks) => ({ name: made.name, step: { ...top, sinks } }), asStream: () => rowsOf(top) };
   };
   return {
-    top: (name, count, { by }) => ranked({ name, count, by }),
-    rank: (name, count, { by, as = null }) => ranked({ name, count, by, ties: { as } }),
+    top: (name, count, options) => {
+      const { by } = given(`step ${name}`, 'options', options, "{ by: 'requests' }");
+      return ranked({ name, count, by });
+    },
+    rank: (name, count, options) => {
+      const { by, as = null } = given(`step ${name}`, 'options', options, "{ by: 'requests' }");
+      return ranked({ name, count, by, ties: { as } });
+    },
   };
 }
 

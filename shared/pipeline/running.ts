@@ -3,6 +3,7 @@ import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import { type Duration, seconds } from './duration.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { InputPlan, RunningPlan } from './plan.ts';
+import { given, givenColumns } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec, TableSink } from './sink.ts';
 import type { KeyNode, KeyShape, NamesOf, Output, ResultRow, Simplify, Stream, Without } from './stream.ts';
@@ -47,15 +48,16 @@ export function runningOf<Name extends string, K extends KeyShape, A>(
   name: Name,
   key: KeyNode,
   aggregates: unknown,
-  { refresh = seconds(5) }: RunningOptions = {},
+  options: RunningOptions = {},
   rowsOf: RowsOf,
 ): RunningTable<Name, K, ResultRow<A>> {
+  const { refresh = seconds(5) } = given(`step ${name}`, 'options', options, '{ refresh: seconds(1) }');
   const step: RunningDefinition = {
     op: 'running',
     name,
     key,
     refreshMs: refresh,
-    aggregates: aggregates as RunningDefinition['aggregates'],
+    aggregates: givenColumns(name, aggregates as RunningDefinition['aggregates'], '{ requests: count() }'),
     sinks: [],
   };
   return { to: (sink) => ({ name, step: { ...step, sinks: [sink] } }), asChanges: () => rowsOf(step) };

@@ -2,6 +2,7 @@ import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Json } from './aggregator.ts';
 import type { SelectedRow } from './process.ts';
 import { readingThrough } from './reads.ts';
+import { given, givenColumns } from './refuse.ts';
 import type { SinkSpec } from './sink.ts';
 import { definedOf, property } from './source-text.ts';
 import type {
@@ -154,7 +155,7 @@ export function lateOf<Name extends string, K, Row>(
   step: AggregateDefinition,
   columns: SelectedColumns<unknown>,
 ): SelectedTable<Name, K, Row> {
-  const rowOf = rowsWith(columns);
+  const rowOf = rowsWith(name, columns);
   const late: SelectDefinition = {
     op: 'select',
     name,
@@ -173,18 +174,19 @@ export function selectedOf<Name extends string, K, Row>(
   name: Name,
   from: KeyNode | StreamNode,
   columns: SelectedColumns<unknown>,
-  { window }: SelectOptions = {},
+  options: SelectOptions = {},
 ): SelectedTable<Name, K, Row> {
+  const { window } = given(`step ${name}`, 'options', options, '{ window: tumbling(minutes(1)) }');
   const isKeyed = from.op === 'key';
-  const rowOf = rowsWith(columns);
+  const rowOf = rowsWith(name, columns);
   const made = isKeyed ? { key: from, rowOf } : spreading(from, rowOf);
   const step: SelectDefinition = { op: 'select', name, ...made, columns, isKeyed, window, sinks: [] };
   return { to: (...sinks) => ({ name, step: { ...step, sinks } }) };
 }
 
 /** Makes rows as one literal, so that all that have every column are of one shape and each callback is compiled into it. */
-function rowsWith(columns: SelectedColumns<unknown>): RowOf {
-  const selects = Object.values(columns);
+function rowsWith(name: string, columns: SelectedColumns<unknown>): RowOf {
+  const selects = Object.values(givenColumns(name, columns));
   const lent = selects.map((_, index) => `select${index}`);
   const values = selects.map((_, index) => `const value${index} = select${index}(record);`);
   const properties = Object.keys(columns).map((name, index) => property(name, `value${index}`));

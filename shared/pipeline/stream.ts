@@ -1,12 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { AnyAggregator } from './aggregator.ts';
+import { checkCallback } from './check-callbacks.ts';
 import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import { type Enriching, type EnrichNode, enrichingOf } from './enrich.ts';
-import type { JoinInterval, JoinKind, SameKey, Selectors } from './join.ts';
+import { type JoinInterval, type JoinKind, keyGiven, type SameKey, type Selectors } from './join.ts';
 import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
 import type { NumericPath } from './numeric-path.ts';
 import { type Parts, partsOf } from './parts.ts';
@@ -31,6 +32,7 @@ import {
   throttledOf,
 } from './processed.ts';
 import type { Projection } from './projection.ts';
+import { given, givenColumns } from './refuse.ts';
 import type { KeyShape, NamesOf, Output, ResultRow, Simplify, WindowBounds, Without } from './row-types.ts';
 import {
   type FinalTable,
@@ -58,12 +60,13 @@ import {
 import type { SinkSpec } from './sink.ts';
 import type { Throttling } from './throttle.ts';
 import type { AlignedWindow, CountWindow, EarlyRows, GlobalWindow, SessionWindow, WindowSpec } from './window.ts';
-import type {
-  FinalWindowOptions,
-  GlobalOptions,
-  GlobalWindowedStream,
-  SessionOptions,
-  WindowOptions,
+import {
+  type FinalWindowOptions,
+  type GlobalOptions,
+  type GlobalWindowedStream,
+  type SessionOptions,
+  type WindowOptions,
+  windowStepOf,
 } from './window-options.ts';
 
 export type {
@@ -277,8 +280,6 @@ export interface WindowedTable<Name extends string, K extends KeyShape, Row, Kep
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & WindowBounds & Row>>;
 }
 
-export const refreshMsDefault = 5_000;
-
 /**
  * Declares a source: a Kinesis stream of records that fit `schema`.
  *
@@ -298,16 +299,24 @@ export function stream<S extends StandardSchemaV1>(
     readonly decode?: Decoder | readonly [Decoder, ...Decoder[]];
   },
 ): Source<StandardSchemaV1.InferInput<S>, StandardSchemaV1.InferOutput<S>> {
-  const decode = options.decode ?? json();
+  const where = `stream ${JSON.stringify(name)}`;
+  const {
+    schema,
+    timestamp,
+    outOfOrderness,
+    idleAfter,
+    whenSilent = 'hold',
+    decode = json(),
+  } = given(where, 'options', options, '{ schema, timestamp: (record) => record.at, outOfOrderness: seconds(5) }');
   const node: SourceNode = {
     op: 'source',
     name,
-    schema: options.schema,
-    timestamp: options.timestamp as (record: unknown) => Date | number,
-    decoders: 'format' in decode ? [decode] : decode,
-    outOfOrdernessMs: options.outOfOrderness,
-    idleAfterMs: options.idleAfter,
-    whenSilent: options.whenSilent ?? 'hold',
+    schema,
+    timestamp: timestamp as (record: unknown) => Date | number,
+    decoders: [given(where, 'format', decode, 'one, such as json()')].flat(),
+    outOfOrdernessMs: outOfOrderness,
+    idleAfterMs: idleAfter,
+    whenSilent,
   };
   return { ...streamOf<StandardSchemaV1.InferOutput<S>>(node), name };
 }
@@ -324,7 +333,10 @@ export function streamOf<T>(node: StreamNode): Stream<T> {
       streamOf<U>({ op: 'flatMap', input: node, call: transform as (record: unknown) => readonly unknown[] }),
     ...partsOf<T>(node, streamOf),
     ...enrichingOf<T>(node, streamOf),
-    through: (piece) => piece(self),
+    through: (piece) => {
+      checkCallback('through:', 'what it is given', piece);
+      return piece(self);
+    },
     keyBy: <K extends KeyShape>(select: (record: T) => K) =>
       keyedOf<T, K>({ op: 'key', input: node, call: select as (record: unknown) => KeyShape }),
     select: (name, columns, options) => selectedOf(name, node, columns as SelectedColumns<unknown>, options),
@@ -336,25 +348,12 @@ function keyedOf<T, K extends KeyShape>(key: KeyNode): KeyedStream<T, K> {
   return {
     key,
     window: ((spec: WindowSpec, options: WindowOptions | FinalWindowOptions | SessionOptions | GlobalOptions) =>
-      windowedOf<T, K>({
-        op: 'aggregate',
-        key,
-        window: spec,
-        allowedLatenessMs: options.allowedLateness,
-        emit:
-          ('emit' in options ? options.emit : undefined) ??
-          (spec.kind === 'session' || spec.kind === 'count' ? 'on-close' : 'on-update'),
-        refreshMs: ('refresh' in options ? options.refresh : undefined) ?? refreshMsDefault,
-        ...('early' in options && options.early !== undefined
-          ? { early: { everyMs: options.early.every, time: options.early.time ?? 'arrival' } }
-          : {}),
-        placement: options.placement,
-      })) as KeyedStream<T, K>['window'],
+      windowedOf<T, K>(windowStepOf(key, spec, options))) as KeyedStream<T, K>['window'],
     join: <Right, RightKey extends KeyShape, Kind extends JoinKind>(
       right: KeyedStream<Right, RightKey>,
       options: JoinOptions<Kind> | EverJoinOptions,
-    ) => joinedOf<T, Right, K, Kind>(key, right.key, options, rowsOf),
-    joinTable: (table, options) => tableJoinOf(table.key, key, options, rowsOf),
+    ) => joinedOf<T, Right, K, Kind>(key, keyGiven('join', right), options, rowsOf),
+    joinTable: (table, options) => tableJoinOf(keyGiven('joinTable', table), key, options, rowsOf),
     throttle: (name, options) => throttledOf(name, key, options, rowsOf),
     dedupe: (name, options) => dedupedOf(name, key, options, rowsOf),
     process: (name, options) => processedOf(name, key, options, rowsOf),
@@ -369,11 +368,11 @@ function rowsOf<Row>(step: StepDefinition): Stream<Row> {
 }
 
 function windowedOf<T, K extends KeyShape>(
-  step: Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sinks'>,
+  step: ReturnType<typeof windowStepOf>,
 ): FinalWindowedStream<T, K, 'aligned'> {
   return {
     aggregate: <Name extends string, A>(name: Name, aggregates: A) => {
-      const defined = aggregates as AggregateDefinition['aggregates'];
+      const defined = givenColumns(name, aggregates as AggregateDefinition['aggregates'], '{ requests: count() }');
       const whole: AggregateDefinition = { ...step, name, aggregates: defined, derived: {}, sinks: [] };
       return {
         ...tableOf<Name, K, ResultRow<A>>(whole),

@@ -7,13 +7,13 @@ import { checkName } from './names.ts';
 import { overlapOf } from './placement.ts';
 import type { Shown } from './plan.ts';
 import { processTimeColumn } from './process.ts';
-import { checkDuration, checkOneOf, invalid } from './refuse.ts';
+import { checkDuration, checkOneOf, invalid, shown } from './refuse.ts';
 import { rankColumn, type TopDefinition } from './rows.ts';
 import { changeColumn, type RunningDefinition } from './running.ts';
 import type { SelectDefinition } from './select.ts';
 import type { AggregateDefinition, JoinDefinition, ProcessDefinition, SourceNode, StepDefinition } from './stream.ts';
 import { refuseThrottle } from './throttle.ts';
-import { type CalendarWindow, type EarlyRows, isAligned, type SlidingWindow, sliceOf } from './window.ts';
+import { type CalendarWindow, type EarlyRows, isAligned, type SlidingWindow, sliceOf, windowKinds } from './window.ts';
 
 export const slotsMax = 1_024;
 export const expectedKeysMax = 100_000_000;
@@ -41,6 +41,12 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
     throw invalid(where, 'has no schema; give one of a library of Standard Schema, such as zod, or a record({ ... }).');
   if (source.decoders.length === 0)
     throw invalid(where, 'has no format to decode; leave decode out for JSON, or name at least one.');
+  for (const decoder of source.decoders)
+    if (typeof decoder?.format !== 'string')
+      throw invalid(
+        where,
+        `decodes ${shown(decoder)}, which is no format; give some, such as json() or csv({ columns }).`,
+      );
   checkDuration(where, 'outOfOrderness', source.outOfOrdernessMs, 0);
   if (source.idleAfterMs !== undefined) checkDuration(where, 'idleAfter', source.idleAfterMs, idleAfterMsMin);
   checkOneOf(where, 'whenSilent', source.whenSilent, ['hold', 'advance']);
@@ -117,11 +123,15 @@ function checkRunning(where: string, { refreshMs, aggregates, sinks }: RunningDe
     );
 }
 
-function checkSelect(where: string, { columns }: SelectDefinition): void {
+function checkSelect(where: string, { columns, window }: SelectDefinition): void {
   const names = Object.keys(columns);
   if (names.length === 0) throw invalid(where, 'selects no columns; name at least one.');
   for (const column of names) checkColumn(where, column);
   checkSelectors(where, columns);
+  if (window !== undefined) {
+    if (window?.kind !== 'tumbling') throw invalid(where, 'shows its rows with windows that are not tumbling ones.');
+    checkDuration(where, 'window size', window.sizeMs, 1);
+  }
   const duplicate = names.find(isNamedBefore);
   if (duplicate !== undefined)
     throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
@@ -130,7 +140,7 @@ function checkSelect(where: string, { columns }: SelectDefinition): void {
 function checkSinks(where: string, step: StepDefinition): void {
   const { sinks } = step;
   for (const [index, sink] of sinks.entries()) {
-    checkOneOf(where, 'the kind of a sink', sink.kind, ['dynamodb', 's3', 'kinesis']);
+    checkOneOf(where, 'the kind of a sink', sink?.kind, ['dynamodb', 's3', 'kinesis']);
     if (sinks.findIndex(({ kind }) => kind === sink.kind) < index)
       throw invalid(where, `has two sinks of kind ${sink.kind}; a view goes to one of a kind. Leave one out.`);
     if (sink.kind === 'dynamodb') checkDuration(where, 'ttl', sink.ttlMs, 1_000);
@@ -199,6 +209,7 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
   checkDuration(where, 'refresh', step.refreshMs, 1);
   if (step.early !== undefined) checkEarly(where, step, step.early);
   const { window } = step;
+  checkOneOf(where, 'the kind of a window', window.kind, windowKinds);
   switch (window.kind) {
     case 'tumbling':
       checkDuration(where, 'window size', window.sizeMs, 1);
@@ -356,7 +367,7 @@ function checkTotals(where: string, { projection, window, sinks }: AggregateDefi
 }
 
 function checkColumn(where: string, column: string): void {
-  if (!columnForm.test(column))
+  if (typeof column !== 'string' || !columnForm.test(column))
     throw invalid(
       where,
       `column ${JSON.stringify(column)} is not a name of letters, digits and _ that begins with a letter.`,

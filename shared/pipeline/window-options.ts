@@ -3,9 +3,21 @@ import type { AnyAggregator } from './aggregator.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import type { Placement } from './placement.ts';
+import { given } from './refuse.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
-import type { KeyShape, NamesOf, NumericColumn, Output, ResultRow, Simplify, Without } from './stream.ts';
+import type {
+  AggregateDefinition,
+  KeyNode,
+  KeyShape,
+  NamesOf,
+  NumericColumn,
+  Output,
+  ResultRow,
+  Simplify,
+  Without,
+} from './stream.ts';
+import type { EarlyRows, WindowSpec } from './window.ts';
 
 interface CommonWindowOptions {
   /** How long a window stays open behind the watermark for records that are even later than `outOfOrderness`. */
@@ -56,4 +68,38 @@ export interface GlobalTable<Name extends string, K extends KeyShape, Row> {
   ): GlobalTable<Name, K, Row & { readonly [Column in keyof D]: number | null }>;
   /** Names the table where the rows go. */
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
+}
+
+export const refreshMsDefault = 5_000;
+
+type AnyWindowOptions = WindowOptions | FinalWindowOptions | SessionOptions | GlobalOptions;
+
+/** What a keyed stream's window says of the step that aggregates it. */
+export function windowStepOf(
+  key: KeyNode,
+  window: WindowSpec,
+  options: AnyWindowOptions,
+): Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sinks'> {
+  const { kind } = given('window', 'kind', window, 'one, such as tumbling(minutes(5))');
+  const { allowedLateness, emit, refresh, early, placement } = given(
+    `a window of kind ${kind}`,
+    'options',
+    options as WindowOptions & Pick<FinalWindowOptions, 'early'>,
+    '{ allowedLateness: seconds(0) }',
+  );
+  return {
+    op: 'aggregate',
+    key,
+    window,
+    allowedLatenessMs: allowedLateness,
+    emit: emit ?? (kind === 'session' || kind === 'count' ? 'on-close' : 'on-update'),
+    refreshMs: refresh ?? refreshMsDefault,
+    ...(early === undefined ? {} : { early: earlyOf(early) }),
+    placement,
+  };
+}
+
+function earlyOf(early: NonNullable<FinalWindowOptions['early']>): EarlyRows {
+  const { every, time = 'arrival' } = given('a window', 'early rows', early, '{ every: seconds(10) }');
+  return { everyMs: every, time };
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Duration } from './duration.ts';
+import { given } from './refuse.ts';
 
 /** Windows of one size, side by side: each record is in exactly one. Aligned to the epoch; [start, end). */
 export interface TumblingWindow {
@@ -74,6 +75,16 @@ export type AlignedWindow = TumblingWindow | SlidingWindow | CumulativeWindow | 
 
 export type WindowSpec = AlignedWindow | SessionWindow | CountWindow | GlobalWindow;
 
+export const windowKinds: readonly WindowSpec['kind'][] = [
+  'tumbling',
+  'sliding',
+  'cumulative',
+  'calendar',
+  'session',
+  'count',
+  'global',
+];
+
 /** Whether all keys share the bounds of the windows. */
 export function isAligned(window: WindowSpec): window is AlignedWindow {
   return ['tumbling', 'sliding', 'cumulative', 'calendar'].includes(window.kind);
@@ -102,12 +113,20 @@ export function tumbling(size: Duration): TumblingWindow {
 
 /** `sliding(minutes(5), { every: minutes(1) })`: [00:00, 00:05), [00:01, 00:06), … */
 export function sliding(size: Duration, options: { readonly every: Duration }): SlidingWindow {
-  return { kind: 'sliding', sizeMs: size, slideMs: options.every };
+  return {
+    kind: 'sliding',
+    sizeMs: size,
+    slideMs: given('sliding', 'options', options, '{ every: minutes(1) }').every,
+  };
 }
 
 /** `cumulative(hours(24), { step: hours(1) })`: [00:00, 01:00), [00:00, 02:00), … [00:00, 24:00), and anew: today so far, every hour. */
 export function cumulative(size: Duration, options: { readonly step: Duration }): CumulativeWindow {
-  return { kind: 'cumulative', sizeMs: size, stepMs: options.step };
+  return {
+    kind: 'cumulative',
+    sizeMs: size,
+    stepMs: given('cumulative', 'options', options, '{ step: minutes(1) }').step,
+  };
 }
 
 /**
@@ -118,7 +137,12 @@ export function calendar<const Unit extends CalendarUnit>(
   unit: Unit,
   options: { readonly timeZone: string } & (Unit extends 'week' ? { readonly weekStart?: WeekStart } : unknown),
 ): CalendarWindow {
-  const { timeZone, weekStart } = options as { readonly timeZone: string; readonly weekStart?: WeekStart };
+  const { timeZone, weekStart }: { readonly timeZone: string; readonly weekStart?: WeekStart } = given(
+    'calendar',
+    'options',
+    options,
+    "{ timeZone: 'Europe/Berlin' }",
+  );
   // The default is written too: what a window means stands in the plan.
   return { kind: 'calendar', unit, timeZone, ...(unit === 'week' ? { weekStart: weekStart ?? 'monday' } : {}) };
 }
@@ -129,7 +153,7 @@ export function calendar<const Unit extends CalendarUnit>(
  * order of event time, and one that is further behind the watermark than the allowed lateness is late.
  */
 export function session(options: { readonly gap: Duration; readonly maxLength?: Duration }): SessionWindow {
-  const { gap, maxLength } = options;
+  const { gap, maxLength } = given('session', 'options', options, '{ gap: minutes(30) }');
   return { kind: 'session', gapMs: gap, ...(maxLength === undefined ? {} : { maxLengthMs: maxLength }) };
 }
 
@@ -141,7 +165,7 @@ export function countWindow(
   count: number,
   options: { readonly incomplete?: 'drop' | 'emit'; readonly ttl?: Duration } = {},
 ): CountWindow {
-  const { incomplete = 'drop', ttl } = options;
+  const { incomplete = 'drop', ttl } = given('countWindow', 'options', options, "{ incomplete: 'emit' }");
   return { kind: 'count', count, incomplete, ...(ttl === undefined ? {} : { ttlMs: ttl }) };
 }
 
@@ -169,9 +193,10 @@ export function global(options: {
   readonly trigger: Trigger | readonly [Trigger, Trigger];
   readonly ttl?: Duration;
 }): GlobalWindow {
-  const { trigger = [], ttl } = options;
-  const triggers: readonly Trigger[] = 'length' in trigger ? trigger : [trigger];
-  const kinds = triggers.flatMap((one) => Object.keys(one));
+  const { trigger = [], ttl } = given('global', 'options', options, '{ trigger: everyRecords(100) }');
+  const such = 'everyRecords(100), or a list of two';
+  const triggers = [given('global', 'trigger', trigger, such)].flat() as readonly Trigger[];
+  const kinds = triggers.flatMap((one) => Object.keys(given('global', 'trigger', one, such)));
   const twice = kinds.find((kind, at) => kinds.indexOf(kind) < at);
   if (twice !== undefined)
     throw new MillraceError(

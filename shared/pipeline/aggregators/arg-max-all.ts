@@ -1,5 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { given } from '../refuse.ts';
 import { compareJson, isKept, plainOf, refuseKept } from './json-order.ts';
 import { refuseNumber, unreadable } from './numeric.ts';
 
@@ -15,8 +16,9 @@ type Tied = { by: number; readonly values: Json[] } | undefined;
  */
 export function argMaxAll<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
-  { by }: { readonly by: (record: In, timeMs: number) => number },
+  options: { readonly by: (record: In, timeMs: number) => number },
 ): Aggregator<In, readonly [number, Json], Tied, readonly Value[]> {
+  const { by } = given('argMaxAll', 'options', options, '{ by: (record) => record.price }');
   return {
     kind: 'arg-max-all',
     config: {},

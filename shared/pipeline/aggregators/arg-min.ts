@@ -1,5 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { given } from '../refuse.ts';
 import { chosen, compareByRank, offerOf } from './chosen.ts';
 
 /**
@@ -11,8 +12,9 @@ import { chosen, compareByRank, offerOf } from './chosen.ts';
  */
 export function argMin<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
-  { by }: { readonly by: (record: In, timeMs: number) => number | string },
+  options: { readonly by: (record: In, timeMs: number) => number | string },
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
+  const { by } = given('argMin', 'options', options, '{ by: (record) => record.price }');
   return chosen({
     kind: 'arg-min',
     select: readingThrough((record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)), [by, of]),

@@ -1,5 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { given } from '../refuse.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { isSorted, keep } from './sorted-list.ts';
@@ -27,8 +28,9 @@ export const distinctMax = 1_000;
  */
 export function distinct<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
-  { max }: { readonly max: number },
+  options: { readonly max: number },
 ): Aggregator<In, Json, Values, Distinct<Value>> {
+  const { max } = given('distinct', 'options', options, '{ max: 10 }');
   checkWhole({ kind: 'distinct', name: 'max', value: max, min: 1, max: distinctMax });
   const few = { max, compare: compareJson, keepsAlike: false };
   const add = (values: Values, value: Json): Values => {

@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
+import { given } from '../refuse.ts';
 import { isCount, refuseNumber, unreadable } from './numeric.ts';
 
 export const histogramBoundsMax = 200;
@@ -11,9 +12,10 @@ export const histogramBoundsMax = 200;
  */
 export function histogram<In>(
   of: (record: In, timeMs: number) => number,
-  { bounds }: { readonly bounds: readonly number[] },
+  options: { readonly bounds: readonly number[] },
 ): Aggregator<In, number, number[], readonly number[]> {
-  checkBounds(bounds);
+  const { bounds } = given('histogram', 'options', options, '{ bounds: [10, 100] }');
+  checkBounds(given('histogram', 'bounds', bounds, 'a list of numbers, such as [10, 100]'));
   const buckets = bounds.length + 1;
   return {
     kind: 'histogram',

@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { given } from '../refuse.ts';
 import {
   addPoint,
   createMoments,
@@ -62,7 +63,11 @@ export function multipleRegression<In, Name extends string>(
   variables: Readonly<Record<Name, Variable<In>>>,
   y: Variable<In>,
 ): Aggregator<In, readonly number[], Moments, MultipleFit<Name>> {
-  const names = (Object.keys(variables) as Name[]).sort();
+  const names = (
+    Object.keys(
+      given('multipleRegression', 'variables', variables, 'them by name, such as { bytes: (record) => record.bytes }'),
+    ) as Name[]
+  ).sort();
   if (names.length < 1 || names.length > regressionVariablesMax) {
     throw new MillraceError(
       'PIPELINE_INVALID',

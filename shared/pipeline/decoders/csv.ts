@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { BegunDecoder, LineDecoder } from '../decoder.ts';
+import { given } from '../refuse.ts';
 import { isoTimeAt } from './line-text.ts';
 
 /** `timestamp` is a time as RFC 3339 has it, and becomes milliseconds since 1970. With `?` an empty field is left out of the record. */
@@ -23,8 +24,14 @@ export function csv(options: {
    */
   readonly header?: boolean;
 }): LineDecoder {
-  const { separator = ',', header = false } = options;
-  const wanted = Object.entries(options.columns).map(([name, type], index) => ({ name, type, number: index + 1 }));
+  const {
+    columns,
+    separator = ',',
+    header = false,
+  } = given('csv', 'options', options, "{ columns: { ip: 'string' } }");
+  const wanted = Object.entries(
+    given('csv', 'columns', columns, "them with their types, such as { ip: 'string' }"),
+  ).map(([name, type], index) => ({ name, type, number: index + 1 }));
   checkOptions(wanted, separator);
   const layout = layoutOf(wanted, separator);
   return {
@@ -99,7 +106,7 @@ function checkOptions(columns: readonly Column[], separator: string): void {
   for (const { name, type } of columns) {
     // Assigning to this name would set the record's prototype, not a column.
     if (name === '__proto__') throw new MillraceError('PIPELINE_INVALID', `csv: a column cannot be named ${name}.`);
-    if (!types.includes(type?.replace(/\?$/, '') ?? '')) {
+    if (!types.includes(String(type).replace(/\?$/, ''))) {
       throw new MillraceError(
         'PIPELINE_INVALID',
         `csv: column ${name} is of type ${type}; use ${types.join(', ')}, with ? for a field that may be empty.`,
