@@ -72,6 +72,7 @@ async function runEngine(
   } else {
     const file = run.openFile(source, path);
     for await (const bytes of readInputPieces(path, file.readsLines)) file.read(bytes, () => undefined);
+    file.end(() => undefined);
   }
   return [...run.finish()];
 }

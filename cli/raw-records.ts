@@ -1,5 +1,5 @@
 import { compile } from '#shared/engine/compile.ts';
-import { RecordReader } from '#shared/engine/record-reader.ts';
+import { RecordReader, type VisitRecord } from '#shared/engine/record-reader.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -12,7 +12,7 @@ export interface NumberedRecord {
 }
 
 /**
- * Cuts a file into raw records: a line each, or what a binary format lets stand alone; lines without a record are left out, so that none
+ * Cuts a file into raw records: a line each, or the lines of a record that spans several, or what a binary format lets stand alone; lines without a record are left out, so that none
  * is waited for. `onRead` is told how many bytes of the file were read.
  */
 export async function* readRawRecords(
@@ -34,8 +34,9 @@ export async function* readRawRecords(
         number += 1;
         if (data.length > 0) yield { data, number };
       }
-    } else yield* recordsIn(reader, bytes);
+    } else yield* recordsIn(reader, (visit) => reader.readBytes(bytes, visit));
   }
+  yield* recordsIn(reader, (visit) => reader.end(visit));
 }
 
 /** All lines, empty ones too, so that they can be numbered. */
@@ -49,10 +50,10 @@ function* linesOf(bytes: Buffer): Iterable<Uint8Array> {
 }
 
 /** What stands alone may hold several records, which then have one payload: the same bytes. Equal texts are records of their own. */
-function recordsIn(reader: RecordReader, bytes: Buffer): readonly NumberedRecord[] {
+function recordsIn(reader: RecordReader, read: (visit: VisitRecord) => void): readonly NumberedRecord[] {
   const records: NumberedRecord[] = [];
   let last: Uint8Array | undefined;
-  reader.readBytes(bytes, (taken) => {
+  read((taken) => {
     const { payload, line } = reader;
     if (taken === undefined || payload === last) return;
     last = typeof payload === 'string' ? undefined : payload;

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import type { CallbackFailure } from '#shared/engine/emit.ts';
-import type { FileReader, RejectedRow, Taken } from '#shared/engine/run.ts';
+import type { FileReader, RejectedRow, Taken, VisitTaken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { createBoundedRun, type TableItems } from '#shared/runtime/run.ts';
@@ -105,9 +105,10 @@ function checkView(pipeline: string, views: readonly string[], view: string | un
 }
 
 /** Reads a file, lines in pieces and other formats whole. */
-async function readInput(input: Input, file: FileReader, visit: Parameters<FileReader['read']>[1]): Promise<void> {
+async function readInput(input: Input, file: FileReader, visit: VisitTaken): Promise<void> {
   const progress = createProgress(input.path);
   for await (const bytes of readInputPieces(input.path, file.readsLines, progress.add)) file.read(bytes, visit);
+  file.end(visit);
   progress.end();
 }
 

@@ -1,3 +1,4 @@
+import { recordsPerRawMax } from '#shared/pipeline/decoder.ts';
 import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
@@ -16,6 +17,12 @@ export interface Rejection {
   readonly step?: string;
   readonly eventTimeMs?: number;
 }
+
+/** What stands behind as many records as a raw record may hold. */
+export const tooManyRecords = {
+  reason: 'too-large',
+  message: `the record holds more than ${recordsPerRawMax} records; put fewer into one`,
+} as const;
 
 export function undecodable(message: string): Rejection {
   return { kind: 'rejected', reason: 'undecodable', message };

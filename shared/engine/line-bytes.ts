@@ -24,6 +24,17 @@ export function notText(line: Uint8Array): string {
   return `the line is not UTF-8 text: byte ${at + 1} is 0x${(line[at] as number).toString(16).padStart(2, '0')}`;
 }
 
+/** What there is of a line that is not UTF-8 text, with a replacement character for each byte that is none. */
+export function replacedText(line: Uint8Array, tools: DecodeTools): string {
+  let text = '';
+  for (let start = 0; start < line.length; ) {
+    const end = start + textBytesOf(line.subarray(start));
+    text += `${tools.text(line.subarray(start, end)) ?? ''}${end < line.length ? '\ufffd' : ''}`;
+    start = end + 1;
+  }
+  return text;
+}
+
 /** The bytes of a line without its line feed, and the carriage return before it. */
 export function withoutEnd(line: Uint8Array): Uint8Array {
   let end = line.length;

@@ -103,6 +103,14 @@ export class Preprocessor extends Transformer {
     });
   }
 
+  /** Takes what goes on where a file ends. */
+  endFile(visit: (taken: DecodedRecord | Rejection) => void): void {
+    this.reader.end((decoded) => {
+      const taken = this.take(decoded);
+      if (taken !== undefined) visit(taken);
+    });
+  }
+
   /** Takes one line; undefined for a line that holds no record. */
   takeLine(line: string): DecodedRecord | Rejection | undefined {
     let taken: DecodedRecord | Rejection | undefined;

@@ -2,19 +2,30 @@ import {
   type BegunDecoder,
   type BytesDecoder,
   type DecodeContext,
-  type DecodedPart,
   type DecodeTools,
   decompressedBytesMax,
   type LineDecoder,
   recordsPerRawMax,
 } from '#shared/pipeline/decoder.ts';
-import { shapesOf } from '#shared/pipeline/shape.ts';
+import { bytesDecoderOf, lineDecoderOf } from './choose-decoder.ts';
 import type { CompiledSource } from './compile.ts';
-import { type DecodedRecord, messageOf, RecordAtHand, type Rejection, timed, undecodable, validate } from './decode.ts';
-import { JsonScanner } from './json-scanner.ts';
-import { byteOrderMarkBytes, firstLineOf, hasMark, notText, ScannedLine, withoutEnd } from './line-bytes.ts';
+import {
+  type DecodedRecord,
+  messageOf,
+  RecordAtHand,
+  type Rejection,
+  timed,
+  tooManyRecords,
+  undecodable,
+  validate,
+} from './decode.ts';
+import { decodedParts } from './decoded-parts.ts';
+import type { JsonScanner } from './json-scanner.ts';
+import { byteOrderMarkBytes, hasMark, notText, replacedText, ScannedLine, withoutEnd } from './line-bytes.ts';
+import { LineTail } from './line-tail.ts';
 import { type QuickCheck, quickCheckOf } from './quick-check.ts';
-import { needOf } from './source-need.ts';
+import { scannerOf } from './source-scanner.ts';
+import { SpanningLines, type SpanningRecord } from './spanning-lines.ts';
 import type { TextCache } from './text-cache.ts';
 
 /**
@@ -30,8 +41,9 @@ export type VisitRecord = (taken: DecodedRecord | Rejection | undefined) => void
 export class RecordReader {
   readonly #source: CompiledSource;
   readonly #tools: DecodeTools | undefined;
-  readonly #bytesDecoders: readonly BytesDecoder[];
   readonly #lineDecoders: readonly LineDecoder[];
+  /** For formats whose records may span lines. */
+  readonly #spanning: SpanningLines | undefined;
   /** Those that depend on lines before have begun afresh. */
   #begun: readonly (LineDecoder & Partial<BegunDecoder>)[] = [];
   #standAlone: ((line: string) => string) | undefined;
@@ -42,7 +54,7 @@ export class RecordReader {
   readonly #check: QuickCheck | undefined;
   readonly #atHand = new RecordAtHand();
   /** A line that ends with the bytes, with a line feed behind it. */
-  #tail = new Uint8Array(256);
+  readonly #tail = new LineTail();
   #wasDecoded = false;
   /** What reads all that was begun, by its first bytes. */
   #chosen: BytesDecoder | 'lines' | undefined;
@@ -50,6 +62,7 @@ export class RecordReader {
   #index = 0;
   #indexMax = 0;
   #roomBytes = 0;
+  #isFile = false;
   #line = 0;
   #text = '';
   /** What holds the record at hand, if it is no line. */
@@ -58,8 +71,8 @@ export class RecordReader {
   constructor(source: CompiledSource, tools?: DecodeTools) {
     this.#source = source;
     this.#tools = tools;
-    this.#bytesDecoders = source.decoders.filter((decoder) => 'decodeBytes' in decoder);
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
+    this.#spanning = SpanningLines.of(this.#lineDecoders, source.decoders.length === 1);
     this.#scanner = tools && scannerOf(source, this.#lineDecoders[0], tools);
     this.#scanned = new ScannedLine(tools);
     this.#check = tools && quickCheckOf(source);
@@ -71,7 +84,7 @@ export class RecordReader {
     return this.#index;
   }
 
-  /** The number of the line at hand, from 1, counted over all since `begin`; for formats without lines, the index from 1. */
+  /** The number of the line at hand, the first one of its record, from 1, counted over all since `begin`; for formats without lines, the index from 1. */
   get line(): number {
     return this.#line;
   }
@@ -86,7 +99,7 @@ export class RecordReader {
     return this.#scanner?.texts ?? noTexts;
   }
 
-  /** Begins a raw record or a file. `index` is that of its first record; a file may hold any number of them. */
+  /** Begins a raw record, or a file, which may hold any number of records and ends with `end`. `index` is that of the first record. */
   begin(context: DecodeContext, { index = 0, isFile = false } = {}): void {
     this.#context = context;
     this.#index = index;
@@ -94,6 +107,8 @@ export class RecordReader {
     this.#roomBytes = isFile ? Number.POSITIVE_INFINITY : decompressedBytesMax;
     this.#line = 0;
     this.#chosen = undefined;
+    this.#isFile = isFile;
+    this.#spanning?.begin();
     this.#begun = this.#lineDecoders.some((decoder) => decoder.begin !== undefined)
       ? this.#lineDecoders.map((decoder) => ({ ...decoder, ...decoder.begin?.() }))
       : this.#lineDecoders;
@@ -101,14 +116,26 @@ export class RecordReader {
 
   /** Whether bytes that begin so are lines, which may be read in pieces that end at line ends; other formats want them whole. */
   readsLines(start: Uint8Array): boolean {
-    return this.#bytesDecoderOf(start) === undefined;
+    return bytesDecoderOf(this.#source.decoders, start, this.#lent) === undefined;
   }
 
-  /** Reads bytes that are no longer compressed. */
+  /** Reads bytes that are no longer compressed: all of a raw record, or the next ones of a file. */
   readBytes(bytes: Uint8Array, visit: VisitRecord): void {
-    this.#chosen ??= this.#bytesDecoderOf(bytes) ?? 'lines';
+    this.#chosen ??= bytesDecoderOf(this.#source.decoders, bytes, this.#lent) ?? 'lines';
     if (this.#chosen === 'lines') this.#readLines(bytes, visit);
     else this.#readMessages(this.#chosen, bytes, visit);
+    if (!this.#isFile) this.end(visit);
+  }
+
+  /** Behind the last bytes of a file. What goes on there, such as a field whose quote was not closed, is a rejection. */
+  end(visit: VisitRecord): void {
+    const record = this.#spanning?.rest(this.#lent);
+    if (record !== undefined) this.#visitSpanning(record, visit);
+  }
+
+  /** Whether a file was not ended where a record goes on. */
+  get isOpen(): boolean {
+    return this.#spanning?.isOpen === true;
   }
 
   /** Reads a value that is decoded already. What it came to holds until the next one. */
@@ -134,8 +161,7 @@ export class RecordReader {
       scanner.count(1, 0);
       return this.#decodeLine(line);
     }
-    this.#growTail(length);
-    const tail = this.#tail;
+    const tail = this.#tail.room(length);
     const isAscii = this.#lent.write(line, tail) === length;
     tail[length] = lineFeed;
     const value = isAscii ? scanner.scan(tail, 0) : undefined;
@@ -157,48 +183,19 @@ export class RecordReader {
     this.#index += 1;
   }
 
-  #bytesDecoderOf(start: Uint8Array): BytesDecoder | undefined {
-    const { decoders } = this.#source;
-    const [first] = this.#bytesDecoders;
-    if (first === undefined || decoders.length === 1) return first;
-    const line = firstLineOf(start, this.#lent);
-    const found = decoders.find((decoder) =>
-      'decodeBytes' in decoder ? decoder.recognisesBytes(start) : line !== undefined && decoder.recognises(line),
-    );
-    return found !== undefined && 'decodeBytes' in found ? found : undefined;
-  }
-
   #readMessages(decoder: BytesDecoder, bytes: Uint8Array, visit: VisitRecord): void {
-    const parts = this.#partsOf(decoder, bytes);
+    const context = { ...this.#context, tools: this.#lent, roomBytes: this.#roomBytes };
+    const parts = decodedParts(decoder, bytes, context);
     for (let part = parts.next(); part.done !== true; part = parts.next()) {
       this.#line += 1;
       if (this.#index >= this.#indexMax) {
-        this.reject(bytes, tooMany, visit);
+        this.reject(bytes, tooManyRecords, visit);
         return;
       }
       const { value } = part;
       this.#part = value;
       visit('wrong' in value ? undecodable(value.wrong) : this.readValue(value.value));
       this.#index += 1;
-    }
-  }
-
-  /** What a decoder throws is a part too. What a callback throws is not caught here: it is not called between the two. */
-  *#partsOf(decoder: BytesDecoder, bytes: Uint8Array): Generator<DecodedPart> {
-    let parts: Iterator<DecodedPart> | undefined;
-    for (;;) {
-      let next: IteratorResult<DecodedPart>;
-      try {
-        parts ??= decoder
-          .decodeBytes(bytes, { ...this.#context, tools: this.#lent, roomBytes: this.#roomBytes })
-          [Symbol.iterator]();
-        next = parts.next();
-      } catch (error) {
-        yield { wrong: messageOf(error), payload: bytes };
-        return;
-      }
-      if (next.done === true) return;
-      yield next.value;
     }
   }
 
@@ -237,7 +234,7 @@ export class RecordReader {
     }
     this.#line += 1;
     this.#standAlone = undefined;
-    this.reject(rest, tooMany, visit);
+    this.reject(rest, tooManyRecords, visit);
   }
 
   #readLineOf(bytes: Uint8Array, start: number, end: number, visit: VisitRecord): void {
@@ -248,14 +245,47 @@ export class RecordReader {
       return;
     }
     this.#line += 1;
-    this.reject(withoutEnd(line), { reason: 'undecodable', message: notText(line) }, visit);
+    const replaced = this.#spanning === undefined ? '' : replacedText(withoutEnd(line), this.#lent);
+    if (this.#spanning?.takes(replaced) === true) this.#joinLine(replaced, line, visit);
+    else this.reject(withoutEnd(line), { reason: 'undecodable', message: notText(line) }, visit);
+  }
+
+  /** Takes a line into the record of several lines that it belongs to, and visits that with its last. */
+  #joinLine(text: string, raw: string | Uint8Array, visit: VisitRecord): void {
+    const record = this.#spanning?.take(text, raw, { line: this.#line, tools: this.#lent });
+    if (record !== undefined) this.#visitSpanning(record, visit);
+  }
+
+  #visitSpanning({ firstLine, content, wrong, decoder, note }: SpanningRecord, visit: VisitRecord): void {
+    const lastLine = this.#line;
+    this.#line = firstLine;
+    this.#standAlone = this.#begun[decoder]?.standAlone;
+    this.#text = typeof content === 'string' ? content : '';
+    this.#part = typeof content === 'string' ? undefined : { payload: content };
+    const taken = wrong === undefined ? this.#decodeLine(this.#text, this.#begun[decoder]) : undecodable(wrong);
+    const isNoted = taken?.kind === 'rejected' && taken.reason === 'undecodable';
+    visit(isNoted ? { ...taken, message: taken.message + note } : taken);
+    this.#part = undefined;
+    this.#index += 1;
+    this.#line = lastLine;
+  }
+
+  /** Reads the lines that go on with a record that is open. Gives where the first one begins that does not. */
+  #readOpen(bytes: Uint8Array, first: number, visit: VisitRecord): number {
+    let start = first;
+    while (this.#spanning?.isOpen === true && start < bytes.length) {
+      const next = bytes.indexOf(lineFeed, start) + 1 || bytes.length;
+      this.#readLineOf(bytes, start, next, visit);
+      start = next;
+    }
+    return start;
   }
 
   /** Lines that the scanner reads, and between them those that it does not, from which it learns. */
   #scanLines(scanner: JsonScanner, bytes: Uint8Array, first: number, visit: VisitRecord): void {
     const linesBefore = this.#line;
     let missed = 0;
-    let start = first;
+    let start = this.#readOpen(bytes, first, visit);
     const last = bytes.lastIndexOf(lineFeed) + 1;
     while (start < last && this.#index < this.#indexMax) {
       const value = scanner.scan(bytes, start);
@@ -270,11 +300,11 @@ export class RecordReader {
       this.#readLineOf(bytes, start, next, visit);
       if (this.#wasDecoded) scanner.learn(bytes, start);
       missed += 1;
-      start = next;
+      start = this.#readOpen(bytes, next, visit);
     }
     if (start < bytes.length && this.#index >= this.#indexMax) this.#rejectRest(bytes.subarray(start), visit);
     else if (start < bytes.length) {
-      const tail = this.#withLineFeed(bytes, start);
+      const tail = this.#tail.copy(bytes, start);
       const value = scanner.scan(tail, 0);
       if (value !== undefined) this.#visitScanned(value, tail, 0, scanner.next, visit);
       else {
@@ -297,32 +327,30 @@ export class RecordReader {
     this.#index += 1;
   }
 
-  #withLineFeed(bytes: Uint8Array, start: number): Uint8Array {
-    const length = bytes.length - start;
-    this.#growTail(length);
-    for (let at = 0; at < length; at += 1) this.#tail[at] = bytes[start + at] as number;
-    this.#tail[length] = lineFeed;
-    return this.#tail;
-  }
-
-  /** For so many bytes and a line feed behind them. */
-  #growTail(length: number): void {
-    if (this.#tail.length <= length) this.#tail = new Uint8Array(2 * length);
-  }
-
   /** Empty lines are counted, so that the number is an editor's, yet are no records. */
   #readText(text: string, visit: VisitRecord): void {
     this.#part = undefined;
+    const spanning = this.#spanning;
+    let signAt = spanning?.signAt(text, 0) ?? text.length;
     for (let start = 0; start < text.length; ) {
       const found = text.indexOf('\n', start);
       const next = found === -1 ? text.length : found;
       const end = text.charCodeAt(next - 1) === carriageReturn && next > start ? next - 1 : next;
       this.#line += 1;
+      if (spanning !== undefined && (signAt < next || spanning.isOpen)) {
+        signAt = spanning.signAt(text, next);
+        const line = text.slice(start, end);
+        if (spanning.takes(line)) {
+          this.#joinLine(line, text.slice(start, next + 1), visit);
+          start = next + 1;
+          continue;
+        }
+      }
       if (end > start) {
         if (this.#index >= this.#indexMax) {
           this.#standAlone = undefined;
           this.#text = text.slice(start);
-          visit({ kind: 'rejected', ...tooMany });
+          visit({ kind: 'rejected', ...tooManyRecords });
           this.#index += 1;
           return;
         }
@@ -334,12 +362,12 @@ export class RecordReader {
     }
   }
 
-  #decodeLine(line: string): DecodedRecord | Rejection | undefined {
+  #decodeLine(line: string, known?: LineDecoder & Partial<BegunDecoder>): DecodedRecord | Rejection | undefined {
     let raw: unknown;
     let isJson = false;
     this.#standAlone = undefined;
     try {
-      const decoder = this.#decoderOf(line);
+      const decoder = known ?? lineDecoderOf(this.#source.decoders, this.#begun, line);
       this.#standAlone = decoder.standAlone;
       isJson = decoder.isJson === true;
       raw = decoder.decodeLine(line, this.#context);
@@ -353,38 +381,10 @@ export class RecordReader {
     return decoded;
   }
 
-  #decoderOf(line: string): LineDecoder & Partial<BegunDecoder> {
-    const decoders = this.#begun;
-    for (let at = 0; at < decoders.length; at += 1) {
-      const decoder = decoders[at] as LineDecoder & Partial<BegunDecoder>;
-      if (this.#source.decoders.length === 1 || decoder.recognises(line)) return decoder;
-    }
-    throw new Error(
-      `the line is of none of the formats ${this.#source.decoders.map((decoder) => decoder.format).join(', ')}`,
-    );
-  }
-
   get #lent(): DecodeTools {
     if (this.#tools === undefined) throw new Error('Bug in Millrace: bytes are read by a reader without tools');
     return this.#tools;
   }
-}
-
-/** What a scanner has learned does not show, so that of a source serves all its readers: it is compiled, and warm, once in a process. */
-const scanners = new WeakMap<CompiledSource, JsonScanner>();
-
-function scannerOf(
-  source: CompiledSource,
-  decoder: LineDecoder | undefined,
-  tools: DecodeTools,
-): JsonScanner | undefined {
-  const known = scanners.get(source);
-  if (known !== undefined || decoder?.isJson !== true) return known;
-  const shapes = shapesOf(source.schema);
-  if (shapes.length === 0) return undefined;
-  const scanner = new JsonScanner(shapes, { tools, need: needOf(source, shapes) });
-  scanners.set(source, scanner);
-  return scanner;
 }
 
 /** Characters; a longer line is parsed without being copied first. */
@@ -392,8 +392,3 @@ const scannedTextMax = 1 << 16;
 const noTexts: readonly TextCache[] = [];
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
-
-const tooMany = {
-  reason: 'too-large',
-  message: `the record holds more than ${recordsPerRawMax} records; put fewer into one`,
-} as const;

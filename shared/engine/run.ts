@@ -136,14 +136,14 @@ export class DirectRun {
     const { reader } = preprocessor;
     reader.begin({}, { isFile: true });
     const at = { origin, line: 0 };
+    const taking = (visit: VisitTaken) => (decoded: DecodedRecord | Rejection) => {
+      at.line = reader.line;
+      visit(this.#take(run, decoded, at), reader);
+    };
     return {
       readsLines: (start) => reader.readsLines(start),
-      read: (bytes, visit) => {
-        preprocessor.takeBytes(bytes, (decoded) => {
-          at.line = reader.line;
-          visit(this.#take(run, decoded, at), reader);
-        });
-      },
+      read: (bytes, visit) => preprocessor.takeBytes(bytes, taking(visit)),
+      end: (visit) => preprocessor.endFile(taking(visit)),
     };
   }
 
@@ -155,7 +155,10 @@ export class DirectRun {
 
   /** The input is through: every window is final. */
   finish(): void {
-    for (const run of this.#sources.values()) this.#advance(run, Number.POSITIVE_INFINITY);
+    for (const run of this.#sources.values()) {
+      assert(!run.preprocessor.reader.isOpen, 'every file is ended before its run');
+      this.#advance(run, Number.POSITIVE_INFINITY);
+    }
   }
 
   /** The rows and totals of the windows that have closed since they were last cleared. */
@@ -259,12 +262,13 @@ export class DirectRun {
 export interface FileReader {
   /** Whether a file that begins so is lines, and may be read in pieces. */
   readonly readsLines: (start: Uint8Array) => boolean;
-  /** `visit` is told what became of each record, and where it stands: its line, or its number where there are no lines, from 1. */
-  readonly read: (
-    bytes: Uint8Array,
-    visit: (taken: Taken, at: { readonly line: number; readonly payload: string | Uint8Array }) => void,
-  ) => void;
+  readonly read: (bytes: Uint8Array, visit: VisitTaken) => void;
+  /** Behind the last bytes: what goes on there is a record that is not whole. */
+  readonly end: (visit: VisitTaken) => void;
 }
+
+/** Is told what became of each record, and where it stands: its line, or its number where there are no lines, from 1. */
+export type VisitTaken = (taken: Taken, at: { readonly line: number; readonly payload: string | Uint8Array }) => void;
 
 /** Which line of which file, from 1. */
 export interface LinePosition {

@@ -12,7 +12,7 @@ interface Format {
   readonly config: { readonly [name: string]: Json };
 }
 
-/** A format of lines, each of which is one record or, as a header, none. */
+/** A format of lines, each of which is one record, a part of one (`spanning`) or, as a header, none. */
 export interface LineDecoder extends Format {
   /** A cheap look at whether the line is of this format; a source with several formats takes the first that says yes. */
   readonly recognises: (line: string) => boolean;
@@ -20,8 +20,20 @@ export interface LineDecoder extends Format {
   readonly decodeLine: (line: string, context?: DecodeContext) => unknown;
   /** Every line is a JSON value and nothing else is done to it, so that whoever knows the schema may read it otherwise. */
   readonly isJson?: true;
+  /** For formats whose records may span lines. All lines of a record then come to `decodeLine` as one text. */
+  readonly spanning?: Spanning;
   /** For formats whose lines depend on those before them: the decoder of one raw record, or of one file, begun afresh. */
   readonly begin?: () => BegunDecoder;
+}
+
+export interface Spanning {
+  /** A text without it opens nothing. */
+  readonly sign: string;
+  /**
+   * Where in the line, from 0, that begins which the next line goes on with; -1 when it began in a line before (`isOpen`), and undefined
+   * when the record ends with this line.
+   */
+  readonly openAt: (line: string, isOpen: boolean) => number | undefined;
 }
 
 export interface BegunDecoder extends Pick<LineDecoder, 'decodeLine'> {

@@ -85,6 +85,10 @@ export function createBoundedRun(
           file.read(bytes, visit);
           if (run.emission.rows.length > 0) keepRows(run.emission);
         },
+        end: (visit) => {
+          file.end(visit);
+          if (run.emission.rows.length > 0) keepRows(run.emission);
+        },
       };
     },
     takeValue: (source, value) => {

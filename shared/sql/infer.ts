@@ -51,7 +51,7 @@ export function inferTable(inference: Inference): TableDefinition {
         reading: { isText: false, isGuessed: true },
       });
     case 'csv':
-      return inferCsv(inference, lines);
+      return inferCsv(inference);
     case 'combined':
     case 'common':
       return accessLog(inference, format);
@@ -213,7 +213,8 @@ function unitOf(values: readonly unknown[]): number {
   return first > 1e17 ? 1e-6 : first > 1e14 ? 1e-3 : 1;
 }
 
-function inferCsv(inference: Inference, lines: readonly string[]): TableDefinition {
+function inferCsv(inference: Inference): TableDefinition {
+  const lines = recordsIn(inference.lines).filter((record) => record.trim() !== '');
   const [header = ''] = lines;
   const { names, separator } = readHeader(header);
   if (
@@ -228,6 +229,21 @@ function inferCsv(inference: Inference, lines: readonly string[]): TableDefiniti
   const sampled = new Map(names.map((column, place) => [column, rows.map((row) => valueOfField(row[place]))]));
   const decoders = [tableFormats.csv({ columns: names, separator, header: true })];
   return tableOf(inference, sampled, { decoders, reading: { isText: true, isGuessed: true } });
+}
+
+/** The lines of a file of CSV, those of a record together; the last one may go on behind them, and is left out. */
+function recordsIn(lines: readonly string[]): readonly string[] {
+  const { separator } = readHeader(lines.find((line) => line.trim() !== '') ?? '');
+  const { spanning } = tableFormats.csv({ columns: ['any'], separator });
+  const records: string[] = [];
+  let open: string | undefined;
+  for (const line of lines) {
+    const isOpen = spanning?.openAt(line, open !== undefined) !== undefined;
+    const record: string = open === undefined ? line : `${open}\n${line}`;
+    if (!isOpen) records.push(record);
+    open = isOpen ? record : undefined;
+  }
+  return records;
 }
 
 /** The columns that the first line of a file of CSV names, and what stands between them. */

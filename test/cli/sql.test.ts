@@ -65,6 +65,13 @@ describe('millrace sql reads every file it is given, or says that it does not', 
   });
 });
 
+test('records of CSV that span lines are seen whole, and their columns too', async () => {
+  const path = fileOf('k,n,note\na,1,"x\n\nb,two,y"\n"c\nd",2,"z\n', 'csv');
+  const query = 'SELECT k, SUM(n) AS n, MAX(note) AS note FROM t GROUP BY k';
+  expect(await rowsOf(query, '--input', path)).toEqual([{ k: 'a', n: 1, note: 'x\n\nb,two,y' }]);
+  expect(told).toContain(`${path}:5: undecodable: line 6, character 6: a quote opens a field`);
+});
+
 describe('millrace sql takes columns by what the options say', () => {
   const times = fileOf('{"ts":"2026-11-21T09:10:00Z"}\n{"ts":"2026-11-21T09:00:00Z"}\n');
   const perMinute = "SELECT COUNT(*) AS n FROM t GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)";

@@ -52,7 +52,7 @@ function linesOf(lines: readonly string[], values?: readonly unknown[]): Sample 
 const csvColumns = { name: 'string', bytes: 'number', failed: 'boolean', note: 'string?' } as const;
 
 function csvRecord(draw: Draw): Readonly<Record<string, unknown>> {
-  const note = textOf(draw);
+  const note = textOf(draw) + draw.pick(['', '', '\n', '\r\n1,2', '\n\n']) + textOf(draw, 2);
   return {
     name: textOf(draw),
     // JSON has it so that it is read again exactly.
@@ -64,7 +64,7 @@ function csvRecord(draw: Draw): Readonly<Record<string, unknown>> {
 
 function csvField(value: unknown): string {
   const text = value === undefined ? '' : String(value);
-  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function csvLine(

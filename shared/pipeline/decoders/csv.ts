@@ -8,11 +8,11 @@ export type CsvColumnType = CsvType | `${CsvType}?`;
 type CsvType = 'string' | 'number' | 'boolean' | 'timestamp';
 
 /**
- * Comma-separated values (RFC 4180), one record a line, with the columns in this order. A line that names the columns is a header.
+ * Comma-separated values (RFC 4180), with the columns in this order. A record that names the columns is a header.
  *
  *     csv({ columns: { ip: 'string', bytes: 'number', ts: 'number' } })
  *
- * A field may be quoted, with `""` for a quote, but may not span lines. Spaces are part of a text and are ignored around a number.
+ * A field may be quoted, with `""` for a quote, and may then span lines. Spaces are part of a text and are ignored around a number.
  */
 export function csv(options: {
   readonly columns: Readonly<Record<string, CsvColumnType>>;
@@ -34,11 +34,15 @@ export function csv(options: {
   ).map(([name, type], index) => ({ name, type, number: index + 1 }));
   checkOptions(wanted, separator);
   const layout = layoutOf(wanted, separator);
+  const separatorCode = separator.charCodeAt(0);
   return {
     format: 'csv',
     // A list, since the order of the columns matters.
     config: { columns: wanted.map(({ name, type }) => [name, type]), separator, ...(header ? { header } : {}) },
-    recognises: (line) => !/^\s*[{[]/.test(line) && (wanted.length === 1 || hasSeparator(line, separator)),
+    recognises: (line) =>
+      !/^\s*[{[]/.test(line) &&
+      (wanted.length === 1 || hasSeparator(line, separator) || openAt(line, separatorCode, false) !== undefined),
+    spanning: { sign: '"', openAt: (line, isOpen) => openAt(line, separatorCode, isOpen) },
     decodeLine: (line) => decodeLine(layout, line),
     ...(header ? { begin: () => beginWithHeader(layout) } : {}),
   };
@@ -115,6 +119,34 @@ function checkOptions(columns: readonly Column[], separator: string): void {
   }
 }
 
+/**
+ * Where the quoted field begins that the next line goes on with (RFC 4180, 2.6). A quote opens a field only at its beginning, and what stands
+ * behind a closing one is wrong, so nothing is open behind it: a record that is wrong takes no more lines than it must.
+ */
+function openAt(line: string, separator: number, isOpen: boolean): number | undefined {
+  let opened = isOpen ? -1 : openingQuote(line, 0, separator);
+  while (opened !== undefined) {
+    const closing = closingQuote(line, opened + 1);
+    if (closing === -1) return opened;
+    if (line.charCodeAt(closing + 1) !== separator) return undefined;
+    opened = openingQuote(line, closing + 2, separator);
+  }
+  return undefined;
+}
+
+function openingQuote(line: string, start: number, separator: number): number | undefined {
+  for (let at = line.indexOf('"', start); at !== -1; at = line.indexOf('"', at + 1))
+    if (at === start || line.charCodeAt(at - 1) === separator) return at;
+  return undefined;
+}
+
+/** The first quote from `start` on that is not one of two. */
+function closingQuote(line: string, start: number): number {
+  let at = line.indexOf('"', start);
+  while (at !== -1 && line.charCodeAt(at + 1) === quote) at = line.indexOf('"', at + 2);
+  return at;
+}
+
 /** Outside quotes: an access log has commas, but inside. */
 function hasSeparator(line: string, separator: string): boolean {
   if (!line.includes('"')) return line.includes(separator);
@@ -167,15 +199,13 @@ function endOfPlain(line: string, at: number, separator: string): number {
 
 /** The end of a quoted field, behind its closing quote. */
 function endOfQuoted({ separator }: Layout, line: string, at: number, column: Column): number {
-  for (let found = line.indexOf('"', at + 1); found !== -1; found = line.indexOf('"', found + 2)) {
-    if (line.charCodeAt(found + 1) === quote) continue;
-    const end = found + 1;
-    if (end === line.length || line.startsWith(separator, end)) return end;
+  const end = closingQuote(line, at + 1) + 1;
+  if (end > 0 && (end === line.length || line.startsWith(separator, end))) return end;
+  if (end > 0)
     throw new Error(
       `${where(column, end)}: expected ${JSON.stringify(separator)} or the end of the line behind the closing quote, found ${show(line.slice(end, end + 1))}`,
     );
-  }
-  throw new Error(`${where(column, at)} has an opening quote and no closing one; a field cannot span lines`);
+  throw new Error(`${where(column, at)} has an opening quote and no closing one`);
 }
 
 function convert(field: string, type: CsvColumnType): string | number | boolean | undefined {

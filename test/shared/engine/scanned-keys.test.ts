@@ -29,6 +29,7 @@ function rowsOf(
   const run = createBoundedRun(pipeline('test', outputs));
   const file = run.openFile('pairs', 'file');
   for (const piece of pieces) file.read(Buffer.from(piece), () => {});
+  file.end(() => {});
   return [[...run.finish()], run.counts()];
 }
 

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { compile } from '#shared/engine/compile.ts';
 import type { Need } from '#shared/engine/need.ts';
+import type { VisitTaken } from '#shared/engine/run.ts';
 import { needOf } from '#shared/engine/source-need.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { shapesOf } from '#shared/pipeline/shape.ts';
@@ -38,9 +39,12 @@ interface Outcome {
 export function runBytes(pipeline: Pipeline, source: string, lines: readonly string[], tables: Tables = {}): Outcome {
   const run = createBoundedRun(pipeline, tables);
   const rejections: unknown[] = [];
-  run.openFile(source, 'file').read(Buffer.from(`${lines.join('\n')}\n`), ({ rejection }, { line, payload }) => {
+  const file = run.openFile(source, 'file');
+  const visit: VisitTaken = ({ rejection }, { line, payload }) => {
     if (rejection !== undefined) rejections.push([line, payload, rejection.reason, rejection.message]);
-  });
+  };
+  file.read(Buffer.from(`${lines.join('\n')}\n`), visit);
+  file.end(visit);
   return { rows: [...run.finish()], rejections };
 }
 

@@ -90,8 +90,30 @@ describe('csv', () => {
     ['[1,2,3]', false],
     ['h - - [17/May/2015:10:05:03 +0000] "GET /a,b HTTP/1.1" 200 1 "-" "(KHTML, like Gecko, and, more)"', false],
     ['no separator', false],
+    ['"the first of several lines', true],
+    ['no "field that is quoted', false],
   ])('whether %s is of this format: %s', (line, expected) => {
     expect(requests.recognises(line)).toBe(expected);
+  });
+
+  test.each([
+    ['a,b,c', false, undefined],
+    ['"a",b', false, undefined],
+    ['a,"b', false, 2],
+    ['"a,""', false, 0],
+    ['"a""', false, 0],
+    ['"a""",b', false, undefined],
+    ['a "b,c', false, undefined],
+    ['"a" b,"c', false, undefined],
+    ['', true, -1],
+    ['a,b', true, -1],
+    ['a,""b', true, -1],
+    ['a",b', true, undefined],
+    ['a","b', true, 3],
+    ['a" b,"c', true, undefined],
+    ['",",","', true, 6],
+  ])('%s, with a field open before it %s, opens one at %s', (line, isOpen, expected) => {
+    expect(requests.spanning?.openAt(line, isOpen)).toBe(expected);
   });
 
   test('the order of the columns shows in the plan', () => {
