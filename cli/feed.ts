@@ -9,7 +9,7 @@ import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { FaultKind } from './faults.ts';
 import type { Generator } from './generate.ts';
-import type { Input } from './input.ts';
+import { comesOnce, type Input } from './input.ts';
 import { createPace, putFile } from './put-file.ts';
 import { readRawRecords } from './raw-records.ts';
 
@@ -34,7 +34,10 @@ export interface Feed {
 const generateEveryMs = 50;
 const encoder = new TextEncoder();
 
-export function createFeed(options: { readonly stack: LocalStack; readonly rate: number | undefined }): Feed {
+export function createFeed(options: {
+  readonly stack: Pick<LocalStack, 'endpoints' | 'rawStreams'>;
+  readonly rate: number | undefined;
+}): Feed {
   const { stack, rate } = options;
   const producers = new Map<string, Producer>();
   for (const [source, streamName] of stack.rawStreams) {
@@ -71,7 +74,7 @@ export function createFeed(options: { readonly stack: LocalStack; readonly rate:
       }
     },
     pushInputs: async (pipeline, inputs, { isEnd, faults, perform }) => {
-      const total = await countRecords(pipeline, inputs);
+      const total = faults.length === 0 ? 0 : await countRecords(pipeline, inputs);
       const everyRecords = Math.max(1, Math.floor(total / (faults.length + 1)));
       const pace = createPace(rate);
       let performed = 0;
@@ -94,11 +97,11 @@ export function createFeed(options: { readonly stack: LocalStack; readonly rate:
   };
 }
 
-/** Standard input is not read twice: its faults come at its start. */
+/** A pipe is not read twice: its faults come at its start. */
 async function countRecords(pipeline: Pipeline, inputs: readonly Input[]): Promise<number> {
   let count = 0;
   for (const input of inputs) {
-    if (input.path === '-') continue;
+    if (comesOnce(input.path)) continue;
     for await (const _ of readRawRecords(pipeline, input)) count += 1;
   }
   return count;

@@ -81,6 +81,11 @@ export function checkReadable(inputs: readonly Input[]): void {
   }
 }
 
+/** Whether what is read from here is gone then, as from a pipe: `-`, a FIFO, or the `/dev/fd/63` of a shell's `<(…)`. */
+export function comesOnce(path: string): boolean {
+  return path === '-' || !statSync(path).isFile();
+}
+
 /** Larger pieces are no faster, and what is made of them fills the memory before it is collected. */
 const chunkBytes = 1 << 16;
 
@@ -139,7 +144,7 @@ export async function* readInputPieces(
 ): AsyncGenerator<Buffer> {
   let pieces: AsyncGenerator<Buffer> | undefined;
   try {
-    pieces = path === '-' ? undefined : await openLinePieces(path, readsLines, onRead);
+    pieces = comesOnce(path) ? undefined : await openLinePieces(path, readsLines, onRead);
     if (pieces !== undefined) yield* pieces;
   } catch (cause) {
     throw unreadable(path, cause);

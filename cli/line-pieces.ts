@@ -1,4 +1,4 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { compressionOf } from '#shared/runtime/decode-tools.ts';
 
 /** Fewer calls than with smaller ones; what is read still fits the processor's caches. */
@@ -13,8 +13,6 @@ export async function openLinePieces(
   readsLines: (start: Uint8Array) => boolean,
   onRead: (bytes: number) => void = () => {},
 ): Promise<AsyncGenerator<Buffer> | undefined> {
-  // What comes through a pipe comes once, to who opens it first.
-  if (!(await stat(path)).isFile()) return undefined;
   const file = await open(path);
   let isTaken = false;
   try {
