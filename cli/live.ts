@@ -164,11 +164,11 @@ async function describeNewest(readUrl: string, views: readonly string[]): Promis
   if (views.length === 0) return [];
   const lines: string[] = [];
   for (const view of views.slice(0, viewsShown)) {
-    const response = await fetch(`${readUrl}/views/${view}`);
+    const response = await fetch(`${readUrl}/views/${view}?top=${rowsOfViewShown}`);
     if (!response.ok) throw new Error(`the read API answered ${response.status}`);
     const rows = (await response.json()) as readonly PrintedRow[];
     if (rows.length === 0) continue;
-    lines.push(`${view}, newest`, ...rows.slice(0, rowsOfViewShown).map(describeRow), '');
+    lines.push(`${view}, newest`, ...rows.map(describeRow), '');
   }
   return lines.length === 0 ? [`${views.slice(0, viewsShown).join(', ')}: no rows yet`, ''] : lines;
 }

@@ -23,7 +23,12 @@ export function createReadApi(pipeline: Pipeline, reader: Reader): Hono {
   );
   api.get('/health', (context) => context.json({ status: 'ok', pipeline: pipeline.id, planHash: pipeline.planHash }));
   api.get('/views', noParameters, (context) => context.json(describeViews(pipeline)));
-  api.get('/views/:view', async (context) => context.json(await reader.rows(parseQuery(context))));
+  api.get('/views/:view', async (context) => {
+    const rows = await reader.rows(parseQuery(context));
+    const text = JSON.stringify(rows);
+    demandFits(text, rows.length);
+    return context.body(text, 200, { 'content-type': 'application/json' });
+  });
   api.get('/counts', noParameters, async (context) => context.json(await reader.counts()));
   api.get('/progress', noParameters, async (context) => context.json(await reader.progress()));
   api.notFound((context) =>
@@ -66,6 +71,22 @@ function describeKind(step: StepPlan): object {
     case 'top':
       return { top: { of: step.source, count: step.count, by: step.by } };
   }
+}
+
+/**
+ * Of a response, in which the body is a text within JSON: 6 MB, less than any headers need. Lambda fails what is larger without a word for
+ * the caller. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+ */
+const bodyBytesMax = 6_000_000;
+
+function demandFits(text: string, rowCount: number): void {
+  // No character takes more than three bytes, be it escaped or not.
+  if (3 * text.length <= bodyBytesMax) return;
+  const bytes = Buffer.byteLength(JSON.stringify(text));
+  if (bytes > bodyBytesMax)
+    throw invalid(
+      `the query gives ${rowCount} rows of ${bytes} bytes together, and Lambda answers with ${bodyBytesMax} at most; narrow it with a key, a shorter time range or top.`,
+    );
 }
 
 const noParameters: MiddlewareHandler = async ({ req }, next) => {

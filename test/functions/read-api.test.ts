@@ -249,6 +249,31 @@ describe('a wrong parameter is a 400 that says what to do', () => {
   });
 });
 
+test('rows that Lambda could not answer with are refused, as a body that it could is not', async () => {
+  const state = createMemoryStateStore();
+  const results = createMemoryResultStore();
+  const letters = 'x'.repeat(1_000);
+  await results.writeRows(
+    Array.from({ length: 6_000 }, (_, at) =>
+      rowOf({ key: `amount:n=${at}&key=${letters}`, startMs: 0, requests: at, bytes: 0 }),
+    ),
+  );
+  const api = createReadApi(testPipeline, createReader({ pipeline: testPipeline, state, results }));
+  const refused = await api.request('/views/by-key');
+  expect([refused.status, await refused.json()]).toEqual([
+    400,
+    {
+      error: 'QUERY_INVALID',
+      message: expect.stringMatching(
+        /gives 6000 rows of \d{7} bytes.*narrow it with a key, a shorter time range or top/,
+      ),
+    },
+  ]);
+  const narrowed = await api.request('/views/by-key?top=4000');
+  expect([narrowed.status, narrowed.headers.get('content-type')]).toEqual([200, 'application/json']);
+  expect(await narrowed.json()).toHaveLength(4_000);
+});
+
 test('an error of the store is a 500 with its code', async () => {
   const state = createMemoryStateStore();
   const results = createMemoryResultStore();
