@@ -17,8 +17,8 @@ export function ownFolder(path: string): OwnedFolder {
   explainDisk(path, () => {
     mkdirSync(path, { recursive: true });
     if (!createLock(lockPath)) {
-      const owner = Number(readFileSync(lockPath, 'utf8'));
-      if (owner > 0 && isAlive(owner)) {
+      const [owner = '', startedTicks] = readFileSync(lockPath, 'utf8').split(' ');
+      if (isAlive(Number(owner), startedTicks)) {
         throw new MillraceError(
           'OUTPUT_UNWRITABLE',
           `${path} is in use by process ${owner}. Stop it, or choose another folder. If that process is not Millrace, delete ${lockPath}.`,
@@ -96,28 +96,38 @@ function createLock(path: string): boolean {
     throw error;
   }
   try {
-    writeAll(file, Buffer.from(String(process.pid)));
+    writeAll(file, Buffer.from([process.pid, statusOf(process.pid)?.startedTicks ?? ''].join(' ').trim()));
   } finally {
     closeSync(file);
   }
   return true;
 }
 
-function isAlive(processId: number): boolean {
+/** The number alone does not tell: after a restart of the machine, or of a container, another process may have it, such as this one. */
+function isAlive(processId: number, startedTicks: string | undefined): boolean {
+  if (!(processId > 0)) return false;
   try {
     process.kill(processId, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return !isZombie(processId);
+  const status = statusOf(processId);
+  if (status === undefined) return true;
+  return !status.isDead && (startedTicks === undefined || startedTicks === status.startedTicks);
 }
 
-/** A killed process whose parent is gone too keeps its number until somebody asks for its exit code, which in a container nobody may. */
-function isZombie(processId: number): boolean {
+/**
+ * What Linux says of a process, proc(5). A killed process whose parent is gone too keeps its number until somebody asks for its exit code,
+ * which in a container nobody may.
+ */
+function statusOf(processId: number): { readonly isDead: boolean; readonly startedTicks: string } | undefined {
+  let line: string;
   try {
-    // The state follows the name, which stands in parentheses and may hold anything: proc(5).
-    return /\) [ZX] [^)]*$/.test(readFileSync(`/proc/${processId}/stat`, 'utf8'));
+    line = readFileSync(`/proc/${processId}/stat`, 'utf8');
   } catch {
-    return false;
+    return undefined;
   }
+  // The fields follow the name, which stands in parentheses and may hold anything. The state is the third, the start the twenty-second.
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  return { isDead: fields[0] === 'Z' || fields[0] === 'X', startedTicks: fields[19] ?? '' };
 }

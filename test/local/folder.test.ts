@@ -31,6 +31,22 @@ test('a folder whose owner died is taken over', () => {
   expect(existsSync(join(path, 'owner.pid'))).toBe(false);
 });
 
+test.skipIf(!existsSync('/proc/self/stat'))(
+  'a folder whose owner died and whose number another has is taken over',
+  () => {
+    const path = temporaryFolder();
+    // As after a restart of a container, in which each process has the number that it had before.
+    writeFileSync(join(path, 'owner.pid'), `${process.pid} 1`);
+    ownFolder(path).release();
+  },
+);
+
+test('a folder whose owner lives is refused by who took it without telling when it started', () => {
+  const path = temporaryFolder();
+  writeFileSync(join(path, 'owner.pid'), String(process.pid));
+  expect(() => ownFolder(path)).toThrow(`in use by process ${process.pid}. Stop it`);
+});
+
 test('a folder that does not exist is made, with the folders above it', () => {
   const path = join(temporaryFolder(), 'a', 'b');
   ownFolder(path).release();
