@@ -1,7 +1,8 @@
 import { pipeline, Readable } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createZstdDecompress } from 'node:zlib';
 import { compressionOf } from '#shared/runtime/decode-tools.ts';
 import { ZstdFrames } from '#shared/runtime/zstd-frames.ts';
+import { gunzipped } from './gunzipped.ts';
 
 /** The bytes of a stream, decompressed when it begins as gzip or zstd does. */
 export async function* decompressed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -11,9 +12,13 @@ export async function* decompressed(chunks: AsyncIterable<Buffer>): AsyncGenerat
     yield* all;
     return;
   }
-  const unpack = kind === 'gzip' ? createGunzip() : createZstdDecompress();
+  if (kind === 'gzip') {
+    yield* gunzipped(all);
+    return;
+  }
+  const unpack = createZstdDecompress();
   // What goes wrong on the way destroys the stream, whose reader is told.
-  pipeline(Readable.from(kind === 'gzip' ? all : inFrames(all)), unpack, () => {});
+  pipeline(Readable.from(inFrames(all)), unpack, () => {});
   yield* unpack as AsyncIterable<Buffer>;
 }
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { gunzipSync, inflateRawSync } from 'node:zlib';
+import { type Gunzip, gunzipSync, inflateRawSync } from 'node:zlib';
 import type { Compression, DecodeTools } from '#shared/pipeline/decoder.ts';
 import { unzstdFrame } from './unzstd-frame.ts';
 import { ZstdFrames } from './zstd-frames.ts';
@@ -29,7 +29,34 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const decompressors: Readonly<
   Record<Compression, (bytes: Uint8Array, options: { readonly maxOutputLength: number }) => Uint8Array>
-> = { gzip: gunzipSync, zstd: unzstd, deflate: inflateRawSync };
+> = { gzip: gunzip, zstd: unzstd, deflate: inflateRawSync };
+
+/** Zero bytes behind a member are padding, at which Node.js ends: members behind are read too. */
+function gunzip(bytes: Uint8Array, { maxOutputLength }: { readonly maxOutputLength: number }): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let room = maxOutputLength;
+  for (let start = 0; start < bytes.length; ) {
+    const options = { maxOutputLength: Math.max(1, room), info: true };
+    // What Node.js gives for `info` is not in its types.
+    const unpacked: unknown = gunzipSync(bytes.subarray(start), options);
+    const { buffer, engine } = unpacked as { readonly buffer: Buffer; readonly engine: Gunzip };
+    room = roomBehind(buffer, room);
+    parts.push(buffer);
+    start += engine.bytesWritten;
+    while (bytes[start] === 0) start += 1;
+  }
+  return joined(parts);
+}
+
+/** Throws what zlib throws where there is no room. */
+function roomBehind(part: Uint8Array, room: number): number {
+  if (part.length > room) throw Object.assign(new Error('too much'), { code: tooLargeCode });
+  return room - part.length;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+}
 
 /** Frame by frame, since Node.js stops behind the first one. */
 function unzstd(bytes: Uint8Array, { maxOutputLength }: { readonly maxOutputLength: number }): Uint8Array {
@@ -39,13 +66,12 @@ function unzstd(bytes: Uint8Array, { maxOutputLength }: { readonly maxOutputLeng
   let room = maxOutputLength;
   for (const end of frames.endsIn(bytes)) {
     const part = unzstdFrame(bytes.subarray(start, end), Math.max(1, room));
-    if (part.length > room) throw Object.assign(new Error('too much'), { code: tooLargeCode });
-    room -= part.length;
+    room = roomBehind(part, room);
     parts.push(part);
     start = end;
   }
   if (!frames.isWhole) throw new Error('the last frame of zstd is not whole');
-  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+  return joined(parts);
 }
 
 const tooLargeCode = 'ERR_BUFFER_TOO_LARGE';

@@ -48,11 +48,34 @@ const lines = Buffer.from(Array.from({ length: 20_000 }, (_, at) => `line ${at}\
 /** The frame that pzstd puts before each other one: the size of that, in four bytes. */
 const skippable = Buffer.from('502a4d180400000063000000', 'hex');
 
+/** An empty member of gzip of so many bytes: as RFC 1952 has it, with a file name as long as that takes. */
+function endingAt(length: number): Buffer {
+  const member = gzipSync('');
+  const head = Buffer.from(member.subarray(0, 10));
+  // The flag FNAME.
+  head[3] = 0x08;
+  const name = Buffer.alloc(length - member.length, 'x');
+  name[name.length - 1] = 0;
+  return Buffer.concat([head, name, member.subarray(10)]);
+}
+
 describe('a file', () => {
   test.each([
     ['plain', lines],
     ['gzip', gzipSync(lines)],
     ['gzip in two members', Buffer.concat([gzipSync(lines.subarray(0, 999)), gzipSync(lines.subarray(999))])],
+    [
+      'gzip with padding between and behind its members',
+      Buffer.concat(
+        [lines.subarray(0, 999), lines.subarray(999)].flatMap((part) => [gzipSync(part), Buffer.alloc(100_000)]),
+      ),
+    ],
+    ['gzip with padding of a byte', Buffer.concat([gzipSync(lines), Buffer.of(0)])],
+    // The first member ends where a piece of the file does.
+    [
+      'gzip whose members end with what is read',
+      Buffer.concat([endingAt(1 << 16), Buffer.alloc(512), gzipSync(lines)]),
+    ],
     ['zstd', zstdCompressSync(lines)],
     [
       'zstd in two frames',
@@ -73,6 +96,16 @@ describe('a file', () => {
 
   test.each([
     ['gzip that is cut short', gzipSync(lines).subarray(0, 500), 'unexpected end of file'],
+    [
+      'gzip with something behind its padding',
+      Buffer.concat([gzipSync(lines), Buffer.alloc(9), lines]),
+      'incorrect header check',
+    ],
+    [
+      'gzip that is cut short behind padding',
+      Buffer.concat([gzipSync(lines), Buffer.alloc(9), gzipSync(lines).subarray(0, 500)]),
+      'unexpected end of file',
+    ],
     ['zstd that is cut short', zstdCompressSync(lines).subarray(0, 500), 'unexpected end of file'],
     [
       'zstd with something behind it',

@@ -46,6 +46,10 @@ describe('a raw record that is compressed', () => {
   test.each([
     ['gzip', gzipSync(lines)],
     ['gzip in two members', Buffer.concat([gzipSync(lines.subarray(0, 20)), gzipSync(lines.subarray(20))])],
+    [
+      'gzip with padding between and behind its members',
+      Buffer.concat([lines.subarray(0, 20), lines.subarray(20)].flatMap((part) => [gzipSync(part), Buffer.alloc(7)])),
+    ],
     ['zstd', zstdCompressSync(lines)],
     [
       'zstd in two frames',
@@ -82,6 +86,12 @@ describe('a raw record that is compressed', () => {
     expect(counts).toMatchObject({ sent: 1, rejected: 1 });
   });
 
+  test('and holds too much behind padding is rejected too', async () => {
+    const half = gzipSync(Buffer.alloc(decompressedBytesMax / 2 + 1));
+    const { letters } = await process(Buffer.concat([half, Buffer.alloc(7), half]));
+    expect(letters).toMatchObject([{ sub: 0, reason: 'too-large' }]);
+  });
+
   test('holds too much with what else the aggregate holds, and is no trouble for the others', async () => {
     const half = Buffer.alloc(decompressedBytesMax / 2 + 1, 10);
     const parts = [zstdCompressSync(half), gzipSync(half), lines].map((bytes) => ({ partitionKey: 'p', bytes }));
@@ -95,6 +105,11 @@ describe('a raw record that is compressed', () => {
       'cut short',
       gzipSync(lines).subarray(0, 30),
       'begins as gzip does, and cannot be decompressed: unexpected end of file',
+    ],
+    [
+      'followed by something else behind padding',
+      Buffer.concat([gzipSync(lines), Buffer.alloc(7), lines]),
+      'begins as gzip does, and cannot be decompressed: incorrect header check',
     ],
     [
       'followed by something else',
