@@ -6,6 +6,7 @@ import { explainDisk, temporarySuffix, writeAll } from '../folder.ts';
 import type { Change } from './change.ts';
 import { decodeChange, encodeChange } from './change-codec.ts';
 import { createKinesis, type Kinesis, type KinesisOptions } from './model.ts';
+import { createRetentionClock } from './retention-clock.ts';
 
 /** A model whose changes outlive the process. */
 export interface StoredKinesis {
@@ -16,7 +17,7 @@ export interface StoredKinesis {
 /**
  * The model as its log in `folder` says, which must exist and be this process's own. A change is in the log before it is made
  * and acknowledged, so it survives a kill; there is no fsync, so a power cut may take the last ones. What retention has
- * trimmed is taken out here, at the open.
+ * trimmed is taken out here, at the open; the time in which nothing was open does not count.
  */
 export function openKinesis({
   folder,
@@ -25,12 +26,22 @@ export function openKinesis({
   const path = join(folder, logName);
   const log = explainDisk(folder, () => openLog(path));
   try {
-    const kinesis = createKinesis({ ...options, history: log.replay(), journal: log.append });
+    const clock = createRetentionClock(options.now);
+    const history = watched(log.replay(), clock.saw);
+    const kinesis = createKinesis({ ...options, retentionNow: clock.now, history, journal: log.append });
     log.compact(() => kinesis.snapshot());
     return { kinesis, close: log.close };
   } catch (error) {
     log.close();
     throw error;
+  }
+}
+
+function* watched(changes: Iterable<Change>, saw: (ms: number) => void): Generator<Change> {
+  for (const change of changes) {
+    if (change.kind === 'stream-set') saw(change.settings.createdMs);
+    if (change.kind === 'records-put') saw(change.records.at(-1)?.record.arrivalMs ?? 0);
+    yield change;
   }
 }
 

@@ -29,6 +29,8 @@ import type { KinesisReader } from './types.ts';
 export interface KinesisOptions {
   /** Milliseconds since the epoch. The model has no other clock. */
   readonly now: () => number;
+  /** What retention goes by, if not by `now`. */
+  readonly retentionNow?: (() => number) | undefined;
   /** Whether shards refuse what exceeds their throughput; what AWS calls malformed is always refused. Default: true. */
   readonly throttle?: boolean | undefined;
   /** Changes to begin with, as `journal` was told them or as `snapshot` gave them. */
@@ -108,7 +110,7 @@ export interface Kinesis extends KinesisReader {
  * kinesis.putRecord({ streamName: 'clicks', partitionKey: 'a', data: new Uint8Array([1]) });
  */
 export function createKinesis(options: KinesisOptions): Kinesis {
-  const { now, journal } = options;
+  const { now, retentionNow = now, journal } = options;
   const isThrottled = options.throttle ?? true;
   const streams = replayChanges(options.history ?? []);
   const listeners = new Set<(change: Change) => void>();
@@ -126,7 +128,7 @@ export function createKinesis(options: KinesisOptions): Kinesis {
   /** The stream, trimmed: what describes its shards must not show the expired. */
   function findTrimmed(streamName: string): StreamState {
     const stream = find(streamName);
-    trimStream(stream, now());
+    trimStream(stream, retentionNow());
     return stream;
   }
 
@@ -172,8 +174,8 @@ export function createKinesis(options: KinesisOptions): Kinesis {
     },
     putRecords: ({ streamName, entries }) => put(streamName, entries),
     read: ({ streamName, shardId, ...page }) => {
-      const nowMs = now();
-      return readRecords(findShard(find(streamName), { shardId, nowMs }), { ...page, nowMs });
+      const log = findShard(find(streamName), { shardId, nowMs: retentionNow() });
+      return readRecords(log, { ...page, nowMs: now() });
     },
 
     splitShard: ({ streamName, ...request }) =>
@@ -204,7 +206,7 @@ export function createKinesis(options: KinesisOptions): Kinesis {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    snapshot: () => snapshotOf(streams, now()),
+    snapshot: () => snapshotOf(streams, retentionNow()),
   };
 }
 

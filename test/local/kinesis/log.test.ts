@@ -41,6 +41,18 @@ function texts(kinesis: Kinesis): readonly string[] {
   });
 }
 
+/** Kinesis runs on a folder for a day, and every ten minutes something is put into another stream, and read. */
+function runForDay(folder: string, fromMs: number): void {
+  let nowMs = fromMs;
+  const { kinesis, close } = openKinesis({ folder, now: () => nowMs });
+  kinesis.createStream({ streamName: `ticks-${fromMs}` });
+  for (; nowMs <= fromMs + dayMs; nowMs += 600_000) {
+    kinesis.putRecord({ streamName: `ticks-${fromMs}`, partitionKey: 'k', data: new Uint8Array() });
+    kinesis.listShards('s');
+  }
+  close();
+}
+
 test('what was put is there after the log was opened again', () => {
   const folder = newFolder();
   const read = (kinesis: Kinesis) =>
@@ -133,9 +145,10 @@ test('what retention has trimmed is taken out of the log when it is opened', () 
     for (let count = 0; count < 900; count += 1) put(kinesis, 'old');
   });
   const sizeBefore = statSync(logPath(folder)).size;
-  const kept = withKinesis(folder, (kinesis) => put(kinesis, 'new'), startMs + dayMs - 1);
+  runForDay(folder, startMs);
+  const kept = withKinesis(folder, (kinesis) => put(kinesis, 'new'), startMs + dayMs);
   withKinesis(folder, (kinesis) => expect(texts(kinesis)).toEqual(['new']), startMs + dayMs);
-  expect(statSync(logPath(folder)).size).toBeLessThan(sizeBefore / 100);
+  expect(statSync(logPath(folder)).size).toBeLessThan(sizeBefore / 5);
   withKinesis(
     folder,
     (kinesis) => {
@@ -146,6 +159,38 @@ test('what retention has trimmed is taken out of the log when it is opened', () 
   );
 });
 
+test('what was not read when Kinesis was closed is there however much later it is opened', () => {
+  const folder = newFolder();
+  withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's', shardCount: 2 });
+    kinesis.mergeShards({ streamName: 's', shardId: 'shardId-000000000000', adjacentShardId: 'shardId-000000000001' });
+    put(kinesis, 'a');
+  });
+  const shards = withKinesis(
+    folder,
+    (kinesis) => {
+      expect(texts(kinesis)).toEqual(['a']);
+      return kinesis.listShards('s').length;
+    },
+    startMs + 10 * dayMs,
+  );
+  expect(shards).toBe(3);
+});
+
+test('what was not read when the machine fell asleep is there when it wakes, until it ran for the retention', () => {
+  const folder = newFolder();
+  let nowMs = startMs;
+  const { kinesis, close } = openKinesis({ folder, now: () => nowMs });
+  kinesis.createStream({ streamName: 's' });
+  put(kinesis, 'a');
+  expect(texts(kinesis)).toEqual(['a']);
+  nowMs += 10 * dayMs;
+  expect(texts(kinesis)).toEqual(['a']);
+  for (const endMs = nowMs + dayMs; nowMs < endMs; nowMs += 600_000) expect(texts(kinesis)).toEqual(['a']);
+  expect(texts(kinesis)).toEqual([]);
+  close();
+});
+
 test('a shard of which all was taken out still gives no number twice', () => {
   const folder = newFolder();
   const before = withKinesis(folder, (kinesis) => {
@@ -153,7 +198,8 @@ test('a shard of which all was taken out still gives no number twice', () => {
     put(kinesis, 'a');
     return put(kinesis, 'b').sequenceNumber;
   });
-  withKinesis(folder, texts, startMs + 2 * dayMs);
+  runForDay(folder, startMs);
+  expect(withKinesis(folder, texts, startMs + dayMs)).toEqual([]);
   const after = withKinesis(folder, (kinesis) => put(kinesis, 'c').sequenceNumber, startMs + 2 * dayMs);
   expect(after > before).toBe(true);
 });
