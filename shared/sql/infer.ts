@@ -276,12 +276,18 @@ function valueOfField(text: string | undefined): unknown {
 }
 
 /** What a web server's log has, and two columns with the names that people use: `ip` and `ts`. */
-function accessLog({ name, outOfOrdernessMs }: Inference, format: 'combined' | 'common'): TableDefinition {
+function accessLog({ name, lines, outOfOrdernessMs }: Inference, format: 'combined' | 'common'): TableDefinition {
+  const decoder = tableFormats[format]();
+  const sampled = columnsOfRecords(lines.map((line) => recordOf(decoder, line)));
   const texts = ['host', 'ident', 'user', 'request', 'method', 'path', 'protocol'];
   if (format === 'combined') texts.push('referrer', 'agent');
   const columns: readonly Column[] = [
     ...texts.map((column) => ({ name: column, type: stringType, nullable: false })),
     ...['timeMs', 'status', 'bytes'].map((column) => ({ name: column, type: integerType, nullable: false })),
+    // Not every log has it.
+    ...['forwardedFor']
+      .filter((column) => sampled.has(column))
+      .map((column) => ({ name: column, type: stringType, nullable: true })),
   ];
   const computed = (column: string, of: string, type: SqlType): TableDefinition['computed'][number] => ({
     name: column,
@@ -292,7 +298,7 @@ function accessLog({ name, outOfOrdernessMs }: Inference, format: 'combined' | '
     columns,
     computed: [computed('ip', 'host', stringType), computed('ts', 'timeMs', timestampType)],
     time: { column: 'ts', outOfOrdernessMs: outOfOrdernessMs ?? allOfFile },
-    decoders: [tableFormats[format]()],
+    decoders: [decoder],
     reading: { isText: false, isGuessed: false },
     allowedLatenessMs: 0,
     idleAfterMs: undefined,

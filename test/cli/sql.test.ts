@@ -65,6 +65,17 @@ describe('millrace sql reads every file it is given, or says that it does not', 
   });
 });
 
+test('an access log of nginx has a column for X-Forwarded-For where lines have it', async () => {
+  const line = '10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"';
+  const query = 'SELECT forwardedFor, COUNT(*) AS n FROM t GROUP BY forwardedFor ORDER BY n';
+  const path = fileOf(`${line}\n${line} "192.0.2.1"\n${line} "192.0.2.1"\n`, 'log');
+  expect(await rowsOf(query, '--input', path)).toEqual([
+    { forwardedFor: null, n: 1 },
+    { forwardedFor: '192.0.2.1', n: 2 },
+  ]);
+  await expect(rowsOf(query, '--input', fileOf(`${line}\n`, 'log'))).rejects.toThrow('forwardedFor');
+});
+
 test('records of CSV that span lines are seen whole, and their columns too', async () => {
   const path = fileOf('k,n,note\na,1,"x\n\nb,two,y"\n"c\nd",2,"z\n', 'csv');
   const query = 'SELECT k, SUM(n) AS n, MAX(note) AS note FROM t GROUP BY k';

@@ -78,7 +78,9 @@ function accessLine(draw: Draw, isCommon: boolean): string {
   const escaped = (text: string): string => text.replace(/["\\]/g, '\\$&');
   const day = String(1 + draw.below(28)).padStart(2, '0');
   const common = `${wordOf(draw)} - ${draw.pick(['-', 'bob', 'bob smith'])} [${day}/Feb/2015:10:05:03 ${draw.pick(['+0000', '-0130'])}] "${escaped(`GET /${textOf(draw)} HTTP/1.1`)}" ${200 + draw.below(300)} ${draw.pick(['-', String(draw.below(1e9))])}`;
-  return isCommon ? common : `${common} "${escaped(textOf(draw))}" "${escaped(textOf(draw))}"`;
+  return isCommon
+    ? common
+    : `${common} "${escaped(textOf(draw))}" "${escaped(textOf(draw))}"${draw.chance(0.3) ? ` "${escaped(textOf(draw))}"` : ''}`;
 }
 
 const flowFields = 'version interface-id srcaddr bytes log-status tcp-flags flow-direction'.split(' ');

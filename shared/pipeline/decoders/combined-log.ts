@@ -18,19 +18,25 @@ export interface AccessLogRecord {
   readonly bytes: number;
   readonly referrer: string;
   readonly agent: string;
+  /** The header X-Forwarded-For, as the client or its proxies sent it. Left out where the line ends before it. */
+  readonly forwardedFor?: string;
 }
 
 /** What the common log format knows: neither referrer nor agent. */
-export type CommonLogRecord = Omit<AccessLogRecord, 'referrer' | 'agent'>;
+export type CommonLogRecord = Omit<AccessLogRecord, keyof Client>;
+
+/** What other formats add to the common one. */
+type Client = Pick<AccessLogRecord, 'referrer' | 'agent' | 'forwardedFor'>;
 
 interface AccessLogDecoder<Log> extends LineDecoder {
   readonly decodeLine: (line: string) => Log;
 }
 
 /**
- * The combined log format of Apache and nginx; the common log format too, whose lines end after the bytes.
+ * The combined log format of Apache and nginx; the common log format too, whose lines end after the bytes, and `main` of nginx, as its
+ * packages configure it, which adds the header X-Forwarded-For.
  *
- *     host ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 203023 "referrer" "agent"
+ *     host ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 203023 "referrer" "agent" "192.0.2.1, 192.0.2.2"
  *
  * In quoted fields `\"` and `\\` become `"` and `\`; other escapes, such as `\x16`, stand for bytes that may be no text, and stay.
  */
@@ -114,16 +120,21 @@ function decodeCommon(line: string): { readonly record: CommonLogRecord; readonl
   };
 }
 
-/** The two fields that the combined format adds; both are empty where a line of the common format ends. */
-function clientOf(line: string, end: number): Pick<AccessLogRecord, 'referrer' | 'agent'> {
+/** The fields behind those of the common format; its own lines end before them. */
+function clientOf(line: string, end: number): Client {
   if (end >= line.length) return { referrer: '', agent: '' };
   let at = expectText(line, end, ' "');
   const referrerEnd = endOfQuoted(line, at, 'the referrer');
   const referrer = textOf(line.slice(at, referrerEnd));
   at = expectText(line, referrerEnd, '" "');
   const agentEnd = endOfQuoted(line, at, "the client's name");
-  if (agentEnd + 1 !== line.length) throw stopped(line, agentEnd + 1, 'the end of the line');
-  return { referrer, agent: textOf(line.slice(at, agentEnd)) };
+  const agent = textOf(line.slice(at, agentEnd));
+  if (agentEnd + 1 === line.length) return { referrer, agent };
+  if (!line.startsWith(' "', agentEnd + 1)) throw stopped(line, agentEnd + 1, 'the end of the line');
+  at = agentEnd + 3;
+  const forwardedEnd = endOfQuoted(line, at, 'the header X-Forwarded-For');
+  if (forwardedEnd + 1 !== line.length) throw stopped(line, forwardedEnd + 1, 'the end of the line');
+  return { referrer, agent, forwardedFor: textOf(line.slice(at, forwardedEnd)) };
 }
 
 const space = 0x20;

@@ -37,6 +37,13 @@ describe('combinedLog', () => {
     expect(decodeLine(common)).toEqual({ ...decodeLine(line), referrer: '', agent: '' });
   });
 
+  // log_format main of /etc/nginx/nginx.conf in the packages of nginx.org.
+  test('reads the main format of nginx, which adds the header X-Forwarded-For', () => {
+    const record = decodeLine(line);
+    expect(decodeLine(`${line} "192.0.2.1, 192.0.2.2"`)).toEqual({ ...record, forwardedFor: '192.0.2.1, 192.0.2.2' });
+    expect(decodeLine(`${line} "-"`)).toEqual({ ...record, forwardedFor: '' });
+  });
+
   test('what the server did not know is an empty text, and no bytes are 0', () => {
     const record = decodeLine('h - - [17/May/2015:10:05:03 +0000] "-" 408 - "-" "-"');
     expect(record).toMatchObject({ ident: '', user: '', request: '', bytes: 0, referrer: '', agent: '' });
@@ -131,6 +138,8 @@ describe('combinedLog', () => {
     [line.replace('203023', 'many'), 'expected - or a number of bytes of at most 15 digits, found "many'],
     [line.replace('203023', '1'.repeat(16)), 'expected - or a number of bytes'],
     [`${line} 0.004`, 'expected the end of the line, found " 0.004"'],
+    [`${line} "-" 0.004`, 'expected the end of the line, found " 0.004"'],
+    [`${line} "192.0.2.1`, 'expected the quote that ends the header X-Forwarded-For, which begins at column'],
     [line.slice(0, -1), "the quote that ends the client's name"],
   ])('refuses %s', (broken, message) => {
     expect(() => decodeLine(broken)).toThrow(message);
