@@ -81,7 +81,7 @@ function bindError({ name, port, cause }: { name: string; port: number; cause: u
   if (code === 'EADDRINUSE') {
     return new MillraceError(
       'PORT_IN_USE',
-      `Local ${name} cannot listen on ${loopback}:${port}, since another process does. Stop that process, choose another port, or give none to get a free one.`,
+      `Local ${name} cannot listen on ${loopback}:${port}, since another process does. Stop that process, or choose another port: "millrace dev --port N" takes five from N on, and 0 takes free ones.`,
       { cause },
     );
   }

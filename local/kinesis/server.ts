@@ -13,7 +13,6 @@ export interface LocalKinesis extends LocalServer {
 export async function startKinesis(options: {
   readonly folder: string;
   readonly port?: number | undefined;
-  readonly portOption?: string | undefined;
   readonly throttle: boolean;
   /** Told of what was no caller's fault, such as a full disk. */
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -25,8 +24,8 @@ export async function startKinesis(options: {
       stored.close();
       owned.release();
     };
-    const { port, portOption, onError } = options;
-    const serving = startKinesisServer({ kinesis: stored.kinesis, port, portOption, onError, onClose });
+    const { port, onError } = options;
+    const serving = startKinesisServer({ kinesis: stored.kinesis, port, onError, onClose });
     const server = await serving.catch((error) => {
       stored.close();
       throw error;

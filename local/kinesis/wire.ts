@@ -3,7 +3,6 @@ import { createServer as createHttp1Server, type IncomingMessage, type ServerRes
 import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import { isCutOff, type LocalServer, listen } from '../listen.ts';
 import { KinesisError } from './error.ts';
 import type { Kinesis } from './model.ts';
@@ -30,7 +29,6 @@ const jsonType = 'application/x-amz-json-1.1';
 export async function startKinesisServer({
   kinesis,
   port,
-  portOption = 'another port',
   account = { accountId: '000000000000', region: 'us-east-1' },
   onError = (error) => console.error(error),
   onClose,
@@ -38,8 +36,6 @@ export async function startKinesisServer({
   /** Shared with whoever else reads or writes it in this process. */
   readonly kinesis: Kinesis;
   readonly port?: number | undefined;
-  /** How the user sets the port, for the message when it is taken. */
-  readonly portOption?: string | undefined;
   readonly account?: Account | undefined;
   /** Told of what was no caller's fault, such as a full disk; the caller is answered with a 500. */
   readonly onError?: ((error: unknown) => void) | undefined;
@@ -49,11 +45,7 @@ export async function startKinesisServer({
   const serving: Serving = { kinesis, account, reads: new Map(), subscriptions: new Map(), onError };
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => void answer(request, { response, serving }), sockets);
-  const local = await listen(server, { name: 'Kinesis', port, ...(onClose && { onClose }) }).catch((cause: unknown) => {
-    if (!hasCode(cause, 'PORT_IN_USE')) throw cause;
-    const message = `Local Kinesis cannot listen on port ${port}, since another process does. Stop it or set ${portOption}.`;
-    throw new MillraceError('PORT_IN_USE', message, { cause });
-  });
+  const local = await listen(server, { name: 'Kinesis', port, ...(onClose && { onClose }) });
   return {
     ...local,
     close: () => {

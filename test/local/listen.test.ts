@@ -15,7 +15,7 @@ test('a port that is taken is an error that names it and says what to do', async
   const second = listen(createServer(), { name: 'Test', port: first.port });
   await expect(second).rejects.toMatchObject({
     code: 'PORT_IN_USE',
-    message: expect.stringMatching(`127.0.0.1:${first.port}.*choose another port`),
+    message: expect.stringMatching(`127.0.0.1:${first.port}.*choose another port: .*--port N.* and 0 takes free ones`),
   });
   await first.close();
 });

@@ -198,15 +198,6 @@ test('a client that goes in the middle of its request is no fault of ours', asyn
   expect(errors).toEqual([]);
 });
 
-test('a port that is taken is named, with the option that sets it', async () => {
-  const { kinesis, server } = await newWorld();
-  const second = startKinesisServer({ kinesis, port: server.port, portOption: '--kinesis-port' });
-  await expect(second).rejects.toMatchObject({
-    code: 'PORT_IN_USE',
-    message: expect.stringMatching(new RegExp(`${server.port}.*--kinesis-port`)),
-  });
-});
-
 async function subscribe(client: KinesisClient) {
   const ConsumerARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/reader:1';
   const StartingPosition = { Type: 'LATEST' } as const;
