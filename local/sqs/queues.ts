@@ -102,6 +102,17 @@ export class Queues {
     }
   }
 
+  /** Makes the queue that a template describes, or gives one that is there what it says. What does nothing here is left out. */
+  declare(queue: string, properties: Readonly<Record<string, unknown>>): void {
+    const attributes = Object.fromEntries(
+      Object.entries(properties).flatMap(([name, value]) => (name in attributeRanges ? [[name, String(value)]] : [])),
+    );
+    this.create(queue);
+    const known = this.get(queue).attributes;
+    if (Object.entries(attributes).some(([name, value]) => known[name] !== value))
+      this.setAttributes(queue, attributes);
+  }
+
   setAttributes(queue: string, attributes: Readonly<Record<string, string>>): void {
     checkAttributes(attributes);
     this.#change({ op: 'attributes', queue: this.get(queue).name, attributes, atMs: this.now() });

@@ -206,3 +206,16 @@ test.each(['', 'a.fifo', '../a', 'x'.repeat(81)])('a queue cannot be called %j',
   const queues = newWorld().open();
   expect(() => queues.create(name)).toThrow(expect.objectContaining({ code: 'InvalidParameterValue' }));
 });
+
+test('a queue keeps messages as long as its template says, also one that was made without', () => {
+  const world = newWorld();
+  const queues = world.open();
+  const dayMs = 86_400_000;
+  queues.create('q');
+  queues.send('q', 'a');
+  for (let starts = 0; starts < 2; starts += 1)
+    queues.declare('q', { MessageRetentionPeriod: 14 * 86_400, SqsManagedSseEnabled: true, Unknown: {} });
+  queues.close();
+  world.nowMs += 14 * dayMs - 1;
+  expect(world.open().peek('q')).toEqual(['a']);
+});
