@@ -1,5 +1,5 @@
 import type { AlignedWindow, CumulativeWindow, SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
-import { sliceOf } from '#shared/pipeline/window.ts';
+import { isAllTime, sliceOf } from '#shared/pipeline/window.ts';
 import { calendarGrid } from './calendar.ts';
 import { oncePer } from './once-per.ts';
 
@@ -36,7 +36,7 @@ export const gridOf: (window: AlignedWindow) => WindowGrid = oncePer(createGrid)
 function createGrid(window: AlignedWindow): WindowGrid {
   switch (window.kind) {
     case 'tumbling':
-      return slidingGrid(window, window.sizeMs);
+      return isAllTime(window) ? allTimeGrid(window) : slidingGrid(window, window.sizeMs);
     case 'sliding':
       return slidingGrid(window, window.slideMs);
     case 'cumulative':
@@ -90,6 +90,16 @@ function slidingGrid(window: TumblingWindow | SlidingWindow, slideMs: number): W
     lastEnd: (timeMs) => alignDown(timeMs, slideMs) + sizeMs,
     nextEnd: (timeMs) => alignDown(timeMs - sizeMs, slideMs) + slideMs + sizeMs,
     startOf: (endMs) => endMs - sizeMs,
+  };
+}
+
+/** Every time is in the window that begins in 1970. That before it, which state of older versions may hold, closes as it did. */
+function allTimeGrid(window: TumblingWindow): WindowGrid {
+  return {
+    ...slidingGrid(window, window.sizeMs),
+    sliceStart: () => 0,
+    namesAt: () => [0],
+    lastEnd: () => window.sizeMs,
   };
 }
 

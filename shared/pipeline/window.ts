@@ -1,4 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Duration } from './duration.ts';
 import { given } from './refuse.ts';
 
@@ -109,6 +110,16 @@ export interface EarlyRows {
 /** `tumbling(minutes(5))`: [00:00, 00:05), [00:05, 00:10), … */
 export function tumbling(size: Duration): TumblingWindow {
   return { kind: 'tumbling', sizeMs: size };
+}
+
+/**
+ * The window of groups that have none: one that holds every time, those before 1970 too, and closes when the streams are over. Its size, and
+ * that of no other, tells that it is meant (docs/decisions/0026).
+ */
+export const allTime: TumblingWindow = { kind: 'tumbling', sizeMs: endOfStreamMs };
+
+export function isAllTime(window: TumblingWindow): boolean {
+  return window.sizeMs === allTime.sizeMs;
 }
 
 /** `sliding(minutes(5), { every: minutes(1) })`: [00:00, 00:05), [00:01, 00:06), … */

@@ -1,8 +1,7 @@
 import { milliseconds } from '#shared/pipeline/duration.ts';
 import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
-import { tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
-import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
+import { allTime, tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import type { Expression, Select } from './ast.ts';
 import type { Compiled, Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
@@ -19,9 +18,6 @@ export interface Key {
   readonly column: string;
   readonly compiled: Compiled;
 }
-
-/** Groups of a window that holds all time, while there is none: rows are updated until the streams end. */
-export const allTime = tumbling(milliseconds(endOfStreamMs));
 
 /** The columns and windows of GROUP BY. */
 export function readKeys(

@@ -3,13 +3,13 @@ import { milliseconds } from '#shared/pipeline/duration.ts';
 import type { ProjectionInput } from '#shared/pipeline/projection.ts';
 import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
-import type { WindowSpec } from '#shared/pipeline/window.ts';
+import type { TumblingWindow, WindowSpec } from '#shared/pipeline/window.ts';
 import { compileAggregate } from './aggregates.ts';
 import type { Call, ColumnReference, Expression, Select } from './ast.ts';
 import { apartFrom, changeField, refuseTotal, runningTable } from './changes.ts';
 import type { Compiled, Values } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
-import { aliasedBy, type allTime, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
+import { aliasedBy, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
 import { freeName, isColumnName } from './names.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import { endField, once, type Relation, type Role, resolve, scopeOf, startField } from './relation.ts';
@@ -166,7 +166,7 @@ export function groupRecords(
         ...(isLarge ? { placement: 'fargate' as const } : {}),
       };
       return keyedBy(keys)
-        .window(spec as typeof allTime, windowOptions)
+        .window(spec as TumblingWindow, windowOptions)
         .aggregate(name, aggregates) as unknown as BuiltTable;
     },
     ...(isWindowed ? {} : { changes: once((name: string) => running(name).asChanges()) }),

@@ -1,8 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { milliseconds } from '#shared/pipeline/duration.ts';
 import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
-import { tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
-import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
+import { allTime, tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import type { Call, Expression, Select } from './ast.ts';
 import { runningTable } from './changes.ts';
 import type { Compiled, Values } from './compiled.ts';
@@ -198,7 +197,7 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
   const isInherited = isWindowed && windows?.op === 'rows';
   const spec: WindowSpec =
     !isWindowed || windows === undefined
-      ? tumbling(milliseconds(endOfStreamMs))
+      ? allTime
       : windows.op === 'pending'
         ? windows.spec
         : tumbling(milliseconds(windows.bucketMs));

@@ -1,5 +1,5 @@
 import type { AggregatePlan } from '#shared/pipeline/plan.ts';
-import { isAligned } from '#shared/pipeline/window.ts';
+import { isAligned, isAllTime } from '#shared/pipeline/window.ts';
 import { calendarWindowAt } from './calendar-oracle.ts';
 import type { OracleOutput } from './oracle.ts';
 
@@ -35,6 +35,7 @@ export function windowsAt(step: AggregatePlan, timeMs: number): readonly Range[]
       .filter((endMs) => timeMs < endMs)
       .map((endMs) => [startMs, endMs]);
   }
+  if (window.kind === 'tumbling' && isAllTime(window)) return [[0, window.sizeMs]];
   const slideMs = window.kind === 'sliding' ? window.slideMs : window.sizeMs;
   const found: Range[] = [];
   for (let index = Math.floor((timeMs - window.sizeMs) / slideMs); index * slideMs <= timeMs; index += 1) {

@@ -65,6 +65,21 @@ describe('millrace sql reads every file it is given, or says that it does not', 
   });
 });
 
+test('groups without windows are one on both sides of 1970', async () => {
+  const path = fileOf(
+    '{"ts":"1969-12-31T23:59:59Z","k":"a"}\n{"ts":"1970-01-01T00:00:00Z","k":"a"}\n{"ts":"0001-01-01T00:00:00Z","k":"a"}\n{"ts":"9999-12-31T23:59:59.999Z","k":"a"}\n',
+  );
+  expect(await rowsOf('SELECT k, COUNT(*) AS n FROM t GROUP BY k', '--input', path)).toEqual([{ k: 'a', n: 4 }]);
+  expect(await rowsOf('SELECT COUNT(*) AS n, MIN(ts) AS first FROM t', '--input', path)).toEqual([
+    { n: 4, first: '0001-01-01T00:00:00.000Z' },
+  ]);
+  const top =
+    'SELECT * FROM (SELECT k, ts, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts) AS place FROM t) WHERE place <= 1';
+  expect(await rowsOf(top, '--input', path)).toEqual([{ k: 'a', ts: '0001-01-01T00:00:00.000Z', place: 1 }]);
+  const distinct = 'SELECT DISTINCT k FROM t';
+  expect(await rowsOf(distinct, '--input', path)).toEqual([{ k: 'a' }]);
+});
+
 test('an access log of nginx has a column for X-Forwarded-For where lines have it', async () => {
   const line = '10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"';
   const query = 'SELECT forwardedFor, COUNT(*) AS n FROM t GROUP BY forwardedFor ORDER BY n';

@@ -1,5 +1,5 @@
 import type { AggregatePlan } from '#shared/pipeline/plan.ts';
-import type { CalendarWindow, CountWindow } from '#shared/pipeline/window.ts';
+import { type CalendarWindow, type CountWindow, isAllTime } from '#shared/pipeline/window.ts';
 import { inTimeSql, livesSql } from './places.ts';
 
 /**
@@ -12,7 +12,7 @@ export function windowedSql(table: string, { window, allowedLatenessMs }: Aggreg
   const inTime = `(w IS NULL OR w < we + ${allowedLatenessMs})`;
   switch (window.kind) {
     case 'tumbling':
-      return `SELECT * FROM (SELECT *, ${alignedDown('t', window.sizeMs)} AS ws, ws + ${window.sizeMs} AS we FROM ${table}) WHERE ${inTime}`;
+      return `SELECT * FROM (SELECT *, ${isAllTime(window) ? '0' : alignedDown('t', window.sizeMs)} AS ws, ws + ${window.sizeMs} AS we FROM ${table}) WHERE ${inTime}`;
     case 'sliding': {
       const { sizeMs, slideMs } = window;
       const last = alignedDown('t', slideMs);

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { eventTimeMsMax, eventTimeMsMin } from '#shared/engine/decode.ts';
 import { alignDown, gridOf, isClosed } from '#shared/engine/window.ts';
 import { type AlignedWindow, calendar, cumulative, milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
 import type { AggregatePlan } from '#shared/pipeline/plan.ts';
+import { allTime } from '#shared/pipeline/window.ts';
 import { windowsAt } from '#shared/testing/window-oracle.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 
@@ -37,6 +39,17 @@ describe('the windows of a time', () => {
 
   test('windows before 1970 are aligned downwards too', () => {
     expect(gridOf(tumbling(milliseconds(10))).namesAt(-1)).toEqual([-10]);
+  });
+
+  test('every time is in the one window of all time', () => {
+    const grid = gridOf(allTime);
+    const times = [eventTimeMsMin, -1, 0, 1, eventTimeMsMax];
+    for (const timeMs of times) {
+      expect([grid.namesAt(timeMs), grid.sliceStart(timeMs), grid.lastEnd(timeMs)]).toEqual([[0], 0, eventTimeMsMax]);
+      expect(windowsAt({ window: allTime } as AggregatePlan, timeMs)).toEqual([[0, eventTimeMsMax]]);
+    }
+    // What older versions had put there.
+    expect(grid.rangeOf(-eventTimeMsMax)).toEqual({ startMs: -eventTimeMsMax, endMs: 0 });
   });
 
   test('a record before 1970 at a start belongs to the window that starts there', () => {

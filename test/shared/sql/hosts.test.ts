@@ -72,3 +72,16 @@ describe('a query gives the rows of a run, whatever becomes of the hosts', () =>
       }
     });
 });
+
+test.each(['COUNT(*) AS n', 'COUNT(*) AS n, COUNT(DISTINCT id) AS ids'])(
+  'a group without windows is one on both sides of 1970 on every host: %s',
+  async (columns) => {
+    const text = `${table} SELECT ip, ${columns} FROM requests GROUP BY ip`;
+    const records = [5, -5_000, 0, -1].map((ts, id) => ({ id, ip: 'a', bytes: 1, ts }));
+    const driver = testDriver(sqlPipeline(text, { id: 'query' }), { exchangeShards: 2, slots: 2 });
+    for (const record of records) await driver.send('requests', [record] as never);
+    await driver.close();
+    expect(texts(await driver.read('query'))).toEqual(texts(runSql(text, { requests: records })));
+    expect(await driver.read('query')).toMatchObject([{ ip: 'a', n: 4 }]);
+  },
+);
