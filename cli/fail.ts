@@ -1,13 +1,16 @@
-import { isDiskFull } from '#local/folder.ts';
+import { diskError, isDiskFull } from '#local/folder.ts';
+import { isNodeError } from './node-error.ts';
 
 /** Ends the command with exit code 1 and a message that says what happened and what to do; a stack trace only for a bug. */
 export function fail(error: unknown): never {
-  process.stderr.write(`millrace: ${describe(error)}\n`);
+  process.stderr.write(`millrace: ${describeError(error)}\n`);
   process.exit(1);
 }
 
-function describe(error: unknown): string {
-  if (typeof error === 'string') return error;
+/** What `fail` prints of an error. */
+export function describeError(thrown: unknown): string {
+  if (typeof thrown === 'string') return thrown;
+  const error = isNodeError(thrown) && thrown.path !== undefined ? diskError(thrown.path, thrown) : thrown;
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'MillraceError')
     return error.cause === undefined

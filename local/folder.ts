@@ -72,7 +72,9 @@ export function diskError(path: string, error: unknown): unknown {
       { cause: error },
     );
   }
-  if (code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EPERM') {
+  // Folders that cannot be made are not there, as Node has it.
+  const isUnmade = code === 'ENOENT' && (error as NodeJS.ErrnoException).syscall === 'mkdir';
+  if (code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EPERM' || isUnmade) {
     return new MillraceError('OUTPUT_UNWRITABLE', `${path} cannot be written to (${code}). Choose a folder that can.`, {
       cause: error,
     });

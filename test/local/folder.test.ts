@@ -64,6 +64,19 @@ test('a folder that cannot be made is an error that names it', () => {
   );
 });
 
+test('a folder that could not be made on a disk that is only read is an error that names it', () => {
+  const error = Object.assign(new Error('ENOENT: no such file or directory, mkdir'), {
+    code: 'ENOENT',
+    syscall: 'mkdir',
+  });
+  const explained = () =>
+    explainDisk('/some/folder', () => {
+      throw error;
+    });
+  expect(explained).toThrow(expect.objectContaining({ code: 'OUTPUT_UNWRITABLE' }));
+  expect(explained).toThrow('/some/folder cannot be written to');
+});
+
 test('a file that is replaced leaves nothing else behind', () => {
   const path = temporaryFolder();
   replaceFile(join(path, 'it'), 'old');
