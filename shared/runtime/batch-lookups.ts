@@ -117,7 +117,7 @@ export class BatchLookups implements Lookups {
   note(): string {
     const tables = [...this.#tables.values()].map(({ table, noted, found }): [string, readonly Entry[]] => [
       nameInNote(table.spec),
-      [...noted, ...found].map(([text, { item }]) => entryOf(text, item)),
+      inOrderOfKeys([...noted, ...found]).map(([text, { item }]) => entryOf(text, item)),
     ]);
     return JSON.stringify(Object.fromEntries([...this.#others, ...tables.filter(([, entries]) => entries.length > 0)]));
   }
@@ -141,6 +141,11 @@ export class BatchLookups implements Lookups {
 /** Of the items of one table those that have other columns, as another plan reads them, are other items. */
 function nameInNote({ name, columns }: LookupTableSpec): string {
   return columns === undefined ? name : `${name} ${JSON.stringify([...new Set(columns)].sort())}`;
+}
+
+/** What was kept is found before what is asked for: without an order two processes would note the same items as two notes. */
+function inOrderOfKeys(entries: readonly (readonly [text: string, LookedUp])[]): typeof entries {
+  return entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** A key without an item, with one, or with one that is too large. */

@@ -1136,7 +1136,7 @@ export const sabotages = {
     mutations: [
       {
         file: 'shared/runtime/batch-lookups.ts',
-        find: '[...noted, ...found].map(([text, { item }]) => entryOf(text, item)),',
+        find: 'inOrderOfKeys([...noted, ...found]).map(([text, { item }]) => entryOf(text, item)),',
         replace: '[...found].map(([text, { item }]) => entryOf(text, item)),',
       },
     ],

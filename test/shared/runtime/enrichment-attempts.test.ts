@@ -103,6 +103,21 @@ function attempts(first: Pipeline) {
   return { start, attempt, found, keys, state, letters: deadLetters.letters };
 }
 
+test('a process that has kept some of the items notes what one without any has noted', async () => {
+  const shop = byPlan(['plan']);
+  const { start, keys } = attempts(shop);
+  const batch = (...users: readonly (readonly [sequence: number, user: string])[]) => ({
+    shardId: 'a',
+    records: users.map(([sequence, user]) => rawRecord(sequence, JSON.stringify({ at: sequence, user }))),
+  });
+  const warm = start(shop);
+  await warm.process(batch([1, 'bea']));
+  const both = batch([2, 'ann'], [3, 'bea']);
+  await expect(start(shop, true).process(both)).rejects.toThrow('down');
+  expect(await warm.process(both)).toEqual({});
+  expect(keys.length).toBeGreaterThan(1);
+});
+
 const changes = [
   [['plan'], ['plan', 'country']],
   [['plan', 'country'], ['plan']],
