@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { defineCommand } from 'citty';
+import type { SyslogOptions } from '#shared/pipeline/decoders/syslog.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -14,8 +15,9 @@ import {
   sqlPipeline,
   type TableDefinition,
   timeColumnsOf,
+  timeText,
 } from '#shared/sql/index.ts';
-import { listOf } from './arguments.ts';
+import { listOf, wholeNumber } from './arguments.ts';
 import { checkReadable, type Input, readInputBytes } from './input.ts';
 import { runOverFiles } from './run.ts';
 
@@ -57,6 +59,21 @@ export const sqlCommand = defineCommand({
       valueHint: 'DURATION',
       description: 'How late a record may be, such as 5s; by default none of a file is late',
     },
+    year: {
+      type: 'string',
+      valueHint: 'N',
+      description: 'The year of the first line of each file of syslog whose times have none',
+    },
+    reference: {
+      type: 'string',
+      valueHint: 'TIME',
+      description: 'Instead of --year: a time within half a year of those lines',
+    },
+    'utc-offset': {
+      type: 'string',
+      valueHint: '+01:00',
+      description: 'The time zone of times of syslog that have none; default UTC',
+    },
     view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
     output: { type: 'string', valueHint: 'FILE|-', default: '-', description: 'Where the rows go, as NDJSON' },
     'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
@@ -64,8 +81,9 @@ export const sqlCommand = defineCommand({
   run: async ({ args, rawArgs }) => {
     const text = textOf(args.query);
     const given = inputsByTable(listOf(rawArgs, 'input'), args.table);
+    const syslog = syslogOf(args);
     checkReadable(given.flatMap(({ paths }) => paths.map((path) => ({ source: '', path }))));
-    const tables = await tablesOf(text, given, args);
+    const tables = await tablesOf(text, given, { ...args, syslog });
     const files = new Map<string, GivenInput>();
     const defined: TableDefinition[] = [];
     let arrange: Arrange | undefined;
@@ -89,6 +107,7 @@ export const sqlCommand = defineCommand({
     });
     checkAllRead(pipeline, given, files);
     if (args.time !== undefined) checkTime(args.time, defined);
+    if (syslog !== undefined) checkSyslog(defined);
     await runOverFiles(pipeline, inputsOf(pipeline, given, files), {
       ...args,
       deadLetters: args['dead-letters'],
@@ -142,6 +161,28 @@ function checkAllRead(pipeline: Pipeline, given: readonly GivenInput[], files: R
   );
 }
 
+function syslogOf(args: {
+  readonly year?: string | undefined;
+  readonly reference?: string | undefined;
+  readonly 'utc-offset'?: string | undefined;
+}): SyslogOptions | undefined {
+  const { year, reference, 'utc-offset': utcOffset } = args;
+  if (year === undefined && reference === undefined && utcOffset === undefined) return undefined;
+  return {
+    ...(year === undefined ? {} : { year: wholeNumber('year', year, 1) }),
+    ...(reference === undefined ? {} : { reference: timeText(reference) }),
+    ...(utcOffset === undefined ? {} : { utcOffset }),
+  };
+}
+
+function checkSyslog(tables: readonly TableDefinition[]): void {
+  if (tables.some(({ decoders }) => decoders.some(({ format }) => format === 'syslog'))) return;
+  throw new MillraceError(
+    'INPUT_INVALID',
+    "--year, --reference and --utc-offset are for files of syslog, and no table is read off one. In CREATE TABLE write 'syslog.year', 'syslog.reference' and 'syslog.utc-offset'.",
+  );
+}
+
 function checkTime(wanted: string, tables: readonly TableDefinition[]): void {
   if (tables.some(({ time }) => time?.column.toLowerCase() === wanted.toLowerCase())) return;
   const times = tables.flatMap(({ columns, computed }) => [
@@ -168,6 +209,7 @@ async function tablesOf(
     readonly format?: string | undefined;
     readonly time?: string | undefined;
     readonly 'out-of-orderness'?: string | undefined;
+    readonly syslog: SyslogOptions | undefined;
   },
 ): Promise<readonly GivenTable[]> {
   const format = formatOf(args.format);
@@ -190,6 +232,7 @@ async function tablesOf(
             timeColumns,
             outOfOrdernessMs,
             firstLine: lines?.find((line) => line.trim() !== ''),
+            syslog: args.syslog,
           }),
       });
       continue;
@@ -198,7 +241,15 @@ async function tablesOf(
       input,
       define: (name) => {
         if (lines === undefined) throw columnsUnseen();
-        return inferTable({ name, lines, ...(format === undefined ? {} : { format }), timeColumns, outOfOrdernessMs });
+        const { syslog } = args;
+        return inferTable({
+          name,
+          lines,
+          ...(format === undefined ? {} : { format }),
+          timeColumns,
+          outOfOrdernessMs,
+          syslog,
+        });
       },
     });
   }

@@ -1,3 +1,4 @@
+import type { SyslogOptions } from '#shared/pipeline/decoders/syslog.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { allOfFile, type InferredFormat, readHeader } from './infer.ts';
 import { kebab } from './names.ts';
@@ -6,6 +7,7 @@ import { parseStatements } from './parse-statement.ts';
 import { SqlProblem, withPositions } from './problem.ts';
 import { tableFormats } from './table-formats.ts';
 import { readTable, type TableDefinition } from './tables.ts';
+import { parseTimestamp } from './time.ts';
 
 /** A table from its columns as they stand in CREATE TABLE: `ip STRING, bytes BIGINT, ts TIMESTAMP(3)`. */
 export function declaredTable(
@@ -17,6 +19,7 @@ export function declaredTable(
     readonly outOfOrdernessMs: number | undefined;
     /** Of the file, if it was looked into: CSV may begin with a header. */
     readonly firstLine: string | undefined;
+    readonly syslog: SyslogOptions | undefined;
   },
 ): TableDefinition {
   const text = `CREATE TABLE t (${columns}) WITH ('format' = '${options.format === 'ndjson' ? 'json' : options.format}')`;
@@ -32,7 +35,12 @@ export function declaredTable(
     const column = named ?? (single.length === 1 ? single[0] : undefined);
     const time =
       table.time ?? (column && { column: column.name, outOfOrdernessMs: options.outOfOrdernessMs ?? allOfFile });
-    const decoders = options.format === 'csv' ? headedCsv(table, options.firstLine) : undefined;
+    const decoders =
+      options.format === 'csv'
+        ? headedCsv(table, options.firstLine)
+        : options.format === 'syslog'
+          ? [tableFormats.syslog({ syslog: options.syslog })]
+          : undefined;
     return { ...table, stream: kebab(options.name), time, ...(decoders === undefined ? {} : { decoders }) };
   });
 }
@@ -43,6 +51,14 @@ function headedCsv({ columns }: TableDefinition, line: string | undefined): Tabl
   const wanted = columns.map(({ name }) => name);
   if (!wanted.every((name) => names.includes(name))) return undefined;
   return [tableFormats.csv({ columns: wanted, separator, header: true })];
+}
+
+/** `2026-11-21`, `2026-11-21T10:00:00Z`. `INPUT_INVALID` for any other text. */
+export function timeText(text: string): Date {
+  const timeMs = parseTimestamp(text);
+  if (timeMs === undefined)
+    throw new MillraceError('INPUT_INVALID', `'${text}' is no time. Write it as 2026-11-21T10:00:00Z.`);
+  return new Date(timeMs);
 }
 
 /** `5 s`, `1 min`, in milliseconds. `INPUT_INVALID` for any other text. */

@@ -1,5 +1,5 @@
 export type { Arrange } from './arrange.ts';
-export { declaredTable, durationText } from './declared.ts';
+export { declaredTable, durationText, timeText } from './declared.ts';
 export { type InferredFormat, inferredFormats, inferTable, timeColumnsOf } from './infer.ts';
 export { kebab } from './names.ts';
 export { type SqlOptions, sqlPipeline } from './program.ts';

@@ -1,5 +1,6 @@
 import type { LineDecoder } from '#shared/pipeline/decoder.ts';
 import { json } from '#shared/pipeline/decoders/json.ts';
+import type { SyslogOptions } from '#shared/pipeline/decoders/syslog.ts';
 import { days } from '#shared/pipeline/duration.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { tokenize } from './lexer.ts';
@@ -32,6 +33,8 @@ export interface Inference {
   /** The names of columns with the event time, most wanted first. */
   readonly timeColumns: readonly string[];
   readonly outOfOrdernessMs: number | undefined;
+  /** How times of syslog are understood that have no year and no zone. */
+  readonly syslog?: SyslogOptions | undefined;
 }
 
 /** A file is there whole, so no window need close before its end: nothing is late, however old. That is longer than all of the years that a time may have. */
@@ -56,12 +59,20 @@ export function inferTable(inference: Inference): TableDefinition {
     case 'common':
       return accessLog(inference, format);
     default: {
-      const decoder: LineDecoder = tableFormats[format]();
+      const decoder: LineDecoder = tableFormats[format]({ syslog: inference.syslog });
       const reader = decoder.begin?.() ?? decoder;
       const sampled = columnsOfRecords(lines.map((line) => recordOf(reader, line)));
+      if (format === 'syslog' && sampled.size === 0 && lines.length > 0) throw yearUnknown();
       return tableOf(inference, sampled, { decoders: [decoder], reading: { isText: false, isGuessed: true } });
     }
   }
+}
+
+function yearUnknown(): MillraceError {
+  return new MillraceError(
+    'INPUT_INVALID',
+    'no line of the input says its year (RFC 3164). Name that of the first line of each file, --year 2026, or a time near it, --reference 2026-11-21.',
+  );
 }
 
 function formatOf(lines: readonly string[]): InferredFormat {

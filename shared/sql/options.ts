@@ -5,6 +5,7 @@ import type { RowFileFormat } from '#shared/schemas/row-file.ts';
 import type { Name, Option } from './ast.ts';
 import { unitMs } from './parse-interval.ts';
 import { nearest, type Span, SqlProblem } from './problem.ts';
+import { parseTimestamp } from './time.ts';
 
 /** The options of a table, each of which is read once: what is left over is unknown. */
 export class Options {
@@ -50,6 +51,16 @@ export class Options {
   takeWhole(...names: readonly string[]): number | undefined {
     const value = this.take(...names);
     return value === undefined ? undefined : wholeOf(value);
+  }
+
+  /** A time, such as `2026-11-21` or `2026-11-21T10:00:00Z`. */
+  takeTime(name: string): Date | undefined {
+    const value = this.take(name);
+    if (value === undefined) return undefined;
+    const timeMs = parseTimestamp(value.text);
+    if (timeMs === undefined)
+      throw new SqlProblem(value.at, `'${name}' is '${value.text}', and no time. Write it as 2026-11-21T10:00:00Z.`);
+    return new Date(timeMs);
   }
 
   /** Refuses what nobody has taken. */

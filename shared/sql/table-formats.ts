@@ -3,7 +3,7 @@ import { combinedLog, commonLog } from '#shared/pipeline/decoders/combined-log.t
 import { csv } from '#shared/pipeline/decoders/csv.ts';
 import { json } from '#shared/pipeline/decoders/json.ts';
 import { jsonDocument } from '#shared/pipeline/decoders/json-document.ts';
-import { syslog } from '#shared/pipeline/decoders/syslog.ts';
+import { type SyslogOptions, syslog } from '#shared/pipeline/decoders/syslog.ts';
 import { vpcFlowLog } from '#shared/pipeline/decoders/vpc-flow-log.ts';
 
 /** What a format needs to know of its table. */
@@ -12,6 +12,7 @@ interface TableShape {
   readonly separator: string | undefined;
   /** Whether the first line of each file names the columns, in its own order. */
   readonly header?: boolean;
+  readonly syslog?: SyslogOptions | undefined;
 }
 
 /** The formats that `'format'` and `--format` name. Those of binary schemas, Avro and Protocol Buffers, are defined in TypeScript. */
@@ -29,7 +30,7 @@ export const tableFormats = {
   combined: combinedLog,
   common: commonLog,
   'vpc-flow-log': () => vpcFlowLog(),
-  syslog: () => syslog(),
+  syslog: (shape?: Pick<TableShape, 'syslog'>) => syslog(shape?.syslog),
 } as const satisfies Readonly<Record<string, (shape: TableShape) => Decoder>>;
 
 export type TableFormat = keyof typeof tableFormats;
@@ -42,7 +43,8 @@ export type LogFormat = (typeof logFormats)[number];
 /** The log that a line is of; undefined when it is none. */
 export function recogniseLog(lines: readonly string[]): LogFormat | undefined {
   return logFormats.find((format) => {
-    const decoder: LineDecoder = tableFormats[format]();
+    // Of what year the lines are is asked later.
+    const decoder: LineDecoder = tableFormats[format]({ syslog: { year: 2000 } });
     return lines.some((line) => decoder.recognises(line) && recordOf(decoder, line) !== undefined);
   });
 }

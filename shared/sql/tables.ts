@@ -1,7 +1,9 @@
 import type { Decoder } from '#shared/pipeline/decoder.ts';
+import { type SyslogOptions, syslog } from '#shared/pipeline/decoders/syslog.ts';
 import { milliseconds } from '#shared/pipeline/duration.ts';
 import { readingPaths } from '#shared/pipeline/reads.ts';
 import { type Stream, stream } from '#shared/pipeline/stream.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 import type { ColumnDefinition, CreateTable, Expression, Name } from './ast.ts';
 import type { Compiled, Values } from './compiled.ts';
 import { compileExpression } from './expression.ts';
@@ -96,6 +98,7 @@ export function readTable(
   const streamName = options.take('stream');
   const formats = readFormats(options.take('format'), name);
   const separator = options.take('csv.field-delimiter', 'csv.separator');
+  const given = formats.includes('syslog') ? takeSyslog(options, name) : undefined;
   const allowedLatenessMs = options.takeDuration('allowed-lateness') ?? defaults.allowedLatenessMs;
   const idleAfterMs = options.takeDuration('idle-after', 'scan.watermark.idle-timeout');
   options.finish();
@@ -111,7 +114,7 @@ export function readTable(
       : [],
   );
   const computed = computedColumns(columns, physical);
-  const shape = { columns: physical.map((column) => column.name), separator: separator?.text };
+  const shape = { columns: physical.map((column) => column.name), separator: separator?.text, syslog: given };
   const decoders = formats.map((format): Decoder => tableFormats[format](shape));
   return {
     stream: kebab(streamName?.text ?? name.text),
@@ -128,6 +131,25 @@ export function readTable(
     allowedLatenessMs,
     idleAfterMs,
   };
+}
+
+/** How times of syslog without a year and a zone are understood. */
+function takeSyslog(options: Options, table: Name): SyslogOptions {
+  const year = options.takeWhole('syslog.year');
+  const reference = options.takeTime('syslog.reference');
+  const utcOffset = options.take('syslog.utc-offset');
+  const given = {
+    ...(year === undefined ? {} : { year }),
+    ...(reference === undefined ? {} : { reference }),
+    ...(utcOffset === undefined ? {} : { utcOffset: utcOffset.text }),
+  };
+  try {
+    syslog(given);
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    throw new SqlProblem(table.at, error.message.replace(/^[A-Z_]+: syslog: /, `table ${table.text}: `));
+  }
+  return given;
 }
 
 function readFormats(value: Name | undefined, table: Name): readonly TableFormat[] {

@@ -65,6 +65,50 @@ describe('millrace sql reads every file it is given, or says that it does not', 
   });
 });
 
+describe('millrace sql is told the year of syslog that has none', () => {
+  const december = fileOf('Dec 31 23:59:59 web su: a\n', 'log');
+  const january = fileOf('Jan  1 00:00:01 web su: b\n', 'log');
+  const both = fileOf('<34>Dec 31 23:59:59 web su: a\n<34>Jan  1 00:00:01 web su: b\n', 'log');
+  // Without a column of times there is no other order.
+  const query = 'SELECT timeMs, message FROM t ORDER BY timeMs';
+  const rows = [
+    { timeMs: Date.parse('2025-12-31T23:59:59Z'), message: 'a' },
+    { timeMs: Date.parse('2026-01-01T00:00:01Z'), message: 'b' },
+  ];
+
+  test('of the first line, and goes on from December to January', async () => {
+    expect(await rowsOf(query, '--input', both, '--year', '2025')).toEqual(rows);
+    const schema = ['--format', 'syslog', '--schema', 'timeMs BIGINT, message STRING'];
+    expect(await rowsOf(query, '--input', both, '--year', '2025', ...schema)).toEqual(rows);
+    const [first] = await rowsOf(query, '--input', both, '--year', '2025', '--utc-offset', '+01:00');
+    expect(first).toEqual({ ...rows[0], timeMs: Date.parse('2025-12-31T22:59:59Z') });
+  });
+
+  test('by a time near it, which serves all files of a log', async () => {
+    const files = ['--input', december, '--input', january];
+    expect(await rowsOf(query, ...files, '--reference', '2026-01-02')).toEqual(rows);
+  });
+
+  test('by CREATE TABLE', async () => {
+    const created = (option: string): string =>
+      `CREATE TABLE t (timeMs BIGINT, message STRING) WITH ('connector' = 'kinesis', 'format' = 'syslog', ${option}); ${query}`;
+    expect(await rowsOf(created("'syslog.year' = '2025'"), '--input', both)).toEqual(rows);
+    expect(await rowsOf(created("'syslog.reference' = '2026-01-02'"), '--input', both)).toEqual(rows);
+    await expect(rowsOf(created("'syslog.year' = '0'"), '--input', both)).rejects.toThrow(
+      'table t: the year is 0; it must be one of 1 to 9999.',
+    );
+    await expect(rowsOf(created("'syslog.reference' = 'now'"), '--input', both)).rejects.toThrow('and no time');
+  });
+
+  test('or asks for it', async () => {
+    await expect(rowsOf(query, '--input', both)).rejects.toThrow('no line of the input says its year (RFC 3164)');
+    await expect(rowsOf('SELECT k FROM t', '--input', fileOf('{"k":1}\n'), '--year', '2025')).rejects.toThrow(
+      '--year, --reference and --utc-offset are for files of syslog',
+    );
+    await expect(rowsOf(query, '--input', both, '--reference', 'soon')).rejects.toThrow("'soon' is no time");
+  });
+});
+
 test('groups without windows are one on both sides of 1970', async () => {
   const path = fileOf(
     '{"ts":"1969-12-31T23:59:59Z","k":"a"}\n{"ts":"1970-01-01T00:00:00Z","k":"a"}\n{"ts":"0001-01-01T00:00:00Z","k":"a"}\n{"ts":"9999-12-31T23:59:59.999Z","k":"a"}\n',

@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
-import { dayMs, daysOf } from '#shared/schemas/time.ts';
-import type { DecodeContext, LineDecoder } from '../decoder.ts';
+import { dayMs, daysOf, toIso } from '#shared/schemas/time.ts';
+import type { BegunDecoder, DecodeContext, LineDecoder } from '../decoder.ts';
 import {
   digitsAt,
   expectText,
@@ -31,12 +31,15 @@ export interface SyslogRecord {
   readonly message: string;
 }
 
-interface SyslogOptions {
+export interface SyslogOptions {
   /**
-   * The year of lines that have none (RFC 3164). By default the one that brings them nearest to when Kinesis took the record; in a file,
-   * which has no such time, it must be given.
+   * The year of the first line of a file, or raw record, where lines have none (RFC 3164); each one behind has that which brings it nearest to
+   * the line before, so that December goes on in January. By default a line has the year that brings it nearest to when Kinesis took
+   * the record; for a file, which has no such time, this or `reference` must be given.
    */
   readonly year?: number;
+  /** Instead of `year`: a time within half a year of the first line, such as that of a file's rotation. */
+  readonly reference?: Date;
   /** The time zone of lines that have none (RFC 3164): `+01:00`. Default UTC. */
   readonly utcOffset?: string;
 }
@@ -54,16 +57,55 @@ interface SyslogDecoder extends LineDecoder {
  *     2026-11-21T10:00:00.003+01:00 web-1 sshd[412]: Accepted publickey
  */
 export function syslog(options: SyslogOptions = {}): SyslogDecoder {
-  const { year, utcOffset = '+00:00' } = options;
+  const { year, reference, utcOffset = '+00:00' } = options;
   if (year !== undefined && !(Number.isInteger(year) && year >= 1 && year <= 9999))
     throw new MillraceError('PIPELINE_INVALID', `syslog: the year is ${year}; it must be one of 1 to 9999.`);
-  const local = { year, offsetMs: offsetMsOf(utcOffset) };
+  if (reference !== undefined && (year !== undefined || Number.isNaN(reference.getTime())))
+    throw new MillraceError(
+      'PIPELINE_INVALID',
+      `syslog: the reference ${year === undefined ? 'is no time' : 'and the year say the same; leave one out'}.`,
+    );
+  const offsetMs = offsetMsOf(utcOffset);
+  const first: LocalTime = { year, nearMs: reference?.getTime(), offsetMs };
+  const isGiven = year !== undefined || reference !== undefined;
   return {
     format: 'syslog',
-    config: { ...(year === undefined ? {} : { year }), utcOffset },
+    config: {
+      ...(year === undefined ? {} : { year }),
+      ...(reference === undefined ? {} : { reference: reference.toISOString() }),
+      utcOffset,
+    },
     recognises: (line) => lineStart.test(line),
-    decodeLine: (line, context) => decodeLine(line, local, context?.arrivalMs),
+    decodeLine: (line, context) =>
+      decodeLine(line, isGiven ? first : { year, nearMs: context?.arrivalMs, offsetMs }).record,
+    ...(isGiven ? { begin: () => beginAt(first) } : {}),
   };
+}
+
+/** Where no line has a time of arrival, the one before tells its year. */
+function beginAt(first: LocalTime): BegunDecoder {
+  let local = first;
+  let last: Decoded | undefined;
+  return {
+    decodeLine: (line) => {
+      last = undefined;
+      last = decodeLine(line, local);
+      if (last.localTime !== undefined) local = { ...first, year: undefined, nearMs: last.localTime.timeMs };
+      return last.record;
+    },
+    standAlone: (line) => {
+      if (last?.line !== line || last.localTime === undefined) return line;
+      const { start, end, timeMs } = last.localTime;
+      return line.slice(0, start) + toIso(timeMs) + line.slice(end);
+    },
+  };
+}
+
+interface Decoded {
+  readonly line: string;
+  readonly record: SyslogRecord;
+  /** A time without a year, where it stands in the line, and what it was understood as. */
+  readonly localTime?: { readonly start: number; readonly end: number; readonly timeMs: number };
 }
 
 const lineStart = /^(<\d{1,3}>(1 )?)?([A-Z][a-z]{2} [ \d]\d \d\d:|\d{4}-\d\d-\d\d[T ]\d\d:|- )/;
@@ -71,6 +113,8 @@ const lineStart = /^(<\d{1,3}>(1 )?)?([A-Z][a-z]{2} [ \d]\d \d\d:|\d{4}-\d\d-\d\
 /** How lines without a year and a zone are understood. */
 interface LocalTime {
   readonly year: number | undefined;
+  /** The year is the one that brings a line nearest to this. */
+  readonly nearMs: number | undefined;
   readonly offsetMs: number;
 }
 
@@ -85,7 +129,7 @@ const priorityMax = 191;
 /** user.notice, what a relay takes a line without a priority for (RFC 3164, 4.3.3). */
 const priorityDefault = 13;
 
-function decodeLine(line: string, local: LocalTime, arrivalMs: number | undefined): SyslogRecord {
+function decodeLine(line: string, local: LocalTime): Decoded {
   let at = 0;
   let priority = priorityDefault;
   if (line[0] === '<') {
@@ -96,14 +140,17 @@ function decodeLine(line: string, local: LocalTime, arrivalMs: number | undefine
     at = end + 1;
   }
   const head = { facility: priority >> 3, severity: priority & 7 };
-  if (line[0] === '<' && line.startsWith('1 ', at)) return { ...head, ...decodeStructured(line, at + 2) };
+  if (line[0] === '<' && line.startsWith('1 ', at))
+    return { line, record: { ...head, ...decodeStructured(line, at + 2) } };
   if (isDigit(line.charCodeAt(at))) {
     const { timeMs, end } = isoTimeAt(line, at, { basicZone: true });
-    return { ...head, timeMs, ...decodePlain(line, expectText(line, end, ' ')) };
+    return { line, record: { ...head, timeMs, ...decodePlain(line, expectText(line, end, ' ')) } };
   }
-  const secondMs = localTimeAt(line, at, local, arrivalMs);
+  const secondMs = localTimeAt(line, at, local);
   const { ms, end } = fractionAt(line, at + localTimeLength);
-  return { ...head, timeMs: secondMs + ms, ...decodePlain(line, expectText(line, end, ' ')) };
+  const timeMs = secondMs + ms;
+  const record = { ...head, timeMs, ...decodePlain(line, expectText(line, end, ' ')) };
+  return { line, record, localTime: { start: at, end, timeMs } };
 }
 
 /** Behind the version of RFC 5424. */
@@ -195,30 +242,32 @@ function decodePlain(line: string, start: number): Omit<SyslogRecord, 'facility'
 //  0   4  7
 const localTimeLength = 15;
 
-function localTimeAt(line: string, at: number, { year, offsetMs }: LocalTime, arrivalMs: number | undefined): number {
+function localTimeAt(line: string, at: number, { year, nearMs, offsetMs }: LocalTime): number {
   const month = monthAt(line, at);
   expectText(line, at + 3, ' ');
   const day =
     line[at + 4] === ' ' ? digitsAt(line, at + 5, 1, 'a day') : digitsAt(line, at + 4, 2, 'a day of two digits');
   expectText(line, at + 6, ' ');
   const restMs = timeOfDayAt(line, at + 7) - offsetMs;
-  const timesMs = yearsNear(year, arrivalMs)
+  const timesMs = yearsNear(year, nearMs)
     .filter((one) => isDay({ year: one, month, day }))
     .map((one) => daysOf(one, month + 1, day) * dayMs + restMs);
-  if (year === undefined && arrivalMs === undefined)
-    throw new Error('the line has no year (RFC 3164), and a file no time of arrival; name it: syslog({ year: 2026 })');
+  if (year === undefined && nearMs === undefined)
+    throw new Error(
+      'the line has no year (RFC 3164), and a file no time of arrival; name that of the first line: syslog({ year: 2026 })',
+    );
   const [first, ...others] = timesMs;
   if (first === undefined) throw stopped(line, at + 4, 'a day that the month has');
-  const aim = arrivalMs ?? first;
+  const aim = nearMs ?? first;
   return others.reduce((best, one) => (Math.abs(one - aim) < Math.abs(best - aim) ? one : best), first);
 }
 
 /** A mean year of the Gregorian calendar. */
 const yearMs = 365.2425 * dayMs;
 
-function yearsNear(year: number | undefined, arrivalMs: number | undefined): readonly number[] {
+function yearsNear(year: number | undefined, nearMs: number | undefined): readonly number[] {
   if (year !== undefined) return [year];
-  if (arrivalMs === undefined) return [];
-  const about = 1970 + Math.floor(arrivalMs / yearMs);
-  return [about, about - 1, about + 1];
+  if (nearMs === undefined) return [];
+  const about = 1970 + Math.floor(nearMs / yearMs);
+  return [about, about - 1, about + 1].filter((one) => one >= 1 && one <= 9999);
 }

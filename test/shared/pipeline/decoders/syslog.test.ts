@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { syslog } from '#shared/pipeline/decoders/syslog.ts';
+import { type SyslogRecord, syslog } from '#shared/pipeline/decoders/syslog.ts';
+import { toIso } from '#shared/schemas/time.ts';
 
 const decoder = syslog();
 const arrivalMs = Date.parse('2026-11-21T12:00:00Z');
@@ -94,6 +95,42 @@ describe('a line of RFC 3164', () => {
     expect(local.decodeLine('Feb  1 23:00:00 h m', { arrivalMs }).timeMs).toBe(Date.parse('2020-02-02T00:30:00Z'));
   });
 
+  test.each([
+    ['year', syslog({ year: 2025 })],
+    ['reference', syslog({ reference: new Date('2026-01-10T00:00:00Z') })],
+  ])('goes on in the next year behind December, from the %s of the first line', (_, given) => {
+    let begun = given.begin?.() ?? given;
+    const timesOf = (times: readonly string[]) =>
+      times.map((time) => toIso((begun.decodeLine(`${time} h a: m`) as SyslogRecord).timeMs ?? 0).slice(0, 10));
+    // A line that is late is of the year before; a device without a clock begins in January, and is told its time later.
+    expect(
+      timesOf(['Nov 21 10:00:00', 'Dec 31 23:59:59', 'Jan  1 00:00:01', 'Dec 31 23:59:58', 'Jan  1 00:00:02']),
+    ).toEqual(['2025-11-21', '2025-12-31', '2026-01-01', '2025-12-31', '2026-01-01']);
+    expect(timesOf(['Jun 10 00:00:00', 'Nov 21 00:00:00', 'Jan  1 00:00:00', 'Nov 21 00:00:00'])).toEqual([
+      '2026-06-10',
+      '2026-11-21',
+      '2027-01-01',
+      '2026-11-21',
+    ]);
+    // A raw record, and a file, begin anew.
+    begun = given.begin?.() ?? given;
+    expect(timesOf(['Dec  1 00:00:00'])).toEqual(['2025-12-01']);
+  });
+
+  test('stands alone with its year', () => {
+    const given = syslog({ year: 2025, utcOffset: '+02:00' });
+    const begun = given.begin?.();
+    begun?.decodeLine('Dec 31 23:00:00 h a: m');
+    for (const line of ['<34>Jan  1 01:00:00.5 h su[1]: x', '<165>1 - h a p m -', '2026-01-01T00:00:00Z h m']) {
+      const record = begun?.decodeLine(line);
+      const alone = begun?.standAlone(line) ?? '';
+      expect(syslog().decodeLine(alone)).toEqual(record);
+      expect(alone).toBe(line.replace('Jan  1 01:00:00.5', '2025-12-31T23:00:00.500Z'));
+    }
+    expect(() => begun?.decodeLine('Foo 11 22:14:15 h m')).toThrow();
+    expect(begun?.standAlone('Foo 11 22:14:15 h m')).toBe('Foo 11 22:14:15 h m');
+  });
+
   test('is read without a tag, without a priority, and with a full time', () => {
     expect(decoder.decodeLine('2026-11-21T10:00:00.5+01:00 h kernel panic', { arrivalMs })).toMatchObject({
       facility: 1,
@@ -125,7 +162,7 @@ describe('a line of RFC 3164', () => {
     [
       'Oct 11 22:14:15 h m',
       {},
-      'the line has no year (RFC 3164), and a file no time of arrival; name it: syslog({ year: 2026 })',
+      'the line has no year (RFC 3164), and a file no time of arrival; name that of the first line: syslog({ year: 2026 })',
     ],
     ['Feb 30 00:00:00 h m', { arrivalMs }, 'from column 5 on: expected a day that the month has'],
     ['Foo 11 22:14:15 h m', { arrivalMs }, 'from column 1 on: expected a month from Jan to Dec'],
@@ -135,9 +172,13 @@ describe('a line of RFC 3164', () => {
   });
 });
 
-test.each([[{ year: 0 }], [{ year: 2026.5 }], [{ utcOffset: 'CET' }], [{ utcOffset: '+25:00' }]])(
-  'options that cannot be are refused: %j',
-  (options) => {
-    expect(() => syslog(options)).toThrow(/^PIPELINE_INVALID: syslog: /);
-  },
-);
+test.each([
+  [{ year: 0 }],
+  [{ reference: new Date('x') }],
+  [{ year: 2026, reference: new Date() }],
+  [{ year: 2026.5 }],
+  [{ utcOffset: 'CET' }],
+  [{ utcOffset: '+25:00' }],
+])('options that cannot be are refused: %j', (options) => {
+  expect(() => syslog(options)).toThrow(/^PIPELINE_INVALID: syslog: /);
+});
