@@ -39,7 +39,7 @@ import {
   setKey,
   thaw,
 } from './slice.ts';
-import { gridOf, slicesOf, type WindowGrid, type WindowRange } from './window.ts';
+import { closesAtMs, gridOf, slicesOf, type WindowGrid, type WindowRange } from './window.ts';
 
 /**
  * Windows that all keys share, in memory, cut into slices: one update per record whatever the overlap, and a window's row is
@@ -330,7 +330,7 @@ export class WindowedAggregate implements Operator {
 
   /** The last window over a slice closes last. Windows begin and end between slices, so all records of a slice have the same one. */
   #closedFromMs(sliceStartMs: number): number {
-    return this.#grid.lastEnd(sliceStartMs) + this.#step.plan.allowedLatenessMs;
+    return closesAtMs(this.#grid.lastEnd(sliceStartMs), this.#step.plan.allowedLatenessMs);
   }
 
   #addOpen(nameMs: number): void {
@@ -342,7 +342,7 @@ export class WindowedAggregate implements Operator {
 
   /** The watermark that closes a window. */
   #closesAt(nameMs: number): number {
-    return this.#grid.rangeOf(nameMs).endMs + this.#step.plan.allowedLatenessMs;
+    return closesAtMs(this.#grid.rangeOf(nameMs).endMs, this.#step.plan.allowedLatenessMs);
   }
 
   *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {

@@ -18,7 +18,7 @@ import { createEmission, type Emission, type EmissionContext, emitRow, emitTotal
 import { groupOf } from './key.ts';
 import { SelectedRows } from './select.ts';
 import { type NewOutput, type PlacedBlock, SlotReader } from './slot.ts';
-import { gridOf, isClosed, type WindowGrid } from './window.ts';
+import { closesAtMs, gridOf, type WindowGrid } from './window.ts';
 
 /** What the aggregate stage wants written, in this order: cells, letters, marks, rows and totals, and last the checkpoint. */
 export interface CellEffects {
@@ -144,7 +144,7 @@ export class CellStage {
     const { open, grid } = this.#stepWork(step);
     let counted = false;
     for (const paneMs of grid.namesAt(output.timeMs)) {
-      if (isClosed(grid.rangeOf(paneMs).endMs, step.plan.allowedLatenessMs, output.watermarkMs)) continue;
+      if (output.watermarkMs >= closesAtMs(grid.rangeOf(paneMs).endMs, step.plan.allowedLatenessMs)) continue;
       counted = true;
       if (!open.has(paneMs)) {
         open.add(paneMs);
@@ -178,7 +178,7 @@ export class CellStage {
     const { allowedLatenessMs, source } = work.step.plan;
     const watermarkMs = this.reader.log.watermarkOf(source);
     for (const paneMs of work.open) {
-      if (!isClosed(work.grid.rangeOf(paneMs).endMs, allowedLatenessMs, watermarkMs)) continue;
+      if (watermarkMs < closesAtMs(work.grid.rangeOf(paneMs).endMs, allowedLatenessMs)) continue;
       work.open.delete(paneMs);
       this.#closed.push({ step: work.step, paneMs });
     }

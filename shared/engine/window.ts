@@ -1,5 +1,6 @@
 import type { AlignedWindow, CumulativeWindow, SlidingWindow, TumblingWindow } from '#shared/pipeline/window.ts';
 import { isAllTime, sliceOf } from '#shared/pipeline/window.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import { calendarGrid } from './calendar.ts';
 import { oncePer } from './once-per.ts';
 
@@ -62,6 +63,14 @@ export function slicesOf(window: AlignedWindow): number {
 export function alignDown(timeMs: number, step: number): number {
   const rest = timeMs % step;
   return rest < 0 ? timeMs - rest - step : timeMs - rest;
+}
+
+/**
+ * The watermark that closes a window: at its end and the allowed lateness, and at the latest when the streams are over, since nothing comes then
+ * that could be late.
+ */
+export function closesAtMs(endMs: number, allowedLatenessMs: number): number {
+  return Math.min(endMs + allowedLatenessMs, endOfStreamMs);
 }
 
 /** A window is closed when the watermark has reached its end and the allowed lateness: what comes then is late. */

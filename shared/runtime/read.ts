@@ -2,7 +2,7 @@ import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compi
 import type { Totals } from '#shared/engine/print-code.ts';
 import { compareInOrder, compareTexts, mergeTotals, printRows } from '#shared/engine/read.ts';
 import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
-import { isClosed } from '#shared/engine/window.ts';
+import { closesAtMs } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { columnsOf } from '#shared/pipeline/plan.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
@@ -129,7 +129,7 @@ async function readWindows(
     const total = totals.get(`${row.windowStartMs}/${row.windowEndMs}`);
     // A share is final only when the total is: when all slots have passed the window.
     const final =
-      row.final && (total === undefined || isClosed(row.windowEndMs, step.plan.allowedLatenessMs, watermarkMs));
+      row.final && (total === undefined || watermarkMs >= closesAtMs(row.windowEndMs, step.plan.allowedLatenessMs));
     return printRows(step, final === row.final ? row : { ...row, final }, total ?? {});
   });
   return printed;

@@ -16,6 +16,7 @@ import {
 import { isOrdered } from '#shared/pipeline/window.ts';
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
 import { compareRecordPositions, type RecordPosition } from '#shared/schemas/position.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { OracleCell, Verdict } from './oracle.ts';
 import { windowsAt } from './window-oracle.ts';
 
@@ -283,7 +284,9 @@ class AlignedJudge implements Judge {
   }
 
   take({ id, key, timeMs }: Candidate, watermarkMs: number): boolean {
-    const open = windowsAt(this.step, timeMs).filter(([, endMs]) => watermarkMs < endMs + this.step.allowedLatenessMs);
+    const open = windowsAt(this.step, timeMs).filter(
+      ([, endMs]) => watermarkMs < Math.min(endMs + this.step.allowedLatenessMs, endOfStreamMs),
+    );
     for (const [startMs, endMs] of open) {
       const name = `${startMs}/${endMs}/${key}`;
       const cell = this.#cells.get(name) ?? { key, startMs, endMs, outputIds: [] };
