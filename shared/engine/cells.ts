@@ -175,8 +175,9 @@ export class CellStage {
   }
 
   #close(work: StepWork): void {
-    const { allowedLatenessMs, source } = work.step.plan;
-    const watermarkMs = this.reader.log.watermarkOf(source);
+    const { allowedLatenessMs } = work.step.plan;
+    // As its records are judged: of several sources the lowest.
+    const watermarkMs = this.reader.log.watermarkOfStep(work.step);
     for (const paneMs of work.open) {
       if (watermarkMs < closesAtMs(work.grid.rangeOf(paneMs).endMs, allowedLatenessMs)) continue;
       work.open.delete(paneMs);

@@ -288,6 +288,7 @@ export const simPipelines: readonly SimPipeline[] = [
           .select('keyed', { id: (record) => record.id, tag: (record) => record.tags[0] })
           .to(sink, files, kinesis()),
         onWorker('tumbling', byKey(both), 1),
+        onLambda('on-lambda', byKey(both), 0),
         joined('pairs', byKey(both), byKey(a), { kind: 'left', fromS: 0, toS: 5, lateness: 0 }),
       ],
       sources: ['a', 'b'],

@@ -299,6 +299,17 @@ export const sabotages = {
       },
     ],
   },
+  'closes-with-its-last-source': {
+    rule: '8: a window over several sources closes when the last of them has passed it, on Lambda too',
+    mutations: [
+      {
+        file: 'shared/engine/cells.ts',
+        find: 'const watermarkMs = this.reader.log.watermarkOfStep(work.step);',
+        replace: 'const watermarkMs = this.reader.log.watermarkOf(work.step.sources[0] as string);',
+      },
+    ],
+    bias: { pipelines: ['rows'] },
+  },
   'watermark-rises': {
     rule: '8: W never falls',
     failsOf500: 8,

@@ -20,6 +20,7 @@ import {
   stream,
   sum,
   tumbling,
+  union,
 } from '#shared/pipeline/index.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { testDriver } from '#shared/testing/index.ts';
@@ -42,6 +43,33 @@ const perMinute = byUser
 const site = pipeline('site', [perMinute], { slots: 2 });
 
 const click = (at: number, user = 'ann', bytes = 1) => ({ at, user, bytes });
+
+test.each(['lambda', 'fargate'] as const)(
+  'a window over two streams, on %s, is open until both have passed it',
+  async (placement) => {
+    const taps = stream('taps', {
+      schema: z.object({ at: z.number(), user: z.string(), bytes: z.number() }),
+      timestamp: (tap) => tap.at,
+      outOfOrderness: seconds(0),
+    });
+    const both = union(clicks, taps)
+      .keyBy(({ user }) => ({ user }))
+      .window(tumbling(minutes(1)), { allowedLateness: seconds(0), placement })
+      .aggregate('both', { bytes: sum(({ bytes }) => bytes) })
+      .to(sink);
+    const driver = testDriver(pipeline('both', [both], { slots: 1 }));
+    await driver.send(taps, [click(0)]);
+    // The first stream is far ahead of the second.
+    await driver.send(clicks, [click(120_000)]);
+    for (const at of [1_000, 2_000]) {
+      await driver.send(taps, [click(at)]);
+      expect((await driver.read('both')).map(({ final }) => final)).not.toContain(true);
+    }
+    await driver.close();
+    expect((await driver.read('both')).map(({ bytes }) => bytes)).toEqual([3, 1]);
+    expect(await driver.counts()).toMatchObject({ sent: 4, counted: 4, late: 0 });
+  },
+);
 
 test('rows have the types of the pipeline, and are final at the end', async () => {
   const driver = testDriver(site);
