@@ -1,4 +1,6 @@
-import { accessSync, constants, createReadStream, statSync } from 'node:fs';
+import { accessSync, constants, createReadStream, open, statSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { promisify } from 'node:util';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -95,12 +97,18 @@ const chunkBytes = 1 << 16;
  */
 export async function* readChunks(path: string, onRead: (bytes: number) => void = () => {}): AsyncGenerator<Buffer> {
   try {
-    const stream: AsyncIterable<Buffer> =
-      path === '-' ? process.stdin : createReadStream(path, { highWaterMark: chunkBytes });
-    yield* decompressed(counted(stream, onRead));
+    yield* decompressed(counted(await openStream(path), onRead));
   } catch (cause) {
     throw unreadable(path, cause);
   }
+}
+
+/** A thread that waits in the read of a pipe cannot be ended, nor its process, so a pipe is read as a socket is. */
+async function openStream(path: string): Promise<AsyncIterable<Buffer>> {
+  if (path === '-') return process.stdin;
+  if (!statSync(path).isFIFO()) return createReadStream(path, { highWaterMark: chunkBytes });
+  const fd = await promisify(open)(path, constants.O_RDONLY);
+  return new Socket({ fd, readable: true, writable: false });
 }
 
 async function* counted(stream: AsyncIterable<Buffer>, onRead: (bytes: number) => void): AsyncGenerator<Buffer> {

@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -150,6 +151,19 @@ describe('a file', () => {
     execFileSync('mkfifo', [path]);
     const [chunks] = await Promise.all([textOf(readInputPieces(path, () => true)), writeFile(path, lines)]);
     expect(chunks.join('')).toBe(lines.toString());
+  });
+
+  test('that is a pipe whose writer stays does not hold up the end of the process', async () => {
+    const path = join(folder, 'silent');
+    execFileSync('mkfifo', [path]);
+    const code = `import { readChunks } from '#cli/input.ts';
+      for await (const _ of readChunks(process.argv[1])) setTimeout(() => process.exit(7), 10);`;
+    const reader = spawn(process.execPath, ['--input-type=module', '-e', code, path]);
+    const writer = await open(path, 'w');
+    await writer.write('{"half');
+    const [exitCode] = await once(reader, 'exit');
+    await writer.close();
+    expect(exitCode).toBe(7);
   });
 
   test('that is not there says so', async () => {
