@@ -166,7 +166,7 @@ describe('a batch that is tried again', () => {
     const found = await note();
     expect([found?.from, found?.to]).toEqual(['1', '2']);
     expect(JSON.parse(found?.body ?? '')).toEqual({
-      users: [['["ann"]', ann], ['["bob"]'], ['["ann-2"]', { id: 'ann-2', plan: 'tin' }]],
+      users: [['["ann"]', ann], ['["ann-2"]', { id: 'ann-2', plan: 'tin' }], ['["bob"]']],
     });
   });
 });
