@@ -3,6 +3,7 @@ import type { Json } from './aggregator.ts';
 import type { Duration } from './duration.ts';
 import { refuseJoined, type Selectors } from './join.ts';
 import { readingThrough } from './reads.ts';
+import { shown } from './refuse.ts';
 import type { ThrottleKind } from './throttle.ts';
 
 type BaseType = 'string' | 'number' | 'boolean' | 'json';
@@ -197,6 +198,8 @@ export function tableSelectors(
 /** Why an emitted row is not as it was declared, or undefined when it is. */
 export function refuseRow(row: Readonly<Record<string, unknown>>, columns: RowColumns): string | undefined {
   const names = Object.keys(columns);
+  if (typeof row !== 'object' || row === null)
+    return `it is ${shown(row)}, and must be an object with ${names.join(', ')}`;
   const unknown = Object.keys(row).find((name) => !Object.hasOwn(columns, name));
   if (unknown !== undefined) return `column ${unknown} is not declared in emits, which has ${names.join(', ')}`;
   for (const name of names) {

@@ -39,6 +39,10 @@ const numberBelow = 1e126;
 
 /** The key of these columns. Throws an Error that says which column is none of the table's, or cannot be one. */
 export function lookupKeyOf({ name, key }: LookupTableSpec, columns: Readonly<Record<string, unknown>>): LookupKey {
+  if (typeof columns !== 'object' || columns === null)
+    throw new Error(
+      `the key of table ${name} is ${columns === null ? 'null' : `a ${typeof columns}`}; give an object with ${namesOf(key)}, or undefined where there is nothing to look up`,
+    );
   const values = key.map((column, at) => {
     const value = columns[column.name];
     const wrong = refuseColumn(value, column, keyBytesMax[at] ?? 0);
@@ -46,11 +50,12 @@ export function lookupKeyOf({ name, key }: LookupTableSpec, columns: Readonly<Re
     return value as string | number;
   });
   const other = Object.keys(columns).find((column) => !key.some((one) => one.name === column));
-  if (other !== undefined)
-    throw new Error(
-      `the key of table ${name} has no column ${other}; it is ${key.map((column) => column.name).join(' and ')}`,
-    );
+  if (other !== undefined) throw new Error(`the key of table ${name} has no column ${other}; it is ${namesOf(key)}`);
   return values;
+}
+
+function namesOf(key: LookupTableSpec['key']): string {
+  return key.map(({ name }) => name).join(' and ');
 }
 
 /** The key of an item. Throws as `lookupKeyOf` does. */

@@ -211,4 +211,15 @@ describe('an emitted row', () => {
   ])('may not have %s', (_, row, message) => {
     expect(refuseRow(row, columns)).toMatch(message);
   });
+
+  test.each([
+    ['missing', undefined],
+    ['null', null],
+    ['5', 5],
+    ['"x"', 'x'],
+  ])('that is no row but %s', (shown, row) => {
+    expect(refuseRow(row as never, { what: 'string', n: 'number' })).toBe(
+      `it is ${shown}, and must be an object with what, n`,
+    );
+  });
 });

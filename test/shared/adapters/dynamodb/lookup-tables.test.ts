@@ -67,3 +67,12 @@ test('texts that UTF-8 does not tell apart are refused, and hold up no other rec
   const unchecked = tables().read(texts, [['\ud800'], ['\ud801']]);
   await expect(unchecked).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
 });
+
+test.each([
+  ['null', null],
+  ['a string', 'ann'],
+])('a key that is %s is told from one without columns', (shown, key) => {
+  expect(() => lookupKeyOf(numbers, key as never)).toThrow(
+    `the key of table ${numbers.name} is ${shown}; give an object with id, or undefined where there is nothing to look up`,
+  );
+});
