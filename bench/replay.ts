@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import { createMemoryDeadLetters } from '#shared/adapters/memory/dead-letters.ts';
@@ -9,6 +9,7 @@ import { createMemoryLeaseStore } from '#shared/adapters/memory/lease-store.ts';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
+import { spawnThread } from '#shared/adapters/thread.ts';
 import type { ExchangeReader, ExchangeRecord } from '#shared/ports/exchange-reader.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
 import { ReadBudget } from '#shared/runtime/read-budget.ts';
@@ -26,7 +27,7 @@ export interface Backlog {
 
 export interface ReplayLoad {
   readonly backlog: Backlog;
-  /** By thread, the shards that it reads. One list is read by the main thread of the process. */
+  /** By thread, the shards that it reads. */
   readonly threads: readonly (readonly number[])[];
   readonly readBudgetBytes?: number;
 }
@@ -175,10 +176,7 @@ function openBacklog(it: {
 
 /** Runs the load in this process, in as many threads as it says. */
 export async function measureReplay(load: ReplayLoad): Promise<ReplayReport> {
-  const shares =
-    load.threads.length === 1
-      ? [await replay(load, load.threads[0] ?? [])]
-      : await Promise.all(load.threads.map((shards) => replayInThread({ load, shards })));
+  const shares = await Promise.all(load.threads.map((shards) => replayInThread({ load, shards })));
   const sum = (of: (share: Share) => number) => shares.reduce((total, share) => total + of(share), 0);
   return {
     recordCount: sum((share) => share.recordCount),
@@ -191,7 +189,8 @@ export async function measureReplay(load: ReplayLoad): Promise<ReplayReport> {
 }
 
 function replayInThread(order: { readonly load: ReplayLoad; readonly shards: readonly number[] }): Promise<Share> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: order });
+  // As in a task of 2 GB for each two threads.
+  const worker = spawnThread(new URL(import.meta.url), order, 768);
   return new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);

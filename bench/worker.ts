@@ -12,7 +12,7 @@ const stateBytesPerKey = 78;
 /** The same backlog of four shards, by one thread of a process and by two: in turn, so that what else runs on the machine hits both. */
 export async function benchThreads(rounds = 3): Promise<string> {
   return withBacklog(
-    { shardCount: 4, blocksPerShard: 400, outputsPerBlock: 2_000, keysPerShard: 2_000 },
+    { shardCount: 4, blocksPerShard: 1_200, outputsPerBlock: 2_000, keysPerShard: 2_000 },
     async (backlog) => {
       const reports: ReplayReport[][] = [[], []];
       for (let round = 0; round < rounds; round += 1) {

@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { tellOn } from '#shared/adapters/telemetry/forward.ts';
+import { spawnThread } from '#shared/adapters/thread.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { createThreadLoad, type ThreadLoad } from './load.ts';
@@ -89,10 +90,7 @@ function startThread(
   index: number,
   onFailure: (index: number, error: string) => void,
 ): Thread {
-  const worker = new Worker(program, {
-    workerData: { thread: index, stateMb } satisfies Start,
-    resourceLimits: { maxOldGenerationSizeMb: heapMb },
-  });
+  const worker = spawnThread(program, { thread: index, stateMb } satisfies Start, heapMb);
   const load = createThreadLoad({ utilization: worker.performance.eventLoopUtilization, now: clock.now });
   let failure: string | undefined;
   const thread: Thread = {
