@@ -13,8 +13,9 @@ import type { CompiledAggregate } from './compile.ts';
 import { type Emission, type EmissionContext, emitContents, emitInSteps } from './emit.ts';
 import { LayerStack } from './layer-stack.ts';
 import type { Codec } from './layers.ts';
-import type { Operator } from './operator.ts';
+import type { Operator, StepInput } from './operator.ts';
 import { type Overflow, SizeEstimate } from './overflow.ts';
+import { RecentPlaces } from './recent-places.ts';
 import { createRunningFold, type RunningFold } from './running-fold.ts';
 import {
   type BegunBase,
@@ -57,8 +58,8 @@ export class WindowedAggregate implements Operator {
   readonly #cadence: Cadence;
   /** Where the record before went, which is where the next one goes most often. */
   #lastSlice: Slice | undefined;
-  /** By key id, the key's place in the slice where it was met last: looking there first saves most records a walk through a map. */
-  readonly #recentPlaces: number[] = [];
+  /** Where keys were met last: most records are spared a walk through a map. */
+  readonly #recent = new RecentPlaces();
   // What has changed since the last save.
   readonly #opened = new Set<number>();
   readonly #fired = new Set<number>();
@@ -101,28 +102,23 @@ export class WindowedAggregate implements Operator {
     return this.#open.size;
   }
 
-  add(
-    key: string,
-    keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    watermarkMs: number,
-    clockMs: number,
-  ): boolean {
+  add({ key, timeMs, values, watermarkMs, clockMs }: StepInput): boolean {
     const last = this.#lastSlice;
     const isInLast = last !== undefined && timeMs >= last.startMs && timeMs < last.endMs;
     const slice = isInLast ? last : this.#findSlice(timeMs, watermarkMs);
     if (slice === undefined || watermarkMs >= slice.closedFromMs) return false;
-    const recent = keyId < this.#recentPlaces.length ? (this.#recentPlaces[keyId] as number) : 0;
     const keyCount = slice.keys.length;
-    const isRecent = recent < keyCount && slice.keys[recent] === key;
-    const place = isRecent ? recent : this.#findPlace(slice, key, keyId);
+    let place = this.#recent.placeOf(slice, key);
+    if (place === -1) {
+      place = placeOf(slice, key.text, this.#step);
+      this.#recent.note(slice, key, place);
+    }
     if (place < slice.savedCount) markChanged(slice, place);
     this.#addRecord(slice.columns, place, slice.total, values);
     // A run over files has no clock: what is 0 from the beginning need not be fetched for each key.
     if (clockMs !== 0) slice.keyTouchedMs[place] = clockMs;
     slice.touchedMs = clockMs;
-    if (timeMs < this.#foldedMs) this.#fold?.note(slice, key, values, slice.keys.length > keyCount);
+    if (timeMs < this.#foldedMs) this.#fold?.note(slice, key.text, values, slice.keys.length > keyCount);
     if (this.#size?.isDue()) this.#size.take(encodeAccumulators(this.#step, accumulatorsAt(slice.columns, place)));
     return true;
   }
@@ -298,13 +294,6 @@ export class WindowedAggregate implements Operator {
     this.#noteChange(slice);
     this.#lastSlice = slice;
     return slice;
-  }
-
-  #findPlace(slice: Slice, key: string, keyId: number): number {
-    const place = placeOf(slice, key, this.#step);
-    for (let id = this.#recentPlaces.length; id <= keyId; id += 1) this.#recentPlaces.push(0);
-    this.#recentPlaces[keyId] = place;
-    return place;
   }
 
   #addSlice(startMs: number): Slice {

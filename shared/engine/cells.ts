@@ -128,10 +128,9 @@ export class CellStage {
   }
 
   #show(step: CompiledSelect, output: NewOutput): boolean {
-    const { key, keyId, timeMs, values, watermarkMs } = output;
     const rows = this.#late.get(step) ?? new SelectedRows(step);
     this.#late.set(step, rows);
-    return rows.add(key, keyId, timeMs, values, watermarkMs, this.reader.log.clockMs, output);
+    return rows.add(output);
   }
 
   /** The rows of late records have the place of their block, in whatever batch it is read. */
@@ -150,7 +149,7 @@ export class CellStage {
         open.add(paneMs);
         this.#opened.add(paneName(step.plan.id, paneMs));
       }
-      this.#note(step, paneMs, groupOf(output.key, this.#pipeline.groups), output);
+      this.#note(step, paneMs, groupOf(output.key.text, this.#pipeline.groups), output);
       if (step.totals.length > 0) this.#note(step, paneMs, totalGroup, output);
     }
     return counted;
@@ -166,7 +165,7 @@ export class CellStage {
       this.#work.set(name, work);
     }
     work.adds.push({
-      key: group === totalGroup ? '' : output.key,
+      key: group === totalGroup ? '' : output.key.text,
       values: [...output.values],
       position: output.position,
       clockMs: this.reader.log.clockMs,

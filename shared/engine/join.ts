@@ -5,9 +5,8 @@ import type { CompiledJoin, JoinSide } from './compile.ts';
 import { type Emission, type EmissionContext, emitInSteps, expiryOf } from './emit.ts';
 import { KeyedState } from './keyed-state.ts';
 import { type Codec, readStored, type Stored } from './layers.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type Operator, perEntry, type StepInput } from './operator.ts';
 import type { Overflow } from './overflow.ts';
-import type { OutputOrigin } from './slot.ts';
 import { Timers } from './timers.ts';
 import { isClosed } from './window.ts';
 
@@ -66,15 +65,7 @@ export class IntervalJoin implements Operator {
     return count;
   }
 
-  add(
-    key: string,
-    _keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    watermarkMs: number,
-    _clockMs: number,
-    { route, origin, sequence, sub }: Readonly<OutputOrigin>,
-  ): boolean {
+  add({ key: { text: key }, timeMs, values, watermarkMs, route, origin, sequence, sub }: StepInput): boolean {
     const { plan, left, right } = this.#step;
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
     const side = route === left.route ? 'left' : 'right';

@@ -1,20 +1,43 @@
 import { hash128 } from '#shared/schemas/hash.ts';
-import { encodeKey, encodeTextKey, type KeyColumns } from '#shared/schemas/key.ts';
+import { encodeKey, encodeTextKey, type KeyColumns, keyBytesMax } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
-import type { TextCache } from './text-cache.ts';
+import { cachedTextMax, type TextCache } from './text-cache.ts';
 import { TextMap } from './text-map.ts';
 
-/** A key that was found, until the next one is found into it. */
-export class FoundKey {
+const noKeys: NumberedKeys = { space: {}, textOf: () => '', slotOf: () => 0 };
+
+/** The key of a record at hand. */
+export interface RecordKey {
   /** Canonical. */
-  text = '';
-  /** Small and, among the keys that are remembered, hardly ever another one's: a place to look first, never what decides. */
+  readonly text: string;
+  /** Small, and in its space no other key has it: whoever keeps something of a key finds it by this number. */
+  readonly id: number;
+  /** Whoever numbers keys anew has another one from then on. */
+  readonly space: object;
+}
+
+/** What knows the keys that have numbers. */
+interface NumberedKeys {
+  readonly space: object;
+  readonly textOf: (id: number) => string;
+  readonly slotOf: (id: number) => number;
+}
+
+/** A key that was found, until the next one is found into it. */
+export class FoundKey implements RecordKey {
   id = 0;
-  slots: { readonly slotOf: (id: number) => number } | undefined;
+  space: object = noKeys;
+  /** Told apart from the space, which is looked at for each record. */
+  keys: NumberedKeys = noKeys;
+
+  /** Only who meets the key for the first time, or keeps it with each record, asks for it. */
+  get text(): string {
+    return this.keys.textOf(this.id);
+  }
 
   /** Only who puts the key on the exchange asks for it. */
   get slot(): number {
-    return this.slots?.slotOf(this.id) ?? 0;
+    return this.keys.slotOf(this.id);
   }
 }
 
@@ -55,6 +78,7 @@ export class KeyDictionary {
   #byNumericValue = rememberedNumbers();
   #valueColumn: string | undefined;
   #count = 0;
+  #space = {};
   #texts: readonly TextCache[] = [];
   #byNumber: TextsByNumber | undefined;
 
@@ -93,8 +117,8 @@ export class KeyDictionary {
         this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey({ [column]: value }))),
         found,
       );
-    const numbered = this.#byNumber ?? this.#numbersOf(value);
-    if (numbered?.isLast(value) === true) return numbered.find(column, value, found);
+    const numbered = this.#byNumber ?? this.#numbersOf(column, value);
+    if (numbered?.isLast(value) === true) return numbered.find(found);
     return foundAs(
       this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeTextKey(column, value))),
       found,
@@ -110,7 +134,7 @@ export class KeyDictionary {
   }
 
   /** Found when a key is a text that has just been read, and in one column alone: another would hardly have the next one. */
-  #numbersOf(value: string): TextsByNumber | undefined {
+  #numbersOf(column: string, value: string): TextsByNumber | undefined {
     let only: TextCache | undefined;
     for (let at = 0; at < this.#texts.length; at += 1) {
       const cache = this.#texts[at] as TextCache;
@@ -118,7 +142,7 @@ export class KeyDictionary {
       if (only !== undefined) return undefined;
       only = cache;
     }
-    if (only !== undefined) this.#byNumber = new TextsByNumber(only, this.#slots);
+    if (only !== undefined && fits(column)) this.#byNumber = new TextsByNumber(only, column, this.#slots);
     return this.#byNumber;
   }
 
@@ -129,50 +153,72 @@ export class KeyDictionary {
   }
 
   #make(text: string): KeyEntry {
-    const id = this.#count;
-    this.#count = (this.#count + 1) % idsMax;
-    return new KeyEntry(text, id, this.#slots);
+    if (this.#count === idsMax) {
+      this.#count = 0;
+      this.#space = {};
+    }
+    const entry = new KeyEntry(text, { id: this.#count, space: this.#space, slots: this.#slots });
+    this.#count += 1;
+    return entry;
   }
 }
 
 /** As many as a column's texts have numbers, and no more than whoever keeps something by id can bear. */
 const idsMax = 1 << 21;
 
-class KeyEntry {
-  readonly text: string;
+class KeyEntry implements NumberedKeys {
+  readonly #text: string;
   readonly id: number;
+  readonly space: object;
   readonly #slots: number;
   #slot = -1;
 
-  constructor(text: string, id: number, slots: number) {
-    this.text = text;
+  constructor(
+    text: string,
+    { id, space, slots }: { readonly id: number; readonly space: object; readonly slots: number },
+  ) {
+    this.#text = text;
     this.id = id;
+    this.space = space;
     this.#slots = slots;
   }
 
+  textOf(): string {
+    return this.#text;
+  }
+
   slotOf(): number {
-    if (this.#slot === -1) this.#slot = slotOf(this.text, this.#slots);
+    if (this.#slot === -1) this.#slot = slotOf(this.#text, this.#slots);
     return this.#slot;
   }
 }
 
 function foundAs(entry: KeyEntry, found: FoundKey): FoundKey {
-  found.text = entry.text;
   found.id = entry.id;
-  found.slots = entry;
+  found.space = entry.space;
+  found.keys = entry;
   return found;
 }
 
+/** A text of a cache is always a key: none is too long, even where each of its characters is escaped. */
+function fits(column: string): boolean {
+  return column.length + 5 * cachedTextMax + 1 <= keyBytesMax;
+}
+
 /** The keys that are the texts of one column, by the numbers that the texts have there, which are their ids: no key needs an entry of its own. */
-class TextsByNumber {
+class TextsByNumber implements NumberedKeys {
+  space: object = {};
   readonly #cache: TextCache;
+  readonly #column: string;
   readonly #slots: number;
+  /** Those that were asked for. */
   #texts: (string | undefined)[] = [];
   #slotsByNumber: number[] = [];
   #epoch: number;
 
-  constructor(cache: TextCache, slots: number) {
+  constructor(cache: TextCache, column: string, slots: number) {
     this.#cache = cache;
+    this.#column = column;
     this.#slots = slots;
     this.#epoch = cache.epoch;
     cache.keepsAll = true;
@@ -184,27 +230,29 @@ class TextsByNumber {
   }
 
   /** The key of the text that was read last. */
-  find(column: string, value: string, found: FoundKey): FoundKey {
+  find(found: FoundKey): FoundKey {
     const { lastIndex, epoch } = this.#cache;
     if (epoch !== this.#epoch) this.#forget(epoch);
-    found.text =
-      (lastIndex < this.#texts.length ? this.#texts[lastIndex] : undefined) ?? this.#add(column, value, lastIndex);
     found.id = lastIndex;
-    found.slots = this;
+    found.space = this.space;
+    found.keys = this;
     return found;
+  }
+
+  textOf(number: number): string {
+    return (number < this.#texts.length ? this.#texts[number] : undefined) ?? this.#make(number);
   }
 
   slotOf(number: number): number {
     const slots = this.#slotsByNumber;
     while (slots.length <= number) slots.push(-1);
-    if (slots[number] === -1) slots[number] = slotOf(this.#texts[number] as string, this.#slots);
+    if (slots[number] === -1) slots[number] = slotOf(this.textOf(number), this.#slots);
     return slots[number] as number;
   }
 
-  #add(column: string, value: string, number: number): string {
-    const text = encodeTextKey(column, value);
-    // Numbers are given one after the other, so there are hardly any gaps.
-    while (this.#texts.length < number) this.#texts.push(undefined);
+  #make(number: number): string {
+    const text = encodeTextKey(this.#column, this.#cache.textAt(number));
+    while (this.#texts.length <= number) this.#texts.push(undefined);
     this.#texts[number] = text;
     return text;
   }
@@ -213,6 +261,7 @@ class TextsByNumber {
     this.#texts = [];
     this.#slotsByNumber = [];
     this.#epoch = epoch;
+    this.space = {};
   }
 }
 

@@ -3,9 +3,8 @@ import { assert } from '#shared/schemas/error.ts';
 import type { Emission, EmissionContext } from './emit.ts';
 import { KeyedState } from './keyed-state.ts';
 import { type Codec, readStored, type Stored } from './layers.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type Operator, perEntry, type StepInput } from './operator.ts';
 import type { Overflow } from './overflow.ts';
-import type { OutputOrigin } from './slot.ts';
 import { Timers } from './timers.ts';
 import { isClosed } from './window.ts';
 
@@ -55,15 +54,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> implements
     this.#byDue = new Timers(overflow);
   }
 
-  abstract add(
-    key: string,
-    keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    watermarkMs: number,
-    clockMs: number,
-    from: Readonly<OutputOrigin>,
-  ): boolean;
+  abstract add(input: StepInput): boolean;
   abstract refresh(context: EmissionContext, emission: Emission): void;
   abstract get openCount(): number;
 

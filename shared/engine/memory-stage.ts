@@ -122,19 +122,7 @@ export class MemoryStage implements Holder {
     let addedCount = 0;
     const applied = this.reader.apply(placed, (step, output) => {
       addedCount += 1;
-      return (
-        this.#operators
-          .get(step)
-          ?.add(
-            output.key,
-            output.keyId,
-            output.timeMs,
-            output.values,
-            output.watermarkMs,
-            this.reader.log.clockMs,
-            output,
-          ) ?? false
-      );
+      return this.#operators.get(step)?.add(output) ?? false;
     });
     if (!applied) return false;
     this.#makeRoom(addedCount);

@@ -1,23 +1,31 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { Emission, EmissionContext } from './emit.ts';
+import type { RecordKey } from './key.ts';
 import type { Holder } from './overflow.ts';
-import type { OutputOrigin } from './slot.ts';
+
+/** A record as it is given to a step. The object and its values are used again for the next one: whoever keeps something of them copies it. */
+export interface StepInput {
+  key: RecordKey;
+  /** Event time. */
+  timeMs: number;
+  /** By the route's columns. */
+  values: readonly unknown[];
+  /** W of the step's sources, by which it is judged whether the record is late. */
+  watermarkMs: number;
+  /** The slot's clock. */
+  clockMs: number;
+  /** With `origin`, `sequence` and `sub` it is what tells the record apart from all others of the route. */
+  route: string;
+  /** The raw shard or, of a step's row, the slot; where the route has several sources, behind the source and a `/`. */
+  origin: string;
+  sequence: string | number;
+  sub: number;
+}
 
 /** One stateful step over one slot, with its state in memory and, when that is bounded, on a scratch disk. */
 export interface Operator extends Holder {
-  /**
-   * Takes a record unless all its windows are closed; false says it was late. Time and watermark in event time. `keyId` says where to
-   * look for the key's state first; any number gives the same rows.
-   */
-  add(
-    key: string,
-    keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    watermarkMs: number,
-    clockMs: number,
-    from: Readonly<OutputOrigin>,
-  ): boolean;
+  /** Takes a record unless all its windows are closed; false says it was late. */
+  add(input: StepInput): boolean;
   /** Makes the final rows of what the watermark has closed, and forgets it. */
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void;
   /** Refreshes the rows that changed since the last refresh, when it is due. */

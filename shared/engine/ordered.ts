@@ -6,6 +6,7 @@ import { type Accumulators, createAccumulators, decodeAccumulators, encodeAccumu
 import type { CompiledAggregate } from './compile.ts';
 import { type Emission, type EmissionContext, emitRow } from './emit.ts';
 import { type KeptKind, KeysInOrder, type SavedKey, type ScheduledEntry } from './keys-in-order.ts';
+import type { StepInput } from './operator.ts';
 import type { Overflow } from './overflow.ts';
 import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
 import { alignDown, isClosed } from './window.ts';
@@ -71,7 +72,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     return this.keyCount;
   }
 
-  add(key: string, _keyId: number, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
+  add({ key: { text: key }, timeMs, values, watermarkMs }: StepInput): boolean {
     const { plan, inputs } = this.#step;
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
     const entry = this.entryOf(key);

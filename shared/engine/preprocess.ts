@@ -60,8 +60,9 @@ export class Transformer {
     staging.shares = 0;
     staging.isWaiting = false;
     if (decoded?.kind !== 'decoded') return decoded;
+    staging.timeMs = decoded.timeMs;
     try {
-      this.#transform(decoded.value, decoded.timeMs, staging);
+      this.#transform(decoded.value, staging);
     } catch (error) {
       staging.count = 0;
       return rejectionOf(error, staging.where, decoded.timeMs);

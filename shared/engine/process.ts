@@ -3,9 +3,9 @@ import { toIso } from '#shared/schemas/time.ts';
 import type { CompiledProcess, ProcessInput } from './compile.ts';
 import { type CallbackFailure, type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import { type KeptKind, KeysInOrder, type ScheduledEntry } from './keys-in-order.ts';
+import type { StepInput } from './operator.ts';
 import type { Overflow } from './overflow.ts';
 import { type KeptOfKey, ProcessTurn, type Timer, type Waiting } from './process-turn.ts';
-import type { OutputOrigin } from './slot.ts';
 import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
 import { isClosed } from './window.ts';
 
@@ -49,15 +49,7 @@ export class KeyedProcess extends KeysInOrder<KeyEntry, Kept> {
     return count;
   }
 
-  add(
-    key: string,
-    _keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    watermarkMs: number,
-    _clockMs: number,
-    { route, origin, sequence, sub }: Readonly<OutputOrigin>,
-  ): boolean {
+  add({ key: { text: key }, timeMs, values, watermarkMs, route, origin, sequence, sub }: StepInput): boolean {
     const { plan, inputs } = this.#step;
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
     const input = inputs.findIndex((one) => one.route === route);

@@ -6,12 +6,13 @@ import { lateOf } from './admit.ts';
 import type { CompiledPipeline, CompiledStep } from './compile.ts';
 import type { DecodedRecord, Rejection } from './decode.ts';
 import { type CallbackFailure, createEmission, type Emission, emitRest } from './emit.ts';
+import { FoundKey } from './key.ts';
 import type { Lookups } from './lookups.ts';
 import { createOperator } from './memory-stage.ts';
-import type { Operator } from './operator.ts';
+import type { Operator, StepInput } from './operator.ts';
 import { Preprocessor, Transformer } from './preprocess.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from './rows.ts';
-import { type OutputOrigin, originIn } from './slot.ts';
+import { originIn } from './slot.ts';
 import type { StagedOutput } from './transform.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
@@ -65,8 +66,18 @@ export class DirectRun {
   readonly #sources = new Map<string, SourceRun>();
   /** The steps behind each route, by the route's index. */
   readonly #stepsOfRoute: (readonly StepRun[])[] = [];
-  /** Of the record at hand. */
-  readonly #from = { route: '', origin: '', sequence: 0, sub: 0 };
+  /** Of the record at hand. There is no clock. */
+  readonly #input: StepInput = {
+    key: new FoundKey(),
+    timeMs: 0,
+    values: none,
+    watermarkMs: 0,
+    clockMs: 0,
+    route: '',
+    origin: '',
+    sequence: 0,
+    sub: 0,
+  };
   #rowCount = 0;
   readonly #emission = createEmission();
 
@@ -177,21 +188,24 @@ export class DirectRun {
     let wanted = 0;
     let lateSteps = none;
     let lateCount = 0;
-    const from = this.#from;
+    const input = this.#input;
     const shard = at === undefined ? '' : at.origin;
-    from.sequence = at === undefined ? this.dispositions.sent : at.line;
+    input.timeMs = decoded.timeMs;
+    input.sequence = at === undefined ? this.dispositions.sent : at.line;
     const { outputs, outputCount } = preprocessor;
     for (let index = 0; index < outputCount; index += 1) {
       const output = outputs[index] as StagedOutput;
       const { route } = output;
       const steps = this.#stepsOfRoute[route.index] as readonly StepRun[];
       wanted += steps.length;
-      from.route = route.id;
-      from.origin = originIn(route, preprocessor.source.plan.id, shard);
-      from.sub = index;
+      input.key = output.key;
+      input.values = output.values;
+      input.route = route.id;
+      input.origin = originIn(route, preprocessor.source.plan.id, shard);
+      input.sub = index;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
-        if (offer(step, output, decoded.timeMs, from)) continue;
+        if (offer(step, input)) continue;
         lateCount += 1;
         if (step.lateView === undefined && !lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
       }
@@ -199,7 +213,9 @@ export class DirectRun {
     if (wanted === 0) this.dispositions.filtered += 1;
     else if (lateCount === wanted) this.dispositions.late += 1;
     else this.dispositions.counted += 1;
-    this.#advance(run, decoded.timeMs - run.outOfOrdernessMs);
+    const watermarkMs = decoded.timeMs - run.outOfOrdernessMs;
+    // Most records do not get that far, and to be handed on it would be made an object.
+    if (watermarkMs > run.watermarkMs) this.#advance(run, watermarkMs);
     return lateCount === 0 ? taken : { lateSteps, eventTimeMs: decoded.timeMs };
   }
 
@@ -242,12 +258,18 @@ export class DirectRun {
       return;
     }
     this.#rowCount += 1;
+    const input = this.#input;
+    input.timeMs = timeMs;
+    input.sequence = this.#rowCount;
     for (let index = 0; index < transformer.outputCount; index += 1) {
       const output = transformer.outputs[index] as StagedOutput;
       const { route } = output;
-      const origin = originIn(route, row.view, row.view);
-      const from = { route: route.id, origin, sequence: this.#rowCount, sub: index };
-      for (const next of this.#stepsOfRoute[route.index] as readonly StepRun[]) offer(next, output, timeMs, from);
+      input.key = output.key;
+      input.values = output.values;
+      input.route = route.id;
+      input.origin = originIn(route, row.view, row.view);
+      input.sub = index;
+      for (const next of this.#stepsOfRoute[route.index] as readonly StepRun[]) offer(next, input);
     }
   }
 
@@ -305,15 +327,15 @@ interface StepRun {
 }
 
 /** Gives a step an output; one that it finds late goes to the view of those, if there is one. False when it was late. */
-function offer(step: StepRun, output: StagedOutput, timeMs: number, from: OutputOrigin): boolean {
-  const { key, values } = output;
-  const { operator, counts, watermarkMs, lateView } = step;
-  if (operator.add(key.text, key.id, timeMs, values, watermarkMs, 0, from)) {
+function offer(step: StepRun, input: StepInput): boolean {
+  const { operator, counts, lateView } = step;
+  input.watermarkMs = step.watermarkMs;
+  if (operator.add(input)) {
     counts.counted += 1;
     return true;
   }
   counts.late += 1;
-  if (lateView !== undefined) offer(lateView, output, timeMs, from);
+  if (lateView !== undefined) offer(lateView, input);
   return false;
 }
 

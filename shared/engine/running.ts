@@ -15,7 +15,7 @@ import type { CompiledRunning } from './compile.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import { KeyedState } from './keyed-state.ts';
 import { type Codec, readStored, type Stored } from './layers.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type Operator, perEntry, type StepInput } from './operator.ts';
 import type { Overflow } from './overflow.ts';
 
 type Columns = Readonly<Record<string, unknown>>;
@@ -56,7 +56,7 @@ export class RunningAggregate implements Operator {
     return this.#keys.count;
   }
 
-  add(key: string, _keyId: number, timeMs: number, values: readonly unknown[]): boolean {
+  add({ key: { text: key }, timeMs, values }: StepInput): boolean {
     const step = this.#step;
     let entry = this.#keys.load(key);
     if (entry === undefined) {

@@ -1,8 +1,7 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { CompiledSelect } from './compile.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
-import type { Operator } from './operator.ts';
-import type { OutputOrigin } from './slot.ts';
+import type { Operator, StepInput } from './operator.ts';
 
 /**
  * A row of each record: there is nothing to keep. A record's row is told by its position, so an attempt that is repeated writes the same
@@ -25,15 +24,7 @@ export class SelectedRows implements Operator {
   readonly keyCount = 0;
   readonly openCount = 0;
 
-  add(
-    key: string,
-    _keyId: number,
-    timeMs: number,
-    values: readonly unknown[],
-    _watermarkMs: number,
-    _clockMs: number,
-    { origin, sequence, sub }: Readonly<OutputOrigin>,
-  ): boolean {
+  add({ key: { text: key }, timeMs, values, origin, sequence, sub }: StepInput): boolean {
     const columns = values[this.#step.input] as Readonly<Record<string, unknown>>;
     this.#taken.push({ key, timeMs, id: `${origin}/${sequence}/${sub}`, columns });
     return true;

@@ -12,7 +12,7 @@ import type { CompiledAggregate } from './compile.ts';
 import { type Emission, type EmissionContext, emitInSteps, emitRow } from './emit.ts';
 import { KeyedState } from './keyed-state.ts';
 import { type Codec, readStored, type Stored } from './layers.ts';
-import { type Operator, perEntry } from './operator.ts';
+import { type Operator, perEntry, type StepInput } from './operator.ts';
 import type { Overflow } from './overflow.ts';
 import { Timers } from './timers.ts';
 import { isClosed } from './window.ts';
@@ -71,7 +71,7 @@ export class SessionAggregate implements Operator {
     return count;
   }
 
-  add(key: string, _keyId: number, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
+  add({ key: { text: key }, timeMs, values, watermarkMs }: StepInput): boolean {
     let startMs = timeMs;
     let endMs = timeMs + this.#gapMs;
     const ofKey = this.#sessionsOf(key, isClosed(endMs, this.#allowedLatenessMs, watermarkMs));

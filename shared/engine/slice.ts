@@ -16,6 +16,7 @@ import type { CompiledAggregate } from './compile.ts';
 import { KeyPlaces } from './key-places.ts';
 import type { LayerStack } from './layer-stack.ts';
 import { type Codec, entriesOf, type Layer, MemoryLayer, mergeStacks, readStored, type Stored } from './layers.ts';
+import { type SeenKeys, unseen } from './recent-places.ts';
 import type { WindowRange } from './window.ts';
 
 /** Keys and what came of each. */
@@ -30,6 +31,8 @@ interface SliceContent {
   part: number;
   /** The highest of `keyTouchedMs`. */
   touchedMs: number;
+  /** See `RecentPlaces`. */
+  seen: SeenKeys;
 }
 
 /** Which places of a content are not as they were in the last save. */
@@ -100,6 +103,7 @@ export function createSlice(
     columns: createColumns(step),
     part: 0,
     touchedMs: 0,
+    seen: unseen,
     total,
     older: undefined,
     isChanged: false,
@@ -227,6 +231,7 @@ function startPart(slice: Slice, step: CompiledAggregate, part: number): void {
   slice.keyTouchedMs = [];
   slice.columns = createColumns(step);
   slice.part = part;
+  slice.seen = unseen;
 }
 
 /**
@@ -242,6 +247,7 @@ export function thaw(slice: Slice, step: CompiledAggregate, isSaved: boolean): n
   slice.keys = first.keys;
   slice.keyTouchedMs = first.keyTouchedMs;
   slice.columns = first.columns;
+  slice.seen = unseen;
   // All of it is of one part again, and a base has it as the first.
   slice.part = 0;
   slice.older = undefined;

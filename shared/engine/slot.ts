@@ -12,6 +12,7 @@ import type { Checkpoint, LateMark, SlotCounts, Stage, StepProgress } from '#sha
 import { admitCheckpoint, checkSlots, type Delivery, deliveryOf, lateOf, type Target } from './admit.ts';
 import type { CompiledPipeline, CompiledRoute, CompiledStep } from './compile.ts';
 import type { CallbackFailure } from './emit.ts';
+import type { StepInput } from './operator.ts';
 import { SlotLog } from './watermark.ts';
 
 /** A block with its place in the slot's log. */
@@ -25,25 +26,9 @@ export interface PlacedBlock {
 /** What a stage does with a record that is new: gives false when the step found it late. */
 export type AddToStep = (step: CompiledStep, output: NewOutput) => boolean;
 
-/** An output that no earlier block held. The object is used again for the next output. */
-export interface NewOutput extends OutputOrigin {
-  key: string;
-  /** The key's place in the block. */
-  keyId: number;
-  timeMs: number;
-  values: unknown[];
-  /** W of the step's sources as it was before the block (rule 8). */
-  watermarkMs: number;
+/** An output that no earlier block held. */
+export interface NewOutput extends StepInput {
   position: LogPosition;
-}
-
-/** Which route an output took, and its position: what tells it apart from all others of the route. */
-export interface OutputOrigin {
-  route: string;
-  /** The raw shard or, of a step's row, the slot; where the route has several sources, behind the source and a `/`. */
-  origin: string;
-  sequence: string | number;
-  sub: number;
 }
 
 /** One stage's reading of a slot's log: what is new, what is late, and how many there were of each. */
@@ -64,12 +49,14 @@ export class SlotReader {
   readonly #deliveries = new Map<string, Delivery>();
   readonly #counts: { -readonly [Name in keyof SlotCounts]: SlotCounts[Name] };
   readonly #stepCounts = new Map<string, { counted: number; late: number; threw?: number }>();
+  /** Its number is its place in the block. */
+  readonly #key = { text: '', id: 0, space: {} };
   readonly #output: NewOutput = {
-    key: '',
-    keyId: 0,
+    key: this.#key,
     timeMs: 0,
     values: [],
     watermarkMs: 0,
+    clockMs: 0,
     position: '' as LogPosition,
     route: '',
     origin: '',
@@ -158,9 +145,12 @@ export class SlotReader {
     const delivery = this.#deliveryOf(block, outputs, position);
     if (delivery.targets.length === 0 || block.origin === undefined) return;
     const output = this.#output;
+    // Not the block's own list of keys: whoever keeps the space would hold it.
+    this.#key.space = {};
     // Rule 8: judged against W as it was before this block.
     const watermarks = delivery.targets.map(({ step }) => this.log.watermarkOfStep(step));
     output.position = position;
+    output.clockMs = this.log.clockMs;
     output.origin = originIn(
       this.#pipeline.routes.get(delivery.targets[0]?.route ?? ''),
       block.origin.source,
@@ -179,8 +169,8 @@ export class SlotReader {
       }
       output.sequence = at[0];
       output.sub = at[1];
-      output.keyId = outputs.key[index] as number;
-      output.key = outputs.keys[output.keyId] as string;
+      this.#key.id = outputs.key[index] as number;
+      this.#key.text = outputs.keys[this.#key.id] as string;
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
         this.#values[column] = outputs.columns[column]?.[index];
@@ -281,7 +271,7 @@ export class SlotReader {
       sub,
       steps,
       eventTimeMs: timeMs,
-      key: decodeKey(key),
+      key: decodeKey(key.text),
     };
   }
 }

@@ -2,6 +2,8 @@ import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 
 /** Longer texts are seldom the same, and are not kept. */
 export const cachedWordsMax = 13;
+/** In characters. */
+export const cachedTextMax = 4 * cachedWordsMax;
 /** The words of the text at hand: four of its bytes each, the lowest first. */
 export const textWords = new Int32Array(cachedWordsMax);
 
@@ -33,7 +35,7 @@ export class TextCache {
   /** The text of the ASCII bytes from `start` to `end`, whose words are `textWords` if it is short enough, and have this hash. */
   find(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const length = end - start;
-    if (length === 0 || length > 4 * cachedWordsMax) return this.#ascii(bytes, start, end);
+    if (length === 0 || length > cachedTextMax) return this.#ascii(bytes, start, end);
     if (this.#passes > 0 && !this.keepsAll) {
       this.#passes -= 1;
       return this.#ascii(bytes, start, end);
@@ -45,6 +47,11 @@ export class TextCache {
     this.last = text;
     this.lastIndex = index;
     return text;
+  }
+
+  /** The text that has the number, in this epoch. */
+  textAt(number: number): string {
+    return this.#texts[number] as string;
   }
 
   /** The text of ASCII bytes that is not expected to come again. */

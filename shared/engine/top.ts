@@ -3,7 +3,7 @@ import { rankColumn } from '#shared/pipeline/rows.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { CompiledTop } from './compile.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
-import type { Operator } from './operator.ts';
+import type { Operator, StepInput } from './operator.ts';
 import { gridOf, isClosed } from './window.ts';
 
 /** A row while others may still rank above it. */
@@ -38,7 +38,7 @@ export class TopRows implements Operator {
     return this.#windows.size;
   }
 
-  add(_key: string, _keyId: number, timeMs: number, values: readonly unknown[], watermarkMs: number): boolean {
+  add({ timeMs, values, watermarkMs }: StepInput): boolean {
     const endMs = timeMs + 1;
     if (isClosed(endMs, 0, watermarkMs)) return false;
     const ranked = this.#windows.get(endMs) ?? [];

@@ -22,6 +22,8 @@ export class Staging {
   count = 0;
   /** How many (output, stage) pairs that is. */
   shares = 0;
+  /** Event time. A field and not an argument: as one it would be made an object for each function on its way. */
+  timeMs = 0;
   /** The node at hand. */
   where = '';
   /** What enrichments ask for their items. */
@@ -77,7 +79,7 @@ export class Staging {
 const noLookups: Lookups = { find: () => undefined };
 
 /** Takes a record through the nodes below an origin. */
-export type Transform = (record: unknown, timeMs: number, staging: Staging) => void;
+export type Transform = (record: unknown, staging: Staging) => void;
 
 /**
  * The nodes below an origin as one function, which is made once: each call in it has one callee, so that the callbacks are compiled into it.
@@ -88,7 +90,7 @@ export const transformOf: (root: TransformNode) => Transform = oncePer(compileTr
 function compileTransform(root: TransformNode): Transform {
   const code = new TransformCode();
   const body = code.visitAll(root.next, 'record');
-  const source = `'use strict';\n${code.functions.join('\n')}\nreturn (record, timeMs, staging) => {\n${body}};`;
+  const source = `'use strict';\n${code.functions.join('\n')}\nreturn (record, staging) => {\n${body}};`;
   const lent = { lent: code.lent, tooMany, refuse, refuseParts, lookUp };
   return new Function(...Object.keys(lent), source)(...Object.values(lent)) as Transform;
 }
@@ -101,7 +103,7 @@ class TransformCode {
   readonly #names = new Map<TransformNode, string>();
 
   visitAll(nodes: readonly TransformNode[], value: string): string {
-    return nodes.map((node) => `${this.#functionOf(node)}(${value}, timeMs, staging);\n`).join('');
+    return nodes.map((node) => `${this.#functionOf(node)}(${value}, staging);\n`).join('');
   }
 
   #functionOf(node: TransformNode): string {
@@ -111,7 +113,7 @@ class TransformCode {
     this.#names.set(node, name);
     const body = this.#bodyOf(node, name);
     this.functions.push(
-      `const ${name} = (value, timeMs, staging) => {\nstaging.where = ${this.#lend(node.id, `${name}Id`)};\n${body}};`,
+      `const ${name} = (value, staging) => {\nstaging.where = ${this.#lend(node.id, `${name}Id`)};\n${body}};`,
     );
     return name;
   }
@@ -147,9 +149,9 @@ else {\nconst enriched = ${its}.call(value, found.value);\n${this.visitAll(next,
         column.refuse === undefined
           ? ''
           : `const refusal${index} = ${own}.refuse(value${index}); if (refusal${index} !== undefined) refuse(${own}, refusal${index});\n`;
-      return `const value${index} = ${own}.select(value, timeMs);\n${check}values[${index}] = value${index};\n`;
+      return `const value${index} = ${own}.select(value, staging.timeMs);\n${check}values[${index}] = value${index};\n`;
     });
-    const key = `${its}.call(value${route.takesTime === true ? ', timeMs' : ''})`;
+    const key = `${its}.call(value${route.takesTime === true ? ', staging.timeMs' : ''})`;
     const only = onlyFieldInSourceOf(route.call);
     const column = JSON.stringify(only);
     return `if (staging.count >= ${outputsPerRecordMax}) tooMany();

@@ -7,7 +7,7 @@ import { mergeTotals } from '#shared/engine/read.ts';
 import { milliseconds, sliding, tumbling } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
-import { fromAnywhere, stepOf, TestOperator } from './operators.ts';
+import { inputOf, keyAs, stepOf, TestOperator } from './operators.ts';
 
 const end = Number.MAX_SAFE_INTEGER;
 const ten = tumbling(milliseconds(10));
@@ -265,7 +265,7 @@ describe('a total over all keys', () => {
     const values: unknown[] = [];
     for (const [index, input] of step.inputs.entries())
       values[input] = step.aggregators[index]?.select({ amount: 1 }, 0);
-    operator.add('key=a', 0, 0, values, Number.NEGATIVE_INFINITY, 0, fromAnywhere);
+    operator.add(inputOf({ key: keyAs('key=a'), timeMs: 0, values }));
     for (const clockMs of [5, 10, 15]) operator.refresh({ slot: 0, position: logStart, clockMs }, emission);
     expect(emission.totals).toHaveLength(1);
   });

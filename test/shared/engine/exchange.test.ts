@@ -162,7 +162,7 @@ describe('any records, cut anywhere', () => {
           const reader = new SlotReader(pipeline, 'aggregate', slot, undefined);
           for (const [index, block] of [...tried, ...again].filter((one) => one.slot === slot).entries())
             reader.apply({ block, position: logPosition(1, String(index + 1)), arrivalMs: 0 }, (_, { key }) => {
-              seen.push(key);
+              seen.push(key.text);
               return true;
             });
         }

@@ -9,6 +9,7 @@ import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 import { pipelineOf, readings, sink } from '../readings.ts';
+import { inputOf, keyAs } from './operators.ts';
 
 const end = Number.MAX_SAFE_INTEGER;
 
@@ -54,7 +55,9 @@ class TestJoin {
     const values: unknown[] = [];
     for (const input of inputs) values[input] = number;
     const from = { route, origin: 'shard', sequence: String(number), sub: 0 };
-    return this.operator.add(`key=${key}`, 0, timeMs, values, this.#watermarkMs, 0, from);
+    return this.operator.add(
+      inputOf({ key: keyAs(`key=${key}`), timeMs, values, watermarkMs: this.#watermarkMs, ...from }),
+    );
   }
 
   /** Moves the watermark and gives the new rows as `key left-right`, with `.` for nobody. */

@@ -1,8 +1,9 @@
 import { expect } from 'vitest';
 import { type CompiledAggregate, compile } from '#shared/engine/compile.ts';
 import { createEmission, type Emission } from '#shared/engine/emit.ts';
+import type { RecordKey } from '#shared/engine/key.ts';
 import { createOperator } from '#shared/engine/memory-stage.ts';
-import type { Operator } from '#shared/engine/operator.ts';
+import type { Operator, StepInput } from '#shared/engine/operator.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { milliseconds, shareOfTotal, sum, type WindowSpec } from '#shared/pipeline/index.ts';
 import { type CountWindow, isAligned } from '#shared/pipeline/window.ts';
@@ -47,8 +48,23 @@ export function textsOf(rows: readonly Row[]): readonly string[] {
     .sort();
 }
 
-/** Windows do not ask where a record came from. */
-export const fromAnywhere = { route: '', origin: '', sequence: '', sub: 0 };
+/** A key with a number that no other one has. */
+export function keyAs(text: string): RecordKey {
+  return { text, id: 0, space: {} };
+}
+
+/** A record from nowhere, before all watermarks, unless it is said otherwise. */
+export function inputOf(input: Pick<StepInput, 'key' | 'timeMs' | 'values'> & Partial<StepInput>): StepInput {
+  return {
+    watermarkMs: Number.NEGATIVE_INFINITY,
+    clockMs: 0,
+    route: '',
+    origin: '',
+    sequence: '',
+    sub: 0,
+    ...input,
+  };
+}
 
 /** An operator with a watermark and a clock that the test moves. */
 export class TestOperator {
@@ -56,6 +72,7 @@ export class TestOperator {
   operator: Operator;
   emission: Emission = createEmission();
   watermarkMs = Number.NEGATIVE_INFINITY;
+  readonly #numberings: { readonly space: object; readonly ids: Map<string, number> }[] = [];
   #chain: readonly (readonly Json[])[] = [];
 
   constructor(step: CompiledAggregate) {
@@ -68,9 +85,22 @@ export class TestOperator {
     const row: unknown[] = [];
     // Values stand where the route's columns are.
     for (const [index, input] of this.step.inputs.entries()) row[input] = values[index];
-    // Any key id must do, also one that several keys share and one that moves.
-    const keyId = amount % 3;
-    return this.operator.add(`key=${key}`, keyId, timeMs, row, this.watermarkMs, clockMs, fromAnywhere);
+    const { watermarkMs } = this;
+    return this.operator.add(inputOf({ key: this.#keyOf(key, amount), timeMs, values: row, watermarkMs, clockMs }));
+  }
+
+  /** Keys come from two sides, each of which numbers them as it likes, and anew from time to time. */
+  #keyOf(key: string, amount: number): RecordKey {
+    const side = amount % 2;
+    const numbering = this.#numberings[side];
+    if (numbering === undefined || amount % 3 === 0) {
+      this.#numberings[side] = { space: {}, ids: new Map([[key, amount % 4]]) };
+      return this.#keyOf(key, amount + 2);
+    }
+    const { space, ids } = numbering;
+    const id = ids.get(key) ?? ids.size + 3;
+    ids.set(key, id);
+    return { text: `key=${key}`, id, space };
   }
 
   /** Moves the watermark, and gives the rows that this made. */

@@ -7,6 +7,7 @@ import { milliseconds, type ProcessContext } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { pipelineOf, readings, sink } from '../readings.ts';
+import { inputOf, keyAs } from './operators.ts';
 
 /** Behind everything. */
 export const end = Number.MAX_SAFE_INTEGER;
@@ -69,7 +70,9 @@ export class TestProcess {
     const values: unknown[] = [];
     for (const input of inputs) values[input] = amount;
     const from = { route, origin: 'shard', sequence: String(amount), sub: 0 };
-    return this.operator.add(`key=${key}`, 0, timeMs, values, this.#watermarkMs, 0, from);
+    return this.operator.add(
+      inputOf({ key: keyAs(`key=${key}`), timeMs, values, watermarkMs: this.#watermarkMs, ...from }),
+    );
   }
 
   /** Moves the watermark and gives what happened as `key time: what`, and what threw as `time! message`. */

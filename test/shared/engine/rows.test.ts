@@ -18,6 +18,7 @@ import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { fuzzTimeoutMs } from '../fuzz.ts';
 import { columns, pipelineOf, readings, sink } from '../readings.ts';
+import { inputOf, keyAs } from './operators.ts';
 
 const keyed = readings().keyBy((reading) => ({ key: reading.key }));
 const others = readings({ name: 'others' }).keyBy((reading) => ({ key: reading.key }));
@@ -113,7 +114,8 @@ describe('the watermark of rows', () => {
           const routes = step.op === 'join' ? [step.left.route, step.right.route] : [];
           const route = step.op === 'process' ? step.inputs[0]?.route : routes[side ? 0 : 1];
           const from = { route: route ?? '', origin: 'o', sequence: index, sub: 0 };
-          if (timeMs < 1_000) operator.add(`key=${key}`, 0, timeMs, [1, 1], watermarkMs, 0, from);
+          if (timeMs < 1_000)
+            operator.add(inputOf({ key: keyAs(`key=${key}`), timeMs, values: [1, 1], watermarkMs, ...from }));
           watermarkMs += risesMs;
           const emission = createEmission();
           operator.advance(watermarkMs, { slot: 0, position: logPosition(1, '1'), clockMs: 0 }, emission);

@@ -7,6 +7,7 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { count, milliseconds, sum, tumbling } from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { pipelineOf, type Reading, readings, sink } from '../readings.ts';
+import { inputOf, keyAs } from './operators.ts';
 
 const table = readings()
   .keyBy((reading) => ({ key: reading.key }))
@@ -15,7 +16,9 @@ const table = readings()
 const step = compile(pipelineOf([table.top('best', 2, { by: 'total' }).to(sink)])).steps.at(-1) as CompiledTop;
 
 function add(top: TopRows, endMs: number, key: string, total: number, watermarkMs = Number.NEGATIVE_INFINITY): boolean {
-  return top.add('top=best', 0, endMs - 1, [{ key, requests: 1, total }], watermarkMs);
+  return top.add(
+    inputOf({ key: keyAs('top=best'), timeMs: endMs - 1, values: [{ key, requests: 1, total }], watermarkMs }),
+  );
 }
 
 /** `[start, end) key rank columns` of the rows that a watermark gives. */
