@@ -91,7 +91,7 @@ function compileTransform(root: TransformNode): Transform {
   const code = new TransformCode();
   const body = code.visitAll(root.next, 'record');
   const source = `'use strict';\n${code.functions.join('\n')}\nreturn (record, staging) => {\n${body}};`;
-  const lent = { lent: code.lent, tooMany, refuse, refuseParts, lookUp };
+  const lent = { lent: code.lent, tooMany, refuse, refuseParts, refuseLater, lookUp };
   return new Function(...Object.keys(lent), source)(...Object.values(lent)) as Transform;
 }
 
@@ -124,18 +124,18 @@ class TransformCode {
     const its = this.#lend(binding, `${name}Binding`);
     switch (binding.op) {
       case 'filter':
-        return `if (${its}.call(value)) {\n${this.visitAll(next, 'value')}}\n`;
+        return `const kept = ${its}.call(value);\nif (kept) {\n${refusingLater('kept')}${this.visitAll(next, 'value')}}\n`;
       case 'map':
-        return `const mapped = ${its}.call(value);\n${this.visitAll(next, 'mapped')}`;
+        return `const mapped = ${its}.call(value);\n${refusingLater('mapped')}${this.visitAll(next, 'mapped')}`;
       case 'flatMap':
         return `const parts = ${its}.call(value);
 if (!Array.isArray(parts)) refuseParts(staging, parts);
-for (const part of parts) {\n${this.visitAll(next, 'part')}}\n`;
+for (const part of parts) {\n${refusingLater('part')}${this.visitAll(next, 'part')}}\n`;
       case 'enrich':
         // The other branches are asked what they look up all the same.
         return `const found = lookUp(${its}, staging.lookups, value);
 if (found === undefined) staging.isWaiting = true;
-else {\nconst enriched = ${its}.call(value, found.value);\n${this.visitAll(next, 'enriched')}}\n`;
+else {\nconst enriched = ${its}.call(value, found.value);\n${refusingLater('enriched')}${this.visitAll(next, 'enriched')}}\n`;
       default:
         return '';
     }
@@ -178,6 +178,20 @@ function refuse({ label }: CompiledRoute['columns'][number], refusal: string): n
 }
 
 /** A text could be taken part by part, too, and nobody means its characters. */
+/** What comes later is not waited for: a filter would keep all, and whatever reads a field of it would find none. In line, since each node has values of its own kind. */
+function refusingLater(name: string): string {
+  return `if (typeof ${name} === 'object' && ${name} !== null && typeof ${name}.then === 'function') refuseLater(staging, ${name});\n`;
+}
+
+function refuseLater(
+  { where }: Staging,
+  later: { readonly then: (taken: undefined, failed: () => void) => void },
+): never {
+  // Nobody else hears when it fails, which would end the process.
+  later.then(undefined, () => {});
+  throw new Refusal('invalid', `${where} gave a promise, which is not waited for; look things up with enrich instead`);
+}
+
 function refuseParts({ where }: Staging, parts: unknown): never {
   throw new Refusal(
     'invalid',

@@ -197,6 +197,21 @@ describe('a record is taken whole or not at all', () => {
     expect(made.outputCount).toBe(0);
   });
 
+  const later = (): never => Promise.reject(new Error('it failed')) as never;
+  test.each([
+    ['filter', source.filter(later)],
+    ['map', source.map(later)],
+    ['flatMap', source.flatMap(() => [later()] as never)],
+  ])('when a %s gives a promise', (op, given) => {
+    const made = preprocessor(step('a', source), step('b', given as typeof source));
+    expect(made.takeValue(reading)).toMatchObject({
+      kind: 'rejected',
+      reason: 'invalid',
+      message: `readings/${op} gave a promise, which is not waited for; look things up with enrich instead`,
+    });
+    expect(made.outputCount).toBe(0);
+  });
+
   test('when keyBy throws', () => {
     const output = source
       .keyBy(() => bad('no key'))
