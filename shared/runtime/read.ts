@@ -215,14 +215,18 @@ function topOf(rows: readonly PrintedRow[], top: number, by: string): readonly P
   return [...rows].sort((a, b) => (rank(a) === rank(b) ? 0 : rank(b) - rank(a))).slice(0, top);
 }
 
-/** The least W over all slots; a slot without a checkpoint counts as minus infinity (rule 16). */
+/** The least W of a step over all slots; a slot without a checkpoint counts as minus infinity (rule 16). */
 async function leastWatermark(state: StateStore, pipeline: CompiledPipeline, step: CompiledAggregate): Promise<number> {
   const checkpoints = await readCheckpoints(state, pipeline, step.stage);
-  return Math.min(
-    ...checkpoints.flatMap((checkpoint) =>
-      step.sources.map((source) => checkpoint?.sources[source]?.watermarkMs ?? Number.NEGATIVE_INFINITY),
-    ),
-  );
+  return Math.min(...checkpoints.map((checkpoint) => watermarkIn(checkpoint, step) ?? Number.NEGATIVE_INFINITY));
+}
+
+/** Of several sources a slot keeps what closes the step's windows, which does not wait for one that is silent. */
+function watermarkIn(
+  checkpoint: Checkpoint | undefined,
+  { plan, sources }: CompiledAggregate,
+): number | null | undefined {
+  return sources.length > 1 ? checkpoint?.joins?.[plan.id] : checkpoint?.sources[sources[0] as string]?.watermarkMs;
 }
 
 function readCheckpoints(

@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
-import { type AnyOutput, milliseconds, ratio, session, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
+import {
+  type AnyOutput,
+  milliseconds,
+  ratio,
+  session,
+  shareOfTotal,
+  sum,
+  tumbling,
+  union,
+} from '#shared/pipeline/index.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
 import { createReader, rowsMax } from '#shared/runtime/read.ts';
 import { logPosition, outputsPerRecordMax } from '#shared/schemas/position.ts';
@@ -33,11 +42,15 @@ type World = ReturnType<typeof setUp>;
 
 /** A slot that has come to this watermark; null is minus infinity. */
 async function checkpoint(
-  { state }: World,
+  { state }: Pick<World, 'state'>,
   stage: Stage,
   slot: number,
   watermarkMs: number | null,
-  change: { readonly counts?: Partial<SlotCounts>; readonly steps?: Checkpoint['steps'] } = {},
+  change: {
+    readonly counts?: Partial<SlotCounts>;
+    readonly steps?: Checkpoint['steps'];
+    readonly joins?: Checkpoint['joins'];
+  } = {},
 ): Promise<void> {
   await state.writeCheckpoint({
     stage,
@@ -51,6 +64,7 @@ async function checkpoint(
       sources: { readings: { watermarkMs, roster: {}, origins: {} } },
       counts: { counted: 0, late: 0, shared: 0, duplicates: 0, ...change.counts },
       steps: change.steps ?? {},
+      ...(change.joins === undefined ? {} : { joins: change.joins }),
     },
     condition: { kind: 'revision', revision: undefined },
   });
@@ -139,6 +153,23 @@ describe('a row with a share of the total', () => {
     await checkpoint(world, 'aggregate', 0, 15);
     await checkpoint(world, 'aggregate', 1, 14);
     expect(await world.reader.rows({ view: 'lambda' })).toMatchObject([{ final: false }]);
+  });
+
+  test('of a step over two streams is final when the slots say so, of which one may be silent', async () => {
+    const both = union(readings(), readings({ name: 'others', idleAfter: 60_000 }))
+      .keyBy((reading) => ({ key: reading.key }))
+      .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(5), placement: 'lambda' })
+      .aggregate('both', { ...columns, total: sum((reading: Reading) => reading.amount) })
+      .derive({ share: shareOfTotal('total') })
+      .to(sink);
+    for (const bothMs of [14, 15]) {
+      const { state, results } = setUp();
+      const reader = createReader({ pipeline: pipelineOf([both], { slots: 2 }), state, results });
+      await results.writeRows([row('both', 'a', 0, 1)]);
+      await checkpoint({ state }, 'aggregate', 0, null, { joins: { both: 15 } });
+      await checkpoint({ state }, 'aggregate', 1, 1_000, { joins: { both: bothMs } });
+      expect(await reader.rows({ view: 'both' })).toMatchObject([{ final: bothMs === 15 }]);
+    }
   });
 
   test('is not final while one slot has no checkpoint', async () => {
