@@ -22,5 +22,6 @@ it('npm run chaos: killed workers and Lambdas, splits and merges, and the rows o
     execFile(process.execPath, [script, ...args], { timeout: 170_000 }, (_, out, err) => resolve(out + err));
   });
   expect(printed).toContain('pushed=4000 sent=4000 counted=4000 filtered=0 late=0 rejected=0\nEQUAL\n');
-  expect(printed).toMatch(/^faults: kill-worker=6 kill-lambda=3 split-exchange=1 split-raw=1/m);
+  // Shards are split for as long as it takes.
+  expect(printed).toMatch(/^faults: kill-worker=6 kill-lambda=3 split-exchange=[1-9]\d* split-raw=[1-9]/m);
 });
