@@ -169,9 +169,9 @@ function syslogOf(args: {
   const { year, reference, 'utc-offset': utcOffset } = args;
   if (year === undefined && reference === undefined && utcOffset === undefined) return undefined;
   return {
-    ...(year === undefined ? {} : { year: wholeNumber('year', year, 1) }),
-    ...(reference === undefined ? {} : { reference: timeText(reference) }),
-    ...(utcOffset === undefined ? {} : { utcOffset }),
+    year: year === undefined ? undefined : wholeNumber('year', year, 1),
+    reference: reference === undefined ? undefined : timeText(reference),
+    utcOffset,
   };
 }
 

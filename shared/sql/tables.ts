@@ -137,12 +137,7 @@ export function readTable(
 function takeSyslog(options: Options, table: Name): SyslogOptions {
   const year = options.takeWhole('syslog.year');
   const reference = options.takeTime('syslog.reference');
-  const utcOffset = options.take('syslog.utc-offset');
-  const given = {
-    ...(year === undefined ? {} : { year }),
-    ...(reference === undefined ? {} : { reference }),
-    ...(utcOffset === undefined ? {} : { utcOffset: utcOffset.text }),
-  };
+  const given = { year, reference, utcOffset: options.take('syslog.utc-offset')?.text };
   try {
     syslog(given);
   } catch (error) {

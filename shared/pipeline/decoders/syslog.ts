@@ -37,11 +37,11 @@ export interface SyslogOptions {
    * the line before, so that December goes on in January. By default a line has the year that brings it nearest to when Kinesis took
    * the record; for a file, which has no such time, this or `reference` must be given.
    */
-  readonly year?: number;
+  readonly year?: number | undefined;
   /** Instead of `year`: a time within half a year of the first line, such as that of a file's rotation. */
-  readonly reference?: Date;
+  readonly reference?: Date | undefined;
   /** The time zone of lines that have none (RFC 3164): `+01:00`. Default UTC. */
-  readonly utcOffset?: string;
+  readonly utcOffset?: string | undefined;
 }
 
 interface SyslogDecoder extends LineDecoder {
