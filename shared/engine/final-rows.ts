@@ -1,6 +1,6 @@
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
-import { orderByNumbers } from './number-order.ts';
+import { orderByNumbers, sortTies } from './number-order.ts';
 import { type PrintableRow, printerOf, type RowPrinter } from './print.ts';
 import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type Totals } from './print-code.ts';
 import { mergeTotals, printRows, rankOf } from './read.ts';
@@ -98,14 +98,7 @@ export class FinalRows {
     }
     const keys = orderNumbers(this.#keys);
     const order = orderByNumbers(orderByNumbers(places, keys), starts);
-    // Nearly all of them are told apart by the numbers.
-    let from = 0;
-    for (let to = 1; to <= order.length; to += 1) {
-      const [first, next] = [order[from] as number, order[to] as number];
-      if (to < order.length && keys[next] === keys[first] && starts[next] === starts[first]) continue;
-      if (to > from + 1) this.#sortTied(order.subarray(from, to));
-      from = to;
-    }
+    sortTies(order, [keys, starts], (tied) => this.#sortTied(tied));
     return order;
   }
 

@@ -4,6 +4,28 @@ const digitsMax = 1 << 11;
 const digitMask = digitsMax - 1;
 const sign = 0x80000000;
 
+/** Lets `sort` put in order, in place, each run of places that the numbers of all columns have left tied; most are told apart by them. */
+export function sortTies(
+  order: Uint32Array,
+  columns: readonly Float64Array[],
+  sort: (tied: Uint32Array) => void,
+): void {
+  let from = 0;
+  for (let to = 1; to <= order.length; to += 1) {
+    if (to < order.length && areTied(columns, order[from] as number, order[to] as number)) continue;
+    if (to > from + 1) sort(order.subarray(from, to));
+    from = to;
+  }
+}
+
+function areTied(columns: readonly Float64Array[], a: number, b: number): boolean {
+  for (let at = 0; at < columns.length; at += 1) {
+    const numbers = columns[at] as Float64Array;
+    if (numbers[a] !== numbers[b]) return false;
+  }
+  return true;
+}
+
 /**
  * Gives the places of `order`, which is left as it is, in the order of their numbers, of which none is NaN; those of equal numbers stay in
  * the order in which they are. Least digit first (Knuth, The Art of Computer Programming 3, 5.2.5): so a few passes over memory sort what

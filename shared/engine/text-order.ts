@@ -1,4 +1,4 @@
-import { orderByNumbers } from './number-order.ts';
+import { orderByNumbers, sortTies } from './number-order.ts';
 
 /** Characters from here on have one number together. */
 const characterMax = 0x7f;
@@ -40,17 +40,12 @@ export function orderNumbers(texts: readonly string[]): Float64Array {
 export function orderTexts(texts: readonly string[]): Uint32Array {
   const numbers = orderNumbers(texts);
   const order = orderByNumbers(Uint32Array.from(texts.keys()), numbers);
-  // Most are told apart by the numbers.
-  let from = 0;
-  for (let to = 1; to <= order.length; to += 1) {
-    if (to < order.length && numbers[order[to] as number] === numbers[order[from] as number]) continue;
-    if (to > from + 1)
-      order.subarray(from, to).sort((a, b) => {
-        const [textA, textB] = [texts[a] as string, texts[b] as string];
-        return textA < textB ? -1 : textA === textB ? a - b : 1;
-      });
-    from = to;
-  }
+  sortTies(order, [numbers], (tied) => {
+    tied.sort((a, b) => {
+      const [textA, textB] = [texts[a] as string, texts[b] as string];
+      return textA < textB ? -1 : textA === textB ? a - b : 1;
+    });
+  });
   return order;
 }
 
