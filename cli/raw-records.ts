@@ -12,8 +12,8 @@ export interface NumberedRecord {
 }
 
 /**
- * Cuts a file into raw records: a line each, or the lines of a record that spans several, or what a binary format lets stand alone; lines without a record are left out, so that none
- * is waited for. `onRead` is told how many bytes of the file were read.
+ * Cuts a file into raw records: a line each, or the lines of a record that spans several, or what a binary format lets stand alone; lines
+ * without a record are left out, so that none is waited for. `onRead` is told how many bytes of the file were read.
  */
 export async function* readRawRecords(
   pipeline: Pipeline,

@@ -4,7 +4,7 @@ import { isNamedBefore } from '#shared/schemas/row.ts';
 import { cachedTextMax, type TextCache } from './text-cache.ts';
 import { TextMap } from './text-map.ts';
 
-const noKeys: NumberedKeys = { space: {}, textOf: () => '', slotOf: () => 0 };
+const noKeys: NumberedKeys = { textOf: () => '', slotOf: () => 0 };
 
 /** The key of a record at hand. */
 export interface RecordKey {
@@ -18,7 +18,6 @@ export interface RecordKey {
 
 /** What knows the keys that have numbers. */
 interface NumberedKeys {
-  readonly space: object;
   readonly textOf: (id: number) => string;
   readonly slotOf: (id: number) => number;
 }
@@ -27,7 +26,7 @@ interface NumberedKeys {
 export class FoundKey implements RecordKey {
   id = 0;
   space: object = noKeys;
-  /** Told apart from the space, which is looked at for each record. */
+  /** As they were numbered when the key was found. */
   keys: NumberedKeys = noKeys;
 
   /** Only who meets the key for the first time, or keeps it with each record, asks for it. */

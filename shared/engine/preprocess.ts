@@ -3,7 +3,7 @@ import type { CompiledOrigin, CompiledPipeline, CompiledSource } from './compile
 import { type DecodedRecord, messageOf, type Rejection } from './decode.ts';
 import { KeyDictionary } from './key.ts';
 import type { Lookups } from './lookups.ts';
-import { RecordReader } from './record-reader.ts';
+import { RecordReader, type VisitRecord } from './record-reader.ts';
 import { Refusal } from './refusal.ts';
 import type { TextCache } from './text-cache.ts';
 import { type StagedOutput, Staging, type Transform, transformOf } from './transform.ts';
@@ -98,18 +98,19 @@ export class Preprocessor extends Transformer {
 
   /** Takes the records in the bytes of what the reader has begun, one after the other; `visit` finds the outputs of one. */
   takeBytes(bytes: Uint8Array, visit: (taken: DecodedRecord | Rejection) => void): void {
-    this.reader.readBytes(bytes, (decoded) => {
-      const taken = this.take(decoded);
-      if (taken !== undefined) visit(taken);
-    });
+    this.reader.readBytes(bytes, this.#taking(visit));
   }
 
   /** Takes what goes on where a file ends. */
   endFile(visit: (taken: DecodedRecord | Rejection) => void): void {
-    this.reader.end((decoded) => {
+    this.reader.end(this.#taking(visit));
+  }
+
+  #taking(visit: (taken: DecodedRecord | Rejection) => void): VisitRecord {
+    return (decoded) => {
       const taken = this.take(decoded);
       if (taken !== undefined) visit(taken);
-    });
+    };
   }
 
   /** Takes one line; undefined for a line that holds no record. */

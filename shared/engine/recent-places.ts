@@ -29,9 +29,7 @@ export class RecentPlaces {
     const at = 2 * key.id;
     if (at >= places.length) return -1;
     const place = places[at + 1] as number;
-    if (slice.seen.space === key.space) {
-      if (slice.seen.stamp === places[at]) return place;
-    } else this.#see(slice, key.space);
+    if (slice.seen.space === key.space && slice.seen.stamp === places[at]) return place;
     // What comes in blocks numbers its keys anew in each, most often alike.
     return place < slice.keys.length && slice.keys[place] === key.text ? this.note(slice, key, place) : -1;
   }

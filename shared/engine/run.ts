@@ -195,14 +195,8 @@ export class DirectRun {
     const { outputs, outputCount } = preprocessor;
     for (let index = 0; index < outputCount; index += 1) {
       const output = outputs[index] as StagedOutput;
-      const { route } = output;
-      const steps = this.#stepsOfRoute[route.index] as readonly StepRun[];
+      const steps = this.#bring(output, index, preprocessor.source.plan.id, shard);
       wanted += steps.length;
-      input.key = output.key;
-      input.values = output.values;
-      input.route = route.id;
-      input.origin = originIn(route, preprocessor.source.plan.id, shard);
-      input.sub = index;
       for (let at = 0; at < steps.length; at += 1) {
         const step = steps[at] as StepRun;
         if (offer(step, input)) continue;
@@ -263,14 +257,19 @@ export class DirectRun {
     input.sequence = this.#rowCount;
     for (let index = 0; index < transformer.outputCount; index += 1) {
       const output = transformer.outputs[index] as StagedOutput;
-      const { route } = output;
-      input.key = output.key;
-      input.values = output.values;
-      input.route = route.id;
-      input.origin = originIn(route, row.view, row.view);
-      input.sub = index;
-      for (const next of this.#stepsOfRoute[route.index] as readonly StepRun[]) offer(next, input);
+      for (const next of this.#bring(output, index, row.view, row.view)) offer(next, input);
     }
+  }
+
+  /** Makes an output what the steps are offered, and gives those behind its route. */
+  #bring({ route, key, values }: StagedOutput, sub: number, source: string, shard: string): readonly StepRun[] {
+    const input = this.#input;
+    input.key = key;
+    input.values = values;
+    input.route = route.id;
+    input.origin = originIn(route, source, shard);
+    input.sub = sub;
+    return this.#stepsOfRoute[route.index] as readonly StepRun[];
   }
 
   #source(name: string): SourceRun {

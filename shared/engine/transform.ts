@@ -177,8 +177,10 @@ function refuse({ label }: CompiledRoute['columns'][number], refusal: string): n
   throw new Refusal('invalid', `${label}: ${refusal}`);
 }
 
-/** A text could be taken part by part, too, and nobody means its characters. */
-/** What comes later is not waited for: a filter would keep all, and whatever reads a field of it would find none. In line, since each node has values of its own kind. */
+/**
+ * What comes later is not waited for: a filter would keep all, and whatever reads a field of it would find none. In line, since each node has
+ * values of its own kind.
+ */
 function refusingLater(name: string): string {
   return `if (typeof ${name} === 'object' && ${name} !== null && typeof ${name}.then === 'function') refuseLater(staging, ${name});\n`;
 }
@@ -192,6 +194,7 @@ function refuseLater(
   throw new Refusal('invalid', `${where} gave a promise, which is not waited for; look things up with enrich instead`);
 }
 
+/** A text could be taken part by part, too, and nobody means its characters. */
 function refuseParts({ where }: Staging, parts: unknown): never {
   throw new Refusal(
     'invalid',
