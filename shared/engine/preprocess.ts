@@ -82,11 +82,20 @@ function rejectionOf(error: unknown, step: string, eventTimeMs: number): Rejecti
   };
 }
 
+type VisitTaken = (taken: DecodedRecord | Rejection) => void;
+
 /** A `Transformer` behind a stream, whose raw records it reads. */
 export class Preprocessor extends Transformer {
   readonly source: CompiledSource;
   /** Where the record at hand stands. */
   readonly reader: RecordReader;
+  /** Is told of the records that are read. */
+  #visit: VisitTaken = () => undefined;
+  /** One for all, so that it is compiled into what calls it. */
+  readonly #takeRead: VisitRecord = (decoded) => {
+    const taken = this.take(decoded);
+    if (taken !== undefined) this.#visit(taken);
+  };
 
   /** `tools` are needed for bytes, not for lines and values. */
   constructor(pipeline: CompiledPipeline, source: CompiledSource, tools?: DecodeTools) {
@@ -97,20 +106,15 @@ export class Preprocessor extends Transformer {
   }
 
   /** Takes the records in the bytes of what the reader has begun, one after the other; `visit` finds the outputs of one. */
-  takeBytes(bytes: Uint8Array, visit: (taken: DecodedRecord | Rejection) => void): void {
-    this.reader.readBytes(bytes, this.#taking(visit));
+  takeBytes(bytes: Uint8Array, visit: VisitTaken): void {
+    this.#visit = visit;
+    this.reader.readBytes(bytes, this.#takeRead);
   }
 
   /** Takes what goes on where a file ends. */
-  endFile(visit: (taken: DecodedRecord | Rejection) => void): void {
-    this.reader.end(this.#taking(visit));
-  }
-
-  #taking(visit: (taken: DecodedRecord | Rejection) => void): VisitRecord {
-    return (decoded) => {
-      const taken = this.take(decoded);
-      if (taken !== undefined) visit(taken);
-    };
+  endFile(visit: VisitTaken): void {
+    this.#visit = visit;
+    this.reader.end(this.#takeRead);
   }
 
   /** Takes one line; undefined for a line that holds no record. */

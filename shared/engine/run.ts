@@ -147,14 +147,22 @@ export class DirectRun {
     const { reader } = preprocessor;
     reader.begin({}, { isFile: true });
     const at = { origin, line: 0 };
-    const taking = (visit: VisitTaken) => (decoded: DecodedRecord | Rejection) => {
+    let told: VisitTaken = () => undefined;
+    // One for all pieces, so that it is compiled into what calls it.
+    const take = (decoded: DecodedRecord | Rejection): void => {
       at.line = reader.line;
-      visit(this.#take(run, decoded, at), reader);
+      told(this.#take(run, decoded, at), reader);
     };
     return {
       readsLines: (start) => reader.readsLines(start),
-      read: (bytes, visit) => preprocessor.takeBytes(bytes, taking(visit)),
-      end: (visit) => preprocessor.endFile(taking(visit)),
+      read: (bytes, visit) => {
+        told = visit;
+        preprocessor.takeBytes(bytes, take);
+      },
+      end: (visit) => {
+        told = visit;
+        preprocessor.endFile(take);
+      },
     };
   }
 

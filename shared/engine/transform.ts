@@ -99,49 +99,63 @@ class TransformCode {
   readonly functions: string[] = [];
   /** What the source calls, by number. */
   readonly lent: unknown[] = [];
-  /** What stands behind a union is reached on several ways. */
+  /** Functions of nodes: what stands behind a union is reached on several ways. */
   readonly #names = new Map<TransformNode, string>();
+  #nodeCount = 0;
 
+  /** A node alone stands in line: a chain is one function, which is compiled once. Branches are functions, each of a bearable size. */
   visitAll(nodes: readonly TransformNode[], value: string): string {
+    const [only] = nodes;
+    if (only !== undefined && nodes.length === 1 && only.binding.op !== 'union')
+      return this.#bodyOf(only, value, this.#nextName());
     return nodes.map((node) => `${this.#functionOf(node)}(${value}, staging);\n`).join('');
   }
 
   #functionOf(node: TransformNode): string {
     const known = this.#names.get(node);
     if (known !== undefined) return known;
-    const name = `node${this.#names.size}`;
+    const name = this.#nextName();
     this.#names.set(node, name);
-    const body = this.#bodyOf(node, name);
-    this.functions.push(
-      `const ${name} = (value, staging) => {\nstaging.where = ${this.#lend(node.id, `${name}Id`)};\n${body}};`,
-    );
+    const body = this.#bodyOf(node, 'value', name);
+    this.functions.push(`const ${name} = (value, staging) => {\n${body}};`);
     return name;
   }
 
-  #bodyOf({ binding, next, route }: TransformNode, name: string): string {
-    if (binding.op === 'union') return this.visitAll(next, 'value');
-    if (binding.op === 'key') return route === undefined ? '' : this.#stage(route, name);
+  #nextName(): string {
+    this.#nodeCount += 1;
+    return `node${this.#nodeCount}`;
+  }
+
+  /** What becomes of `value` at a node and behind it. */
+  #bodyOf(node: TransformNode, value: string, name: string): string {
+    return `staging.where = ${this.#lend(node.id, `${name}Id`)};\n${this.#stepOf(node, value, name)}`;
+  }
+
+  #stepOf({ binding, next, route }: TransformNode, value: string, name: string): string {
+    if (binding.op === 'union') return this.visitAll(next, value);
+    if (binding.op === 'key') return route === undefined ? '' : this.#stage(route, value, name);
     const its = this.#lend(binding, `${name}Binding`);
+    const made = `${name}Made`;
     switch (binding.op) {
       case 'filter':
-        return `const kept = ${its}.call(value);\nif (kept) {\n${refusingLater('kept')}${this.visitAll(next, 'value')}}\n`;
+        return `const ${made} = ${its}.call(${value});\nif (${made}) {\n${refusingLater(made)}${this.visitAll(next, value)}}\n`;
       case 'map':
-        return `const mapped = ${its}.call(value);\n${refusingLater('mapped')}${this.visitAll(next, 'mapped')}`;
+        return `const ${made} = ${its}.call(${value});\n${refusingLater(made)}${this.visitAll(next, made)}`;
       case 'flatMap':
-        return `const parts = ${its}.call(value);
-if (!Array.isArray(parts)) refuseParts(staging, parts);
-for (const part of parts) {\n${refusingLater('part')}${this.visitAll(next, 'part')}}\n`;
+        return `const ${made}Parts = ${its}.call(${value});
+if (!Array.isArray(${made}Parts)) refuseParts(staging, ${made}Parts);
+for (const ${made} of ${made}Parts) {\n${refusingLater(made)}${this.visitAll(next, made)}}\n`;
       case 'enrich':
         // The other branches are asked what they look up all the same.
-        return `const found = lookUp(${its}, staging.lookups, value);
-if (found === undefined) staging.isWaiting = true;
-else {\nconst enriched = ${its}.call(value, found.value);\n${refusingLater('enriched')}${this.visitAll(next, 'enriched')}}\n`;
+        return `const ${name}Found = lookUp(${its}, staging.lookups, ${value});
+if (${name}Found === undefined) staging.isWaiting = true;
+else {\nconst ${made} = ${its}.call(${value}, ${name}Found.value);\n${refusingLater(made)}${this.visitAll(next, made)}}\n`;
       default:
         return '';
     }
   }
 
-  #stage(route: CompiledRoute, name: string): string {
+  #stage(route: CompiledRoute, value: string, name: string): string {
     const its = this.#lend(route, `${name}Route`);
     const columns = route.columns.map((column, index) => {
       const own = this.#lend(column, `${name}Column${index}`);
@@ -149,9 +163,9 @@ else {\nconst enriched = ${its}.call(value, found.value);\n${refusingLater('enri
         column.refuse === undefined
           ? ''
           : `const refusal${index} = ${own}.refuse(value${index}); if (refusal${index} !== undefined) refuse(${own}, refusal${index});\n`;
-      return `const value${index} = ${own}.select(value, staging.timeMs);\n${check}values[${index}] = value${index};\n`;
+      return `const value${index} = ${own}.select(${value}, staging.timeMs);\n${check}values[${index}] = value${index};\n`;
     });
-    const key = `${its}.call(value${route.takesTime === true ? ', staging.timeMs' : ''})`;
+    const key = `${its}.call(${value}${route.takesTime === true ? ', staging.timeMs' : ''})`;
     const only = onlyFieldInSourceOf(route.call);
     const column = JSON.stringify(only);
     return `if (staging.count >= ${outputsPerRecordMax}) tooMany();
