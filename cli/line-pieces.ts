@@ -5,8 +5,9 @@ import { compressionOf } from '#shared/runtime/decode-tools.ts';
 const pieceBytes = 1 << 18;
 
 /**
- * The bytes of a file of lines in pieces that end at line ends, all in the same memory: a piece is good until the next one is asked for.
- * Undefined for what is no plain file of lines, as `readsLines` tells them by their beginning: it is read in another way, from its beginning.
+ * The bytes of a file of lines in pieces that end at line ends, all in the same memory: a piece is good until the next one is asked for, which
+ * is read meanwhile. Undefined for what is no plain file of lines, as `readsLines` tells them by their beginning: it is read in another way,
+ * from its beginning.
  */
 export async function openLinePieces(
   path: string,
@@ -29,6 +30,8 @@ class LinePieces {
   readonly #file: FileHandle;
   readonly #onRead: (bytes: number) => void;
   #buffer: Buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  /** Holds the piece that is worked on. */
+  #other: Buffer = Buffer.alloc(0);
   /** Bytes at the front of the buffer that no piece had yet. */
   #held = 0;
 
@@ -50,25 +53,35 @@ class LinePieces {
   }
 
   async *all(): AsyncGenerator<Buffer> {
+    let filling: Promise<Buffer> = Promise.resolve(this.#buffer.subarray(0, this.#held));
     try {
-      let told = 0;
-      for (let bytes: Buffer = this.#buffer.subarray(0, this.#held); ; ) {
-        this.#onRead(this.#held - told);
-        const end = bytes.lastIndexOf(lineFeed) + 1;
-        if (end > 0) {
-          yield bytes.subarray(0, end);
-          this.#buffer.copyWithin(0, end, this.#held);
-          this.#held -= end;
+      for (let told = 0; ; ) {
+        const bytes = await filling;
+        if (bytes.length === told) {
+          if (told > 0) yield bytes;
+          return;
         }
+        this.#onRead(bytes.length - told);
+        const end = bytes.lastIndexOf(lineFeed) + 1;
+        if (end > 0) this.#turnOver(end);
         told = this.#held;
-        bytes = await this.fill();
-        if (bytes.length > told) continue;
-        if (bytes.length > 0) yield bytes;
-        return;
+        // Nobody waits for it while the piece is worked on, nor for what goes wrong with it.
+        filling = this.fill();
+        filling.catch(() => {});
+        if (end > 0) yield bytes.subarray(0, end);
       }
     } finally {
+      await filling.catch(() => {});
       await this.#file.close();
     }
+  }
+
+  /** What stands behind `end` begins the other buffer, which is filled while the piece before it is worked on. */
+  #turnOver(end: number): void {
+    const before = this.#buffer;
+    this.#buffer = this.#other.length < before.length ? Buffer.allocUnsafeSlow(before.length) : this.#other;
+    this.#other = before;
+    this.#held = before.copy(this.#buffer, 0, end, this.#held);
   }
 }
 
