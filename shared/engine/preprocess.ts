@@ -97,11 +97,16 @@ export class Preprocessor extends Transformer {
     if (taken !== undefined) this.#visit(taken);
   };
 
-  /** `tools` are needed for bytes, not for lines and values. */
-  constructor(pipeline: CompiledPipeline, source: CompiledSource, tools?: DecodeTools) {
+  /** `tools` are needed for bytes, not for lines and values. Without `scans` JSON is parsed. */
+  constructor(
+    pipeline: CompiledPipeline,
+    source: CompiledSource,
+    tools?: DecodeTools,
+    options?: { readonly scans?: boolean },
+  ) {
     super(pipeline, source);
     this.source = source;
-    this.reader = new RecordReader(source, tools);
+    this.reader = new RecordReader(source, tools, options);
     this.lookUpKeysIn(this.reader.texts);
   }
 

@@ -68,12 +68,13 @@ export class RecordReader {
   /** What holds the record at hand, if it is no line. */
   #part: { readonly payload: string | Uint8Array } | undefined;
 
-  constructor(source: CompiledSource, tools?: DecodeTools) {
+  /** Without `scans` lines of JSON are parsed, and checked as values are. */
+  constructor(source: CompiledSource, tools?: DecodeTools, { scans = true } = {}) {
     this.#source = source;
     this.#tools = tools;
     this.#lineDecoders = source.decoders.filter((decoder) => 'decodeLine' in decoder);
     this.#spanning = SpanningLines.of(this.#lineDecoders, source.decoders.length === 1);
-    this.#scanner = tools && scannerOf(source, this.#lineDecoders[0], tools);
+    this.#scanner = !scans || tools === undefined ? undefined : scannerOf(source, this.#lineDecoders[0], tools);
     this.#scanned = new ScannedLine(tools);
     this.#check = tools && quickCheckOf(source);
     this.begin({});
@@ -319,10 +320,12 @@ export class RecordReader {
 
   #visitScanned(value: object, bytes: Uint8Array, start: number, end: number, visit: VisitRecord): void {
     this.#line += 1;
-    this.#scanned.bytes = bytes;
-    this.#scanned.start = start;
-    this.#scanned.end = end;
-    this.#part = this.#scanned;
+    const scanned = this.#scanned;
+    // To say again what is known costs more than to look.
+    if (scanned.bytes !== bytes) scanned.bytes = bytes;
+    scanned.start = start;
+    scanned.end = end;
+    if (this.#part !== scanned) this.#part = scanned;
     visit(timed(this.#source, value, this.#atHand));
     this.#index += 1;
   }
@@ -376,7 +379,8 @@ export class RecordReader {
     }
     if (raw === undefined) return undefined;
     // The scanner learns from what the schema itself has accepted.
-    const decoded = isJson ? validate(this.#source, raw, this.#atHand) : this.readValue(raw);
+    const isLesson = isJson && this.#scanner?.isLearning === true;
+    const decoded = isLesson ? validate(this.#source, raw, this.#atHand) : this.readValue(raw);
     this.#wasDecoded = decoded.kind === 'decoded';
     return decoded;
   }

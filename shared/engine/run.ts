@@ -47,6 +47,8 @@ export interface RejectedRow {
 export interface DirectRunOptions {
   /** Needed for bytes, not for lines and values. */
   readonly tools?: DecodeTools;
+  /** False: JSON is parsed. */
+  readonly scans?: boolean;
   /** All that is looked up. */
   readonly lookups?: Lookups | undefined;
   /** May take rows away while they are made: a window may have very many. */
@@ -83,10 +85,13 @@ export class DirectRun {
 
   readonly #onRows: (emission: Emission) => void;
 
-  constructor(pipeline: CompiledPipeline, { tools, lookups, onRows = () => undefined }: DirectRunOptions = {}) {
+  constructor(
+    pipeline: CompiledPipeline,
+    { tools, scans = true, lookups, onRows = () => undefined }: DirectRunOptions = {},
+  ) {
     this.#onRows = onRows;
     for (const [name, source] of pipeline.sources) {
-      const preprocessor = new Preprocessor(pipeline, source, tools);
+      const preprocessor = new Preprocessor(pipeline, source, tools, { scans });
       if (lookups !== undefined) preprocessor.lookups = lookups;
       this.#sources.set(name, {
         preprocessor,
@@ -272,10 +277,12 @@ export class DirectRun {
   /** Makes an output what the steps are offered, and gives those behind its route. */
   #bring({ route, key, values }: StagedOutput, sub: number, source: string, shard: string): readonly StepRun[] {
     const input = this.#input;
-    input.key = key;
-    input.values = values;
-    input.route = route.id;
-    input.origin = originIn(route, source, shard);
+    const origin = originIn(route, source, shard);
+    // Most often all is as for the record before, and to look costs less than to say it again.
+    if (input.key !== key) input.key = key;
+    if (input.values !== values) input.values = values;
+    if (input.route !== route.id) input.route = route.id;
+    if (input.origin !== origin) input.origin = origin;
     input.sub = sub;
     return this.#stepsOfRoute[route.index] as readonly StepRun[];
   }

@@ -46,15 +46,18 @@ export interface BoundedRun {
 export type TableItems = Readonly<Record<string, readonly LookupItem[]>>;
 
 export interface BoundedRunOptions {
-  /** Lines are read by JSON.parse and the whole schema, and not by a scanner: the slower way, whose answers are the scanner's too. */
-  readonly parses?: boolean;
+  /**
+   * How lines of JSON are read: by the compiled scanner, as everywhere; by JSON.parse and the compiled check, as lines are that the scanner
+   * does not know; or by JSON.parse and the whole schema, whose answers are those of the others too.
+   */
+  readonly readBy?: 'scanner' | 'check' | 'schema';
 }
 
 /** Throws `INPUT_INVALID` when a table is missing, is one too many, or has an item without a key. */
 export function createBoundedRun(
   pipeline: Pipeline,
   tables: TableItems = {},
-  { parses = false }: BoundedRunOptions = {},
+  { readBy = 'scanner' }: BoundedRunOptions = {},
 ): BoundedRun {
   const compiled = compile(pipeline);
   const views = new Map(
@@ -67,7 +70,7 @@ export function createBoundedRun(
     totals.length = 0;
   };
   const run = new DirectRun(compiled, {
-    ...(parses ? {} : { tools: decodeTools }),
+    ...(readBy === 'schema' ? {} : { tools: decodeTools, scans: readBy === 'scanner' }),
     lookups: lookupsOf(pipeline, tables),
     onRows: keepRows,
   });

@@ -50,7 +50,7 @@ export function runBytes(pipeline: Pipeline, source: string, lines: readonly str
 
 /** By JSON.parse and the schema, whole. */
 export function runParsed(pipeline: Pipeline, source: string, lines: readonly string[], tables: Tables = {}): Outcome {
-  return runLinesOf(createBoundedRun(pipeline, tables, { parses: true }), source, lines);
+  return runLinesOf(createBoundedRun(pipeline, tables, { readBy: 'schema' }), source, lines);
 }
 
 /** Line by line, by the scanner too. */
