@@ -78,9 +78,14 @@ export class JsonScanner {
     return this.#last(bytes, start, this.#words) ?? this.#scanOthers(bytes, start);
   }
 
+  /** Whether lines are still wanted for examples. */
+  get isLearning(): boolean {
+    return this.#scanners.length < templatesMax && this.#lessons < lessonsMax;
+  }
+
   /** Takes a line that was not read, and that the schema has accepted, for an example. */
   learn(bytes: Uint8Array, start: number): void {
-    if (this.#scanners.length >= templatesMax || this.#lessons >= lessonsMax) return;
+    if (!this.isLearning) return;
     this.#lessons += 1;
     const template = templateOf(bytes, start, { shapes: this.#shapes, need: this.#need });
     if (template !== undefined) this.#scanners.push(this.#compile(template));
@@ -194,11 +199,11 @@ function holeSource(hole: Hole, index: number): string {
   const next = 'at = cursor.at;';
   switch (hole.kind) {
     case 'text':
-      return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${value} === undefined) return undefined; ${next}`;
+      return `const ${value} = scanText(bytes, at, cursor, caches[${index}], words); if (${value} === undefined) return undefined; ${next}`;
     case 'unread text':
       return 'at = skipPlainText(bytes, at, words); if (at === -1) return undefined;';
     case 'text choice':
-      return `const ${value} = scanText(bytes, at, cursor, caches[${index}]); if (${noneOf(value, hole.values)}) return undefined; ${next}`;
+      return `const ${value} = scanText(bytes, at, cursor, caches[${index}], words); if (${noneOf(value, hole.values)}) return undefined; ${next}`;
     case 'number choice':
       return `const ${value} = scanNumber(bytes, at, cursor); if (${noneOf(value, hole.values)}) return undefined; ${next}`;
     case 'number':
@@ -210,7 +215,7 @@ function holeSource(hole: Hole, index: number): string {
     case 'boolean':
       return `const ${value} = scanBoolean(bytes, at, cursor); if (${value} === -1) return undefined; ${next}`;
     case 'judged':
-      return `const ${value} = scanJudged(bytes, at, cursor, caches[${index}], schemas[${index}]); if (${value} === missed) return undefined; ${next}`;
+      return `const ${value} = scanJudged(bytes, at, cursor, caches[${index}], words, schemas[${index}]); if (${value} === missed) return undefined; ${next}`;
     case 'skipped':
       return 'at = skipValue(bytes, at); if (at === -1) return undefined;';
   }
@@ -221,27 +226,45 @@ function noneOf(value: string, values: readonly (string | number)[]): string {
 }
 
 /**
- * Numbers that are long, such as times, are most often all of one length: their digits are then read side by side and not one after the
- * other. Any other is read by `scanNumber`.
+ * Numbers that are long, such as times, are most often all of one length: their digits are then read four at a time and not one after the
+ * other, by the sums that two multiplications make side by side (D. Lemire, "Quickly parsing eight digits", 2018). Any other is read by
+ * `scanNumber`.
  */
 function numberSource(length: number, value: string): string {
   const scanned = `${value} = scanNumber(bytes, at, cursor); at = cursor.at;`;
   if (length < longDigitsMin || length > longDigitsMax) return `let ${scanned}`;
-  const digits = Array.from({ length }, (_, index) => `${value}d${index}`);
-  const declared = digits.map((digit, index) => `${digit} = bytes[at + ${index}] - 48`).join(', ');
-  const areDigits = digits.map((digit, index) => `${digit} >= ${index === 0 ? 1 : 0} && ${digit} <= 9`).join(' && ');
+  const lead = length % wordBytes;
+  const leads = Array.from({ length: lead }, (_, index) => `${value}d${index}`);
+  const words = Array.from({ length: (length - lead) / wordBytes }, (_, index) => `${value}w${index}`);
+  const place = (index: number): string => (index === 0 ? 'at' : `at + ${index}`);
+  const declared = [
+    ...leads.map((digit, index) => `${digit} = bytes[${place(index)}] - 48`),
+    ...words.map((word, index) => `${word} = words.getInt32(${place(lead + wordBytes * index)}, true)`),
+    `${value}next = bytes[at + ${length}]`,
+  ].join(', ');
+  const areDigits = [
+    // Neither of zeros first, nor what is no digit at all.
+    ...(lead === 0 ? [`bytes[at] !== 48`] : []),
+    ...leads.map((digit, index) => `${digit} >= ${index === 0 ? 1 : 0} && ${digit} <= 9`),
+    ...words.map((word) => `((${word} & 0xf0f0f0f0) | (((${word} + 0x06060606) & 0xf0f0f0f0) >>> 4)) === 0x33333333`),
+    `(${value}next === 44 || ${value}next === 125)`,
+  ].join(' && ');
+  const wordValue = (word: string | undefined): string =>
+    `(Math.imul((Math.imul(${word} & 0x0f0f0f0f, 2561) >>> 8) & 0x00ff00ff, 6553601) >>> 16)`;
+  const leadValue = leads.map((digit, index) => `Math.imul(${digit}, ${10 ** (lead - 1 - index)})`).join(' + ') || '0';
   // Each half is a small integer.
-  const half = length - smallDigits;
-  const sumOf = (some: readonly string[]): string =>
-    some.map((digit, index) => `Math.imul(${digit}, ${10 ** (some.length - 1 - index)})`).join(' + ');
-  const sum = `(${sumOf(digits.slice(0, half))}) * ${10 ** smallDigits} + (${sumOf(digits.slice(half))})`;
-  return `const ${declared}, ${value}next = bytes[at + ${length}]; let ${value};
-  if (${areDigits} && (${value}next === 44 || ${value}next === 125)) { ${value} = ${sum}; at += ${length}; } else { ${scanned} }`;
+  const [low1, low0] = [words.at(-1), words.at(-2)];
+  const high = words.length > 2 ? `(Math.imul(${leadValue}, 10000) + ${wordValue(words[0])})` : `(${leadValue})`;
+  const sum = `${high} * ${10 ** (2 * wordBytes)} + (Math.imul(${wordValue(low0)}, 10000) + ${wordValue(low1)})`;
+  return `let ${value};
+  if (at < bytes.length - ${length}) {
+    const ${declared};
+    if (${areDigits}) { ${value} = ${sum}; at += ${length}; } else { ${scanned} }
+  } else { ${scanned} }`;
 }
 
 const longDigitsMin = 10;
 const longDigitsMax = 15;
-const smallDigits = 8;
 
 /** The record as an object literal, so that all records of a template are of one hidden class. */
 function objectSource(object: TemplateObject, holes: readonly Hole[]): string {

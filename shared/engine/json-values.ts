@@ -21,73 +21,83 @@ const plain = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x20 && byte < 0x80 && byte !== quote && byte !== backslash ? 1 : 0,
 );
 
-/** The text behind a quote, whose own quote ends it; undefined when it is not plain. */
-export function scanText(bytes: Uint8Array, start: number, cursor: ScanCursor, cache: TextCache): string | undefined {
+/**
+ * The text behind a quote, whose own quote ends it; undefined when it is not plain. `words` are the same bytes: four of them at a time are what
+ * the cache compares.
+ */
+export function scanText(
+  bytes: Uint8Array,
+  start: number,
+  cursor: ScanCursor,
+  cache: TextCache,
+  words: DataView,
+): string | undefined {
+  const wordsEnd = bytes.length - 4;
   let at = start;
   let hash = 0;
-  let words = 0;
+  let count = 0;
   let word = 0;
-  let byte: number;
-  // Four bytes a turn, which are a word: it is what the cache compares.
-  for (;;) {
-    byte = bytes[at] as number;
-    if (plain[byte] !== 1) break;
-    word = byte;
-    byte = bytes[at + 1] as number;
-    if (plain[byte] !== 1) {
-      at += 1;
+  while (at <= wordsEnd) {
+    word = words.getInt32(at, true);
+    const stops = stopsIn(word);
+    if (stops !== 0) {
+      const length = lowestOf(stops);
+      at += length;
+      word &= (1 << (8 * length)) - 1;
       break;
     }
-    word |= byte << 8;
-    byte = bytes[at + 2] as number;
-    if (plain[byte] !== 1) {
-      at += 2;
-      break;
-    }
-    word |= byte << 16;
-    byte = bytes[at + 3] as number;
-    if (plain[byte] !== 1) {
-      at += 3;
-      break;
-    }
-    word |= byte << 24;
-    if (words < cachedWordsMax) textWords[words] = word;
-    words += 1;
+    if (count < cachedWordsMax) textWords[count] = word;
+    count += 1;
     hash = mixed(hash, word);
     word = 0;
     at += 4;
   }
-  if (byte !== quote) return undefined;
+  // Fewer bytes than a word are left, or none of them is plain.
+  if (at > wordsEnd)
+    for (let shift = 8 * ((at - start) & 3); plain[bytes[at] as number] === 1; shift += 8) {
+      word |= (bytes[at] as number) << shift;
+      at += 1;
+    }
+  if (bytes[at] !== quote) return undefined;
   if (word !== 0) {
-    if (words < cachedWordsMax) textWords[words] = word;
+    if (count < cachedWordsMax) textWords[count] = word;
     hash = mixed(hash, word);
   }
   cursor.at = at + 1;
   return cache.find(bytes, start, at, hash);
 }
 
-/**
- * Behind the quote that ends the plain text at `start`; -1 when it is not plain, as `scanText` has it. `words` are the same bytes: four are
- * looked at together, by the carries that a subtraction sends into the highest bits (H. S. Warren, Hacker's Delight, 6-1). Such a bit may also
- * come from a byte below, but only where that byte ends the text itself: the lowest one is right.
- */
+/** Behind the quote that ends the plain text at `start`; -1 when it is not plain, as `scanText` has it. `words` are the same bytes. */
 export function skipPlainText(bytes: Uint8Array, start: number, words: DataView): number {
   let at = start;
   const wordsEnd = bytes.length - 4;
   while (at <= wordsEnd) {
-    const word = words.getInt32(at, true);
-    const isLow = word - 0x20202020;
-    const isQuote = (word ^ 0x22222222) - 0x01010101;
-    const isBackslash = (word ^ 0x5c5c5c5c) - 0x01010101;
-    const stops = (word | isLow | isQuote | isBackslash) & 0x80808080;
+    const stops = stopsIn(words.getInt32(at, true));
     if (stops !== 0) {
-      at += (31 - Math.clz32(stops & -stops)) >> 3;
+      at += lowestOf(stops);
       return bytes[at] === quote ? at + 1 : -1;
     }
     at += 4;
   }
   while (plain[bytes[at] as number] === 1) at += 1;
   return bytes[at] === quote ? at + 1 : -1;
+}
+
+/**
+ * Of four bytes the highest bits of those that are not plain. They are looked at together, by the carries that a subtraction sends into the
+ * highest bits (H. S. Warren, Hacker's Delight, 6-1). Such a bit may also come from a byte below, but only where that byte ends the text
+ * itself: the lowest one is right.
+ */
+function stopsIn(word: number): number {
+  const isLow = word - 0x20202020;
+  const isQuote = (word ^ 0x22222222) - 0x01010101;
+  const isBackslash = (word ^ 0x5c5c5c5c) - 0x01010101;
+  return (word | isLow | isQuote | isBackslash) & 0x80808080;
+}
+
+/** The byte, from 0, of the lowest bit that is set. */
+function lowestOf(stops: number): number {
+  return (31 - Math.clz32(stops & -stops)) >> 3;
 }
 
 function mixed(hash: number, word: number): number {
@@ -178,11 +188,12 @@ export function scanJudged(
   at: number,
   cursor: ScanCursor,
   cache: TextCache,
+  words: DataView,
   schema: StandardSchemaV1,
 ): unknown {
   let value: unknown;
   if (bytes[at] === quote) {
-    value = scanText(bytes, at + 1, cursor, cache);
+    value = scanText(bytes, at + 1, cursor, cache, words);
     if (value === undefined) return missed;
   } else {
     const end = skipValue(bytes, at);

@@ -41,6 +41,8 @@ export function timeText(draw: Draw): string {
 const cache = new TextCache(decodeTools.ascii);
 const cursor: ScanCursor = { at: 0 };
 const time = timestamp();
+const wordsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength);
 
 /** What is taken of a value must be what JSON.parse, or the schema, makes of the same text. */
 export const scannedValueTargets: readonly FuzzTarget[] = [
@@ -53,7 +55,7 @@ export const scannedValueTargets: readonly FuzzTarget[] = [
   target(
     'text',
     (draw) => JSON.stringify(draw.chance(0.5) ? String(jsonOf(draw)) : draw.pick(['Aa', 'BB', 'AaBB', 'BBAa', ''])),
-    (bytes) => (bytes[0] === 0x22 ? scanText(bytes, 1, cursor, cache) : undefined),
+    (bytes) => (bytes[0] === 0x22 ? scanText(bytes, 1, cursor, cache, wordsOf(bytes)) : undefined),
     JSON.parse,
   ),
   target(

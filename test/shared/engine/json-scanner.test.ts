@@ -249,6 +249,28 @@ test('texts of a column that do not come again are right all the same', () => {
   expect(wrong).toEqual([]);
 });
 
+test.each([10, 11, 12, 13, 14, 15])(
+  'a number of %d digits, which are read side by side, is the one that JSON has',
+  (length) => {
+    const schema = record({ n: number() });
+    const { read, asked } = readerOf(schema);
+    const digits = '987654321098765'.slice(0, length);
+    const lines = [digits, digits.replaceAll(/./g, '0').replace('0', '1'), '9'.repeat(length), `-${digits}`];
+    for (let place = 0; place < length; place += 1)
+      for (let byte = 0x20; byte < 0x7f; byte += 1)
+        lines.push(`${digits.slice(0, place)}${String.fromCharCode(byte)}${digits.slice(place + 1)}`);
+    read(`{"n":${digits}}`);
+    for (const line of lines) {
+      const text = `{"n":${line}}`;
+      const found = read(text).map(({ value, rejected }) => [value, rejected]);
+      expect(found).toEqual(genericOf(schema, text).map(({ value, rejected }) => [value, rejected]));
+    }
+    asked();
+    expect(read(`{"n":${digits}}\n{"n":${'1'.repeat(length)}}`)).toHaveLength(2);
+    expect(asked()).toBe(0);
+  },
+);
+
 test('a line that is rejected behind the scanner shows its bytes', () => {
   const reader = new RecordReader(
     { ...sourceOf(json(), flow), timestamp: (value) => ((value as { ts: number }).ts === 2 ? Number.NaN : 0) },

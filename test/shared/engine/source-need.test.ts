@@ -254,16 +254,18 @@ test('no query of bids reads their texts', () => {
   ]);
 });
 
-test('an unread text ends where one that is read does', () => {
+test('a text ends with its quote, whether it is read or not, and has no others, backslashes, control characters or bytes above ASCII', () => {
   const cache = new TextCache(decodeTools.ascii);
   for (let length = 0; length < 12; length += 1)
     for (let place = 0; place <= length; place += 1)
       for (let byte = 0; byte < 256; byte += 1) {
         const bytes = Buffer.from(`${'x'.repeat(length)}"}\n`);
         bytes[place] = byte;
+        const text = /^[ !#-[\]-\x7f]*(?=")/.exec(bytes.toString('latin1'))?.[0];
         const cursor = { at: -1 };
-        scanText(bytes, 0, cursor, cache);
         const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        expect(scanText(bytes, 0, cursor, cache, words)).toBe(text);
+        expect(cursor.at).toBe(text === undefined ? -1 : text.length + 1);
         expect(skipPlainText(bytes, 0, words)).toBe(cursor.at);
       }
 });
