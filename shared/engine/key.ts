@@ -1,6 +1,7 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import { encodeKey, encodeTextKey, type KeyColumns, keyBytesMax } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
+import { KeyPlaces } from './key-places.ts';
 import { cachedTextMax, type TextCache } from './text-cache.ts';
 import { TextMap } from './text-map.ts';
 
@@ -28,6 +29,12 @@ export class FoundKey implements RecordKey {
   space: object = noKeys;
   /** As they were numbered when the key was found. */
   keys: NumberedKeys = noKeys;
+
+  /** Says where its number is from, which is most often where that of the key before was: to look costs less than to say it again. */
+  name(space: object, keys: NumberedKeys): void {
+    if (this.space !== space) this.space = space;
+    if (this.keys !== keys) this.keys = keys;
+  }
 
   /** Only who meets the key for the first time, or keeps it with each record, asks for it. */
   get text(): string {
@@ -73,7 +80,7 @@ export class KeyDictionary {
   readonly #taken: ReadonlySet<string>;
   readonly #byText = rememberedTexts();
   /** The frequent cases, one column of text or of a number: found by its value alone. */
-  #byValue = rememberedTexts();
+  #byValue: TextsByValue | undefined;
   #byNumericValue = rememberedNumbers();
   #valueColumn: string | undefined;
   #count = 0;
@@ -101,12 +108,13 @@ export class KeyDictionary {
 
   /** Finds the key of one column. */
   findOf(column: string, value: unknown, found: FoundKey): FoundKey {
+    if (this.#valueColumn === column && this.#byNumber?.isLast(value) === true) return this.#byNumber.find(found);
     if (typeof value !== 'string' && typeof value !== 'number')
       return this.#findAny({ [column]: value } as KeyColumns, found);
     if (this.#valueColumn !== column) {
       this.#check([column]);
       this.#valueColumn = column;
-      this.#byValue = rememberedTexts();
+      this.#byValue = undefined;
       this.#byNumericValue = rememberedNumbers();
       this.#byNumber = undefined;
     }
@@ -116,12 +124,11 @@ export class KeyDictionary {
         this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey({ [column]: value }))),
         found,
       );
-    const numbered = this.#byNumber ?? this.#numbersOf(column, value);
+    const numbered = this.#byNumber === undefined ? this.#numbersOf(column, value) : undefined;
     if (numbered?.isLast(value) === true) return numbered.find(found);
-    return foundAs(
-      this.#byValue.get(value) ?? this.#byValue.add(value, this.#make(encodeTextKey(column, value))),
-      found,
-    );
+    const byValue = this.#byValue;
+    if (byValue === undefined || byValue.isFull) this.#byValue = new TextsByValue(column, this.#slots);
+    return (this.#byValue as TextsByValue).find(value, found);
   }
 
   #findAny(columns: KeyColumns, found: FoundKey): FoundKey {
@@ -224,8 +231,9 @@ class TextsByNumber implements NumberedKeys {
   }
 
   /** Whether it is the text that was read last, by which alone a key is found. */
-  isLast(value: string): boolean {
-    return this.#cache.lastIndex !== -1 && this.#cache.last === value;
+  isLast(value: unknown): boolean {
+    // Where it is the same string, this does not look into it, as `===` does: strings lie anywhere in memory.
+    return this.#cache.lastIndex !== -1 && Object.is(this.#cache.last, value);
   }
 
   /** The key of the text that was read last. */
@@ -233,8 +241,7 @@ class TextsByNumber implements NumberedKeys {
     const { lastIndex, epoch } = this.#cache;
     if (epoch !== this.#epoch) this.#forget(epoch);
     found.id = lastIndex;
-    found.space = this.space;
-    found.keys = this;
+    found.name(this.space, this);
     return found;
   }
 
@@ -263,6 +270,52 @@ class TextsByNumber implements NumberedKeys {
     this.space = {};
   }
 }
+
+/** The keys of one column that are texts, found by the texts. A key's number is its place, so that nothing else has to be looked at. */
+class TextsByValue implements NumberedKeys {
+  readonly #column: string;
+  readonly #slots: number;
+  readonly #values: string[] = [];
+  readonly #places = new KeyPlaces(this.#values);
+  readonly #texts: string[] = [];
+  readonly #slotsByNumber: number[] = [];
+
+  constructor(column: string, slots: number) {
+    this.#column = column;
+    this.#slots = slots;
+  }
+
+  /** Those who come next are numbered anew, by another one. */
+  get isFull(): boolean {
+    return this.#values.length >= textKeysMax;
+  }
+
+  find(value: string, found: FoundKey): FoundKey {
+    found.id = this.#places.get(value) ?? this.#add(value);
+    found.name(this, this);
+    return found;
+  }
+
+  textOf(number: number): string {
+    return this.#texts[number] as string;
+  }
+
+  slotOf(number: number): number {
+    if (this.#slotsByNumber[number] === -1)
+      this.#slotsByNumber[number] = slotOf(this.#texts[number] as string, this.#slots);
+    return this.#slotsByNumber[number] as number;
+  }
+
+  #add(value: string): number {
+    // Before anything is kept, for it may be no key.
+    this.#texts.push(encodeTextKey(this.#column, value));
+    this.#slotsByNumber.push(-1);
+    return this.#places.take(value);
+  }
+}
+
+/** More would take too much memory: some 100 bytes each. */
+const textKeysMax = 1 << 18;
 
 /** The entries that were asked for last: those of the generation before are given up when this one is full. */
 class Remembered<Name> {

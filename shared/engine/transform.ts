@@ -69,7 +69,7 @@ export class Staging {
       output = { route, key: new FoundKey(), values: route.columns.map(() => undefined) };
       this.outputs[this.count] = output;
     }
-    output.route = route;
+    if (output.route !== route) output.route = route;
     // Setting the length of an array costs as much as all else that is done here, even where it stays the same.
     if (output.values.length !== route.columns.length) output.values.length = route.columns.length;
     return output;
