@@ -2,9 +2,9 @@ import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
 import { orderByNumbers, sortTies } from './number-order.ts';
 import { type PrintableRow, printerOf, type RowPrinter } from './print.ts';
-import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type Totals } from './print-code.ts';
+import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type RowHead, type Totals } from './print-code.ts';
 import { mergeTotals, printRows, rankOf } from './read.ts';
-import { orderNumbers } from './text-order.ts';
+import { orderNumbers, placesOf } from './text-order.ts';
 
 /**
  * The final rows of one view, kept until the input is through, since views follow one another and a session may begin before one
@@ -23,6 +23,8 @@ export class FinalRows {
   /** Of a global window, whose one row changes, where each key's is. */
   readonly #places: Map<string, number> | undefined;
   readonly #isFinal: boolean;
+  /** Of the row that was printed last. */
+  #head: { readonly windowStartMs: number; readonly windowEndMs: number; readonly head: RowHead } | undefined;
   /** By window start and end. */
   readonly #totals = new Map<number, Map<number, Totals>>();
 
@@ -54,6 +56,7 @@ export class FinalRows {
   addTotal(partial: TotalPartial): void {
     if (this.#step.op !== 'aggregate') return;
     const { windowStartMs, windowEndMs } = partial;
+    this.#head = undefined;
     const ofStart = this.#totals.get(windowStartMs) ?? new Map<number, Totals>();
     this.#totals.set(windowStartMs, ofStart.set(windowEndMs, mergeTotals(this.#step, [partial])));
   }
@@ -72,10 +75,21 @@ export class FinalRows {
   }
 
   #printAt(at: number): PrintedRow {
-    const bounds = { windowStartMs: this.#startMs[at] as number, windowEndMs: this.#endMs[at] as number };
-    const head = this.#printer.headOf({ ...bounds, final: this.#isFinal }, this.#totalsAt(at));
     const others = this.#others === undefined ? undefined : this.#others[at];
-    return this.#printer.printAt(head, this.#keys[at] as string, this.#columns, at, others);
+    return this.#printer.printAt(this.#headAt(at), this.#keys[at] as string, this.#columns, at, others);
+  }
+
+  /** Rows of one window follow one another, and have one head. */
+  #headAt(at: number): RowHead {
+    const windowStartMs = this.#startMs[at] as number;
+    const windowEndMs = this.#endMs[at] as number;
+    let last = this.#head;
+    if (last === undefined || last.windowStartMs !== windowStartMs || last.windowEndMs !== windowEndMs) {
+      const bounds = { windowStartMs, windowEndMs, final: this.#isFinal };
+      last = { windowStartMs, windowEndMs, head: this.#printer.headOf(bounds, this.#totalsAt(at)) };
+      this.#head = last;
+    }
+    return last.head;
   }
 
   #printShown(at: number): readonly PrintedRow[] {
@@ -89,7 +103,7 @@ export class FinalRows {
 
   /** The places of the rows, in the order in which they are printed. */
   #order(): Uint32Array {
-    const places = Uint32Array.from(this.#keys.keys());
+    const places = placesOf(this.#keys);
     const starts = Float64Array.from(this.#startMs);
     if (isRankKeyed(this.#step)) {
       const ranks = Float64Array.from(this.#keys, (key) => rankOf({ key }));
