@@ -16,7 +16,10 @@ export function addExactly(sum: ExactSum, value: number): ExactSum {
   if (typeof sum !== 'number') return grow(sum, value);
   const total = sum + value;
   const part = total - sum;
-  const error = sum - (total - part) + (value - part);
+  const rest = total - part;
+  // By far most often, and sooner known than how large the error is.
+  if (part === value && rest === sum) return total;
+  const error = sum - rest + (value - part);
   return error === 0 ? total : [error, total];
 }
 
