@@ -47,8 +47,8 @@ export async function benchEngine({ rounds, seed, baseline }: EngineOptions): Pr
       const ratesOfOther = rates(by);
       return [name, medianOf(rates(of).map((rate, round) => rate / (ratesOfOther[round] ?? Number.NaN)))];
     });
-  const ratios = ratiosOf((report) => report);
-  const ratiosAgain = new Map(ratiosOf(({ again }) => again));
+  const ratios = ratiosOf(({ warm }) => warm);
+  const coldRatios = new Map(ratiosOf(({ cold }) => cold));
   if (baseline === 'write') {
     const rounded = Object.fromEntries(ratios.map(([name, ratio]) => [name, Number(ratio.toFixed(2))]));
     writeFileSync(baselinePath, `${JSON.stringify(rounded, undefined, 2)}\n`);
@@ -58,13 +58,13 @@ export async function benchEngine({ rounds, seed, baseline }: EngineOptions): Pr
     name,
     ratio.toFixed(2),
     known[name]?.toFixed(2) ?? 'none',
-    ratiosAgain.get(name)?.toFixed(2) ?? 'none',
+    coldRatios.get(name)?.toFixed(2) ?? 'none',
   ]);
   return {
     text: `${tableOf(
       sideHead,
       [...reports].map(([name, all]) => lineOf(sides.get(name) as Side, all)),
-    )}\n\n${tableOf(['rate, by CPU time', 'ratio', 'baseline', 'second time'], ratioLines)}\n`,
+    )}\n\n${tableOf(['rate, by CPU time', 'ratio', 'baseline', 'cold'], ratioLines)}\n`,
     fallen: baseline === 'check' ? fallen : [],
   };
 }
@@ -77,7 +77,7 @@ const sideHead = [
   'records/s',
   'records/CPU s',
   'CPU s',
-  'second time',
+  'cold',
   'peak RSS MB',
   'rows',
   'rows are',
@@ -85,16 +85,16 @@ const sideHead = [
 
 function lineOf(side: Side, reports: readonly SideReport[]): string[] {
   const { recordCount } = queries[side.query].load;
-  const cpuMs = medianOf(reports.map((report) => report.cpuMs));
+  const cpuMs = medianOf(reports.map(({ warm }) => warm.cpuMs));
   return [
     side.query,
     side.mode,
     side.by,
     whole(recordCount),
-    whole(recordCount / (medianOf(reports.map((report) => report.wallMs)) / 1_000)),
+    whole(recordCount / (medianOf(reports.map(({ warm }) => warm.wallMs)) / 1_000)),
     whole(recordCount / (cpuMs / 1_000)),
     (cpuMs / 1_000).toFixed(2),
-    (medianOf(reports.map(({ again }) => again.cpuMs)) / 1_000).toFixed(2),
+    (medianOf(reports.map(({ cold }) => cold.cpuMs)) / 1_000).toFixed(2),
     whole(Math.max(...reports.map(({ rssBytesMax }) => rssBytesMax)) / 1e6),
     whole(reports[0]?.rowCount ?? 0),
     [...new Set(reports.map(({ sha256 }) => sha256.slice(0, 8)))].join(' '),
