@@ -142,9 +142,9 @@ class TransformCode {
       case 'map':
         return `const ${made} = ${its}.call(${value});\n${refusingLater(made)}${this.visitAll(next, made)}`;
       case 'flatMap':
-        return `const ${made}Parts = ${its}.call(${value});
-if (!Array.isArray(${made}Parts)) refuseParts(staging, ${made}Parts);
-for (const ${made} of ${made}Parts) {\n${refusingLater(made)}${this.visitAll(next, made)}}\n`;
+        return `const ${name}Parts = ${its}.call(${value});
+if (!Array.isArray(${name}Parts)) refuseParts(staging, ${name}Parts);
+for (const ${made} of ${name}Parts) {\n${refusingLater(made)}${this.visitAll(next, made)}}\n`;
       case 'enrich':
         // The other branches are asked what they look up all the same.
         return `const ${name}Found = lookUp(${its}, staging.lookups, ${value});

@@ -201,10 +201,10 @@ export const sabotages = {
       {
         file: 'shared/engine/transform.ts',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
-        find: 'return `const parts = ${its}.call(value);',
+        find: 'return `const ${name}Parts = ${its}.call(${value});',
         replace:
           // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
-          'return `globalThis.deploys = (globalThis.deploys ?? 0) + 1; const made = ${its}.call(value); const parts = globalThis.deploys % 2 === 0 ? made : [...made].reverse();',
+          'return `globalThis.deploys = (globalThis.deploys ?? 0) + 1; const all = ${its}.call(${value}); const ${name}Parts = globalThis.deploys % 2 === 0 ? all : [...all].reverse();',
       },
     ],
     bias: { pipelines: ['tags'], outputsPerChunkMax: 1, late: false, idle: false, faults: harsh },
