@@ -27,7 +27,7 @@ export async function benchThreads(rounds = 3): Promise<string> {
           }),
         );
       }
-      const speeds = reports.map((its) => Math.max(...its.map(({ recordCount, ms }) => recordCount / (ms / 1_000))));
+      const speeds = reports.map((its) => Math.max(...its.map(({ warmRecordCount, ms }) => warmRecordCount / (ms / 1_000))));
       const lines = reports.map((its, index) => [
         String(index + 1),
         whole(speeds[index] ?? 0),
@@ -61,7 +61,7 @@ export async function benchReplay(): Promise<string> {
           megabytes(report.backlogBytes),
           megabytes(report.heldBytesMax),
           whole(report.stateKeys),
-          whole(report.recordCount / (report.ms / 1_000)),
+          whole(report.warmRecordCount / (report.ms / 1_000)),
           megabytes(report.rssBytesMax),
         ]);
       }
