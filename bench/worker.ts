@@ -27,7 +27,9 @@ export async function benchThreads(rounds = 3): Promise<string> {
           }),
         );
       }
-      const speeds = reports.map((its) => Math.max(...its.map(({ warmRecordCount, ms }) => warmRecordCount / (ms / 1_000))));
+      const speeds = reports.map((its) =>
+        Math.max(...its.map(({ warmRecordCount, ms }) => warmRecordCount / (ms / 1_000))),
+      );
       const lines = reports.map((its, index) => [
         String(index + 1),
         whole(speeds[index] ?? 0),
