@@ -211,21 +211,41 @@ function fits(column: string): boolean {
   return column.length + 5 * cachedTextMax + 1 <= keyBytesMax;
 }
 
+/** The slots of keys that have numbers, each found once. */
+class SlotsByNumber {
+  readonly #slots: number;
+  #known: number[] = [];
+
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
+
+  of(number: number, keys: NumberedKeys): number {
+    const known = this.#known;
+    while (known.length <= number) known.push(-1);
+    if (known[number] === -1) known[number] = slotOf(keys.textOf(number), this.#slots);
+    return known[number] as number;
+  }
+
+  clear(): void {
+    this.#known = [];
+  }
+}
+
 /** The keys that are the texts of one column, by the numbers that the texts have there, which are their ids: no key needs an entry of its own. */
 class TextsByNumber implements NumberedKeys {
   space: object = {};
   readonly #cache: TextCache;
   readonly #column: string;
-  readonly #slots: number;
+  readonly #slots: SlotsByNumber;
   /** Those that were asked for. */
   #texts: (string | undefined)[] = [];
-  #slotsByNumber: number[] = [];
   #epoch: number;
 
   constructor(cache: TextCache, column: string, slots: number) {
     this.#cache = cache;
     this.#column = column;
-    this.#slots = slots;
+    this.#slots = new SlotsByNumber(slots);
     this.#epoch = cache.epoch;
     cache.keepsAll = true;
   }
@@ -250,10 +270,7 @@ class TextsByNumber implements NumberedKeys {
   }
 
   slotOf(number: number): number {
-    const slots = this.#slotsByNumber;
-    while (slots.length <= number) slots.push(-1);
-    if (slots[number] === -1) slots[number] = slotOf(this.textOf(number), this.#slots);
-    return slots[number] as number;
+    return this.#slots.of(number, this);
   }
 
   #make(number: number): string {
@@ -265,7 +282,7 @@ class TextsByNumber implements NumberedKeys {
 
   #forget(epoch: number): void {
     this.#texts = [];
-    this.#slotsByNumber = [];
+    this.#slots.clear();
     this.#epoch = epoch;
     this.space = {};
   }
@@ -274,15 +291,14 @@ class TextsByNumber implements NumberedKeys {
 /** The keys of one column that are texts, found by the texts. A key's number is its place, so that nothing else has to be looked at. */
 class TextsByValue implements NumberedKeys {
   readonly #column: string;
-  readonly #slots: number;
+  readonly #slots: SlotsByNumber;
   readonly #values: string[] = [];
   readonly #places = new KeyPlaces(this.#values);
   readonly #texts: string[] = [];
-  readonly #slotsByNumber: number[] = [];
 
   constructor(column: string, slots: number) {
     this.#column = column;
-    this.#slots = slots;
+    this.#slots = new SlotsByNumber(slots);
   }
 
   /** Those who come next are numbered anew, by another one. */
@@ -301,15 +317,12 @@ class TextsByValue implements NumberedKeys {
   }
 
   slotOf(number: number): number {
-    if (this.#slotsByNumber[number] === -1)
-      this.#slotsByNumber[number] = slotOf(this.#texts[number] as string, this.#slots);
-    return this.#slotsByNumber[number] as number;
+    return this.#slots.of(number, this);
   }
 
   #add(value: string): number {
     // Before anything is kept, for it may be no key.
     this.#texts.push(encodeTextKey(this.#column, value));
-    this.#slotsByNumber.push(-1);
     return this.#places.take(value);
   }
 }
