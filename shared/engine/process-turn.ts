@@ -1,4 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { refuseJson } from '#shared/pipeline/join.ts';
 import { type AnyProcessContext, refuseRow, stateCharactersMax, timersMax } from '#shared/pipeline/process.ts';
 import { decodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { CompiledProcess } from './compile.ts';
@@ -154,6 +155,8 @@ export class ProcessTurn {
 function encodeState(state: Json): string {
   const text = JSON.stringify(state) as string | undefined;
   if (text === undefined) throw new Error('the state is nothing that JSON can hold; clear it instead');
+  const refusal = refuseJson(state, { mayMiss: true });
+  if (refusal !== undefined) throw new Error(`the state, or a part of it, ${refusal}`);
   if (text.length > stateCharactersMax)
     throw new Error(`the state has ${text.length} characters as JSON; at most ${stateCharactersMax} are allowed`);
   return text;

@@ -62,28 +62,32 @@ export function charactersAtMost(value: Json): number {
 /** As `-1.2345678901234567e-300` is written. */
 const numberCharactersMax = 24;
 
-/** Why JSON cannot hold a value as it is, or undefined when it can: a row that waits in a snapshot would come out of it as another. */
-export function refuseJson(value: unknown): string | undefined {
+/**
+ * Why JSON cannot hold a value as it is, or undefined when it can: a row that waits in a snapshot would come out of it as another. `mayMiss`: a
+ * field of an object may be undefined, as one that is not there.
+ */
+export function refuseJson(value: unknown, { mayMiss = false } = {}): string | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return undefined;
     case 'number':
-      return Number.isFinite(value) ? undefined : `is ${value}, which JSON cannot hold; select null instead`;
+      return Number.isFinite(value) ? undefined : `is ${value}, which JSON cannot hold; use null instead`;
     case 'object': {
       if (value === null) return undefined;
       const prototype: unknown = Object.getPrototypeOf(value);
       if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null)
-        return 'is an object of a class; select a text, a number or a plain object';
+        return 'is an object of a class; use a text, a number or a plain object';
       for (const inner of Object.values(value)) {
         // Most are texts, which need no look.
-        const refusal = typeof inner === 'string' ? undefined : refuseJson(inner);
+        if (typeof inner === 'string' || (mayMiss && inner === undefined && !Array.isArray(value))) continue;
+        const refusal = refuseJson(inner, { mayMiss });
         if (refusal !== undefined) return refusal;
       }
       return undefined;
     }
     default:
-      return `is of type ${typeof value}, which JSON cannot hold; select null for nothing`;
+      return `is of type ${typeof value}, which JSON cannot hold; use null for nothing`;
   }
 }
 

@@ -44,7 +44,7 @@ export type JsonShaped<S> = S extends null | boolean | number | string
 export interface KeyState<S> {
   /** What was set last, or a new one when there is none. */
   get(): S;
-  /** Throws when it is too large, or nothing that JSON can hold. */
+  /** Throws when it is too large, or JSON cannot hold it as it is: NaN would come back as null. Fields that are undefined are not kept. */
   set(state: S): void;
   clear(): void;
 }

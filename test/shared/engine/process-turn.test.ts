@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { stateCharactersMax } from '#shared/pipeline/process.ts';
 import { type Context, end, type Functions, remember, type State, TestProcess } from './processes.ts';
 
+const cyclic: unknown[] = [];
+cyclic.push(cyclic);
+
 describe('a state', () => {
   test('is dropped when no record came for longer than its time to live', () => {
     const made = new TestProcess({ ...remember, ttl: 10 });
@@ -39,6 +42,17 @@ describe('a state', () => {
     expect(made.advance(end)).toEqual(['k 1: []', 'k 2: [2]', 'k 3: []']);
   });
 
+  test('keeps no fields that are undefined', () => {
+    const made = new TestProcess({
+      onEvent: (_, { state, emit }) => {
+        state.set([{ a: undefined, b: [null] }] as unknown as State);
+        emit({ what: JSON.stringify(state.get()) });
+      },
+    });
+    made.add(0, 1);
+    expect(made.advance(end)).toEqual(['k 0: [{"b":[null]}]']);
+  });
+
   test('is of its key alone, also when all begin with the same object', () => {
     const first: State = [];
     const made = new TestProcess({
@@ -56,6 +70,9 @@ describe('a state', () => {
 
   test.each<readonly [string, unknown, RegExp]>([
     ['nothing', undefined, /nothing that JSON can hold/],
+    ['what is no number', [1, Number.NaN], /the state, or a part of it, is NaN, which JSON cannot hold/],
+    ['a map', { seen: new Map() }, /the state, or a part of it, is an object of a class/],
+    ['a part of itself', cyclic, /circular/],
     ['too much', 'x'.repeat(stateCharactersMax), new RegExp(`has ${stateCharactersMax + 2} characters`)],
   ])('may not be %s', (_, value, message) => {
     const made = new TestProcess({ onEvent: (__, { state }) => state.set(value as State) });
