@@ -10,10 +10,9 @@ import {
   paginateScan,
   type TableDescription,
 } from '@aws-sdk/client-dynamodb';
-// @ts-expect-error dynalite comes without types.
-import dynalite from 'dynalite';
 import { z } from 'zod';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { createDynalite } from './dynamodb/dynalite.ts';
 import { ownFolder } from './folder.ts';
 import { closeGraceMs, isCutOff, type LocalServer, listen } from './listen.ts';
 
@@ -37,12 +36,12 @@ export async function startDynamodb(
 ): Promise<LocalDynamodb> {
   const folder = options.folder === undefined ? undefined : ownFolder(options.folder);
   try {
-    const server = dynalite({
+    const server = createDynalite({
       ...(folder === undefined ? {} : { path: join(folder.path, 'tables') }),
       createTableMs: 0,
       deleteTableMs: 0,
       updateTableMs: 0,
-    }) as Server;
+    });
     const settled = watchRequests(server);
     const local = await listenOrClose(server, options.port, () => folder?.release());
     const client = new DynamoDBClient({

@@ -1,0 +1,204 @@
+import {
+  type AttributeValue,
+  BatchWriteItemCommand,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+  ScanCommand,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+  type UpdateItemCommandInput,
+} from '@aws-sdk/client-dynamodb';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
+
+// What dynalite alone answers otherwise than DynamoDB, or drops without a word.
+
+let local: LocalDynamodb;
+let client: DynamoDBClient;
+
+beforeAll(async () => {
+  local = await startDynamodb();
+  await local.createTable({
+    TableName: 'items',
+    KeySchema: [
+      { AttributeName: 'pk', KeyType: 'HASH' },
+      { AttributeName: 'sk', KeyType: 'RANGE' },
+    ],
+    AttributeDefinitions: [
+      { AttributeName: 'pk', AttributeType: 'S' },
+      { AttributeName: 'sk', AttributeType: 'S' },
+    ],
+  });
+  client = new DynamoDBClient({
+    endpoint: local.endpoint,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+  });
+  await put({ ...key('stored'), ...attributes });
+  for (const sk of ['1', '2', '3', '4'])
+    await put({ pk: { S: 'many' }, sk: { S: sk }, odd: { L: [{ BOOL: Number(sk) % 2 === 1 }] } });
+});
+
+afterAll(async () => {
+  client.destroy();
+  await local.close();
+});
+
+type Item = Record<string, AttributeValue>;
+
+const key = (pk: string, sk = 's'): Item => ({ pk: { S: pk }, sk: { S: sk } });
+const put = (Item: Item) => client.send(new PutItemCommand({ TableName: 'items', Item }));
+
+const attributes: Item = {
+  text: { S: 'héllo' },
+  high: { S: '\u{1f600}' },
+  blank: { S: '' },
+  count: { N: '5' },
+  large: { N: '12345678901234567890123456789012345678' },
+  off: { BOOL: false },
+  nothing: { NULL: true },
+  raw: { B: new Uint8Array([1, 2, 200]) },
+  list: { L: [{ N: '1' }, { M: { a: { N: '3' } } }] },
+  map: { M: { a: { N: '1' }, b: { M: { c: { S: 'deep' } } } } },
+  texts: { SS: ['a', 'b'] },
+  numbers: { NS: ['1', '2.50'] },
+};
+
+const v = (value: AttributeValue) => ({ ':v': value });
+
+test.each<[expression: string, values?: Item]>([
+  ['#map = :v', v({ M: { b: { M: { c: { S: 'deep' } } }, a: { N: '1.0' } } })],
+  ['#list = :v', v({ L: [{ N: '1' }, { M: { a: { N: '3' } } }] })],
+  ['contains(#list, :v)', v({ M: { a: { N: '3' } } })],
+  ['#map.b.c = :v', v({ S: 'deep' })],
+  ['#list[1].a = :v', v({ N: '3.0' })],
+  ['#numbers = :v', v({ NS: ['2.5', '1'] })],
+  ['#off IN (:v)', v({ BOOL: false })],
+  ['#blank IN (:v)', v({ S: '' })],
+  ['#blank BETWEEN :v AND #text', v({ S: '' })],
+  ['size(#blank) = :v', v({ N: '0' })],
+  ['size(#raw) = :v', v({ N: '3' })],
+  ['size(#map) = :v', v({ N: '2' })],
+  ['begins_with(#raw, :v)', v({ B: new Uint8Array([1, 2]) })],
+  ['#high > :v', v({ S: '\uffff' })],
+  ['#large > :v', v({ N: '12345678901234567890123456789012345677' })],
+  ['#missing <> :v', v({ S: 'a' })],
+  ['attribute_not_exists(#constructor)'],
+  ['NOT #missing = #nothing'],
+  ['#texts = :v AND (#count = :w OR #count < :w)', { ':v': { SS: ['b', 'a'] }, ':w': { N: '5' } }],
+])('%s holds', async (expression, values) => {
+  await check(expression, values);
+});
+
+test.each<[expression: string, values?: Item]>([
+  ['#map <> :v', v({ M: { b: { M: { c: { S: 'deep' } } }, a: { N: '1' } } })],
+  ['#list = :v', v({ L: [{ M: { a: { N: '3' } } }, { N: '1' }] })],
+  ['#missing = #absent'],
+  ['#missing < :v', v({ S: 'a' })],
+  ['#off < :v', v({ BOOL: true })],
+  ['#count < :v', v({ S: 'a' })],
+  ['begins_with(#raw, :v)', v({ B: new Uint8Array([1, 2, 201]) })],
+  ['contains(#raw, :v)', v({ B: new Uint8Array([201]) })],
+  ['size(#count) > :v', v({ N: '0' })],
+  ['attribute_exists(#constructor)'],
+])('%s does not hold', async (expression, values) => {
+  await expect(check(expression, values)).rejects.toMatchObject({ name: 'ConditionalCheckFailedException' });
+});
+
+function check(expression: string, values: Item = {}): Promise<unknown> {
+  const names = [...new Set(expression.match(/#\w+/g))];
+  const input: UpdateItemCommandInput = {
+    TableName: 'items',
+    Key: key('stored'),
+    UpdateExpression: 'SET checked = :checked',
+    ConditionExpression: expression,
+    ExpressionAttributeNames: names.length === 0 ? undefined : Object.fromEntries(names.map((it) => [it, it.slice(1)])),
+    ExpressionAttributeValues: { ':checked': { BOOL: true }, ...values },
+  };
+  return client.send(new UpdateItemCommand(input));
+}
+
+test('a filter goes by the same rules as a condition, on pages that are cut before', async () => {
+  const filter = { FilterExpression: 'odd = :odd', ProjectionExpression: 'sk', TableName: 'items' };
+  const odd = { ':odd': { L: [{ BOOL: true }] } };
+  const page = await client.send(
+    new QueryCommand({
+      ...filter,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ...odd, ':pk': { S: 'many' } },
+      Limit: 3,
+    }),
+  );
+  expect(page).toMatchObject({
+    Items: [{ sk: { S: '1' } }, { sk: { S: '3' } }],
+    Count: 2,
+    ScannedCount: 3,
+    LastEvaluatedKey: { pk: { S: 'many' }, sk: { S: '3' } },
+  });
+  const { ProjectionExpression: _, ...whole } = filter;
+  const counted = await client.send(new ScanCommand({ ...whole, ExpressionAttributeValues: odd, Select: 'COUNT' }));
+  expect(counted).toMatchObject({ Count: 2, ScannedCount: 5 });
+  expect(counted.Items).toBeUndefined();
+});
+
+test('the item on which a condition failed is given to who asks for it', async () => {
+  const again = {
+    TableName: 'items',
+    Item: key('stored'),
+    ConditionExpression: 'attribute_not_exists(pk)',
+  };
+  await expect(
+    client.send(new PutItemCommand({ ...again, ReturnValuesOnConditionCheckFailure: 'ALL_OLD' })),
+  ).rejects.toMatchObject({ name: 'ConditionalCheckFailedException', Item: { count: { N: '5' } } });
+  await expect(client.send(new PutItemCommand(again))).rejects.toMatchObject({ Item: undefined });
+});
+
+test('keys and items are measured in bytes', async () => {
+  await expect(put(key('k', 'é'.repeat(513)))).rejects.toMatchObject({
+    name: 'ValidationException',
+    message: expect.stringContaining('sk has 1026 bytes, and 1024'),
+  });
+  const get = new GetItemCommand({ TableName: 'items', Key: key('é'.repeat(1_025)) });
+  await expect(client.send(get)).rejects.toMatchObject({ name: 'ValidationException' });
+  await put(key('é'.repeat(1_024), 'é'.repeat(512)));
+
+  const large = { ...key('large'), text: { S: 'é'.repeat(204_793) } };
+  const bytes = 'pk'.length + 'large'.length + 'sk'.length + 's'.length + 'text'.length + 2 * 204_793;
+  expect(bytes).toBe(409_600);
+  await put(large);
+  const larger = { ...large, text: { S: `${large.text.S}x` } };
+  await expect(put(larger)).rejects.toMatchObject({ name: 'ValidationException' });
+  const batch = new BatchWriteItemCommand({ RequestItems: { items: [{ PutRequest: { Item: larger } }] } });
+  await expect(client.send(batch)).rejects.toMatchObject({ name: 'ValidationException' });
+});
+
+test('an operation that is not there is refused by its name', async () => {
+  const write = new TransactWriteItemsCommand({ TransactItems: [{ Put: { TableName: 'items', Item: key('t') } }] });
+  await expect(client.send(write)).rejects.toMatchObject({
+    name: 'UnknownOperationException',
+    message: expect.stringContaining('no TransactWriteItems'),
+  });
+});
+
+test('a parameter that would be left out is refused by its name', async () => {
+  const legacy = new PutItemCommand({ TableName: 'items', Item: key('p'), Expected: { a: { Exists: false } } });
+  await expect(client.send(legacy)).rejects.toMatchObject({
+    name: 'ValidationException',
+    message: expect.stringContaining('Expected'),
+  });
+  const unknown = { TableName: 'items', Item: key('p'), Surprise: true };
+  const response = await fetch(local.endpoint, {
+    method: 'POST',
+    headers: {
+      'x-amz-target': 'DynamoDB_20120810.PutItem',
+      'content-type': 'application/x-amz-json-1.0',
+      'x-amz-date': '20260101T000000Z',
+      authorization:
+        'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+    },
+    body: JSON.stringify(unknown),
+  });
+  expect(await response.json()).toMatchObject({ message: expect.stringContaining('Surprise') });
+});
