@@ -25,10 +25,15 @@ export interface LocalDynamodb extends LocalServer {
   readonly createTable: (properties: unknown) => Promise<void>;
   /**
    * Removes the items whose time to live has passed, in the tables created with a `TimeToLiveSpecification`, and gives how many.
-   * dynalite has no time to live of its own; AWS takes up to a few days, so call it as seldom as you like.
+   * dynalite has no time to live of its own.
    */
   readonly expire: (nowSeconds: number) => Promise<number>;
+  /** Has items expire by the clock, until it closes: what a folder has kept at once, and then by the hour. */
+  readonly startExpiring: (onError: (error: unknown) => void) => void;
 }
+
+/** AWS takes up to a few days. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html */
+const expireEveryMs = 3_600_000;
 
 /** Without a folder everything is in memory and gone when it closes. */
 export async function startDynamodb(
@@ -50,6 +55,13 @@ export async function startDynamodb(
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
     });
     const expiring = new Map<string, TimeToLive>();
+    const closing = new AbortController();
+    let expiry: Promise<unknown> = Promise.resolve();
+    const expire = (nowSeconds: number): Promise<number> => {
+      const removed = expireItems({ client, tables: expiring, nowSeconds, signal: closing.signal });
+      expiry = Promise.allSettled([expiry, removed]);
+      return removed;
+    };
     return {
       ...local,
       createTable: async (properties) => {
@@ -63,13 +75,16 @@ export async function startDynamodb(
           });
         }
       },
-      expire: async (nowSeconds) => {
-        let count = 0;
-        for (const [tableName, timeToLive] of expiring)
-          count += await expire({ client, tableName, timeToLive, nowSeconds });
-        return count;
+      expire,
+      startExpiring: (onError) => {
+        const expireNow = () => void expire(Math.floor(Date.now() / 1_000)).catch(onError);
+        expireNow();
+        const timer = setInterval(expireNow, expireEveryMs);
+        closing.signal.addEventListener('abort', () => clearInterval(timer));
       },
       close: async () => {
+        closing.abort();
+        await expiry;
         client.destroy();
         await settled();
         await local.close();
@@ -209,13 +224,26 @@ function keyText(key: { readonly AttributeName?: string | undefined; readonly Ke
  */
 const expiredSecondsMax = 5 * 365 * 24 * 3_600;
 
-async function expire(request: {
+interface Expiry {
   readonly client: DynamoDBClient;
-  readonly tableName: string;
-  readonly timeToLive: TimeToLive;
   readonly nowSeconds: number;
-}): Promise<number> {
-  const { client, tableName, timeToLive, nowSeconds } = request;
+  /** Nothing more is removed once it says so. */
+  readonly signal: AbortSignal;
+}
+
+async function expireItems({
+  tables,
+  ...options
+}: Expiry & { readonly tables: ReadonlyMap<string, TimeToLive> }): Promise<number> {
+  let count = 0;
+  for (const [tableName, timeToLive] of tables) count += await expireTable({ ...options, tableName, timeToLive });
+  return count;
+}
+
+async function expireTable(
+  table: Expiry & { readonly tableName: string; readonly timeToLive: TimeToLive },
+): Promise<number> {
+  const { client, tableName, timeToLive, nowSeconds, signal } = table;
   const expired = {
     TableName: tableName,
     ExpressionAttributeNames: { '#ttl': timeToLive.attribute },
@@ -230,7 +258,9 @@ async function expire(request: {
     { client },
     { ...expired, FilterExpression: condition, ConsistentRead: true },
   )) {
+    if (signal.aborted) return count;
     for (const item of page.Items ?? []) {
+      if (signal.aborted) return count;
       // On condition, since the pipeline may have given it a later time since it was read.
       const removal = new DeleteItemCommand({
         ...expired,

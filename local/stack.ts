@@ -150,6 +150,7 @@ class StackBuilder {
       await dynamodb.createTable({ ...table.properties, TableName: table.name });
     // Where it is deployed they are somebody else's, and there.
     for (const { spec } of lookupTablesOf(pipeline.plan)) await dynamodb.createTable(propertiesOfTable(spec));
+    dynamodb.startExpiring(onError);
     for (const queue of ofType(resources, 'AWS::SQS::Queue')) queues.declare(queue.name, queue.properties);
     for (const bucket of ofType(resources, 'AWS::S3::Bucket')) objects.createBucket(bucket.name);
     for (const resource of ofType(resources, 'AWS::Lambda::Function'))

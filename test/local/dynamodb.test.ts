@@ -10,7 +10,7 @@ import {
   QueryCommand,
   ScanCommand,
 } from '@aws-sdk/client-dynamodb';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
 import { listen } from '#local/listen.ts';
 import { cutOff } from './cut-off.ts';
@@ -183,6 +183,37 @@ test.each([
   await local.createTable(rows);
   await clientOf(local).send(new PutItemCommand({ TableName: 'rows', Item: item('a', expires) }));
   expect(await local.expire(nowSeconds)).toBe(0);
+});
+
+test('what a folder kept past its time is removed when expiring begins', async () => {
+  const local = await start();
+  await local.createTable(rows);
+  const client = clientOf(local);
+  const hour = 3_600;
+  const now = Math.floor(Date.now() / 1_000);
+  await client.send(new PutItemCommand({ TableName: 'rows', Item: item('past', now - hour) }));
+  await client.send(new PutItemCommand({ TableName: 'rows', Item: item('to come', now + hour) }));
+  const errors: unknown[] = [];
+  local.startExpiring((error) => void errors.push(error));
+  await vi.waitUntil(async () => (await client.send(new ScanCommand({ TableName: 'rows' }))).Count === 1);
+  const { Items } = await client.send(new ScanCommand({ TableName: 'rows' }));
+  expect(Items).toEqual([item('to come', now + hour)]);
+  expect(errors).toEqual([]);
+});
+
+test('a server that closes while items expire waits for the one that is being removed, and removes no more', async () => {
+  const folder = temporaryFolder();
+  const local = await start({ folder });
+  await local.createTable(rows);
+  const client = clientOf(local);
+  const count = 50;
+  for (let pk = 0; pk < count; pk += 1)
+    await client.send(new PutItemCommand({ TableName: 'rows', Item: item(String(pk), 1_700_000_000) }));
+  const thrown = watchThrown();
+  const removed = local.expire(nowSeconds);
+  await local.close();
+  expect(await removed).toBeLessThan(count);
+  expect(thrown).toEqual([]);
 });
 
 test('a client that goes in the middle of its request stops nothing', async () => {
