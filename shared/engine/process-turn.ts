@@ -155,7 +155,8 @@ export class ProcessTurn {
 function encodeState(state: Json): string {
   const text = JSON.stringify(state) as string | undefined;
   if (text === undefined) throw new Error('the state is nothing that JSON can hold; clear it instead');
-  const refusal = refuseJson(state, { mayMiss: true });
+  const mayMiss = true;
+  const refusal = refuseJson(state, mayMiss);
   if (refusal !== undefined) throw new Error(`the state, or a part of it, ${refusal}`);
   if (text.length > stateCharactersMax)
     throw new Error(`the state has ${text.length} characters as JSON; at most ${stateCharactersMax} are allowed`);

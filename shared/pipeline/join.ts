@@ -66,7 +66,7 @@ const numberCharactersMax = 24;
  * Why JSON cannot hold a value as it is, or undefined when it can: a row that waits in a snapshot would come out of it as another. `mayMiss`: a
  * field of an object may be undefined, as one that is not there.
  */
-export function refuseJson(value: unknown, { mayMiss = false } = {}): string | undefined {
+export function refuseJson(value: unknown, mayMiss = false): string | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -81,7 +81,7 @@ export function refuseJson(value: unknown, { mayMiss = false } = {}): string | u
       for (const inner of Object.values(value)) {
         // Most are texts, which need no look.
         if (typeof inner === 'string' || (mayMiss && inner === undefined && !Array.isArray(value))) continue;
-        const refusal = refuseJson(inner, { mayMiss });
+        const refusal = refuseJson(inner, mayMiss);
         if (refusal !== undefined) return refusal;
       }
       return undefined;
