@@ -21,7 +21,8 @@ export type PutOutcome =
 
 /**
  * Gives every entry its shard and sequence number, or refuses it. Once a shard has refused an entry, it refuses all later
- * ones of the same call: a client that sends again what was refused, in its order, keeps the order.
+ * ones of the same call: a client that sends again what was refused, in its order, keeps the order. AWS does not promise that:
+ * there an entry may overtake one that was refused, and the runtime is tested with an exchange on which any entry may.
  * https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
  */
 export function placeEntries(

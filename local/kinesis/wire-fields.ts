@@ -46,8 +46,13 @@ export function timestampMsOf(fields: Fields, name: string): number {
   return Math.round(numberOf(fields, name) * 1_000);
 }
 
+/** What is no Base64 would otherwise be read as far as it is, and stored. */
 export function bytesOf(fields: Fields, name: string): Uint8Array {
-  return Buffer.from(textOf(fields, name), 'base64');
+  const text = textOf(fields, name);
+  const bytes = Buffer.from(text, 'base64');
+  const padding = text.endsWith('==') ? 2 : Number(text.endsWith('='));
+  if (text.length % 4 === 0 && bytes.length === (text.length / 4) * 3 - padding) return bytes;
+  throw new KinesisError('SerializationException', `${name} must be Base64, and ${text.length} characters are not.`);
 }
 
 /** A hash key, written in decimal. */

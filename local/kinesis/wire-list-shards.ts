@@ -9,6 +9,12 @@ import { byShardId, shardShape } from './wire-shapes.ts';
 /** https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html */
 export function listShards(kinesis: Kinesis, fields: Fields): object {
   const token = textIn(fields, 'NextToken');
+  const twice = token === undefined ? undefined : inToken.find((name) => (fields[name] ?? undefined) !== undefined);
+  demand(
+    twice === undefined,
+    'InvalidArgumentException',
+    () => `NextToken and ${twice} cannot be provided together: the token says where to go on, and in which stream.`,
+  );
   // A token stands for the request that it continues.
   const request = token === undefined ? fields : decodeToken(token);
   const countMax = countIn(fields, { name: 'MaxResults', max: listShardsCountMax, otherwise: listShardsCountDefault });
@@ -25,6 +31,9 @@ export function listShards(kinesis: Kinesis, fields: Fields): object {
     ...(page.length < wanted.length && { NextToken: encodeToken({ ...request, ExclusiveStartShardId }) }),
   };
 }
+
+/** What AWS does not take beside a token. */
+const inToken = ['StreamName', 'StreamARN', 'StreamCreationTimestamp', 'ExclusiveStartShardId', 'ShardFilter'];
 
 /** https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ShardFilter.html; `shards` are all within the retention. */
 function passes(

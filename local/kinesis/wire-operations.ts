@@ -242,6 +242,12 @@ function mergeShards(fields: Fields, { kinesis }: WireContext): undefined {
 function updateShardCount(fields: Fields, { kinesis, account }: WireContext): object {
   const streamName = streamNameOf(fields);
   const targetShardCount = numberOf(fields, 'TargetShardCount');
+  const scaling = textOf(fields, 'ScalingType');
+  demand(
+    scaling === 'UNIFORM_SCALING',
+    'ValidationException',
+    () => `ScalingType must be UNIFORM_SCALING, not '${scaling}'.`,
+  );
   const { openShardCount } = kinesis.describeStream(streamName);
   kinesis.updateShardCount({ streamName, targetShardCount });
   return {

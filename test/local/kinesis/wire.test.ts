@@ -150,6 +150,46 @@ test('after retention took a parent, its children were open at the trim horizon'
   expect((await client.send(list)).Shards).toHaveLength(2);
 });
 
+test('a token of a list of shards is taken alone, since it names its stream', async () => {
+  const { client } = await newWorld({ shardCount: 3 });
+  const { NextToken } = await client.send(new ListShardsCommand({ StreamName: 's', MaxResults: 1 }));
+  const again = client.send(new ListShardsCommand({ StreamName: 's', NextToken }));
+  await expect(again).rejects.toMatchObject({
+    name: 'InvalidArgumentException',
+    message: expect.stringContaining('NextToken and StreamName cannot be provided together'),
+  });
+  expect((await client.send(new ListShardsCommand({ NextToken, MaxResults: 5 }))).Shards).toHaveLength(2);
+});
+
+test.each([
+  ['raw text', '{"a":1}'],
+  ['no padding', 'YQ'],
+  ['a text that begins as Base64', 'YWJj!!!!'],
+])('data as %s is refused', async (_, Data) => {
+  const { server, kinesis } = await newWorld();
+  const headers = { ...json, 'x-amz-target': 'Kinesis_20131202.PutRecord' };
+  const body = JSON.stringify({ StreamName: 's', PartitionKey: 'k', Data });
+  expect((await post(server.endpoint, { headers, body })).body).toMatchObject({
+    __type: 'SerializationException',
+    message: expect.stringContaining('Data must be Base64'),
+  });
+  const page = { from: { type: 'TRIM_HORIZON' }, recordsMax: 1, bytesMax: 1 } as const;
+  expect(kinesis.read({ streamName: 's', shardId: ShardId, ...page }).records).toEqual([]);
+});
+
+test.each([
+  ['without a way of scaling', {}],
+  ['by another way than AWS has', { ScalingType: 'DOUBLE' }],
+])('a count of shards %s is refused', async (_, scaling) => {
+  const { server } = await newWorld();
+  const headers = { ...json, 'x-amz-target': 'Kinesis_20131202.UpdateShardCount' };
+  const body = JSON.stringify({ StreamName: 's', TargetShardCount: 2, ...scaling });
+  expect((await post(server.endpoint, { headers, body })).body).toMatchObject({
+    __type: 'ValidationException',
+    message: expect.stringContaining('ScalingType'),
+  });
+});
+
 test('CBOR is refused with a hint how to turn it off', async () => {
   const { server } = await newWorld();
   const headers = { 'content-type': 'application/x-amz-cbor-1.1', 'x-amz-target': 'Kinesis_20131202.ListStreams' };
