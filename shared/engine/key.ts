@@ -79,14 +79,12 @@ export class KeyDictionary {
   readonly #slots: number;
   readonly #taken: ReadonlySet<string>;
   readonly #byText = rememberedTexts();
-  /** The frequent cases, one column of text or of a number: found by its value alone. */
-  #byValue: TextsByValue | undefined;
-  #byNumericValue = rememberedNumbers();
-  #valueColumn: string | undefined;
+  /** The frequent cases, one column of text or of a number: found by its value alone. A callback may choose which column that is. */
+  readonly #columns = new Map<string, ColumnKeys>();
+  #last: ColumnKeys | undefined;
   #count = 0;
   #space = {};
   #texts: readonly TextCache[] = [];
-  #byNumber: TextsByNumber | undefined;
 
   /** `taken` are the names, in lower case, that no column of a key may have in any case. */
   constructor(slots: number, taken: ReadonlySet<string>) {
@@ -108,27 +106,33 @@ export class KeyDictionary {
 
   /** Finds the key of one column. */
   findOf(column: string, value: unknown, found: FoundKey): FoundKey {
-    if (this.#valueColumn === column && this.#byNumber?.isLast(value) === true) return this.#byNumber.find(found);
-    if (typeof value !== 'string' && typeof value !== 'number')
-      return this.#findAny({ [column]: value } as KeyColumns, found);
-    if (this.#valueColumn !== column) {
-      this.#check([column]);
-      this.#valueColumn = column;
-      this.#byValue = undefined;
-      this.#byNumericValue = rememberedNumbers();
-      this.#byNumber = undefined;
-    }
+    let keys = this.#last?.column === column ? this.#last : this.#columns.get(column);
+    if (keys?.byNumber?.isLast(value) === true) return keys.byNumber.find(found);
+    const isSimple = typeof value === 'string' || typeof value === 'number';
+    if (isSimple) keys ??= this.#begin(column);
+    if (!isSimple || keys === undefined) return this.#findAny({ [column]: value } as KeyColumns, found);
+    this.#last = keys;
     // What is no number is no key, so it is never found.
     if (typeof value === 'number')
       return foundAs(
-        this.#byNumericValue.get(value) ?? this.#byNumericValue.add(value, this.#make(encodeKey({ [column]: value }))),
+        keys.byNumericValue.get(value) ?? keys.byNumericValue.add(value, this.#make(encodeKey({ [column]: value }))),
         found,
       );
-    const numbered = this.#byNumber === undefined ? this.#numbersOf(column, value) : undefined;
-    if (numbered?.isLast(value) === true) return numbered.find(found);
-    const byValue = this.#byValue;
-    if (byValue === undefined || byValue.isFull) this.#byValue = new TextsByValue(column, this.#slots);
-    return (this.#byValue as TextsByValue).find(value, found);
+    if (keys.byNumber === undefined) {
+      keys.byNumber = this.#numbersOf(column, value);
+      if (keys.byNumber?.isLast(value) === true) return keys.byNumber.find(found);
+    }
+    if (keys.byValue === undefined || keys.byValue.isFull) keys.byValue = new TextsByValue(column, this.#slots);
+    return keys.byValue.find(value, found);
+  }
+
+  /** Undefined for one column too many, whose keys are found as those of several columns are. */
+  #begin(column: string): ColumnKeys | undefined {
+    if (this.#columns.size >= columnsMax) return undefined;
+    this.#check([column]);
+    const keys = { column, byValue: undefined, byNumericValue: rememberedNumbers(), byNumber: undefined };
+    this.#columns.set(column, keys);
+    return keys;
   }
 
   #findAny(columns: KeyColumns, found: FoundKey): FoundKey {
@@ -148,8 +152,7 @@ export class KeyDictionary {
       if (only !== undefined) return undefined;
       only = cache;
     }
-    if (only !== undefined && fits(column)) this.#byNumber = new TextsByNumber(only, column, this.#slots);
-    return this.#byNumber;
+    return only !== undefined && fits(column) ? new TextsByNumber(only, column, this.#slots) : undefined;
   }
 
   #check(names: readonly string[]): void {
@@ -168,6 +171,17 @@ export class KeyDictionary {
     return entry;
   }
 }
+
+/** What is known of the keys that are one value of this column. */
+interface ColumnKeys {
+  readonly column: string;
+  byValue: TextsByValue | undefined;
+  readonly byNumericValue: Remembered<number>;
+  byNumber: TextsByNumber | undefined;
+}
+
+/** A callback gives keys of a few columns; each takes memory of its own. */
+const columnsMax = 4;
 
 /** As many as a column's texts have numbers, and no more than whoever keeps something by id can bear. */
 const idsMax = 1 << 21;

@@ -81,6 +81,25 @@ describe('a dictionary', () => {
     expect(ids).toEqual([0, 1, 0, 2]);
   });
 
+  test('keeps what it knows of a column while keys of other columns come between', () => {
+    const dictionary = new KeyDictionary(8, new Set(['count']));
+    const ofColumns = ['a', 'b', 'c'].flatMap((column) => [{ [column]: 'x' }, { [column]: 1 }]);
+    const found = [...ofColumns, ...ofColumns].map((columns) => dictionary.find(columns));
+    const places = found.map(({ id, space }) => ({ id, space }));
+    for (const [index, { id, space }] of places.slice(0, ofColumns.length).entries()) {
+      expect(places[index + ofColumns.length]?.id).toBe(id);
+      expect(places[index + ofColumns.length]?.space).toBe(space);
+    }
+  });
+
+  test('finds keys of any number of columns', () => {
+    const dictionary = new KeyDictionary(8, new Set(['count']));
+    for (let round = 0; round < 2; round += 1)
+      for (let column = 0; column < 20; column += 1)
+        for (const value of ['x', 7, true, 'y'])
+          expect(dictionary.find({ [`c${column}`]: value }).text).toBe(encodeKey({ [`c${column}`]: value }));
+  });
+
   test('refuses a column whose name is taken, every time it comes, and the next key is found', () => {
     const dictionary = new KeyDictionary(8, new Set(['count']));
     for (const key of [{ count: 'a' }, { count: 'a' }, { ip: 'a', count: 1 }]) {
