@@ -90,6 +90,8 @@ const retentionHoursMax = 8_760;
 /** What an event source mapping offers. */
 const batchSizeMax = 10_000;
 const batchWindowSecondsMax = 300;
+/** The most that a stream of Kinesis is given. */
+const rawShardsMax = 10_000;
 /** Blocks are packed by column and compressed, so this many raw shards fit into one exchange shard. */
 const rawShardsPerExchangeShard = 4;
 /** A worker that is alive shows it once a lease period; the container's health check waits for a minute. */
@@ -108,7 +110,7 @@ const lagPerRetentionMax = 1 / 4;
 export function sizingOf(props: StreamPipelineProps): Sizing {
   const { pipeline } = props;
   const rawShards = props.rawShards ?? 2;
-  checkRange(pipeline.id, { name: 'rawShards', value: rawShards, min: 1, max: Number.POSITIVE_INFINITY });
+  checkRange(pipeline.id, { name: 'rawShards', value: rawShards, min: 1, max: rawShardsMax });
   const wanted = Math.ceil((rawShards * sourcesOf(pipeline.plan).length) / rawShardsPerExchangeShard);
   const exchangeShards = props.exchangeShards ?? Math.min(wanted, pipeline.plan.slots);
   checkRange(pipeline.id, { name: 'exchangeShards', value: exchangeShards, min: 1, max: pipeline.plan.slots });
@@ -189,6 +191,8 @@ function batchOf(
 function checkRange(pipeline: string, prop: { name: string; value: number; min: number; max: number }): void {
   const { name, value, min, max } = prop;
   if (Number.isInteger(value) && value >= min && value <= max) return;
-  const range = max === Number.POSITIVE_INFINITY ? `from ${min}` : `from ${min} to ${max}`;
-  throw new MillraceError('SETTING_INVALID', `${pipeline}: ${name} is ${value}; it must be a whole number ${range}.`);
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `${pipeline}: ${name} is ${value}; it must be a whole number from ${min} to ${max}.`,
+  );
 }

@@ -39,6 +39,12 @@ describe('streams', () => {
     );
   });
 
+  test('a raw stream has no more shards than Kinesis can give it', () => {
+    expect(() => templateOf(twoSources, { rawShards: 10_001 })).toThrow(
+      'SETTING_INVALID: two-sources: rawShards is 10001; it must be a whole number from 1 to 10000.',
+    );
+  });
+
   test('a retention under 72 hours is refused', () => {
     expect(() => templateOf(fargateOnly, { retention: Duration.hours(71) })).toThrow('SETTING_INVALID');
     expect(() => templateOf(fargateOnly, { retention: Duration.days(3) })).not.toThrow();
