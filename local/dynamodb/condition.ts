@@ -14,10 +14,9 @@ export interface Value {
 
 export type Item = Readonly<Record<string, Value>>;
 
-type Operand =
-  | readonly (string | number)[]
-  | Value
-  | { readonly type: 'function'; readonly name: 'size'; readonly args: readonly [Operand] };
+export type Path = readonly (string | number)[];
+
+type Operand = Path | Value | { readonly type: 'function'; readonly name: 'size'; readonly args: readonly [Operand] };
 
 /** A condition or a filter as dynalite has parsed it. */
 export type Condition =
@@ -84,11 +83,12 @@ function resolve(operand: Operand, item: Item): Value | undefined {
   return 'type' in operand ? sizeOf(resolve(operand.args[0], item)) : operand;
 }
 
-function isPath(operand: Operand): operand is readonly (string | number)[] {
+function isPath(operand: Operand): operand is Path {
   return Array.isArray(operand);
 }
 
-function valueAt(path: readonly (string | number)[], item: Item): Value | undefined {
+/** What stands at a path of names and indexes. */
+export function valueAt(path: Path, item: Item): Value | undefined {
   let value: Value | undefined = { M: item };
   for (const piece of path) {
     if (typeof piece === 'number') value = value?.L?.[piece];

@@ -14,6 +14,7 @@ import scan from 'dynalite/validations/scan.js';
 // @ts-expect-error dynalite comes without types.
 import updateItem from 'dynalite/validations/updateItem.js';
 import { type Condition, holds, type Item, type Value } from './condition.ts';
+import { asOneChange, type Change } from './update.ts';
 
 /** The server of dynalite, with what it answers otherwise than DynamoDB set right, and what it leaves out without a word refused. */
 export function createDynalite(options: object): Server {
@@ -81,6 +82,7 @@ interface Request {
   readonly Select?: string;
   readonly AttributesToGet?: readonly string[];
   readonly _condition?: { readonly expression: Condition };
+  readonly _updates?: { sections: readonly Change[] };
   readonly _filter?: { readonly expression: Condition };
   readonly _projection?: { readonly paths: readonly unknown[] };
 }
@@ -115,7 +117,9 @@ requests.checkTypes = (request, types) => {
   return checkTypes(request, types);
 };
 
-store.checkConditional = ({ _condition, ReturnValuesOnConditionCheckFailure }, item) => {
+/** It is asked between reading the item and changing it. */
+store.checkConditional = ({ _condition, _updates, ReturnValuesOnConditionCheckFailure }, item) => {
+  if (_updates !== undefined) _updates.sections = asOneChange(_updates.sections, item ?? {});
   if (_condition === undefined || holds(_condition.expression, item ?? {})) return null;
   const message = 'The conditional request failed';
   const isShown = ReturnValuesOnConditionCheckFailure === 'ALL_OLD' && item !== undefined;

@@ -155,6 +155,57 @@ test('the item on which a condition failed is given to who asks for it', async (
   await expect(client.send(new PutItemCommand(again))).rejects.toMatchObject({ Item: undefined });
 });
 
+const texts = (...all: readonly string[]): AttributeValue => ({ L: all.map((S) => ({ S })) });
+
+test.each<[expression: string, changed: Item, values?: Item]>([
+  ['REMOVE a[0], a[1]', { a: texts('3') }],
+  ['REMOVE a[0], b.c, a[1], b.d', { a: texts('3'), b: { M: {} } }],
+  ['REMOVE a[0] SET a[2] = :v', { a: texts('2', 'x') }, { ':v': { S: 'x' } }],
+  ['REMOVE a[1] SET a[7] = :v', { a: texts('1', '3', 'x') }, { ':v': { S: 'x' } }],
+  ['DELETE s :v SET t = s', { s: { SS: ['q'] }, t: { SS: ['p', 'q'] } }, { ':v': { SS: ['p'] } }],
+  [
+    'SET t = b, b.c = :v',
+    { b: { M: { c: { S: 'x' }, d: { S: 'd' } } }, t: { M: { c: { S: 'c' }, d: { S: 'd' } } } },
+    { ':v': { S: 'x' } },
+  ],
+  ['SET t = if_not_exists(b.c, n), n = n + :v', { t: { S: 'c' }, n: { N: '3' } }, { ':v': { N: '1' } }],
+  ['SET t = if_not_exists(b.x, n), n = n + :v', { t: { N: '2' }, n: { N: '3' } }, { ':v': { N: '1' } }],
+  ['SET a = list_append(:v, a), t = a[0]', { a: texts('0', '1', '2', '3'), t: { S: '1' } }, { ':v': texts('0') }],
+])('%s is of the item as it was', async (expression, changed, values) => {
+  const item: Item = {
+    ...key('updated'),
+    a: texts('1', '2', '3'),
+    b: { M: { c: { S: 'c' }, d: { S: 'd' } } },
+    n: { N: '2' },
+    s: { SS: ['p', 'q'] },
+  };
+  await put(item);
+  const update = new UpdateItemCommand({
+    TableName: 'items',
+    Key: key('updated'),
+    UpdateExpression: expression.replace(/\b([abnst])\b/g, '#$1'),
+    ExpressionAttributeNames: Object.fromEntries(
+      [...expression.matchAll(/\b[abnst]\b/g)].map(([name]) => [`#${name}`, name]),
+    ),
+    ExpressionAttributeValues: values,
+    ReturnValues: 'ALL_NEW',
+  });
+  expect((await client.send(update)).Attributes).toEqual({ ...item, ...changed });
+});
+
+test('a value that is nowhere leaves the item as it is', async () => {
+  await put({ ...key('untouched'), n: { N: '1' } });
+  const update = new UpdateItemCommand({
+    TableName: 'items',
+    Key: key('untouched'),
+    UpdateExpression: 'SET n = :v, t = nowhere',
+    ExpressionAttributeValues: { ':v': { N: '2' } },
+  });
+  await expect(client.send(update)).rejects.toMatchObject({ name: 'ValidationException' });
+  const get = new GetItemCommand({ TableName: 'items', Key: key('untouched') });
+  expect((await client.send(get)).Item).toEqual({ ...key('untouched'), n: { N: '1' } });
+});
+
 test('keys and items are measured in bytes', async () => {
   await expect(put(key('k', 'é'.repeat(513)))).rejects.toMatchObject({
     name: 'ValidationException',
