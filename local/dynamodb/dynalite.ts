@@ -67,6 +67,7 @@ interface Store {
   checkConditional: (request: Request, item: Item | undefined) => Fault | null | undefined;
   queryTable: (store: unknown, table: unknown, request: Request, ...rest: readonly unknown[]) => void;
   itemSize: (item: Item, isCompressed?: boolean, ...rest: readonly unknown[]) => number;
+  compare: (operator: string, value: Value | undefined, others: Value | readonly Value[]) => boolean;
   readonly mapPaths: (paths: readonly unknown[], item: Item) => Item;
   readonly validationError: (message: string) => Fault;
 }
@@ -93,7 +94,7 @@ interface Page {
 
 const store = untypedStore as Store;
 const requests = untypedRequests as { checkTypes: (request: object, types: object) => object };
-const { validateItem, validateKey, queryTable, itemSize } = store;
+const { validateItem, validateKey, queryTable, itemSize, compare } = store;
 const { checkTypes } = requests;
 
 for (const { types } of [putItem, updateItem, deleteItem])
@@ -148,6 +149,14 @@ store.queryTable = (...args) => {
     respond(null, { ...others, Count: found.length, ...(Select === 'COUNT' ? undefined : { Items: shown }) });
   });
 };
+
+/** Of texts dynalite compares the UTF-16, as for the key from which a query goes on, and DynamoDB the UTF-8. */
+store.compare = (operator, value, others) =>
+  compare(operator, value && inBytes(value), Array.isArray(others) ? others.map(inBytes) : inBytes(others as Value));
+
+function inBytes(value: Value): Value {
+  return value.S === undefined ? value : { B: Buffer.from(value.S).toString('base64') };
+}
 
 /** dynalite counts characters. Whoever relies on that has an item that AWS refuses. */
 store.validateItem = (item, table) => validateItem(item, table) ?? refuseLongKey(item, table);

@@ -143,6 +143,21 @@ test('a filter goes by the same rules as a condition, on pages that are cut befo
   expect(counted.Items).toBeUndefined();
 });
 
+test('a query goes on in the order of bytes, where that is another one than of UTF-16', async () => {
+  const [low, high] = ['\uffff', '\u{1f600}'];
+  for (const sk of [low, high]) await put(key('order', sk));
+  const query = {
+    TableName: 'items',
+    KeyConditionExpression: 'pk = :pk AND sk BETWEEN :low AND :high',
+    ExpressionAttributeValues: { ':pk': { S: 'order' }, ':low': { S: low }, ':high': { S: high } },
+    Limit: 1,
+  };
+  const first = await client.send(new QueryCommand(query));
+  expect(first.Items).toEqual([key('order', low)]);
+  const second = await client.send(new QueryCommand({ ...query, ExclusiveStartKey: first.LastEvaluatedKey }));
+  expect(second.Items).toEqual([key('order', high)]);
+});
+
 test('the item on which a condition failed is given to who asks for it', async () => {
   const again = {
     TableName: 'items',
