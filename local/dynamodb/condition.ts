@@ -44,7 +44,7 @@ export function holds(condition: Condition, item: Item): boolean {
   }
 }
 
-function compares(operator: string, left: Value | undefined, rest: readonly (Value | undefined)[]): boolean {
+export function compares(operator: string, left: Value | undefined, rest: readonly (Value | undefined)[]): boolean {
   const [right, last] = rest;
   switch (operator) {
     case '=':

@@ -13,7 +13,7 @@ import putItem from 'dynalite/validations/putItem.js';
 import scan from 'dynalite/validations/scan.js';
 // @ts-expect-error dynalite comes without types.
 import updateItem from 'dynalite/validations/updateItem.js';
-import { type Condition, holds, type Item, type Value } from './condition.ts';
+import { type Condition, compares, holds, type Item, type Value } from './condition.ts';
 import { asOneChange, type Change } from './update.ts';
 
 /** The server of dynalite, with what it answers otherwise than DynamoDB set right, and what it leaves out without a word refused. */
@@ -67,7 +67,7 @@ interface Store {
   checkConditional: (request: Request, item: Item | undefined) => Fault | null | undefined;
   queryTable: (store: unknown, table: unknown, request: Request, ...rest: readonly unknown[]) => void;
   itemSize: (item: Item, isCompressed?: boolean, ...rest: readonly unknown[]) => number;
-  compare: (operator: string, value: Value | undefined, others: Value | readonly Value[]) => boolean;
+  compare: (operator: string, value: Value | undefined, others: Value | Value[]) => boolean;
   readonly mapPaths: (paths: readonly unknown[], item: Item) => Item;
   readonly validationError: (message: string) => Fault;
 }
@@ -94,7 +94,7 @@ interface Page {
 
 const store = untypedStore as Store;
 const requests = untypedRequests as { checkTypes: (request: object, types: object) => object };
-const { validateItem, validateKey, queryTable, itemSize, compare } = store;
+const { validateItem, validateKey, queryTable, itemSize } = store;
 const { checkTypes } = requests;
 
 for (const { types } of [putItem, updateItem, deleteItem])
@@ -150,13 +150,19 @@ store.queryTable = (...args) => {
   });
 };
 
-/** Of texts dynalite compares the UTF-16, as for the key from which a query goes on, and DynamoDB the UTF-8. */
-store.compare = (operator, value, others) =>
-  compare(operator, value && inBytes(value), Array.isArray(others) ? others.map(inBytes) : inBytes(others as Value));
+/** dynalite compares texts by UTF-16 and bytes as texts, as for the key from which a query goes on. */
+store.compare = (operator, value, others) => compares(operators[operator] ?? operator, value, [others].flat());
 
-function inBytes(value: Value): Value {
-  return value.S === undefined ? value : { B: Buffer.from(value.S).toString('base64') };
-}
+/** As they were called before there were expressions. */
+const operators: Readonly<Record<string, string>> = {
+  EQ: '=',
+  LE: '<=',
+  LT: '<',
+  GE: '>=',
+  GT: '>',
+  BETWEEN: 'between',
+  BEGINS_WITH: 'begins_with',
+};
 
 /** dynalite counts characters. Whoever relies on that has an item that AWS refuses. */
 store.validateItem = (item, table) => validateItem(item, table) ?? refuseLongKey(item, table);
