@@ -95,6 +95,8 @@ function compileTransform(root: TransformNode): Transform {
   return new Function(...Object.keys(lent), source)(...Object.values(lent)) as Transform;
 }
 
+const nodesInLineMax = 32;
+
 class TransformCode {
   readonly functions: string[] = [];
   /** What the source calls, by number. */
@@ -102,12 +104,19 @@ class TransformCode {
   /** Functions of nodes: what stands behind a union is reached on several ways. */
   readonly #names = new Map<TransformNode, string>();
   #nodeCount = 0;
+  /** Of the function at hand. */
+  #nodesInLine = 0;
 
-  /** A node alone stands in line: a chain is one function, which is compiled once. Branches are functions, each of a bearable size. */
+  /**
+   * A node alone stands in line: a chain is one function, which is compiled once. Branches are functions, each of a bearable size, and so is what
+   * goes on behind very many nodes: each list of a flatMap is a loop in the one before it, of which V8 bears some hundreds.
+   */
   visitAll(nodes: readonly TransformNode[], value: string): string {
     const [only] = nodes;
-    if (only !== undefined && nodes.length === 1 && only.binding.op !== 'union')
+    if (only !== undefined && nodes.length === 1 && only.binding.op !== 'union' && this.#nodesInLine < nodesInLineMax) {
+      this.#nodesInLine += 1;
       return this.#bodyOf(only, value, this.#nextName());
+    }
     return nodes.map((node) => `${this.#functionOf(node)}(${value}, staging);\n`).join('');
   }
 
@@ -116,7 +125,10 @@ class TransformCode {
     if (known !== undefined) return known;
     const name = this.#nextName();
     this.#names.set(node, name);
+    const around = this.#nodesInLine;
+    this.#nodesInLine = 0;
     const body = this.#bodyOf(node, 'value', name);
+    this.#nodesInLine = around;
     this.functions.push(`const ${name} = (value, staging) => {\n${body}};`);
     return name;
   }

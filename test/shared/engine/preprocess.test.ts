@@ -65,6 +65,13 @@ describe('a record', () => {
     expect(staged(made)).toEqual(['flatMap/key key=x 5', 'flatMap/key key=y 5', 'flatMap/filter/key key=y 5']);
   });
 
+  test('is taken through very many flatMaps, each in the list of the one before', () => {
+    let parts: Source | ReturnType<Source['filter']> = readings();
+    for (let depth = 0; depth < 600; depth += 1) parts = parts.flatMap((one) => [one]);
+    const made = preprocessor(step('a', parts));
+    expect([made.takeValue(reading).kind, made.outputCount]).toEqual(['decoded', 1]);
+  });
+
   test('keeps the event time of the source, whatever map makes of it', () => {
     const made = preprocessor(
       step(
