@@ -15,7 +15,7 @@ import type { Telemetry } from '#shared/ports/telemetry.ts';
 import type { SavepointSource } from '#shared/runtime/savepoint-create.ts';
 import type { SavepointTarget } from '#shared/runtime/savepoint-restore.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { hasStackFile, readStackFile, type StackFile } from './stack-file.ts';
+import { findStackFile, type StackFile } from './stack-file.ts';
 
 /** What keeps the state of a pipeline, wherever it runs. */
 export type Deployment = SavepointSource & SavepointTarget;
@@ -59,11 +59,8 @@ export function deploymentOnAws(pipeline: Pipeline, names: Names): Deployment | 
 
 /** Works on the stack of this folder: on the one that runs, or else on what it has kept. */
 export async function withDeployment<T>(pipeline: Pipeline, work: (deployment: Deployment) => Promise<T>): Promise<T> {
-  if (hasStackFile(pipeline.id)) {
-    const stack = readStackFile(pipeline.id);
-    if (await isAnswering(stack.endpoints.dynamodb)) return work(connectLocally(pipeline, stack));
-  }
-  return stoppedDeployment(pipeline, work);
+  const stack = findStackFile(pipeline.id);
+  return stack === undefined ? stoppedDeployment(pipeline, work) : work(connectLocally(pipeline, stack));
 }
 
 /** Works on the stores of a stack of which nothing else runs. Rejects with `OUTPUT_UNWRITABLE` while it does. */
@@ -123,12 +120,3 @@ const toStandardError: Telemetry = {
   log: (_, message, fields) => void process.stderr.write(`millrace: ${message} ${JSON.stringify(fields ?? {})}\n`),
   flush: () => undefined,
 };
-
-async function isAnswering(endpoint: string): Promise<boolean> {
-  try {
-    await fetch(endpoint);
-    return true;
-  } catch {
-    return false;
-  }
-}

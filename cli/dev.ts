@@ -21,7 +21,7 @@ import { openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
-import { writeStackFile } from './stack-file.ts';
+import { stackFileOf, writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
 import { putTables, readTables } from './tables.ts';
 
@@ -138,7 +138,7 @@ export const devCommand = defineCommand({
       onError: fail,
     });
     writeContractFile(contractPath, settled.file);
-    writeStackFile(pipeline.id, stack);
+    writeStackFile(pipeline.id, stackFileOf(folder, stack));
     await putTables(stack, pipeline, tables);
     const reader = createStackReader(pipeline, stack);
     const chaos = createChaos(stack, seed);

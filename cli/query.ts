@@ -5,7 +5,7 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
-import { hasStackFile, readStackFile } from './stack-file.ts';
+import { findStackFile } from './stack-file.ts';
 
 export const queryCommand = defineCommand({
   meta: { name: 'query', description: 'Read rows of a view from a running "millrace dev", or from any read API.' },
@@ -51,10 +51,13 @@ function urlOf(view: string, api: string): URL {
   throw new MillraceError('QUERY_INVALID', `--url ${api} is no URL; write it as http://127.0.0.1:4600.`);
 }
 
-/** The read API of the stack that was started in this folder for the view's pipeline, whatever its port; else of the default port. */
+/** The read API of the stack that runs in this folder for the view's pipeline, whatever its port; else of the default port. */
 function localUrl(view: string): string {
-  const started = pipelines.find((pipeline) => view in pipeline.outputs && hasStackFile(pipeline.id));
-  return started === undefined ? `http://127.0.0.1:${portsOf(undefined).read}` : readStackFile(started.id).readUrl;
+  for (const { id, outputs } of pipelines) {
+    const stack = view in outputs ? findStackFile(id) : undefined;
+    if (stack !== undefined) return stack.readUrl;
+  }
+  return `http://127.0.0.1:${portsOf(undefined).read}`;
 }
 
 /** Asks a read API. Its own errors are passed on; `SOURCE_UNAVAILABLE` when nobody answers. */

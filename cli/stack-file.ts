@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { ownerOf } from '#local/folder.ts';
 import type { LocalStack } from '#local/stack.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
 /** What other commands need to know of a running stack. */
 export interface StackFile {
+  /** Where it keeps its state, which is its own for as long as it runs. */
+  readonly folder: string;
   readonly endpoints: LocalStack['endpoints'];
   readonly readUrl: string;
   readonly rawStreams: Readonly<Record<string, string>>;
@@ -13,29 +16,40 @@ export interface StackFile {
   readonly snapshotBucket: string | undefined;
 }
 
-function pathOf(pipeline: string): string {
-  return join('.millrace', `${pipeline}.json`);
+const rootDefault = '.millrace';
+
+export function writeStackFile(pipeline: string, file: StackFile, root = rootDefault): void {
+  mkdirSync(root, { recursive: true });
+  writeFileSync(pathOf(pipeline, root), `${JSON.stringify(file, null, 2)}\n`);
 }
 
-export function writeStackFile(pipeline: string, stack: LocalStack): void {
+export function stackFileOf(folder: string, stack: LocalStack): StackFile {
   const { endpoints, readUrl, stateTable, resultsTable, snapshotBucket } = stack;
-  const path = pathOf(pipeline);
-  mkdirSync(dirname(path), { recursive: true });
   const rawStreams = Object.fromEntries(stack.rawStreams);
-  const file: StackFile = { endpoints, readUrl, rawStreams, stateTable, resultsTable, snapshotBucket };
-  writeFileSync(path, `${JSON.stringify(file, null, 2)}\n`);
+  return { folder, endpoints, readUrl, rawStreams, stateTable, resultsTable, snapshotBucket };
 }
 
-export function hasStackFile(pipeline: string): boolean {
-  return existsSync(pathOf(pipeline));
+/**
+ * The stack that runs for a pipeline in this folder, or undefined. Of one that has ended the file is still there, and another stack may
+ * answer at its ports.
+ */
+export function findStackFile(pipeline: string, root = rootDefault): StackFile | undefined {
+  const path = pathOf(pipeline, root);
+  if (!existsSync(path)) return undefined;
+  const file = JSON.parse(readFileSync(path, 'utf8')) as Partial<StackFile>;
+  return file.folder !== undefined && ownerOf(file.folder) !== undefined ? (file as StackFile) : undefined;
 }
 
-/** The stack that was started last for a pipeline in this folder. */
-export function readStackFile(pipeline: string): StackFile {
-  if (!hasStackFile(pipeline))
-    throw new MillraceError(
-      'SOURCE_UNAVAILABLE',
-      `no stack of pipeline ${pipeline} was started in this folder. Start one with "npm start ${pipeline}".`,
-    );
-  return JSON.parse(readFileSync(pathOf(pipeline), 'utf8')) as StackFile;
+/** As `findStackFile`; `SOURCE_UNAVAILABLE` when none runs. */
+export function readStackFile(pipeline: string, root = rootDefault): StackFile {
+  const file = findStackFile(pipeline, root);
+  if (file !== undefined) return file;
+  throw new MillraceError(
+    'SOURCE_UNAVAILABLE',
+    `no stack of pipeline ${pipeline} runs in this folder. Start one with "npm start ${pipeline}".`,
+  );
+}
+
+function pathOf(pipeline: string, root: string): string {
+  return join(root, `${pipeline}.json`);
 }

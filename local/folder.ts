@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { MillraceError } from '#shared/schemas/error.ts';
 
@@ -17,8 +17,8 @@ export function ownFolder(path: string): OwnedFolder {
   explainDisk(path, () => {
     mkdirSync(path, { recursive: true });
     if (!createLock(lockPath)) {
-      const [owner = '', startedTicks] = readFileSync(lockPath, 'utf8').split(' ');
-      if (isAlive(Number(owner), startedTicks)) {
+      const owner = ownerOf(path);
+      if (owner !== undefined) {
         throw new MillraceError(
           'OUTPUT_UNWRITABLE',
           `${path} is in use by process ${owner}. Stop it, or choose another folder. If that process is not Millrace, delete ${lockPath}.`,
@@ -31,6 +31,14 @@ export function ownFolder(path: string): OwnedFolder {
     }
   });
   return { path, release: () => rmSync(lockPath, { force: true }) };
+}
+
+/** The process that has taken the folder and lives; undefined when none has. */
+export function ownerOf(path: string): number | undefined {
+  const lockPath = join(path, lockName);
+  if (!existsSync(lockPath)) return undefined;
+  const [owner = '', startedTicks] = readFileSync(lockPath, 'utf8').split(' ');
+  return isAlive(Number(owner), startedTicks) ? Number(owner) : undefined;
 }
 
 /** Replaces the file in one step: a reader, or a crash, sees the old bytes or the new ones and nothing between. */

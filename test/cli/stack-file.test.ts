@@ -1,0 +1,30 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { findStackFile, readStackFile, type StackFile, writeStackFile } from '#cli/stack-file.ts';
+import { ownFolder } from '#local/folder.ts';
+
+test('a stack is found for as long as it runs, since another may have its ports then', () => {
+  const root = mkdtempSync(join(tmpdir(), 'millrace-stack-file-'));
+  const folder = join(root, 'flow');
+  expect(findStackFile('flow', root)).toBeUndefined();
+  const owned = ownFolder(folder);
+  writeStackFile('flow', fileOf(folder), root);
+  expect(readStackFile('flow', root)).toEqual(fileOf(folder));
+  owned.release();
+  expect(findStackFile('flow', root)).toBeUndefined();
+  expect(() => readStackFile('flow', root)).toThrow('no stack of pipeline flow runs in this folder');
+});
+
+function fileOf(folder: string): StackFile {
+  return {
+    folder,
+    endpoints: { kinesis: 'http://k', dynamodb: 'http://d', sqs: 'http://s', s3: 'http://o' },
+    readUrl: 'http://r',
+    rawStreams: { flows: 'raw' },
+    stateTable: 'state',
+    resultsTable: 'results',
+    snapshotBucket: 'snapshots',
+  };
+}
