@@ -74,8 +74,17 @@ interface Store {
 
 type Fault = Error & { body: object };
 
+type KeySchema = readonly { readonly AttributeName: string; readonly KeyType: 'HASH' | 'RANGE' }[];
+
+interface Index {
+  readonly IndexName: string;
+  readonly KeySchema: KeySchema;
+}
+
 interface Table {
-  readonly KeySchema: readonly { readonly AttributeName: string; readonly KeyType: 'HASH' | 'RANGE' }[];
+  readonly KeySchema: KeySchema;
+  readonly GlobalSecondaryIndexes?: readonly Index[];
+  readonly LocalSecondaryIndexes?: readonly Index[];
 }
 
 interface Request {
@@ -165,20 +174,32 @@ const operators: Readonly<Record<string, string>> = {
 };
 
 /** dynalite counts characters. Whoever relies on that has an item that AWS refuses. */
-store.validateItem = (item, table) => validateItem(item, table) ?? refuseLongKey(item, table);
-store.validateKey = (key, table, ...rest) => validateKey(key, table, ...rest) ?? refuseLongKey(key, table);
+store.validateItem = (item, table) => validateItem(item, table) ?? refuseKeys(item, table);
+store.validateKey = (key, table, ...rest) => validateKey(key, table, ...rest) ?? refuseKey(key, table.KeySchema);
 store.itemSize = (item, isCompressed, ...rest) =>
   isCompressed ? itemSize(item, isCompressed, ...rest) : sizeOfItem(item);
 
 /** https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html */
 const keyBytesMax = { HASH: 2_048, RANGE: 1_024 };
 
-function refuseLongKey(key: Item, table: Table): Fault | undefined {
-  for (const { AttributeName, KeyType } of table.KeySchema) {
-    const bytes = Buffer.byteLength(key[AttributeName]?.S ?? '');
-    if (bytes > keyBytesMax[KeyType])
+function refuseKeys(item: Item, table: Table): Fault | undefined {
+  const { GlobalSecondaryIndexes = [], LocalSecondaryIndexes = [] } = table;
+  for (const { KeySchema } of [table, ...GlobalSecondaryIndexes, ...LocalSecondaryIndexes]) {
+    const fault = refuseKey(item, KeySchema);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+/** An item may be without an index's key, and is then not in the index. */
+function refuseKey(item: Item, schema: KeySchema): Fault | undefined {
+  for (const { AttributeName, KeyType } of schema) {
+    const value = item[AttributeName];
+    if (value === undefined || value.N !== undefined) continue;
+    const bytes = sizeOfValue(value);
+    if (bytes === 0 || bytes > keyBytesMax[KeyType])
       return store.validationError(
-        `One or more parameter values were invalid: the key ${AttributeName} has ${bytes} bytes, and ${keyBytesMax[KeyType]} at most are allowed.`,
+        `One or more parameter values were invalid: the key ${AttributeName} has ${bytes} bytes, and 1 to ${keyBytesMax[KeyType]} are allowed.`,
       );
   }
   return undefined;

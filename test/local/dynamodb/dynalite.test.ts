@@ -242,7 +242,7 @@ test('a value that is nowhere leaves the item as it is', async () => {
 test('keys and items are measured in bytes', async () => {
   await expect(put(key('k', 'é'.repeat(513)))).rejects.toMatchObject({
     name: 'ValidationException',
-    message: expect.stringContaining('sk has 1026 bytes, and 1024'),
+    message: expect.stringContaining('sk has 1026 bytes, and 1 to 1024'),
   });
   const get = new GetItemCommand({ TableName: 'items', Key: key('é'.repeat(1_025)) });
   await expect(client.send(get)).rejects.toMatchObject({ name: 'ValidationException' });
@@ -256,6 +256,33 @@ test('keys and items are measured in bytes', async () => {
   await expect(put(larger)).rejects.toMatchObject({ name: 'ValidationException' });
   const batch = new BatchWriteItemCommand({ RequestItems: { items: [{ PutRequest: { Item: larger } }] } });
   await expect(client.send(batch)).rejects.toMatchObject({ name: 'ValidationException' });
+});
+
+test.each([
+  ['an empty one', ''],
+  ['one that is too long', 'é'.repeat(1_025)],
+])('the key of an index is refused as that of a table is: %s', async (_, S) => {
+  await local.createTable({
+    TableName: 'indexed',
+    KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+    AttributeDefinitions: [
+      { AttributeName: 'pk', AttributeType: 'S' },
+      { AttributeName: 'view', AttributeType: 'S' },
+    ],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: 'by-view',
+        KeySchema: [{ AttributeName: 'view', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'ALL' },
+      },
+    ],
+  });
+  const putIndexed = (item: Item) => client.send(new PutItemCommand({ TableName: 'indexed', Item: item }));
+  await expect(putIndexed({ pk: { S: 'a' }, view: { S } })).rejects.toMatchObject({
+    name: 'ValidationException',
+    message: expect.stringContaining('the key view has'),
+  });
+  await putIndexed({ pk: { S: 'a' } });
 });
 
 test('an operation that is not there is refused by its name', async () => {
