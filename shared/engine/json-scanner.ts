@@ -31,7 +31,7 @@ const reviewsOff = 16;
 /**
  * Reads the records of a shape from lines of JSON, without JSON.parse and without the schema. It learns from lines that the schema has
  * accepted how the stream's producers write, and compiles a reader for each way: bytes that never change are compared, values are read where
- * they stand. Whatever is not written so, or holds something unusual, is not read, and is the business of the schema.
+ * they stand. Whatever is not written so, or holds something unusual, is not read, and is parsed.
  */
 export class JsonScanner {
   readonly #shapes: readonly ObjectShape[];
@@ -69,7 +69,7 @@ export class JsonScanner {
     return this.#off === 0;
   }
 
-  /** The record of the line at `start`, which has a line feed behind it; undefined for a line that the schema must read. */
+  /** The record of the line at `start`, which has a line feed behind it; undefined for a line that must be parsed. */
   scan(bytes: Uint8Array, start: number): object | undefined {
     if (bytes !== this.#wordsOf) {
       this.#wordsOf = bytes;

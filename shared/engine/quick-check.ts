@@ -11,9 +11,9 @@ import { needOf } from './source-need.ts';
 export type QuickCheck = (value: unknown) => object | undefined;
 
 /**
- * For values that are decoded already, such as an Avro file's or a test's: the schema's answer without the schema, which makes objects for each
- * field that it looks at. Compiled once in a process from the schema's one shape; undefined where the shape does not say enough. As with
- * lines (`json-scanner.ts`), fields that nobody reads are checked and not made.
+ * For values that are decoded already, such as an Avro file's, a test's, or a line of JSON that was parsed: the schema's answer without the
+ * schema, which makes objects for each field that it looks at. Compiled once in a process from the schema's one shape; undefined where the
+ * shape does not say enough. As with lines that are scanned (`json-scanner.ts`), fields that nobody reads are checked and not made.
  */
 export const quickCheckOf: (source: CompiledSource) => QuickCheck | undefined = oncePer(compileCheck);
 
