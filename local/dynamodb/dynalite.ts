@@ -102,9 +102,12 @@ interface Page {
 }
 
 const store = untypedStore as Store;
-const requests = untypedRequests as { checkTypes: (request: object, types: object) => object };
+const requests = untypedRequests as {
+  checkTypes: (request: object, types: object) => object;
+  checkValidations: (...args: readonly unknown[]) => void;
+};
 const { validateItem, validateKey, queryTable, itemSize } = store;
-const { checkTypes } = requests;
+const { checkTypes, checkValidations } = requests;
 
 for (const { types } of [putItem, updateItem, deleteItem])
   types.ReturnValuesOnConditionCheckFailure = { type: 'String', enum: ['ALL_OLD', 'NONE'] };
@@ -124,8 +127,20 @@ requests.checkTypes = (request, types) => {
         `The embedded DynamoDB does not take ${name}, which is of before there were expressions. Use a ConditionExpression or FilterExpression.`,
       );
   }
-  return checkTypes(request, types);
+  return readable(() => checkTypes(request, types));
 };
+
+requests.checkValidations = (...args) => readable(() => checkValidations(...args));
+
+/** A null where dynalite looks for more would end the process: it throws what is no answer, where nobody can catch it. */
+function readable<Result>(check: () => Result): Result {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error) throw error;
+    throw store.validationError(`The request cannot be read: ${error instanceof Error ? error.message : error}.`);
+  }
+}
 
 /** It is asked between reading the item and changing it. */
 store.checkConditional = ({ _condition, _updates, ReturnValuesOnConditionCheckFailure }, item) => {

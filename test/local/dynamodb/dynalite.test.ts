@@ -300,16 +300,29 @@ test('a parameter that would be left out is refused by its name', async () => {
     message: expect.stringContaining('Expected'),
   });
   const unknown = { TableName: 'items', Item: key('p'), Surprise: true };
+  expect(await answerTo('PutItem', unknown)).toMatchObject({ message: expect.stringContaining('Surprise') });
+});
+
+test.each([
+  ['BatchGetItem', { RequestItems: { items: null } }],
+  ['BatchWriteItem', { RequestItems: { items: [null] } }],
+  ['Query', { TableName: 'items', KeyConditions: { pk: null } }],
+])('%s with a null is answered, and does not end the process', async (operation, request) => {
+  expect(await answerTo(operation, request)).toMatchObject({ __type: expect.stringContaining('ValidationException') });
+});
+
+/** To a request as no client of AWS would send it. */
+async function answerTo(operation: string, request: object): Promise<unknown> {
   const response = await fetch(local.endpoint, {
     method: 'POST',
     headers: {
-      'x-amz-target': 'DynamoDB_20120810.PutItem',
+      'x-amz-target': `DynamoDB_20120810.${operation}`,
       'content-type': 'application/x-amz-json-1.0',
       'x-amz-date': '20260101T000000Z',
       authorization:
         'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
     },
-    body: JSON.stringify(unknown),
+    body: JSON.stringify(request),
   });
-  expect(await response.json()).toMatchObject({ message: expect.stringContaining('Surprise') });
-});
+  return response.json();
+}
