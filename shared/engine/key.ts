@@ -215,8 +215,7 @@ class KeyEntry implements NumberedKeys {
 
 function foundAs(entry: KeyEntry, found: FoundKey): FoundKey {
   found.id = entry.id;
-  found.space = entry.space;
-  found.keys = entry;
+  found.name(entry.space, entry);
   return found;
 }
 

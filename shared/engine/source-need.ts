@@ -3,6 +3,7 @@ import type { ObjectShape } from '#shared/pipeline/shape.ts';
 import { readsInSourceOf } from './callback-source.ts';
 import type { CompiledSource, TransformNode } from './compile.ts';
 import { Need } from './need.ts';
+import { oncePer } from './once-per.ts';
 
 /**
  * What of a source's records its `timestamp` and the callbacks behind it read (decision 0025), and what the shapes of its schema compute
@@ -16,7 +17,8 @@ export function needOf(
   const need = new Need();
   const record = partsAt(need, [[]]);
   use(callWith(timestamp, record));
-  for (const node of root.next) addNode(node, record);
+  const seen: Seen = new Map();
+  for (const node of root.next) addNode(node, record, seen);
   // Each may read those before it.
   for (const { computed = [] } of shapes)
     for (const { name, evaluate } of computed.toReversed()) {
@@ -81,7 +83,14 @@ function use(flow: Flow): void {
   flow.use(whole);
 }
 
-function addNode({ binding, next, route }: TransformNode, record: Flow): void {
+/** What has come to a node already: what stands behind unions of branches is reached on very many ways. */
+type Seen = Map<TransformNode, Set<Flow>>;
+
+function addNode(node: TransformNode, record: Flow, seen: Seen): void {
+  const flows = seen.get(node) ?? new Set();
+  if (flows.has(record)) return;
+  seen.set(node, flows.add(record));
+  const { binding, next, route } = node;
   let passedOn = record;
   switch (binding.op) {
     case 'filter':
@@ -108,14 +117,17 @@ function addNode({ binding, next, route }: TransformNode, record: Flow): void {
     default:
       use(record);
   }
-  for (const one of next) addNode(one, passedOn);
+  for (const one of next) addNode(one, passedOn, seen);
 }
+
+/** A callback's text is read once. */
+const readsOf = oncePer(readsInSourceOf);
 
 /** Notes what a callback reads of its argument. Gives what it may return of it. */
 function callWith(call: AnyFunction, record: Flow, callers: readonly AnyFunction[] = []): Flow {
   const known = knownReadsOf(call);
   if (callers.includes(call) || known === undefined) {
-    const reads = callers.includes(call) ? undefined : readsInSourceOf(call);
+    const reads = callers.includes(call) ? undefined : readsOf(call);
     if (reads?.need !== undefined) record.use(reads.need);
     if (reads !== undefined) return oneOf(reads.results.map((path) => record.at(path)));
     use(record);

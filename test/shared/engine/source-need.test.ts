@@ -243,6 +243,21 @@ test('of records of two kinds those fields are needed that are read of either', 
   expect(neededBy(traffic)).toBe('bytes host ip path status timeMs ts');
 });
 
+test('what stands behind very many unions of branches is looked at once', () => {
+  let all = requests.filter(({ ts }) => ts > 0);
+  for (let depth = 0; depth < 16; depth += 1)
+    all = union(
+      all.filter(({ bytes }) => bytes > 0),
+      all.filter(({ bytes }) => bytes <= 0),
+    );
+  const rows = all
+    .keyBy(({ ip }) => ({ ip }))
+    .window(tumbling(seconds(1)), { allowedLateness: seconds(0) })
+    .aggregate('deep', { n: count() })
+    .to(dynamodb({ ttl: days(1) }));
+  expect(neededBy(pipeline('deep', [rows]))).toBe('bytes ip ts');
+});
+
 test('no query of bids reads their texts', () => {
   const needs = ['nexmark-q5', 'nexmark-q11', 'nexmark-q12'].map((id) =>
     neededBy(nexmark.find((one) => one.id === id) as Pipeline),
