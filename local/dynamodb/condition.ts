@@ -83,7 +83,7 @@ function resolve(operand: Operand, item: Item): Value | undefined {
   return 'type' in operand ? sizeOf(resolve(operand.args[0], item)) : operand;
 }
 
-function isPath(operand: Operand): operand is Path {
+export function isPath(operand: unknown): operand is Path {
   return Array.isArray(operand);
 }
 

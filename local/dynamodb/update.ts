@@ -1,4 +1,4 @@
-import { type Item, type Path, type Value, valueAt } from './condition.ts';
+import { type Item, isPath, type Path, type Value, valueAt } from './condition.ts';
 
 /** A change of an update expression as dynalite has parsed it. */
 export type Change =
@@ -33,10 +33,6 @@ function copyOut(operand: Operand, item: Item): Operand {
   const [first, otherwise] = args;
   if (operand.name !== 'if_not_exists' || first === undefined || otherwise === undefined) return { ...operand, args };
   return isPath(first) ? otherwise : first;
-}
-
-function isPath(operand: Operand): operand is Path {
-  return Array.isArray(operand);
 }
 
 /** Paths of one update differ in a name or in an index before either ends. */

@@ -1,10 +1,10 @@
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { CompiledStep } from './compile.ts';
-import { orderByNumbers, sortTies } from './number-order.ts';
+import { orderByNumbers, placesOf, sortTies } from './number-order.ts';
 import { type PrintableRow, printerOf, type RowPrinter } from './print.ts';
 import { type Columns, compileKeep, isRankKeyed, type KeepColumns, type RowHead, type Totals } from './print-code.ts';
 import { mergeTotals, printRows, rankOf } from './read.ts';
-import { orderNumbers, placesOf } from './text-order.ts';
+import { orderNumbers } from './text-order.ts';
 
 /**
  * The final rows of one view, kept until the input is through, since views follow one another and a session may begin before one

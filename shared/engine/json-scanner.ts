@@ -172,7 +172,6 @@ const wordBytes = 4;
 function compareSource(literal: string): string {
   if (literal === '') return '';
   const { length } = literal;
-  const place = (index: number): string => (index === 0 ? 'at' : `at + ${index}`);
   const comparisons = [];
   if (length < wordBytes) {
     for (let index = 0; index < length; index += 1)
@@ -186,6 +185,11 @@ function compareSource(literal: string): string {
     }
   }
   return `if (${comparisons.join(' || ')}) return undefined;\n  at += ${length};`;
+}
+
+/** So many bytes behind the place at hand, in the source. */
+function place(index: number): string {
+  return index === 0 ? 'at' : `at + ${index}`;
 }
 
 function wordOf(literal: string, first: number): number {
@@ -236,7 +240,6 @@ function numberSource(length: number, value: string): string {
   const lead = length % wordBytes;
   const leads = Array.from({ length: lead }, (_, index) => `${value}d${index}`);
   const words = Array.from({ length: (length - lead) / wordBytes }, (_, index) => `${value}w${index}`);
-  const place = (index: number): string => (index === 0 ? 'at' : `at + ${index}`);
   const declared = [
     ...leads.map((digit, index) => `${digit} = bytes[${place(index)}] - 48`),
     ...words.map((word, index) => `${word} = words.getInt32(${place(lead + wordBytes * index)}, true)`),

@@ -4,6 +4,13 @@ const digitsMax = 1 << 11;
 const digitMask = digitsMax - 1;
 const sign = 0x80000000;
 
+/** The places of a list, one after the other. */
+export function placesOf({ length }: readonly unknown[]): Uint32Array {
+  const places = new Uint32Array(length);
+  for (let at = 0; at < length; at += 1) places[at] = at;
+  return places;
+}
+
 /** Lets `sort` put in order, in place, each run of places that the numbers of all columns have left tied; most are told apart by them. */
 export function sortTies(
   order: Uint32Array,

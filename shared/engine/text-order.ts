@@ -1,4 +1,4 @@
-import { orderByNumbers, sortTies } from './number-order.ts';
+import { orderByNumbers, placesOf, sortTies } from './number-order.ts';
 
 /** Characters from here on have one number together. */
 const characterMax = 0x7f;
@@ -40,13 +40,6 @@ export function orderTexts(texts: readonly string[]): Uint32Array {
     });
   });
   return order;
-}
-
-/** The places of a list, one after the other. */
-export function placesOf({ length }: readonly unknown[]): Uint32Array {
-  const places = new Uint32Array(length);
-  for (let at = 0; at < length; at += 1) places[at] = at;
-  return places;
 }
 
 /** Of what all texts begin with. */
