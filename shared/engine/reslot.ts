@@ -247,9 +247,11 @@ function moveSource(parents: readonly (SourceProgress | undefined)[]): SourcePro
   const watermarks = present.map(({ watermarkMs }) => watermarkMs ?? Number.NEGATIVE_INFINITY);
   // The highest: a window that has closed in one of them must not open again.
   const watermarkMs = Math.max(...watermarks);
+  const wokenMs = Math.max(...present.map((parent) => parent.wokenMs ?? Number.NEGATIVE_INFINITY));
   const [first] = present;
   return {
     watermarkMs: Number.isFinite(watermarkMs) ? watermarkMs : null,
+    ...(Number.isFinite(wokenMs) && { wokenMs }),
     roster: Object.assign({}, ...present.map(({ roster }) => roster)),
     origins: Object.fromEntries(
       Object.entries(first?.origins ?? {}).map(([shard, origin]) => {

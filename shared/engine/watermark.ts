@@ -18,9 +18,14 @@ interface SourceState {
   /** While all of it is silent, its watermark goes on with the clock. */
   readonly advances: boolean;
   watermarkMs: number;
+  /** When it spoke last after a silence, or the log went on after a standstill: since then all of its shards are waited for again. */
+  wokenMs: number;
   readonly roster: Map<string, { readonly parents: readonly string[]; readonly sinceMs: number }>;
   readonly origins: Map<string, Origin>;
 }
+
+/** A tick comes to every slot each minute, up to a minute late. A log without a block for longer is of a stack that was stopped. */
+export const standstillMs = 2 * 60_000;
 
 /** Rule 8: the part of a slot's state that is about its log: P, clock, W, roster and, per origin, mark and watermark. */
 export class SlotLog {
@@ -59,7 +64,12 @@ export class SlotLog {
 
   /** Rule 8, before the outputs: the clock and the roster. Gives the mark that outputs must be above to be new. */
   open(block: Block, arrivalMs: number): RecordPosition | null {
+    const stoodStill = this.clockMs > 0 && arrivalMs - this.clockMs > standstillMs;
     this.clockMs = Math.max(this.clockMs, arrivalMs);
+    for (const [name, source] of this.#sources) {
+      const speaksAgain = block.origin?.source === name && isSilent(source, this.clockMs);
+      if (stoodStill || speaksAgain) source.wokenMs = this.clockMs;
+    }
     const source = block.origin && this.#sources.get(block.origin.source);
     // A source of an earlier plan, which this one does not read.
     if (block.origin === undefined || source === undefined) return null;
@@ -93,6 +103,7 @@ export class SlotLog {
     for (const [name, source] of this.#sources) {
       sources[name] = {
         watermarkMs: finiteOrNull(source.watermarkMs),
+        ...(Number.isFinite(source.wokenMs) && { wokenMs: source.wokenMs }),
         roster: Object.fromEntries(source.roster),
         origins: Object.fromEntries(
           [...source.origins].map(([shard, origin]) => [
@@ -129,10 +140,15 @@ export class SlotLog {
   }
 }
 
-/** The least watermark of the origins that are waited for; minus infinity when none is, which leaves W as it is. */
+/**
+ * The least watermark of the origins that are waited for; when none is, of those that spoke since all were waited for: they may have become
+ * idle with those that did not.
+ */
 function minimumOverLive(source: SourceState, clockMs: number): number {
   const minimum = leastOverLive(source, clockMs);
-  return minimum === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : minimum;
+  if (minimum !== Number.POSITIVE_INFINITY) return minimum;
+  const spoke = [...source.origins.values()].filter(({ lastMs, retired }) => !retired && lastMs >= source.wokenMs);
+  return spoke.length === 0 ? Number.NEGATIVE_INFINITY : Math.min(...spoke.map(({ watermarkMs }) => watermarkMs));
 }
 
 /**
@@ -160,7 +176,7 @@ function isSilent(source: SourceState, clockMs: number): boolean {
 /** As `minimumOverLive`, but plus infinity when none is waited for. */
 function leastOverLive(source: SourceState, clockMs: number): number {
   const isIdle = (sinceMs: number): boolean =>
-    source.idleAfterMs !== undefined && clockMs - sinceMs > source.idleAfterMs;
+    source.idleAfterMs !== undefined && clockMs - Math.max(sinceMs, source.wokenMs) > source.idleAfterMs;
   let minimum = Number.POSITIVE_INFINITY;
   for (const [shard, { parents, sinceMs }] of source.roster) {
     const origin = source.origins.get(shard);
@@ -225,6 +241,7 @@ function restoreSource(
     idleAfterMs,
     advances: whenSilent === 'advance',
     watermarkMs: saved?.watermarkMs ?? Number.NEGATIVE_INFINITY,
+    wokenMs: saved?.wokenMs ?? Number.NEGATIVE_INFINITY,
     roster: new Map(Object.entries(saved?.roster ?? {})),
     origins: new Map(
       Object.entries(saved?.origins ?? {}).map(([shard, origin]) => [

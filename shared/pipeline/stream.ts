@@ -285,7 +285,7 @@ export interface WindowedTable<Name extends string, K extends KeyShape, Row, Kep
  *
  * `timestamp` gives a record's event time as a Date or as milliseconds since the epoch. `outOfOrderness` is how far a record
  * may lag behind the newest one of its shard without being late. `idleAfter` is how long a silent shard is waited for; without it,
- * forever. `whenSilent` is what happens when all shards are silent for that long: the windows wait for the next record (`hold`, the default),
+ * forever; all are waited for anew when the stream speaks after a silence of them all. `whenSilent` is what happens when all shards are silent for that long: the windows wait for the next record (`hold`, the default),
  * or the watermark goes on with the clock and closes them (`advance`). `decode` lists the formats of the raw records, by default JSON; a line is read by the first that recognises it.
  */
 export function stream<S extends StandardSchemaV1>(

@@ -72,6 +72,8 @@ export interface SnapshotPiece {
 export interface SourceProgress {
   /** W of the source in this slot; null is minus infinity. */
   readonly watermarkMs: number | null;
+  /** When all of its shards were last waited for anew (rule 10); none when they never were. */
+  readonly wokenMs?: number;
   /** Every raw shard that a block has listed, with its parents and when it was first listed. */
   readonly roster: Readonly<Record<string, { readonly parents: readonly string[]; readonly sinceMs: number }>>;
   readonly origins: Readonly<Record<string, OriginProgress>>;

@@ -1,3 +1,4 @@
+import { standstillMs } from '#shared/engine/watermark.ts';
 import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type StepPlan, sourcesOf, stepsOf, timeColumnsOf } from '#shared/pipeline/plan.ts';
@@ -150,6 +151,7 @@ export class Driver {
   readonly #raw: ReadonlyMap<string, MemoryStream>;
   readonly #hasLambda: boolean;
   readonly #hasWorker: boolean;
+  readonly #idleAfterMsMax: number;
   #sent = 0;
   #settledAt = -1;
 
@@ -185,6 +187,7 @@ export class Driver {
       for (const item of items) this.hosts.lookupTables.put(table, item);
     this.#hasLambda = stepsOf(pipeline.plan, 'lambda').length > 0;
     this.#hasWorker = stepsOf(pipeline.plan, 'fargate').length > 0;
+    this.#idleAfterMsMax = Math.max(0, ...sourcesOf(pipeline.plan).map(({ idleAfterMs }) => idleAfterMs ?? 0));
   }
 
   async send(source: string, records: readonly unknown[], shard?: number): Promise<void> {
@@ -212,9 +215,12 @@ export class Driver {
   }
 
   async advance(durationMs: number): Promise<void> {
-    const everyMs = Math.max(tickEveryMs, Math.ceil(durationMs / ticksMax));
-    for (let left = durationMs; left > 0; left -= everyMs) {
-      this.hosts.clock.move(Math.min(left, everyMs));
+    const coarseMs = Math.max(tickEveryMs, Math.ceil(durationMs / ticksMax));
+    // Rule 10: what stays away for longer than its minutes is a stack that stands still, and no stream falls silent meanwhile.
+    const fineMs = coarseMs <= standstillMs ? 0 : this.#idleAfterMsMax + 2 * tickEveryMs;
+    for (let left = durationMs, everyMs = 0; left > 0; left -= everyMs) {
+      everyMs = Math.min(left, left > fineMs ? Math.min(coarseMs, left - fineMs) : tickEveryMs);
+      this.hosts.clock.move(everyMs);
       await this.hosts.tick();
       // The rows of each turn are written in that turn, as they are where time passes by itself.
       await this.settled();

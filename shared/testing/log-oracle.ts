@@ -58,8 +58,8 @@ function readBlock(
   judges: readonly Judge[],
   late: ReadonlyMap<string, Set<string>>,
 ): void {
-  for (const source of sources.values()) source.clockMs = Math.max(source.clockMs, arrivalMs);
   const { origin } = block;
+  for (const [name, source] of sources) source.tell(arrivalMs, origin?.source === name);
   const source = origin === undefined ? undefined : sources.get(origin.source);
   if (origin !== undefined && source !== undefined) {
     source.list(origin.roster);
@@ -100,6 +100,9 @@ interface Heard {
   lastMs: number;
 }
 
+/** Longer than this no log is without a tick while its stack runs. */
+const runsWithinMs = 120_000;
+
 /** Rules 8 to 10 for one source in one slot. */
 class SourceLog {
   clockMs = 0;
@@ -110,12 +113,20 @@ class SourceLog {
   readonly #listed = new Map<string, { readonly parents: readonly string[]; readonly atMs: number }>();
   /** The clock when it was retired. */
   readonly #retired = new Map<string, number>();
-
+  /** Nobody is idle before `idleAfter` from here. */
+  #awakeFromMs = Number.NEGATIVE_INFINITY;
   readonly goesOn: boolean;
 
   constructor(idleAfterMs: number | undefined, goesOn: boolean) {
     this.#idleAfterMs = idleAfterMs;
     this.goesOn = goesOn;
+  }
+
+  /** Rule 10: the time, which comes with every block, and whether the block is its own. */
+  tell(arrivalMs: number, isOwn: boolean): void {
+    const pauseMs = this.clockMs === 0 ? 0 : arrivalMs - this.clockMs;
+    this.clockMs = Math.max(this.clockMs, arrivalMs);
+    if (pauseMs > runsWithinMs || (isOwn && this.isSilent())) this.#awakeFromMs = this.clockMs;
   }
 
   list(roster: BlockOrigin['roster']): void {
@@ -137,9 +148,17 @@ class SourceLog {
 
   advance(isTick: boolean): void {
     const waitedFor = [...this.#listed.keys()].flatMap((shard) => this.#standing(shard));
-    if (waitedFor.length > 0) this.watermarkMs = Math.max(this.watermarkMs, Math.min(...waitedFor));
-    else if (this.goesOn && isTick && this.#listed.size > 0)
+    const standing = waitedFor.length > 0 ? waitedFor : this.#heardAwake();
+    if (standing.length > 0) this.watermarkMs = Math.max(this.watermarkMs, Math.min(...standing));
+    if (waitedFor.length === 0 && this.goesOn && isTick && this.#listed.size > 0)
       this.watermarkMs = Math.max(this.watermarkMs, this.#newestGoneOn());
+  }
+
+  /** Where those stand that were heard of since all were waited for: all that is known of a source that is silent again. */
+  #heardAwake(): readonly number[] {
+    return [...this.heard].flatMap(([shard, { watermarkMs, lastMs }]) =>
+      this.#retired.has(shard) || lastMs < this.#awakeFromMs ? [] : [watermarkMs],
+    );
   }
 
   /** Nobody is waited for: from the newest watermark on, time is the clock's since anybody was heard of or retired. */
@@ -180,7 +199,8 @@ class SourceLog {
   }
 
   #isIdleSince(lastMs: number): boolean {
-    return this.#idleAfterMs !== undefined && this.clockMs - lastMs > this.#idleAfterMs;
+    const sinceMs = Math.max(lastMs, this.#awakeFromMs);
+    return this.#idleAfterMs !== undefined && this.clockMs - sinceMs > this.#idleAfterMs;
   }
 
   #retire(shard: string): void {

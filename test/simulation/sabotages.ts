@@ -322,6 +322,27 @@ export const sabotages = {
     ],
     bias: { idle: true },
   },
+  'wakes-with-the-first-word': {
+    rule: '10: when a silent source speaks again all of its origins are waited for anew',
+    mutations: [{ file: watermark, find: 'if (stoodStill || speaksAgain) ', replace: 'if (stoodStill) ' }],
+    bias: { idle: true },
+  },
+  'standstill-is-no-silence': {
+    rule: '10: after a standstill all origins are waited for anew',
+    mutations: [{ file: watermark, find: 'if (stoodStill || speaksAgain) ', replace: 'if (speaksAgain) ' }],
+    bias: { idle: true },
+  },
+  'the-silent-have-spoken': {
+    rule: '10: when all are idle W goes to the least of those that spoke since all were waited for',
+    mutations: [
+      {
+        file: watermark,
+        find: 'return spoke.length === 0 ? Number.NEGATIVE_INFINITY : ',
+        replace: 'return spoke.length >= 0 ? Number.NEGATIVE_INFINITY : ',
+      },
+    ],
+    bias: { idle: true },
+  },
   'unseen-roots': {
     rule: '9: a listed root that was not seen yet counts as minus infinity',
     mutations: [{ file: watermark, find: 'if (!isIdle(sinceMs)) return Number.NEGATIVE_INFINITY;', replace: '' }],

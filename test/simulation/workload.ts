@@ -218,7 +218,9 @@ function createActions(random: Random, sim: SimPipeline, mayBeLate: boolean, bia
     if (random.chance(0.03))
       actions.push({ kind: 'promise', source, shard: random.below(8), watermarkMs: baseMs - outOfOrdernessMs });
     if (sim.hasIdle && random.chance(0.15)) actions.push({ kind: 'tick' });
-    if (sim.hasIdle && random.chance(0.1)) actions.push({ kind: 'wait', ms: random.between(5_000, 90_000) });
+    // Long enough for idleness, and some for a log to have stood still.
+    if (sim.hasIdle && random.chance(0.1))
+      actions.push({ kind: 'wait', ms: random.between(5_000, random.pick([90_000, 90_000, 90_000, 300_000])) });
   }
   const insert = (action: Action): void => void actions.splice(random.below(actions.length + 1), 0, action);
   for (let count = 0; count < rawReshards; count += 1) insert(createReshard(random, random.pick(sim.sources)));

@@ -1,59 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
+import { type CompiledStep, compile } from '#shared/engine/compile.ts';
 import { SlotLog } from '#shared/engine/watermark.ts';
-import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
+import { milliseconds } from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
-import { columns, pipelineOf, readings, sink } from '../readings.ts';
-import { placed, type TestBlock, tick } from './blocks.ts';
+import { pipelineOf, readings, sink } from '../readings.ts';
+import { placed } from './blocks.ts';
+import { apply, type Case, compiled, none, restored, type Step, split, two, watermarks } from './slot-logs.ts';
 
-const idleAfter = 60_000;
-
-function compiled(options: Parameters<typeof readings>[0] = {}): CompiledPipeline {
-  const output = readings(options)
-    .keyBy((reading) => ({ key: reading.key }))
-    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
-    .aggregate('step', columns)
-    .to(sink);
-  return compile(pipelineOf([output]));
-}
-
-type Step = TestBlock | { readonly tick: number; readonly at: number };
-
-/** W behind each block, one after another. */
-function watermarks(steps: readonly Step[], options: Parameters<typeof readings>[0] = {}): readonly number[] {
-  const pipeline = compiled(options);
-  const log = new SlotLog(pipeline, undefined);
-  return steps.map((step) => apply(log, pipeline, step));
-}
-
-/** The same, with the log saved as JSON and restored between any two blocks. */
-function restored(steps: readonly Step[], options: Parameters<typeof readings>[0] = {}): readonly number[] {
-  const pipeline = compiled(options);
-  let saved: Checkpoint | undefined;
-  return steps.map((step) => {
-    const log = new SlotLog(pipeline, saved);
-    const watermarkMs = apply(log, pipeline, step);
-    saved = JSON.parse(JSON.stringify(log.save()));
-    return watermarkMs;
-  });
-}
-
-function apply(log: SlotLog, pipeline: CompiledPipeline, step: Step, source = 'readings'): number {
-  const { block, position, arrivalMs } = 'tick' in step ? tick(pipeline, step.at, step.tick) : placed(pipeline, step);
-  log.open(block, arrivalMs);
-  log.close(block, position);
-  return log.watermarkOf(source);
-}
-
-const none = Number.NEGATIVE_INFINITY;
-const two = { a: [], b: [] };
-/** a was split into b and c. */
-const split = { a: [], b: ['a'], c: ['a'] };
 /** a and b were merged into c. */
 const merged = { a: [], b: [], c: ['a', 'b'] };
-
-type Case = readonly [claim: string, steps: readonly Step[], expected: readonly number[], idle?: true];
 
 const cases: readonly Case[] = [
   ['one origin: W is its watermark', [{ at: 1, watermark: 5 }], [5]],
@@ -175,92 +131,15 @@ const cases: readonly Case[] = [
     ],
     [9, 9, 12],
   ],
-  [
-    'an idle origin leaves the minimum, one millisecond behind idleAfter',
-    [
-      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
-      { at: 2, shard: 'b', roster: two, watermark: 9, arrival: 0 },
-      { at: 3, tick: idleAfter },
-      { at: 4, shard: 'b', roster: two, watermark: 9, arrival: idleAfter + 1 },
-    ],
-    [none, 5, 5, 9],
-    true,
-  ],
-  [
-    'an idle origin that comes back holds W where it is, and no lower',
-    [
-      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
-      { at: 2, shard: 'b', roster: two, watermark: 9, arrival: idleAfter + 1 },
-      { at: 3, shard: 'a', roster: two, watermark: 6, arrival: idleAfter + 2 },
-      { at: 4, shard: 'b', roster: two, watermark: 12, arrival: idleAfter + 3 },
-    ],
-    [none, 9, 9, 9],
-    true,
-  ],
-  [
-    'a root that is never seen is given up behind idleAfter',
-    [
-      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
-      { at: 2, shard: 'a', roster: two, watermark: 6, arrival: idleAfter + 1 },
-    ],
-    [none, 6],
-    true,
-  ],
-  [
-    'when all are idle W stays, however long',
-    [
-      { at: 1, watermark: 5, arrival: 0 },
-      { at: 2, tick: idleAfter * 10 },
-    ],
-    [5, 5],
-    true,
-  ],
-  [
-    'an unseen child is waited for from the time at which its parent retired',
-    [
-      { at: 1, shard: 'a', roster: split, watermark: 5, arrival: 0 },
-      { at: 2, shard: 'b', roster: split, watermark: 9, arrival: idleAfter },
-      { at: 3, shard: 'b', roster: split, watermark: 9, arrival: 2 * idleAfter },
-      { at: 4, shard: 'b', roster: split, watermark: 9, arrival: 2 * idleAfter + 1 },
-    ],
-    [5, 5, 5, 9],
-    true,
-  ],
-  [
-    'a late block of a retired origin does not make its unseen child wait longer',
-    [
-      { at: 1, shard: 'a', roster: split, watermark: 5, arrival: 0 },
-      { at: 2, shard: 'b', roster: split, watermark: 9, arrival: 0 },
-      { at: 3, shard: 'a', roster: split, watermark: 5, arrival: idleAfter },
-      { at: 4, shard: 'b', roster: split, watermark: 9, arrival: idleAfter + 1 },
-    ],
-    [5, 5, 5, 9],
-    true,
-  ],
-  [
-    'the clock does not run back when a block arrives with an earlier time',
-    [
-      { at: 1, shard: 'a', roster: two, watermark: 5, arrival: 0 },
-      { at: 2, tick: idleAfter + 1 },
-      { at: 3, shard: 'b', roster: two, watermark: 9, arrival: 1 },
-    ],
-    [none, none, 9],
-    true,
-  ],
 ];
 
-/** Those with `idle` are of a source with an idleAfter. */
-const sources = cases.map(
-  ([claim, steps, expected, idle]) => [claim, steps, expected, idle === undefined ? {} : { idleAfter }] as const,
-);
-
 describe('the watermark of a slot', () => {
-  test.each(sources)('%s', (_, steps, expected, options) => {
-    expect(watermarks(steps, options)).toEqual(expected);
+  test.each(cases)('%s', (_, steps, expected) => {
+    expect(watermarks(steps)).toEqual(expected);
   });
 
-  test.each(sources)('saved and restored between any two blocks: %s', (_, steps, expected, options) => {
-    expect(restored(steps, options)).toEqual(expected);
+  test.each(cases)('saved and restored between any two blocks: %s', (_, steps, expected) => {
+    expect(restored(steps)).toEqual(expected);
   });
 
   test('without idleAfter a silent origin is waited for for ever', () => {
@@ -271,6 +150,8 @@ describe('the watermark of a slot', () => {
     expect(watermarks(steps)).toEqual([none, 5]);
   });
 });
+
+const idleAfter = 60_000;
 
 describe('the watermark of a join of two sources', () => {
   const keyed = (name: string) => readings({ name, idleAfter }).keyBy((reading) => ({ key: reading.key }));

@@ -143,15 +143,31 @@ test('a row is refreshed as time passes', async () => {
 });
 
 test('a silent shard is waited for until it is idle', async () => {
-  const isFinal = async (silence: number) => {
-    const driver = testDriver(site, { shards: 2 });
-    await driver.send(clicks, [click(0)], { shard: 0 });
-    await driver.send(clicks, [click(0)], { shard: 1 });
-    await driver.advance(seconds(silence));
-    await driver.send(clicks, [click(120_000)], { shard: 0 });
-    return (await driver.read('per-minute'))[0]?.final;
-  };
-  expect([await isFinal(10), await isFinal(120)]).toEqual([false, true]);
+  const driver = testDriver(site, { shards: 2 });
+  const isFinal = async () => (await driver.read('per-minute'))[0]?.final;
+  await driver.send(clicks, [click(0)], { shard: 0 });
+  await driver.send(clicks, [click(0)], { shard: 1 });
+  await driver.advance(seconds(40));
+  await driver.send(clicks, [click(120_000)], { shard: 0 });
+  expect(await isFinal()).toBe(false);
+  await driver.advance(seconds(21));
+  expect(await isFinal()).toBe(true);
+});
+
+test('all shards are waited for when a stream speaks after it was silent', async () => {
+  const driver = testDriver(site, { shards: 2 });
+  const isFinal = async () => (await driver.read('per-minute'))[0]?.final;
+  await driver.send(clicks, [click(0)], { shard: 0 });
+  await driver.advance(hours(9));
+  await driver.send(clicks, [click(120_000)], { shard: 0 });
+  expect(await isFinal()).toBe(false);
+  await driver.send(clicks, [click(1)], { shard: 1 });
+  expect(await driver.counts()).toMatchObject({ counted: 3, late: 0 });
+  // Now the second one is silent for longer than the stream's minute, and the first one is where it was.
+  await driver.advance(minutes(2));
+  await driver.send(clicks, [click(120_000)], { shard: 0 });
+  await driver.advance(minutes(2));
+  expect(await isFinal()).toBe(true);
 });
 
 test('dead letters say what could not be counted', async () => {

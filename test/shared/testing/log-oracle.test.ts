@@ -125,6 +125,7 @@ test('a listed root that was not seen holds the watermark, until it has been idl
   const late = (arrival: number) =>
     judge(
       first,
+      block('a', {}, { to: 1, watermark: 100, roster, arrival: 1 }),
       block('a', {}, { to: 1, watermark: 100, roster, arrival }),
       block('a', { 2: 3 }, { watermark: 100, roster, arrival }),
     ).late['ten'];
