@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { defineCommand } from 'citty';
-import { dropState, type LocalStack, startStack } from '#local/stack.ts';
+import { dropState } from '#local/kept.ts';
+import { type LocalStack, startStack } from '#local/stack.ts';
 import { pipelines } from '#pipelines/index.ts';
 import { readContractFile, settleContract, writeContractFile } from '#shared/runtime/contract-file.ts';
 import type { Counts } from '#shared/runtime/read.ts';

@@ -175,7 +175,7 @@ async function createTable(client: DynamoDBClient, table: TableProperties): Prom
     if (Table !== undefined && shapeOf(table) === shapeOf(Table)) return;
     throw new MillraceError(
       'TEMPLATE_UNSUPPORTED',
-      `Table ${table.TableName} is in the local folder with other keys or indexes than the template's. Delete the folder of the local state to begin afresh.`,
+      `Table ${table.TableName} is in the local folder with other keys or indexes than the template's. Begin afresh with --fresh, which drops all that the stack has kept.`,
       { cause: error },
     );
   }
@@ -190,7 +190,7 @@ async function waitUntilActive(client: DynamoDBClient, tableName: string): Promi
   }
   throw new MillraceError(
     'STATE_UNREADABLE',
-    `Table ${tableName} did not become active, as happens when the process that made it was killed at once. Nothing is in it: delete the folder of the local state to begin afresh.`,
+    `Table ${tableName} did not become active, as happens when the process that made it was killed at once. Nothing is in it: begin afresh with --fresh.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
@@ -17,6 +17,7 @@ import {
 import { readSettings } from './event-source-mapping/settings.ts';
 import { type OwnedFolder, ownFolder } from './folder.ts';
 import { createFunctionUrl } from './function-url.ts';
+import { checkReach, checkWhole, mappingsFolder } from './kept.ts';
 import type { Kinesis } from './kinesis/model.ts';
 import { startKinesis } from './kinesis/server.ts';
 import { createLambdaFunction, type LambdaFunction } from './lambda/function.ts';
@@ -101,18 +102,13 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   const owned = ownFolder(folder);
   const servers: LocalServer[] = [];
   try {
+    checkWhole(folder);
     return await new StackBuilder(options, owned, servers).start();
   } catch (error) {
     await Promise.all(servers.map((server) => server.close()));
     owned.release();
     throw error;
   }
-}
-
-/** Forgets everything that a stack has kept; refused while one is running on it. */
-export function dropState(folder: string): void {
-  ownFolder(folder);
-  rmSync(folder, { recursive: true, force: true });
 }
 
 class StackBuilder {
@@ -239,8 +235,9 @@ class StackBuilder {
     const lambda = this.#functionOf(functionArn);
     const streamArn = String(properties['EventSourceArn']);
     const streamName = nameFromArn(streamArn);
-    const file = createCheckpointFile<MappingCheckpoint>(join(folder, 'mappings', `${name}.json`));
+    const file = createCheckpointFile<MappingCheckpoint>(join(folder, mappingsFolder, `${name}.json`));
     const checkpoint = file.read();
+    checkReach(kinesis, { folder, streamName, shards: checkpoint?.shards ?? {} });
     const mapping: EventSourceMapping = createEventSourceMapping({
       reader: kinesis,
       clock: wallClock,

@@ -174,7 +174,7 @@ function* readFrames(log: {
 
 /** To go on would lose what was acknowledged. */
 function damageAt(path: string, at: number): MillraceError {
-  const message = `${path} is damaged at byte ${at}. Restore it from a copy, or delete it to begin afresh.`;
+  const message = `${path} is damaged at byte ${at}. Put the whole folder of the stack back from a copy that was made while nothing ran on it, or begin afresh with --fresh.`;
   return new MillraceError('STATE_UNREADABLE', message);
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -40,4 +40,10 @@ test.each([
   }
   vi.advanceTimersByTime(writeEveryMs);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test('a checkpoint that is damaged says so, and what becomes of it when it is deleted', () => {
+  const { folder, file } = open();
+  writeFileSync(join(folder, 'checkpoint.json'), '{"shards":');
+  expect(() => file.read()).toThrow(/^STATE_UNREADABLE: .*checkpoint\.json is damaged\. Delete it/);
 });
