@@ -1,7 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Duration } from './duration.ts';
 import type { ProcessOptions } from './process.ts';
-import { given } from './refuse.ts';
+import { givenOptions } from './refuse.ts';
 
 export interface AnomalyOptions {
   /** How many standard deviations from the mean are shown. Default 3. */
@@ -47,7 +47,7 @@ export function anomalies<In>(
     halfLife,
     ttl,
     allowedLateness,
-  } = given('anomalies', 'options', options, '{ ttl: days(1), allowedLateness: seconds(0) }');
+  } = givenOptions('anomalies', options, '{ ttl: days(1), allowedLateness: seconds(0) }');
   check('threshold', threshold, threshold > 0 && Number.isFinite(threshold), 'a number above 0');
   check('recordsMin', recordsMin, Number.isInteger(recordsMin) && recordsMin >= 1, 'a whole number above 0');
   check('halfLife', halfLife, halfLife === undefined || halfLife > 0, 'a duration above 0');

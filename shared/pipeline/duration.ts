@@ -6,17 +6,22 @@ export function milliseconds(count: number): Duration {
 }
 
 export function seconds(count: number): Duration {
-  return milliseconds(count * 1_000);
+  return times(count, 1_000);
 }
 
 export function minutes(count: number): Duration {
-  return seconds(count * 60);
+  return times(count, 60_000);
 }
 
 export function hours(count: number): Duration {
-  return minutes(count * 60);
+  return times(count, 3_600_000);
 }
 
 export function days(count: number): Duration {
-  return hours(count * 24);
+  return times(count, 86_400_000);
+}
+
+/** What is no number stays as it is, for who takes the duration knows what it is for, and says so. A text or null would become one. */
+function times(count: number, unitMs: number): Duration {
+  return milliseconds(typeof count === 'number' ? count * unitMs : count);
 }

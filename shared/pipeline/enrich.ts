@@ -3,7 +3,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
 import type { Duration } from './duration.ts';
 import { type EnrichPlan, inputIdsOf, type Plan } from './plan.ts';
-import { given } from './refuse.ts';
+import { given, givenList, givenOptions } from './refuse.ts';
 import { originsOf } from './steps.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -30,8 +30,8 @@ export function lookupTable<S extends StandardSchemaV1, const K extends KeyTypes
   name: string,
   options: { readonly key: K; readonly schema: S; readonly columns?: readonly string[] },
 ): LookupTable<StandardSchemaV1.InferOutput<S>, KeyOfTypes<K>> {
-  const { schema, columns } = given(`table ${name}`, 'options', options, "{ key: { id: 'string' }, schema }");
-  if (columns !== undefined) given(`table ${name}`, 'columns', columns, "a list of names, such as ['plan']");
+  const { schema, columns } = givenOptions(`table ${name}`, options, "{ key: { id: 'string' }, schema }");
+  if (columns !== undefined) givenList(`table ${name}`, 'columns', columns, "a list of names, such as ['plan']");
   const keyTypes = given(`table ${name}`, 'key', options.key, "its columns with their types, such as { id: 'string' }");
   const key = Object.entries(keyTypes).map(([column, type]) => ({ name: column, type }));
   return { name, schema, spec: { name, key, ...(columns === undefined ? {} : { columns: [...columns] }) } };
@@ -87,7 +87,7 @@ export function enrichingOf<T>(node: StreamNode, streamOf: <U>(node: StreamNode)
         key,
         freshness,
         itemsMax = lookupItemsMaxDefault,
-      } = given('enrich', 'options', options, '{ key: (record) => ({ id: record.user }), freshness: minutes(1) }');
+      } = givenOptions('enrich', options, '{ key: (record) => ({ id: record.user }), freshness: minutes(1) }');
       given('enrich', 'table', table?.spec, 'one that lookupTable has made');
       return streamOf({
         op: 'enrich',

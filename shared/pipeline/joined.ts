@@ -2,7 +2,7 @@ import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Duration } from './duration.ts';
 import { foreverMs, type JoinInterval, type JoinKind, type JoinTimeColumn, type Selectors, sidesOf } from './join.ts';
 import type { SelectedRow } from './process.ts';
-import { given } from './refuse.ts';
+import { givenList, givenOptions } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { JoinDefinition, KeyNode, KeyShape, NamesOf, Output, Simplify, Stream, Without } from './stream.ts';
@@ -70,7 +70,7 @@ export function joinedOf<Left, Right, K extends KeyShape, Kind extends JoinKind>
   options: JoinOptions<Kind> | EverJoinOptions,
   rowsOf: RowsOf,
 ): JoinedStream<Left, Right, K, Kind> {
-  const { kind = 'inner' } = given('join', 'options', options, '{ within: [seconds(0), minutes(1)], … }');
+  const { kind = 'inner' } = givenOptions('join', options, '{ within: [seconds(0), minutes(1)], … }');
   const interval: Pick<JoinDefinition, 'lowerMs' | 'upperMs' | 'allowedLatenessMs'> =
     options.within === 'ever'
       ? { lowerMs: -foreverMs, upperMs: foreverMs, allowedLatenessMs: foreverMs }
@@ -93,7 +93,7 @@ export function joinedOf<Left, Right, K extends KeyShape, Kind extends JoinKind>
 }
 
 function boundsOf(within: readonly [from: Duration, to: Duration]): JoinInterval {
-  const [lowerMs, upperMs] = given(
+  const [lowerMs, upperMs] = givenList(
     'join',
     'within',
     within,

@@ -11,7 +11,7 @@ import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } fr
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
-import { given } from './refuse.ts';
+import { givenOptions } from './refuse.ts';
 import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
 import { type RunningDefinition, runningPlanOf } from './running.ts';
 import type { SelectDefinition } from './select.ts';
@@ -98,9 +98,8 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   outputs: O,
   options: PipelineOptions = {},
 ): Pipeline<OutputMap<O>> {
-  const { slots = slotsDefault, expectedKeys = expectedKeysDefault } = given(
+  const { slots = slotsDefault, expectedKeys = expectedKeysDefault } = givenOptions(
     `pipeline ${id}`,
-    'options',
     options,
     '{ slots: 64 }',
   );

@@ -14,7 +14,7 @@ import {
   tableSelectors,
   tableTimeColumn,
 } from './process.ts';
-import { given, givenColumns } from './refuse.ts';
+import { given, givenColumns, givenOptions } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { KeyNode, KeyShape, NamesOf, Output, ProcessDefinition, Simplify, Stream, Without } from './stream.ts';
@@ -145,7 +145,7 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
     deletes,
     ttl,
     allowedLateness,
-  } = given('joinTable', 'options', options, '{ allowedLateness: seconds(0) }');
+  } = givenOptions('joinTable', options, '{ allowedLateness: seconds(0) }');
   return {
     select: (name, columns) => {
       const { left, right } = sidesOf(name, columns);
@@ -171,7 +171,7 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
 type Deletes = (record: unknown) => boolean;
 
 function optionsOf<T>(name: string, options: T): T {
-  return given(`step ${name}`, 'options', options, '{ columns: { page: (record) => record.page }, … }');
+  return givenOptions(`step ${name}`, options, '{ columns: { page: (record) => record.page }, … }');
 }
 
 /** Selected values go into the row as they are: what JSON cannot hold was refused when they were selected. */

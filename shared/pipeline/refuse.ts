@@ -11,8 +11,30 @@ export function invalid(where: string, what: string): MillraceError {
  */
 export function given<T>(where: string, what: string, value: T, example: string): T {
   if (typeof value === 'object' && value !== null) return value;
+  throw notGiven(where, what, value, example);
+}
+
+/**
+ * Options that a definition was given. No option is null, a symbol or a bigint: who means none leaves it out, and the arithmetic and the
+ * messages behind this need not know of them.
+ */
+export function givenOptions<T>(where: string, options: T, example: string): T {
+  const found = given(where, 'options', options, example);
+  for (const [name, value] of Object.entries(found as object))
+    if (value === null || typeof value === 'symbol' || typeof value === 'bigint')
+      throw invalid(where, `has ${shown(value)} for its option ${name}; leave it out, or give such as ${example}.`);
+  return found;
+}
+
+/** A list that a definition was given. */
+export function givenList<T extends readonly unknown[]>(where: string, what: string, value: T, example: string): T {
+  if (Array.isArray(value)) return value;
+  throw notGiven(where, what, value, example);
+}
+
+function notGiven(where: string, what: string, value: unknown, example: string): MillraceError {
   const found = value === undefined ? 'lacks' : `has ${shown(value)} for`;
-  throw invalid(where, `${found} its ${what}; give ${example}.`);
+  return invalid(where, `${found} its ${what}; give ${example}.`);
 }
 
 /** The columns that a step was given. */
@@ -23,9 +45,13 @@ export function givenColumns<C>(step: string, columns: C, example = '{ page: (re
 /** What stands in the place of what is wanted. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';
-  return typeof value === 'number' || typeof value === 'bigint'
-    ? String(value)
-    : (JSON.stringify(value) ?? `a ${typeof value}`);
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  try {
+    // JSON has no bigints, and nothing that holds itself.
+    return JSON.stringify(value) ?? `a ${typeof value}`;
+  } catch {
+    return 'an object';
+  }
 }
 
 export function checkDuration(where: string, what: string, ms: number, min: number): void {
@@ -37,6 +63,6 @@ export function checkDuration(where: string, what: string, ms: number, min: numb
 /** For what types refuse too: a pipeline also runs where nobody has checked them, and a word that is not known would do nothing. */
 export function checkOneOf(where: string, what: string, value: unknown, known: readonly string[]): void {
   if (known.includes(value as string)) return;
-  const words = known.map((word) => `'${word}'`);
-  throw invalid(where, `${what} is ${JSON.stringify(value)}; use ${words.slice(0, -1).join(', ')} or ${words.at(-1)}.`);
+  const words = known.map((word) => `'${word}'`).join(', ');
+  throw invalid(where, `${what} is ${shown(value)}; use ${words.replace(/, (?='[^']*'$)/, ' or ')}.`);
 }

@@ -3,7 +3,7 @@ import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { TopPlan } from './plan.ts';
-import { given } from './refuse.ts';
+import { givenOptions } from './refuse.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
@@ -119,11 +119,11 @@ export function rankedOf<K extends KeyShape, Row>(
   };
   return {
     top: (name, count, options) => {
-      const { by } = given(`step ${name}`, 'options', options, "{ by: 'requests' }");
+      const { by } = givenOptions(`step ${name}`, options, "{ by: 'requests' }");
       return ranked({ name, count, by });
     },
     rank: (name, count, options) => {
-      const { by, as = null } = given(`step ${name}`, 'options', options, "{ by: 'requests' }");
+      const { by, as = null } = givenOptions(`step ${name}`, options, "{ by: 'requests' }");
       return ranked({ name, count, by, ties: { as } });
     },
   };

@@ -32,7 +32,7 @@ import {
   throttledOf,
 } from './processed.ts';
 import type { Projection } from './projection.ts';
-import { given, givenColumns } from './refuse.ts';
+import { given, givenColumns, givenOptions, shown } from './refuse.ts';
 import type { KeyShape, NamesOf, Output, ResultRow, Simplify, WindowBounds, Without } from './row-types.ts';
 import {
   type FinalTable,
@@ -299,7 +299,7 @@ export function stream<S extends StandardSchemaV1>(
     readonly decode?: Decoder | readonly [Decoder, ...Decoder[]];
   },
 ): Source<StandardSchemaV1.InferInput<S>, StandardSchemaV1.InferOutput<S>> {
-  const where = `stream ${JSON.stringify(name)}`;
+  const where = `stream ${shown(name)}`;
   const {
     schema,
     timestamp,
@@ -307,7 +307,7 @@ export function stream<S extends StandardSchemaV1>(
     idleAfter,
     whenSilent = 'hold',
     decode = json(),
-  } = given(where, 'options', options, '{ schema, timestamp: (record) => record.at, outOfOrderness: seconds(5) }');
+  } = givenOptions(where, options, '{ schema, timestamp: (record) => record.at, outOfOrderness: seconds(5) }');
   const node: SourceNode = {
     op: 'source',
     name,

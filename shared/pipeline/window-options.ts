@@ -3,7 +3,7 @@ import type { AnyAggregator } from './aggregator.ts';
 import type { Derived } from './derive.ts';
 import type { Duration } from './duration.ts';
 import type { Placement } from './placement.ts';
-import { given } from './refuse.ts';
+import { given, givenOptions } from './refuse.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
@@ -81,9 +81,8 @@ export function windowStepOf(
   options: AnyWindowOptions,
 ): Omit<AggregateDefinition, 'name' | 'aggregates' | 'derived' | 'sinks'> {
   const { kind } = given('window', 'kind', window, 'one, such as tumbling(minutes(5))');
-  const { allowedLateness, emit, refresh, early, placement } = given(
+  const { allowedLateness, emit, refresh, early, placement } = givenOptions(
     `a window of kind ${kind}`,
-    'options',
     options as WindowOptions & Pick<FinalWindowOptions, 'early'>,
     '{ allowedLateness: seconds(0) }',
   );

@@ -1,7 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Duration } from './duration.ts';
-import { given } from './refuse.ts';
+import { given, givenOptions } from './refuse.ts';
 
 /** Windows of one size, side by side: each record is in exactly one. Aligned to the epoch; [start, end). */
 export interface TumblingWindow {
@@ -127,7 +127,7 @@ export function sliding(size: Duration, options: { readonly every: Duration }): 
   return {
     kind: 'sliding',
     sizeMs: size,
-    slideMs: given('sliding', 'options', options, '{ every: minutes(1) }').every,
+    slideMs: givenOptions('sliding', options, '{ every: minutes(1) }').every,
   };
 }
 
@@ -136,7 +136,7 @@ export function cumulative(size: Duration, options: { readonly step: Duration })
   return {
     kind: 'cumulative',
     sizeMs: size,
-    stepMs: given('cumulative', 'options', options, '{ step: minutes(1) }').step,
+    stepMs: givenOptions('cumulative', options, '{ step: minutes(1) }').step,
   };
 }
 
@@ -148,9 +148,8 @@ export function calendar<const Unit extends CalendarUnit>(
   unit: Unit,
   options: { readonly timeZone: string } & (Unit extends 'week' ? { readonly weekStart?: WeekStart } : unknown),
 ): CalendarWindow {
-  const { timeZone, weekStart }: { readonly timeZone: string; readonly weekStart?: WeekStart } = given(
+  const { timeZone, weekStart }: { readonly timeZone: string; readonly weekStart?: WeekStart } = givenOptions(
     'calendar',
-    'options',
     options,
     "{ timeZone: 'Europe/Berlin' }",
   );
@@ -164,7 +163,7 @@ export function calendar<const Unit extends CalendarUnit>(
  * order of event time, and one that is further behind the watermark than the allowed lateness is late.
  */
 export function session(options: { readonly gap: Duration; readonly maxLength?: Duration }): SessionWindow {
-  const { gap, maxLength } = given('session', 'options', options, '{ gap: minutes(30) }');
+  const { gap, maxLength } = givenOptions('session', options, '{ gap: minutes(30) }');
   return { kind: 'session', gapMs: gap, ...(maxLength === undefined ? {} : { maxLengthMs: maxLength }) };
 }
 
@@ -176,7 +175,7 @@ export function countWindow(
   count: number,
   options: { readonly incomplete?: 'drop' | 'emit'; readonly ttl?: Duration } = {},
 ): CountWindow {
-  const { incomplete = 'drop', ttl } = given('countWindow', 'options', options, "{ incomplete: 'emit' }");
+  const { incomplete = 'drop', ttl } = givenOptions('countWindow', options, "{ incomplete: 'emit' }");
   return { kind: 'count', count, incomplete, ...(ttl === undefined ? {} : { ttlMs: ttl }) };
 }
 
@@ -204,7 +203,7 @@ export function global(options: {
   readonly trigger: Trigger | readonly [Trigger, Trigger];
   readonly ttl?: Duration;
 }): GlobalWindow {
-  const { trigger = [], ttl } = given('global', 'options', options, '{ trigger: everyRecords(100) }');
+  const { trigger = [], ttl } = givenOptions('global', options, '{ trigger: everyRecords(100) }');
   const such = 'everyRecords(100), or a list of two';
   const triggers = [given('global', 'trigger', trigger, such)].flat() as readonly Trigger[];
   const kinds = triggers.flatMap((one) => Object.keys(given('global', 'trigger', one, such)));

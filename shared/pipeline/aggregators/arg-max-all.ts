@@ -1,6 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { compareJson, isKept, plainOf, refuseKept } from './json-order.ts';
 import { refuseNumber, unreadable } from './numeric.ts';
 
@@ -18,7 +18,7 @@ export function argMaxAll<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly by: (record: In, timeMs: number) => number },
 ): Aggregator<In, readonly [number, Json], Tied, readonly Value[]> {
-  const { by } = given('argMaxAll', 'options', options, '{ by: (record) => record.price }');
+  const { by } = givenOptions('argMaxAll', options, '{ by: (record) => record.price }');
   return {
     kind: 'arg-max-all',
     config: {},

@@ -1,6 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { chosen, compareByTime, offerOf } from './chosen.ts';
 import { compareJson } from './json-order.ts';
 
@@ -15,7 +15,7 @@ export function argMax<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly by: (record: In, timeMs: number) => number | string },
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
-  const { by } = given('argMax', 'options', options, '{ by: (record) => record.price }');
+  const { by } = givenOptions('argMax', options, '{ by: (record) => record.price }');
   return chosen({
     kind: 'arg-max',
     select: readingThrough((record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)), [by, of]),

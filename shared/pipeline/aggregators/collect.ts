@@ -1,6 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { checkOneOf, givenOptions } from '../refuse.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { type FirstFew, isSorted, keep } from './sorted-list.ts';
@@ -20,7 +20,8 @@ export function collect<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly max: number; readonly keep?: 'first' | 'last' },
 ): Aggregator<In, Timed, Timed[], readonly Value[]> {
-  const { max, keep: end = 'first' } = given('collect', 'options', options, '{ max: 10 }');
+  const { max, keep: end = 'first' } = givenOptions('collect', options, '{ max: 10 }');
+  checkOneOf('collect:', 'keep', end, ['first', 'last']);
   checkWhole({ kind: 'collect', name: 'max', value: max, min: 1, max: collectedMax });
   const compare: FirstFew<Timed>['compare'] = end === 'first' ? compareTimed : (a, b) => compareTimed(b, a);
   const refuseListed = listed(max);

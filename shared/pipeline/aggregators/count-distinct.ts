@@ -1,6 +1,7 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { givenOptions } from '../refuse.ts';
 import { createRegisters, estimateDistinct, rankMax, takeHash } from './hyper-log-log.ts';
 import { checkWhole, describe, unreadable } from './numeric.ts';
 
@@ -22,7 +23,7 @@ export function countDistinct<In>(
   of: (record: In) => string | number | boolean,
   options: { readonly precision?: number } = {},
 ): Aggregator<In, number | string, Distinct, number> {
-  const { precision = precisionDefault } = options;
+  const { precision = precisionDefault } = givenOptions('countDistinct', options, '{ precision: 12 }');
   checkWhole({ kind: 'countDistinct', name: 'precision', value: precision, min: precisionMin, max: precisionMax });
   const registerCount = 2 ** precision;
   // The hashes are kept for as long as they take less room than the registers.

@@ -1,5 +1,6 @@
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { givenOptions } from '../refuse.ts';
 import { roundQuotient, times } from './exact-ratio.ts';
 import {
   addPoint,
@@ -23,11 +24,8 @@ type PairAggregator<In> = Aggregator<In, readonly number[], Moments, number | nu
  *
  * It is the number nearest to the exact covariance, whatever the order of the records, within the limits of `variance`.
  */
-export function covariance<In>(
-  x: Variable<In>,
-  y: Variable<In>,
-  { population = false }: SpreadOptions = {},
-): PairAggregator<In> {
+export function covariance<In>(x: Variable<In>, y: Variable<In>, options: SpreadOptions = {}): PairAggregator<In> {
+  const { population = false } = givenOptions('covariance', options, '{ population: true }');
   return pair('covariance', { population }, x, y, (moments) => covarianceOf(moments, 0, 1, population));
 }
 

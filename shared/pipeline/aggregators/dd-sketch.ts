@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
+import { invalid, shown } from '../refuse.ts';
 import { isCount, refuseBeyond, unreadable } from './numeric.ts';
 
 export const accuracyDefault = 0.01;
@@ -58,7 +59,8 @@ export function sketchOf<In, Out>(options: {
 
 /** Throws `PIPELINE_INVALID` unless `q` is a part of the values. */
 export function checkPart(kind: string, q: number): void {
-  if (!(q >= 0 && q <= 1)) throw new MillraceError('PIPELINE_INVALID', `${kind}: q is ${q}; it must be from 0 to 1.`);
+  if (!(typeof q === 'number' && q >= 0 && q <= 1))
+    throw invalid(`${kind}:`, `q is ${shown(q)}; it must be from 0 to 1.`);
 }
 
 /** The most bins that a sketch can have: those of either sign, and that of zero. */

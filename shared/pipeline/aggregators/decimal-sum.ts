@@ -1,5 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { checkOneOf, givenOptions } from '../refuse.ts';
 import { checkWhole, describe, unreadable } from './numeric.ts';
 
 /** A decimal number: `units` / 10^`scale`. */
@@ -29,8 +30,10 @@ export function decimalSum<In>(
 ): Aggregator<In, string, Decimal, string>;
 export function decimalSum<In>(
   of: (record: In, timeMs: number) => string | number | bigint,
-  { scale, as = 'string' }: { readonly scale?: number; readonly as?: 'string' | 'number' } = {},
+  options: { readonly scale?: number; readonly as?: 'string' | 'number' } = {},
 ): Aggregator<In, string, Decimal, string | number> {
+  const { scale, as = 'string' } = givenOptions('decimalSum', options, '{ scale: 2 }');
+  checkOneOf('decimalSum:', 'as', as, ['string', 'number']);
   checkWhole({ kind: 'decimalSum', name: 'scale', value: scale ?? 0, min: 0, max: decimalDigitsMax });
   return {
     kind: 'decimal-sum',

@@ -1,6 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { isSorted, keep } from './sorted-list.ts';
@@ -30,7 +30,7 @@ export function distinct<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly max: number },
 ): Aggregator<In, Json, Values, Distinct<Value>> {
-  const { max } = given('distinct', 'options', options, '{ max: 10 }');
+  const { max } = givenOptions('distinct', options, '{ max: 10 }');
   checkWhole({ kind: 'distinct', name: 'max', value: max, min: 1, max: distinctMax });
   const few = { max, compare: compareJson, keepsAlike: false };
   const add = (values: Values, value: Json): Values => {

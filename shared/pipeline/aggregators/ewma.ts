@@ -2,7 +2,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import type { Duration } from '../duration.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { type Binary, plus, roundQuotient } from './exact-ratio.ts';
 import { addExactly, binaryOfSum, decodeExactSum, type ExactSum, encodeExactSum, mergeExactly } from './exact-sum.ts';
 import { addProduct, momentOf, refuseMoment } from './moments.ts';
@@ -35,7 +35,7 @@ export function ewma<In>(
   of: (record: In, timeMs: number) => number,
   options: { readonly halfLife: Duration },
 ): Aggregator<In, TimedValue, Spans, number> {
-  const { halfLife } = given('ewma', 'options', options, '{ halfLife: minutes(5) }');
+  const { halfLife } = givenOptions('ewma', options, '{ halfLife: minutes(5) }');
   if (!(Number.isSafeInteger(halfLife) && halfLife > 0))
     throw new MillraceError('PIPELINE_INVALID', `ewma: halfLife is ${halfLife} ms; it must be a whole number above 0.`);
   const add = (spans: Spans, [timeMs, value]: TimedValue): Spans => {

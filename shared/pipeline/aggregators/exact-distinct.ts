@@ -1,4 +1,5 @@
 import type { Aggregator, Json } from '../aggregator.ts';
+import { givenOptions } from '../refuse.ts';
 import { countDistinct } from './count-distinct.ts';
 import { compareJson, refuseKept } from './json-order.ts';
 import { checkWhole, describe, refuseNumber, unreadable } from './numeric.ts';
@@ -26,8 +27,9 @@ export const exactDistinctDefault = 1_000;
  */
 export function exactDistinct<In>(
   of: (record: In, timeMs: number) => Countable,
-  { max = exactDistinctDefault }: { readonly max?: number } = {},
+  options: { readonly max?: number } = {},
 ): Aggregator<In, Countable, Counted<ReturnType<typeof estimator.create>>, DistinctCount> {
+  const { max = exactDistinctDefault } = givenOptions('exactDistinct', options, '{ max: 1_000 }');
   checkWhole({ kind: 'exactDistinct', name: 'max', value: max, min: 1, max: exactDistinctMax });
   type State = Counted<ReturnType<typeof estimator.create>>;
   const estimateOf = (values: ReadonlySet<Countable>): State => {

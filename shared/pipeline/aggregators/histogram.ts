@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
-import { given } from '../refuse.ts';
+import { givenList, givenOptions } from '../refuse.ts';
 import { isCount, refuseNumber, unreadable } from './numeric.ts';
 
 export const histogramBoundsMax = 200;
@@ -14,8 +14,8 @@ export function histogram<In>(
   of: (record: In, timeMs: number) => number,
   options: { readonly bounds: readonly number[] },
 ): Aggregator<In, number, number[], readonly number[]> {
-  const { bounds } = given('histogram', 'options', options, '{ bounds: [10, 100] }');
-  checkBounds(given('histogram', 'bounds', bounds, 'a list of numbers, such as [10, 100]'));
+  const { bounds } = givenOptions('histogram', options, '{ bounds: [10, 100] }');
+  checkBounds(givenList('histogram', 'bounds', bounds, 'a list of numbers, such as [10, 100]'));
   const buckets = bounds.length + 1;
   return {
     kind: 'histogram',

@@ -1,4 +1,5 @@
 import type { Aggregator } from '../aggregator.ts';
+import { givenOptions } from '../refuse.ts';
 import { accuracyDefault, checkPart, type Sketch, sketchOf } from './dd-sketch.ts';
 
 /**
@@ -15,7 +16,7 @@ export function quantile<In>(
   of: (record: In) => number,
   options: { readonly accuracy?: number } = {},
 ): Aggregator<In, number, Sketch, number> {
-  const { accuracy = accuracyDefault } = options;
+  const { accuracy = accuracyDefault } = givenOptions('quantile', options, '{ accuracy: 0.01 }');
   checkPart('quantile', q);
   return sketchOf({ kind: 'quantile', config: { q }, select: of, accuracy, result: (valueAt) => valueAt(q) });
 }

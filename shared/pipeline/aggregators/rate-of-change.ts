@@ -2,6 +2,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import { type Duration, seconds } from '../duration.ts';
 import { readingThrough } from '../reads.ts';
+import { givenOptions } from '../refuse.ts';
 import { refuseNumber, unreadable } from './numeric.ts';
 
 type TimedValue = readonly [timeMs: number, value: number];
@@ -17,8 +18,9 @@ type Ends = undefined | readonly [first: TimedValue, last: TimedValue];
  */
 export function rateOfChange<In>(
   of: (record: In, timeMs: number) => number,
-  { per = seconds(1) }: { readonly per?: Duration } = {},
+  options: { readonly per?: Duration } = {},
 ): Aggregator<In, TimedValue, Ends, number | null> {
+  const { per = seconds(1) } = givenOptions('rateOfChange', options, '{ per: minutes(1) }');
   if (!(Number.isSafeInteger(per) && per > 0))
     throw new MillraceError('PIPELINE_INVALID', `rateOfChange: per is ${per} ms; it must be a whole number above 0.`);
   return {

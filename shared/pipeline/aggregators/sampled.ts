@@ -2,7 +2,7 @@ import { hash128 } from '#shared/schemas/hash.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
 import { canonicalJson } from '../plan-hash.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, unreadable } from './numeric.ts';
 import { type FirstFew, isSorted, keep } from './sorted-list.ts';
@@ -25,7 +25,7 @@ export function sampled<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly size: number; readonly by?: (record: In, timeMs: number) => Json },
 ): Aggregator<In, Drawn, Drawn[], readonly Value[]> {
-  const { size, by } = given('sampled', 'options', options, '{ size: 10 }');
+  const { size, by } = givenOptions('sampled', options, '{ size: 10 }');
   checkWhole({ kind: 'sampled', name: 'size', value: size, min: 1, max: sampleMax });
   const refuseListed = listed(size);
   const add = (list: Drawn[], entry: Drawn): Drawn[] => {

@@ -1,6 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
 import { checkWhole, describe, isCount, unreadable } from './numeric.ts';
 
@@ -45,7 +45,7 @@ export function topK<In, Value extends Json>(
     readonly weight?: (record: In, timeMs: number) => number;
   },
 ): Aggregator<In, Weighted, Counters, readonly Frequent<Value>[]> {
-  const { k, weight, capacity = Math.max(10 * k, 100) } = given('topK', 'options', options, '{ k: 10 }');
+  const { k, weight, capacity = Math.max(10 * k, 100) } = givenOptions('topK', options, '{ k: 10 }');
   checkWhole({ kind: 'topK', name: 'k', value: k, min: 1, max: topKMax });
   checkWhole({ kind: 'topK', name: 'capacity', value: capacity, min: k, max: topKCapacityMax });
   const refuseListed = listed(capacity);

@@ -1,5 +1,6 @@
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
+import { givenOptions } from '../refuse.ts';
 import { binaryOf, roundQuotient } from './exact-ratio.ts';
 import {
   addPoint,
@@ -28,9 +29,9 @@ export interface SpreadOptions {
  */
 export function variance<In>(
   of: (record: In, timeMs: number) => number,
-  { population = false }: SpreadOptions = {},
+  options: SpreadOptions = {},
 ): Aggregator<In, number, Moments, number | null> {
-  return spread('variance', of, population, (value) => value);
+  return spread('variance', of, options, (value) => value);
 }
 
 /**
@@ -39,17 +40,18 @@ export function variance<In>(
  */
 export function stddev<In>(
   of: (record: In, timeMs: number) => number,
-  { population = false }: SpreadOptions = {},
+  options: SpreadOptions = {},
 ): Aggregator<In, number, Moments, number | null> {
-  return spread('stddev', of, population, Math.sqrt);
+  return spread('stddev', of, options, Math.sqrt);
 }
 
 function spread<In>(
   kind: string,
   of: (record: In, timeMs: number) => number,
-  population: boolean,
+  options: SpreadOptions,
   show: (variance: number) => number,
 ): Aggregator<In, number, Moments, number | null> {
+  const { population = false } = givenOptions(kind, options, '{ population: true }');
   return {
     kind,
     config: { population },

@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Json } from '../aggregator.ts';
 import { type BytesContext, type BytesDecoder, type DecodedPart, decompressedBytesMax } from '../decoder.ts';
+import { checkOneOf, givenList, givenOptions } from '../refuse.ts';
 import { avroFingerprint } from './avro-fingerprint.ts';
 import { type AvroOptions, compileAvro, type ReadDatum } from './avro-schema.ts';
 import { BytesCursor, Misread } from './bytes-cursor.ts';
@@ -20,8 +21,10 @@ import { unsnappy } from './snappy.ts';
 export function avro(
   options: AvroOptions & { readonly schemas?: readonly object[]; readonly encoding?: 'datum' } = {},
 ): BytesDecoder {
-  const { encoding, longs = 'number' } = options;
-  const schemas = (options.schemas ?? []) as readonly Json[];
+  const { encoding, longs = 'number', schemas: written = [] } = givenOptions('avro', options, '{ schemas: [click] }');
+  const schemas = givenList('avro', 'schemas', written, 'a list of them, such as [click]') as readonly Json[];
+  checkOneOf('avro:', 'longs', longs, ['number', 'bigint']);
+  if (encoding !== undefined) checkOneOf('avro:', 'encoding', encoding, ['datum']);
   const known = schemas.map((schema, index): [string, ReadDatum] => {
     try {
       // A schema that can be read has a canonical form.

@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { BegunDecoder, LineDecoder } from '../decoder.ts';
-import { given } from '../refuse.ts';
+import { given, givenOptions } from '../refuse.ts';
 import { isoTimeAt } from './line-text.ts';
 
 /** `timestamp` is a time as RFC 3339 has it, and becomes milliseconds since 1970. With `?` an empty field is left out of the record. */
@@ -24,11 +24,7 @@ export function csv(options: {
    */
   readonly header?: boolean;
 }): LineDecoder {
-  const {
-    columns,
-    separator = ',',
-    header = false,
-  } = given('csv', 'options', options, "{ columns: { ip: 'string' } }");
+  const { columns, separator = ',', header = false } = givenOptions('csv', options, "{ columns: { ip: 'string' } }");
   const wanted = Object.entries(
     given('csv', 'columns', columns, "them with their types, such as { ip: 'string' }"),
   ).map(([name, type], index) => ({ name, type, number: index + 1 }));

@@ -1,4 +1,5 @@
 import type { BytesDecoder, DecodedPart } from '../decoder.ts';
+import { givenList, givenOptions } from '../refuse.ts';
 
 /**
  * One JSON value that takes the whole of a raw record or file, on however many lines: a record or, with `records`, a document that holds a
@@ -10,7 +11,8 @@ import type { BytesDecoder, DecodedPart } from '../decoder.ts';
  *     jsonDocument({ records: ['logEvents'] })   // {"logGroup": "vpc", "logEvents": [{"message": ...}, {"message": ...}]}
  */
 export function jsonDocument(options: { readonly records?: readonly string[] } = {}): BytesDecoder {
-  const { records } = options;
+  const { records } = givenOptions('jsonDocument', options, "{ records: ['logEvents'] }");
+  if (records !== undefined) givenList('jsonDocument', 'records', records, "a list of names, such as ['logEvents']");
   return {
     format: 'json-document',
     config: records === undefined ? {} : { records: [...records] },

@@ -3,7 +3,7 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/pr
 import { MillraceError } from '#shared/schemas/error.ts';
 import { hash128OfBytes, hashHex } from '#shared/schemas/hash.ts';
 import type { BytesContext, BytesDecoder, DecodedPart } from '../decoder.ts';
-import { given } from '../refuse.ts';
+import { givenOptions } from '../refuse.ts';
 import { BytesCursor } from './bytes-cursor.ts';
 import { compileProtobuf, type ProtobufOptions, type ReadMessage } from './protobuf-message.ts';
 
@@ -23,7 +23,7 @@ type MessageSource =
 export function protobuf(
   options: MessageSource & ProtobufOptions & { readonly framing?: 'single' | 'delimited' },
 ): BytesDecoder {
-  const { framing = 'single', longs = 'number' } = given('protobuf', 'options', options, '{ schema }');
+  const { framing = 'single', longs = 'number' } = givenOptions('protobuf', options, '{ schema }');
   const message = messageOf(options);
   const read = compileProtobuf(message, { longs });
   return {

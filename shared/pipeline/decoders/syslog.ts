@@ -1,6 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { dayMs, daysOf, toIso } from '#shared/schemas/time.ts';
 import type { BegunDecoder, DecodeContext, LineDecoder } from '../decoder.ts';
+import { givenOptions } from '../refuse.ts';
 import {
   digitsAt,
   expectText,
@@ -57,10 +58,10 @@ interface SyslogDecoder extends LineDecoder {
  *     2026-11-21T10:00:00.003+01:00 web-1 sshd[412]: Accepted publickey
  */
 export function syslog(options: SyslogOptions = {}): SyslogDecoder {
-  const { year, reference, utcOffset = '+00:00' } = options;
+  const { year, reference, utcOffset = '+00:00' } = givenOptions('syslog', options, '{ year: 2026 }');
   if (year !== undefined && !(Number.isInteger(year) && year >= 1 && year <= 9999))
     throw new MillraceError('PIPELINE_INVALID', `syslog: the year is ${year}; it must be one of 1 to 9999.`);
-  if (reference !== undefined && (year !== undefined || Number.isNaN(reference.getTime())))
+  if (reference !== undefined && (year !== undefined || !Number.isFinite(reference.getTime?.())))
     throw new MillraceError(
       'PIPELINE_INVALID',
       `syslog: the reference ${year === undefined ? 'is no time' : 'and the year say the same; leave one out'}.`,

@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { LineDecoder } from '../decoder.ts';
+import { checkOneOf, givenList, givenOptions } from '../refuse.ts';
 import { stopped } from './line-text.ts';
 
 /**
@@ -48,7 +49,9 @@ interface FlowLogDecoder extends LineDecoder {
  * https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html
  */
 export function vpcFlowLog(options: FlowLogOptions = {}): FlowLogDecoder {
-  const { fields = versionTwo, withoutData = 'skip' } = options;
+  const { fields = versionTwo, withoutData = 'skip' } = givenOptions('vpcFlowLog', options, "{ fields: 'header' }");
+  checkOneOf('vpcFlowLog:', 'withoutData', withoutData, ['skip', 'keep']);
+  if (fields !== 'header') givenList('vpcFlowLog', 'fields', fields, "a list of names, or 'header'");
   const skips = withoutData === 'skip';
   const config = { fields: fields === 'header' ? fields : [...fields], withoutData };
   if (fields !== 'header') {

@@ -204,7 +204,7 @@ const wrong: readonly (readonly [what: string, outputs: () => Untyped, message: 
   [
     'a sink that is not called',
     () => [perMinute.aggregate('step', { n: P.count() }).to(P.dynamodb)],
-    "the kind of a sink is undefined; use 'dynamodb', 's3' or 'kinesis'.",
+    "the kind of a sink is missing; use 'dynamodb', 's3' or 'kinesis'.",
   ],
 ];
 
@@ -218,7 +218,7 @@ const value = () => 1;
 /** Something that is left out, or is no object, or no name. */
 const left: typeof wrong = [
   ['options of a stream', () => through(untyped.stream('s')), 'stream "s" lacks its options; give { schema,'],
-  ['a format', () => through(untyped.stream('s', { decode: null })), 'stream "s" has null for its format'],
+  ['a format', () => through(untyped.stream('s', { decode: null })), 'stream "s" has null for its option decode'],
   [
     'a format that is not called',
     () => through(untyped.stream('s', { schema: readingSchema, timestamp: value, decode: [P.csv] })),
@@ -315,7 +315,7 @@ const left: typeof wrong = [
   ['where it is predicted', () => [untyped.prediction('n')], 'prediction lacks its options; give { at: 100 }.'],
   ['options of a table as a sink', () => [untyped.dynamodb()], 'dynamodb lacks its options; give { ttl: days(7) }.'],
   ['options of files', () => [untyped.s3()], "s3 lacks its options; give { format: 'parquet' }."],
-  ['a sink', () => [final.to(undefined)], 'the kind of a sink is undefined'],
+  ['a sink', () => [final.to(undefined)], 'the kind of a sink is missing'],
   ['fields', () => [untyped.record()], 'record lacks its fields; give them by name'],
   ['a field', () => [untyped.record({ a: P.string })], 'record lacks its field a; give one, such as string().'],
   ['items', () => [untyped.list()], 'list lacks its items'],
