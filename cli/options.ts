@@ -22,10 +22,11 @@ export function checkOptions(rawArgs: readonly string[], known: ArgsDef): void {
     }
     const [name = ''] = argument.replace(/^--?/, '').split('=');
     if (!argument.startsWith('--') || !names.includes(name)) throw unknownOption(argument, name, names);
-    if (types.get(name) === 'boolean' || argument.includes('=')) continue;
-    index += 1;
-    const value = rawArgs[index];
-    if (value === undefined || value.startsWith('--'))
+    if (types.get(name) === 'boolean') continue;
+    const isWithin = argument.includes('=');
+    if (!isWithin) index += 1;
+    const value = isWithin ? argument.slice(argument.indexOf('=') + 1) : rawArgs[index];
+    if (value === undefined || value === '' || (!isWithin && value.startsWith('--')))
       throw new MillraceError('INPUT_INVALID', `--${name} needs a value: --${name} VALUE.`);
   }
 }

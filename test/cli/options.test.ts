@@ -43,6 +43,17 @@ describe('an option', () => {
     expect(parsed[name]).not.toBe(given);
   });
 
+  test.each([[['--input=']], [['--input', '']], [['--input']], [['--input', '--rate=5']]])(
+    'of which %j is left of its value is refused',
+    (given) => {
+      expect(() => checkOptions(given, pushCommand.args as ArgsDef)).toThrow('--input needs a value: --input VALUE.');
+    },
+  );
+
+  test('has a value that may begin with dashes behind its =', () => {
+    expect(() => checkOptions(['--input=--odd'], pushCommand.args as ArgsDef)).not.toThrow();
+  });
+
   test('that can only be left out is none', () => {
     expect(() => checkOptions(['--no-once'], devCommand.args as ArgsDef)).toThrow('there is no option --no-once.');
   });
