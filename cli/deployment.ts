@@ -15,6 +15,7 @@ import type { Telemetry } from '#shared/ports/telemetry.ts';
 import type { SavepointSource } from '#shared/runtime/savepoint-create.ts';
 import type { SavepointTarget } from '#shared/runtime/savepoint-restore.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { inRegion } from './region.ts';
 import { findStackFile, type StackFile } from './stack-file.ts';
 
 /** What keeps the state of a pipeline, wherever it runs. */
@@ -30,7 +31,7 @@ interface Names {
 }
 
 /** Undefined when nothing is named: then it is the one on this machine. */
-export function deploymentOnAws(pipeline: Pipeline, names: Names): Deployment | undefined {
+export async function deploymentOnAws(pipeline: Pipeline, names: Names): Promise<Deployment | undefined> {
   const { stateTable, resultsTable, snapshotBucket, rawStreams } = names;
   if (stateTable === undefined) {
     if (resultsTable === undefined && snapshotBucket === undefined && rawStreams.length === 0) return undefined;
@@ -47,7 +48,7 @@ export function deploymentOnAws(pipeline: Pipeline, names: Names): Deployment | 
     );
   const forcePathStyle = process.env['AWS_ENDPOINT_URL_S3'] !== undefined;
   const clients = {
-    dynamodb: new DynamoDBClient({}),
+    dynamodb: await inRegion('--state-table', new DynamoDBClient({})),
     kinesis: new KinesisClient({}),
     s3: new S3Client({ forcePathStyle }),
   };

@@ -9,6 +9,7 @@ import { type Difference, diffContracts } from '#shared/pipeline/contract-diff.t
 import { readContractFile } from '#shared/runtime/contract-file.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { writeLines } from './output.ts';
+import { inRegion } from './region.ts';
 import { loadPipeline } from './registry.ts';
 import { readStackFile } from './stack-file.ts';
 
@@ -73,7 +74,10 @@ function recordedContract(path: string): StateContract {
 
 async function deployedContract(pipeline: string, table: string | undefined): Promise<StateContract> {
   const stack = table === undefined ? readStackFile(pipeline) : undefined;
-  const client = new DynamoDBClient(stack === undefined ? {} : localClient(stack.endpoints.dynamodb));
+  const client =
+    stack === undefined
+      ? await inRegion('--state-table', new DynamoDBClient({}))
+      : new DynamoDBClient(localClient(stack.endpoints.dynamodb));
   const state = createDynamoDbStateStore({
     client,
     table: table ?? stack?.stateTable ?? '',

@@ -10,6 +10,7 @@ import { parseInputs } from './input.ts';
 import { createProgress } from './progress.ts';
 import { createPace, putFile } from './put-file.ts';
 import { readRawRecords } from './raw-records.ts';
+import { inRegion } from './region.ts';
 import { loadPipeline } from './registry.ts';
 import { readStackFile } from './stack-file.ts';
 
@@ -42,12 +43,13 @@ export const pushCommand = defineCommand({
     const pipeline = await loadPipeline(args.pipeline);
     const rate = args.rate === 'max' ? undefined : wholeNumber('rate', args.rate, 1);
     const pace = createPace(rate);
+    const requestHandler = createRequestHandler();
     let pushed = 0;
     for (const { source, path } of parseInputs(pipeline, listOf(rawArgs, 'input'))) {
       const { client, streamName } =
         args.stream === undefined
           ? localStream(pipeline.id, source)
-          : { client: new KinesisClient({ requestHandler: createRequestHandler() }), streamName: args.stream };
+          : { client: await inRegion('--stream', new KinesisClient({ requestHandler })), streamName: args.stream };
       const producer = createKinesisProducer({ client, streamName, clock: wallClock });
       const progress = createProgress(path);
       const records = readRawRecords(pipeline, { source, path }, progress.add);

@@ -16,6 +16,7 @@ import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
 import { listOf, wholeNumber } from './arguments.ts';
 import { type Deployment, deploymentOnAws, stoppedDeployment, withDeployment } from './deployment.ts';
 import { writeLines } from './output.ts';
+import { inRegion } from './region.ts';
 
 const actions = ['create', 'list', 'restore'] as const;
 
@@ -79,8 +80,8 @@ export const savepointCommand = defineCommand({
   run: async ({ args, rawArgs }) => {
     const pipeline = findPipeline(pipelines, args.pipeline);
     const place = args.in ?? join('.millrace', 'savepoints', pipeline.id);
-    const store = storeOf(place);
-    const onAws = deploymentOnAws(pipeline, {
+    const store = await storeOf(place);
+    const onAws = await deploymentOnAws(pipeline, {
       stateTable: args['state-table'],
       resultsTable: args['results-table'],
       snapshotBucket: args['snapshot-bucket'],
@@ -144,10 +145,11 @@ function describe({ id, pipeline, created, plan, contract, slots, isAligned, isD
   return `${id}   pipeline ${pipeline}   plan ${plan.slice(0, 8)}   ${slotCount} slots   ${bytes} bytes   ${state}   ${created}`;
 }
 
-function storeOf(place: string): BlobStore {
+async function storeOf(place: string): Promise<BlobStore> {
   const [, bucket, prefix = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(place) ?? [];
   if (bucket === undefined) return createFileBlobStore(place);
-  const client = new S3Client({ forcePathStyle: process.env['AWS_ENDPOINT_URL_S3'] !== undefined });
+  const forcePathStyle = process.env['AWS_ENDPOINT_URL_S3'] !== undefined;
+  const client = await inRegion('--in s3://…', new S3Client({ forcePathStyle }));
   const store = createS3BlobStore({ client, bucket });
   const under = prefix === '' ? '' : `${prefix.replace(/\/$/, '')}/`;
   return {
