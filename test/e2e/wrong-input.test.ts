@@ -28,6 +28,8 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     ['a query with nobody to answer', ['query', 'by-ip', '--url', 'http://127.0.0.1:9'], 'no read API answers'],
     ['a query of what is no URL', ['query', 'by-ip', '--url', 'here'], 'QUERY_INVALID: --url here is no URL'],
     ['an argument that is missing', ['generate', 'nexmark'], 'argument: --count. "millrace generate --help" says'],
+    ['an option without its value', ['run', 'flow', '--input='], '--input needs a value'],
+    ['a file that is no pipeline', ['plan', './a-folder'], 'name a file that ends in .ts, .js or .sql'],
     ['a savepoint that is not there', ['savepoint', 'restore', 'flow', '--in', 'none'], 'no savepoint in none'],
   ])('%s', async (_, args, message) => {
     const { code, stderr } = await millrace(folder, args);
