@@ -43,6 +43,9 @@ async function start(args: readonly string[]): Promise<void> {
   await runCommand(command as unknown as CommandDef, { rawArgs: rest });
 }
 
+// Nothing goes on behind the back of whoever killed the launcher, such as a stack that keeps its ports and its folder.
+process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+process.channel?.unref();
 // Timers and the stores of the embedded AWS fail outside of any promise, such as on a full disk.
 process.on('uncaughtException', fail);
 start(process.argv.slice(2)).catch((error: unknown) => fail(error));

@@ -23,7 +23,8 @@ const child = spawn(
     ...process.argv.slice(2),
   ],
   {
-    stdio: 'inherit',
+    // The channel carries nothing; when this process is killed it closes, and the command ends.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   },
 );
 // The terminal signals the whole group; a signal sent to this process alone is passed on, and the child decides how to end.

@@ -66,6 +66,8 @@ export interface Dev {
   readonly readUrl: string;
   /** Ends it as Control-C does; gives the exit code. */
   readonly stop: () => Promise<number | null>;
+  /** Ends the process that was called, and none that it has started, without a warning. */
+  readonly killLauncher: () => void;
   /** Ends it and everything it has started without a warning. */
   readonly killAll: () => Promise<void>;
 }
@@ -101,6 +103,7 @@ export async function startDev(cwd: string, args: readonly string[], project = r
       child.kill('SIGTERM');
       return closed;
     },
+    killLauncher: () => void child.kill('SIGKILL'),
     killAll: async () => {
       process.kill(-(child.pid as number), 'SIGKILL');
       await closed;

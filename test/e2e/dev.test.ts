@@ -86,6 +86,20 @@ describe('millrace dev', () => {
     expect(counts.rejected).toBe(0);
   });
 
+  it('ends when the command that started it is killed', async () => {
+    const folder = emptyFolder();
+    const flows = join(folder, 'flows.ndjson');
+    writeFlows(flows, 1);
+    const dev = await startDev(folder, ['flow', '--port', '0', '--input', flows]);
+    dev.killLauncher();
+    const left = await until(
+      async () => execFileSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }),
+      (processes) => !processes.includes(folder),
+    );
+    expect(left).not.toContain(folder);
+    await (await startDev(folder, ['flow', '--port', '0'])).stop();
+  });
+
   it('answers queries, takes what is pushed, and drops its state for --fresh', async () => {
     const folder = emptyFolder();
     const flows = join(folder, 'flows.ndjson');
