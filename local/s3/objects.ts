@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -129,15 +129,11 @@ export class Objects {
   /** The bytes of an object as an open file, which the caller closes. It stays readable when the object is replaced. */
   open(bucket: string, key: string): number {
     const { path, bytesCount } = this.#body(bucket, key);
-    const file = openSync(path, 'r');
-    const { size } = fstatSync(file);
-    if (size === bytesCount) return file;
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === bytesCount) return openSync(path, 'r');
     // A reader who was promised more bytes than come would wait for them.
-    closeSync(file);
-    throw new MillraceError(
-      'STATE_UNREADABLE',
-      `${path} has ${size} bytes where ${bytesCount} were put. Put the object ${key} again.`,
-    );
+    const what = size === undefined ? 'is missing' : `has ${size} bytes where ${bytesCount} were put`;
+    throw new MillraceError('STATE_UNREADABLE', `${path} ${what}. Put the object ${key} again.`);
   }
 
   read(bucket: string, key: string): Uint8Array {

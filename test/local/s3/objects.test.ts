@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -156,11 +156,14 @@ test.skipIf(!existsSync('/dev/full'))(
   },
 );
 
-test('an object whose bytes were cut is refused, not given in part', async () => {
+test.each<[string, (path: string) => void]>([
+  ['has 2 bytes where 4 were put', (path) => writeFileSync(path, 'te')],
+  ['is missing', (path) => rmSync(path)],
+])('an object whose file %s is refused', async (what, spoil) => {
   const folder = newFolder();
   const objects = open(folder);
   await put(objects, 'a', 'text');
   const [body = ''] = filesOf(folder).filter((file) => !file.endsWith('.json'));
-  writeFileSync(join(folder, 'bucket', body), 'te');
-  expect(() => objects.open('bucket', 'a')).toThrow(expect.objectContaining({ code: 'STATE_UNREADABLE' }));
+  spoil(join(folder, 'bucket', body));
+  expect(() => objects.open('bucket', 'a')).toThrow(`STATE_UNREADABLE: ${join(folder, 'bucket', body)} ${what}.`);
 });
