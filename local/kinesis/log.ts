@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { createWallClock } from '#shared/adapters/clock.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { explainDisk, temporarySuffix, writeAll } from '../folder.ts';
 import type { Change } from './change.ts';
@@ -17,18 +18,29 @@ export interface StoredKinesis {
 /**
  * The model as its log in `folder` says, which must exist and be this process's own. A change is in the log before it is made
  * and acknowledged, so it survives a kill; there is no fsync, so a power cut may take the last ones. What retention has
- * trimmed is taken out here, at the open; the time in which nothing was open does not count.
+ * trimmed is taken out here, at the open; the time in which nothing was open does not count. Where `now` is set back, also since
+ * the last record arrived, its clock goes on from there: the clocks of the slots are arrivals, which never fall, and would stand still.
  */
 export function openKinesis({
   folder,
+  steady = () => 0,
   ...options
-}: Pick<KinesisOptions, 'now' | 'throttle'> & { readonly folder: string }): StoredKinesis {
+}: Pick<KinesisOptions, 'now' | 'throttle'> & {
+  readonly folder: string;
+  /** Goes on where `now` is set back. */
+  readonly steady?: () => number;
+}): StoredKinesis {
   const path = join(folder, logName);
   const log = explainDisk(folder, () => openLog(path));
   try {
-    const clock = createRetentionClock(options.now);
-    const history = watched(log.replay(), clock.saw);
-    const kinesis = createKinesis({ ...options, retentionNow: clock.now, history, journal: log.append });
+    let seenMs = Number.NEGATIVE_INFINITY;
+    const { now } = createWallClock({ wall: () => Math.max(options.now(), seenMs), steady });
+    const retention = createRetentionClock(now);
+    const history = watched(log.replay(), (ms) => {
+      seenMs = Math.max(seenMs, ms);
+      retention.saw(ms);
+    });
+    const kinesis = createKinesis({ ...options, now, retentionNow: retention.now, history, journal: log.append });
     log.compact(() => kinesis.snapshot());
     return { kinesis, close: log.close };
   } catch (error) {

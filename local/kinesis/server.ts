@@ -19,7 +19,12 @@ export async function startKinesis(options: {
 }): Promise<LocalKinesis> {
   const owned = ownFolder(options.folder);
   try {
-    const stored = openKinesis({ folder: owned.path, now: () => Date.now(), throttle: options.throttle });
+    const stored = openKinesis({
+      folder: owned.path,
+      now: () => Date.now(),
+      steady: () => performance.now(),
+      throttle: options.throttle,
+    });
     const onClose = () => {
       stored.close();
       owned.release();

@@ -271,3 +271,27 @@ test.skipIf(process.platform !== 'linux')('a full disk refuses the change and sa
   expect(kinesis.listStreams()).toEqual([]);
   close();
 });
+
+test.each(['while it runs', 'while it is stopped'])('a clock that is set back %s does not stop arrivals', (when) => {
+  const folder = newFolder();
+  let nowMs = startMs;
+  let steadyMs = 0;
+  const open = () => openKinesis({ folder, now: () => nowMs, steady: () => steadyMs });
+  let { kinesis, close } = open();
+  kinesis.createStream({ streamName: 's' });
+  put(kinesis, 'before');
+  nowMs -= dayMs;
+  if (when === 'while it is stopped') {
+    close();
+    ({ kinesis, close } = open());
+    kinesis.now();
+  }
+  steadyMs += 5_000;
+  nowMs += 5_000;
+  put(kinesis, 'after');
+  const [{ shardId } = { shardId: '' }] = kinesis.listShards('s');
+  const page = { from: { type: 'TRIM_HORIZON' }, recordsMax: 10, bytesMax: 1_000 } as const;
+  const { records } = kinesis.read({ streamName: 's', shardId, ...page });
+  expect(records.map(({ arrivalMs }) => arrivalMs - startMs)).toEqual([0, 5_000]);
+  close();
+});
