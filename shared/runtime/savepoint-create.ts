@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
 import { type CopiedLog, type RowsUnderWay, rowsUnderWay } from '#shared/engine/cut.ts';
 import type { StateEntry } from '#shared/engine/memory-stage.ts';
@@ -117,11 +118,13 @@ async function copySlots(
   { to, id }: { readonly to: BlobStore; readonly id: string },
 ): Promise<readonly SlotCopy[]> {
   const copies: SlotCopy[] = [];
+  // Of two that are made under one id at once, the one whose manifest stays names objects that are all its own.
+  const attempt = randomUUID();
   for (const stage of stagesOf(pipeline)) {
     for (let slot = 0; slot < pipeline.slots; slot += 1) {
       const contents = stage === 'window' ? await copyWindows(from, pipeline, slot) : await copyCells(from, slot);
       const log = contents?.log;
-      const piece = contents && (await putContents(to, `${id}/${stage}-${slot}`, contents));
+      const piece = contents && (await putContents(to, `${id}/${stage}-${slot}/${attempt}`, contents));
       const saved = log && piece && { stage, slot, position: log.position, piece };
       copies.push({ stage, slot, log, saved });
     }

@@ -10,9 +10,11 @@ import { objectsOf } from './snapshot-pieces.ts';
 
 // A savepoint is a folder of objects. The engine never removes one.
 //
-//     <id>/manifest.json                what it is, with a checksum of itself; written last: without it there is no savepoint
-//     <id>/window-<slot>/<number>       the slot's state in the window stage: a base, in parts as the snapshots have them
-//     <id>/aggregate-<slot>/<number>    the slot's checkpoint and cells in the aggregate stage, in such parts
+//     <id>/manifest.json                         what it is, with a checksum of itself; written last: without it there is no savepoint
+//     <id>/window-<slot>/<attempt>/<number>      the slot's state in the window stage: a base, in parts as the snapshots have them
+//     <id>/aggregate-<slot>/<attempt>/<number>   the slot's checkpoint and cells in the aggregate stage, in such parts
+//
+// What the manifest does not name is left of an attempt that was broken off, or had to be made once more.
 
 /** The last object to be written. */
 const manifestName = 'manifest.json';
