@@ -20,7 +20,7 @@ import { SelectedRows } from './select.ts';
 import { type NewOutput, type PlacedBlock, SlotReader } from './slot.ts';
 import { closesAtMs, gridOf, type WindowGrid } from './window.ts';
 
-/** What the aggregate stage wants written, in this order: cells, letters, marks, rows and totals, and last the checkpoint. */
+/** What the aggregate stage wants written, in this order: cells, letters, totals, rows, marks, and last the checkpoint. */
 export interface CellEffects {
   readonly cells: readonly {
     readonly cell: StoredCell;

@@ -128,7 +128,7 @@ export function emitTotal(
   });
 }
 
-/** Makes the rows of a window, with a pause after some, and if there are any its total, of which `totals` are the parts. */
+/** Makes the rows of a window, with a pause after some, and if there are any before them its total, of which `totals` are the parts. */
 export function* emitContents(
   emission: Emission,
   step: CompiledAggregate,
@@ -144,12 +144,12 @@ export function* emitContents(
   const contents = final && step.ranking !== undefined ? bestOf(of.contents, step, step.ranking) : of.contents;
   let isChanged = false;
   for (const [key, accumulators] of contents) {
+    if (!isChanged && step.totals.length > 0)
+      emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
     isChanged = true;
     emitRow(emission, step, context, { key, window, final, accumulators });
     if (emission.rows.length % rowsPerPause === 0) yield;
   }
-  if (isChanged && step.totals.length > 0)
-    emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
 }
 
 /** When a row may be removed from the table, where it goes to one. */

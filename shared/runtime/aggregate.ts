@@ -79,7 +79,7 @@ async function processSlot(
   );
 }
 
-/** One attempt, in the one safe order: cells, letters, rows, marks, checkpoint. False when somebody else wrote in between. */
+/** One attempt, in the one safe order: cells, letters, totals, rows, marks, checkpoint. False when somebody else wrote in between. */
 async function trySlot(
   options: AggregateOptions,
   pipeline: CompiledPipeline,
@@ -97,8 +97,9 @@ async function trySlot(
   if (!(await writeCells(state, effects))) return false;
   if (stage.reader.letters.length > 0) await deadLetters.send(stage.reader.letters);
   // Rule 14: rows stand before the checkpoint that would forget them.
-  const rows = await results.writeRows(effects.emission.rows);
+  // Totals first: who reads between the two finds a row that is less of the total than it will be, and never more than all of it.
   const totals = await results.writeTotals(effects.emission.totals);
+  const rows = await results.writeRows(effects.emission.rows);
   if (stage.reader.lateMarks.length > 0) await state.addLateMarks(stage.reader.lateMarks);
   const outcome = await state.writeCheckpoint({
     stage: 'aggregate',

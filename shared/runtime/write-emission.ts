@@ -22,7 +22,7 @@ export interface WriteOptions
 /** What a slow store still takes within a second or two. */
 const itemsPerStep = 100;
 
-/** Writes what the stage has decided since the last time: letters, marks, rows, totals. */
+/** Writes what the stage has decided since the last time: letters, marks, totals, rows. */
 export async function writeEmission(options: WriteOptions, stage: MemoryStage): Promise<void> {
   const { deadLetters, results, state, telemetry } = options;
   const letters = stage.reader.letters.splice(0);
@@ -40,8 +40,9 @@ export async function writeEmission(options: WriteOptions, stage: MemoryStage): 
   }
   const emission = stage.takeEmission();
   do {
-    await writeInSteps(options, emission.rows, results.writeRows);
+    // As the aggregate stage does, so that no row is more than all of its total.
     await writeInSteps(options, emission.totals, results.writeTotals);
+    await writeInSteps(options, emission.rows, results.writeRows);
     await writeFiles(options, emission.files);
     await writeBatches(options, stage.reader.slot, emission.batches);
     if (options.isAbandoned()) return;
