@@ -1,8 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
-import { KinesisClient } from '@aws-sdk/client-kinesis';
+import { KinesisClient, PutRecordsCommand, type PutRecordsRequestEntry } from '@aws-sdk/client-kinesis';
 import { localClient } from '#local/client.ts';
-import { wallClock } from '#shared/adapters/clock.ts';
-import { createKinesisProducer } from '#shared/adapters/kinesis/producer.ts';
 import { createFlowLine } from './flow-file.ts';
 
 /** What a producer of its own process pushes. */
@@ -28,20 +26,19 @@ export interface Pushed {
 
 const probeEveryEvents = 500;
 const tickMs = 20;
+const entriesMax = 500;
+const refusedSleepMs = 100;
 
 /** Pushes events by the clock, as far as Kinesis accepts them. */
 export async function push(options: Push): Promise<Pushed> {
-  const producer = createKinesisProducer({
-    client: new KinesisClient(localClient(options.endpoint)),
-    streamName: options.streamName,
-    clock: wallClock,
-  });
+  const client = new KinesisClient(localClient(options.endpoint));
   const line = createFlowLine(options);
   const encoder = new TextEncoder();
   const probeMs: number[] = [];
   const firstPutMs = Date.now();
   for (let made = 0; made < options.eventCount; ) {
     const elapsedMs = Date.now() - firstPutMs;
+    const records: PutRecordsRequestEntry[] = [];
     const due = Math.min(options.eventCount, Math.ceil((elapsedMs / 1_000) * options.eventsPerSecond));
     while (made < due) {
       let text = '';
@@ -50,12 +47,23 @@ export async function push(options: Push): Promise<Pushed> {
         text += isProbe ? probe(probeMs) : line(Date.now());
         text += '\n';
       }
-      await producer.put({ data: encoder.encode(text), partitionKey: `generated:${made}` });
+      records.push({ Data: encoder.encode(text), PartitionKey: `generated:${made}` });
     }
-    await producer.flush();
+    await putAll(client, options.streamName, records);
     await setTimeout(tickMs);
   }
   return { firstPutMs, lastPutMs: Date.now(), probeMs };
+}
+
+/** As a producer does that does not aggregate: what its records cost, and how many a shard takes, is the subject here. */
+async function putAll(client: KinesisClient, streamName: string, records: PutRecordsRequestEntry[]): Promise<void> {
+  for (let rest = records; rest.length > 0; ) {
+    const call = rest.slice(0, entriesMax);
+    const { Records = [] } = await client.send(new PutRecordsCommand({ StreamName: streamName, Records: call }));
+    const refused = call.filter((_, index) => Records[index]?.ErrorCode !== undefined);
+    rest = [...refused, ...rest.slice(entriesMax)];
+    if (refused.length > 0) await setTimeout(refusedSleepMs);
+  }
 }
 
 export function probeIp(number: number): string {

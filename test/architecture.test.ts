@@ -41,7 +41,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/adapters/disk': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/files': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/dynamodb': ['shared/schemas', 'shared/ports', '@aws-sdk/client-dynamodb', 'node:'],
-  'shared/adapters/kinesis': ['shared/schemas', 'shared/ports', '@aws-sdk/client-kinesis'],
+  'shared/adapters/kinesis': ['shared/schemas', 'shared/ports', '@aws-sdk/client-kinesis', 'node:'],
   'shared/adapters/memory': ['shared/schemas', 'shared/ports', 'node:'],
   'shared/adapters/s3': ['shared/schemas', 'shared/ports', '@aws-sdk/client-s3', 'node:'],
   'shared/adapters/sqs': ['shared/schemas', 'shared/ports', '@aws-sdk/client-sqs', 'node:'],

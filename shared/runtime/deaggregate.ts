@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { aggregateMagicNumber } from '#shared/schemas/aggregate.ts';
 
 /** A record as its producer made it. */
 export interface UserRecord {
@@ -12,14 +13,10 @@ export const userRecordsMax = 200_000;
 /**
  * The user records that the Kinesis Producer Library has packed into one record of Kinesis, in their order; undefined when the record is
  * an ordinary one. So is one whose checksum is wrong or whose message is not whole, as Amazon's consumer library has it.
- *
- *     magic number (4) | protobuf message AggregatedRecord | MD5 of the message (16)
- *
- * https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md
  */
 export function deaggregate(bytes: Uint8Array): readonly UserRecord[] | 'too-many' | undefined {
-  if (!magicNumber.every((byte, index) => bytes[index] === byte)) return undefined;
-  const message = bytes.subarray(magicNumber.length, -md5Bytes);
+  if (!aggregateMagicNumber.every((byte, index) => bytes[index] === byte)) return undefined;
+  const message = bytes.subarray(aggregateMagicNumber.length, -md5Bytes);
   const md5 = bytes.subarray(-md5Bytes);
   if (message.length === 0 || !createHash('md5').update(message).digest().equals(md5)) return undefined;
   const partitionKeys: string[] = [];
@@ -35,7 +32,6 @@ export function deaggregate(bytes: Uint8Array): readonly UserRecord[] | 'too-man
   return records.every((record) => record !== undefined) ? records : undefined;
 }
 
-const magicNumber = [0xf3, 0x89, 0x9a, 0xc2];
 const md5Bytes = 16;
 const utf8 = new TextDecoder();
 

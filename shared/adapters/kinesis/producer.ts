@@ -1,25 +1,19 @@
-import {
-  type KinesisClient,
-  PutRecordCommand,
-  PutRecordsCommand,
-  type PutRecordsRequestEntry,
-} from '@aws-sdk/client-kinesis';
+import { type KinesisClient, PutRecordsCommand, type PutRecordsRequestEntry } from '@aws-sdk/client-kinesis';
 import type { Clock } from '#shared/ports/clock.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
-import { listShards } from './list-shards.ts';
+import { aggregate, aggregatedRecordBytesMax, type ProducedRecord } from './aggregate.ts';
+import { type ListedShard, listShards } from './list-shards.ts';
 import { isLasting, isThrottled, unavailable } from './request.ts';
 
-export interface ProducedRecord {
-  readonly data: Uint8Array;
-  readonly partitionKey: string;
-}
-
-/** Puts records into a raw stream. One call is under way at a time, and what was refused goes before what is new. */
+/**
+ * Puts records into a raw stream. Those that follow one another go as one aggregate into one shard, the shards in turn, and what comes
+ * behind waits until it is accepted. So each shard has them in their order, whatever is refused, split or merged.
+ */
 export interface Producer {
-  /** Takes a record; waits while a full call is under way. */
+  /** Takes a record; waits while a full aggregate is put. */
   readonly put: (record: ProducedRecord) => Promise<void>;
-  /** Resolves when everything taken was accepted. */
+  /** Resolves when everything taken was accepted. The last records go singly, each into another shard, so that none is far behind. */
   readonly flush: () => Promise<void>;
   /** Promises on every open shard that nothing older than `watermarkMs` follows: windows up to there may close. */
   readonly punctuate: (watermarkMs: number) => Promise<void>;
@@ -29,40 +23,60 @@ export interface Producer {
   readonly unanswered: () => readonly string[];
 }
 
-/** https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html */
-const entriesMax = 500;
+/** With the partition key. https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html */
 const recordBytesMax = 1024 * 1024;
-const callBytesMax = 5 * 1024 * 1024;
+/** Four of them are what a shard takes in a second. */
+const aggregateBytesMax = 250_000;
+/** A record that kills its process takes those of its aggregate with it, so there are fewer than would fit. */
+const aggregateRecordsMax = 500;
+/** What an aggregate takes beside its records: its checksum and hash key, and as its own the partition key of the first. */
+const frameBytesMax = 1_200;
 /** A shard refills its budget every second. */
 const refusedSleepMs = 100;
 const failedSleepMs = 500;
 
-/** A producer that keeps the order of each shard's records as far as PutRecords allows, and never gives one up. */
-export function createKinesisProducer(options: {
+interface Stream {
   readonly client: KinesisClient;
   readonly streamName: string;
   readonly clock: Clock;
-}): Producer {
-  const { client, streamName, clock } = options;
-  let waiting: PutRecordsRequestEntry[] = [];
-  let waitingBytes = 0;
+}
+
+/** A producer that keeps the order of the records in each shard, and never gives one up. */
+export function createKinesisProducer(stream: Stream): Producer {
+  let waiting: ProducedRecord[] = [];
+  let waitingBytes = frameBytesMax;
   let accepted = 0;
+  /** Open when they were last listed. They only spread the records, so it does no harm when they are not open any more. */
+  let shards: readonly ListedShard[] = [];
+  let turn = 0;
+
+  const shardCount = async (): Promise<number> => {
+    if (shards.length === 0) shards = await listOpenShards(stream);
+    return shards.length;
+  };
+
+  const putFirst = async (count: number): Promise<void> => {
+    const index = turn % (await shardCount());
+    const shard = shards[index];
+    turn += 1;
+    const shardId = await putUntilAccepted(stream, entryOf(waiting.slice(0, count), shard));
+    // It was split or merged.
+    if (shardId !== shard?.ShardId) shards = [];
+    waiting = waiting.slice(count);
+    accepted += count;
+  };
 
   const flush = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const refused = await putOnce(client, streamName, waiting, clock);
-      accepted += waiting.length - refused.length;
-      waiting = refused;
-      if (refused.length > 0) await clock.sleep(refusedSleepMs);
-    }
-    waitingBytes = 0;
+    while (waiting.length > 0) await putFirst(Math.max(1, waiting.length - (await shardCount())));
+    waitingBytes = frameBytesMax;
   };
 
   return {
     flush,
     acceptedCount: () => accepted,
-    unanswered: () => waiting.map(({ PartitionKey = '' }) => PartitionKey),
-    put: async ({ data, partitionKey }) => {
+    unanswered: () => waiting.map(({ partitionKey }) => partitionKey),
+    put: async (record) => {
+      const { data, partitionKey } = record;
       const bytes = data.length + new TextEncoder().encode(partitionKey).length;
       if (bytes > recordBytesMax) {
         throw new MillraceError(
@@ -70,34 +84,60 @@ export function createKinesisProducer(options: {
           `record ${partitionKey} has ${bytes} bytes, and Kinesis takes ${recordBytesMax} with the partition key. Split or shorten it.`,
         );
       }
-      if (waiting.length === entriesMax || waitingBytes + data.length > callBytesMax) await flush();
-      waiting.push({ Data: data, PartitionKey: partitionKey });
-      waitingBytes += data.length;
+      const aggregatedBytes = bytes + aggregatedRecordBytesMax;
+      const isFull = waiting.length === aggregateRecordsMax || waitingBytes + aggregatedBytes > aggregateBytesMax;
+      if (isFull && waiting.length > 0) {
+        await putFirst(waiting.length);
+        waitingBytes = frameBytesMax;
+      }
+      waiting.push(record);
+      waitingBytes += aggregatedBytes;
     },
     punctuate: async (watermarkMs) => {
       await flush();
-      await punctuateShards(client, streamName, watermarkMs);
+      await punctuateShards(stream, watermarkMs);
     },
   };
 }
 
-/** Gives the entries that were refused. When nothing is known of a call's fate, all are put again: Kinesis is at least once. */
-async function putOnce(
-  client: KinesisClient,
-  streamName: string,
-  entries: readonly PutRecordsRequestEntry[],
-  clock: Clock,
-): Promise<PutRecordsRequestEntry[]> {
-  try {
-    const { Records = [] } = await client.send(
-      new PutRecordsCommand({ StreamName: streamName, Records: [...entries] }),
-    );
-    return entries.filter((_, index) => Records[index]?.ErrorCode !== undefined);
-  } catch (error) {
-    if (isLasting(error) || !(isThrottled(error) || isUnanswered(error)))
-      throw unavailable('SOURCE_UNAVAILABLE', `PutRecords to ${streamName}`, error);
-    await clock.sleep(failedSleepMs);
-    return [...entries];
+/** A record alone is put as it is. */
+function entryOf(records: readonly ProducedRecord[], shard: ListedShard | undefined): PutRecordsRequestEntry {
+  const hashKey = shard?.HashKeyRange?.StartingHashKey;
+  const [first] = records;
+  assert(first !== undefined && hashKey !== undefined, 'records are put into a shard, which has a range of hash keys');
+  const data = records.length === 1 ? first.data : aggregate(records, hashKey);
+  return { Data: data, PartitionKey: first.partitionKey, ExplicitHashKey: hashKey };
+}
+
+/**
+ * Gives the shard that has the record. When nothing is known of its fate it is put again: Kinesis is at least once. A call has one entry,
+ * since of several that are refused in part those behind overtake; and it is PutRecords, whose refusal the SDK does not wait out by itself.
+ */
+async function putUntilAccepted(stream: Stream, entry: PutRecordsRequestEntry): Promise<string | undefined> {
+  const { client, streamName, clock } = stream;
+  const command = new PutRecordsCommand({ StreamName: streamName, Records: [entry] });
+  for (;;) {
+    const answer = await untilAnswered(stream, 'PutRecords to', () => client.send(command));
+    const [result] = answer.Records ?? [];
+    // An entry counts as accepted only if Kinesis gave it a sequence number.
+    if (result?.SequenceNumber !== undefined) return result.ShardId;
+    await clock.sleep(refusedSleepMs);
+  }
+}
+
+async function untilAnswered<Answer>(
+  { streamName, clock }: Stream,
+  what: string,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (isLasting(error) || !(isThrottled(error) || isUnanswered(error)))
+        throw unavailable('SOURCE_UNAVAILABLE', `${what} ${streamName}`, error);
+      await clock.sleep(failedSleepMs);
+    }
   }
 }
 
@@ -106,24 +146,20 @@ function isUnanswered(error: unknown): boolean {
 }
 
 /** Shards may be split or merged meanwhile, so the list is read again until it holds nothing new. */
-async function punctuateShards(client: KinesisClient, streamName: string, watermarkMs: number): Promise<void> {
+async function punctuateShards(stream: Stream, watermarkMs: number): Promise<void> {
   const data = new TextEncoder().encode(JSON.stringify({ watermark: watermarkMs }));
   const done = new Set<string>();
   for (;;) {
-    const open = (await listShards(client, streamName)).filter(
-      (shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined,
-    );
-    const missing = open.filter((shard) => !done.has(shard.ShardId));
+    const missing = (await listOpenShards(stream)).filter((shard) => !done.has(shard.ShardId));
     if (missing.length === 0) return;
     for (const shard of missing) {
-      const put = new PutRecordCommand({
-        StreamName: streamName,
-        Data: data,
-        PartitionKey: watermarkPartitionKey,
-        ExplicitHashKey: shard.HashKeyRange?.StartingHashKey,
-      });
-      await client.send(put);
+      await putUntilAccepted(stream, entryOf([{ data, partitionKey: watermarkPartitionKey }], shard));
       done.add(shard.ShardId);
     }
   }
+}
+
+async function listOpenShards({ client, streamName }: Stream): Promise<readonly ListedShard[]> {
+  const shards = await listShards(client, streamName);
+  return shards.filter((shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined);
 }
