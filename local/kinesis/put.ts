@@ -20,25 +20,20 @@ export type PutOutcome =
   | { readonly kind: 'refused'; readonly code: 'ProvisionedThroughputExceededException'; readonly message: string };
 
 /**
- * Gives every entry its shard and sequence number, or refuses it. Once a shard has refused an entry, it refuses all later
- * ones of the same call: a client that sends again what was refused, in its order, keeps the order. AWS does not promise that:
- * there an entry may overtake one that was refused, and the runtime is tested with an exchange on which any entry may.
- * https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
+ * Gives every entry its shard and sequence number, or refuses it. As with AWS, an entry that still fits is accepted behind one that did
+ * not: "A single record failure does not stop the processing of subsequent records. As a result, PutRecords doesn't guarantee the ordering
+ * of records." https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html
  */
 export function placeEntries(
   stream: StreamState,
   request: { readonly entries: readonly PutEntry[]; readonly nowMs: number; readonly isThrottled: boolean },
 ): { readonly outcomes: readonly PutOutcome[]; readonly records: readonly PlacedRecord[] } {
   demandValid(stream, request.entries);
-  const refusing = new Set<ShardRecords>();
   const records: PlacedRecord[] = [];
   const outcomes = request.entries.map((entry): PutOutcome => {
     const log = findShardOf(stream, entry);
     const bytes = recordBytes(entry);
-    if (request.isThrottled && (refusing.has(log) || !fits(log.writes, { nowMs: request.nowMs, bytes }))) {
-      refusing.add(log);
-      return refuse(stream, log);
-    }
+    if (request.isThrottled && !fits(log.writes, { nowMs: request.nowMs, bytes })) return refuse(stream, log);
     spend(log.writes, bytes);
     const { shardId } = log.shard;
     // A shard's arrivals never fall, even if the clock is set back: reading by timestamp searches them.
