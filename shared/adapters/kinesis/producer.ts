@@ -4,7 +4,7 @@ import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { aggregate, aggregatedRecordBytesMax, type ProducedRecord } from './aggregate.ts';
 import { type ListedShard, listShards } from './list-shards.ts';
-import { isLasting, isThrottled, unavailable } from './request.ts';
+import { isThrottled, isUnanswered, unavailable } from './request.ts';
 
 /**
  * Puts records into a raw stream. Those that follow one another go as one aggregate into one shard, the shards in turn, and what comes
@@ -117,32 +117,15 @@ async function putUntilAccepted(stream: Stream, entry: PutRecordsRequestEntry): 
   const { client, streamName, clock } = stream;
   const command = new PutRecordsCommand({ StreamName: streamName, Records: [entry] });
   for (;;) {
-    const answer = await untilAnswered(stream, 'PutRecords to', () => client.send(command));
-    const [result] = answer.Records ?? [];
-    // An entry counts as accepted only if Kinesis gave it a sequence number.
-    if (result?.SequenceNumber !== undefined) return result.ShardId;
-    await clock.sleep(refusedSleepMs);
-  }
-}
-
-async function untilAnswered<Answer>(
-  { streamName, clock }: Stream,
-  what: string,
-  ask: () => Promise<Answer>,
-): Promise<Answer> {
-  for (;;) {
     try {
-      return await ask();
+      const [result] = (await client.send(command)).Records ?? [];
+      // An entry counts as accepted only if Kinesis gave it a sequence number.
+      if (result?.SequenceNumber !== undefined) return result.ShardId;
+      await clock.sleep(refusedSleepMs);
     } catch (error) {
-      if (isLasting(error) || !(isThrottled(error) || isUnanswered(error)))
-        throw unavailable('SOURCE_UNAVAILABLE', `${what} ${streamName}`, error);
-      await clock.sleep(failedSleepMs);
+      await waitOut(unavailable('SOURCE_UNAVAILABLE', `PutRecords to ${streamName}`, error), clock);
     }
   }
-}
-
-function isUnanswered(error: unknown): boolean {
-  return error instanceof Error && ['TimeoutError', 'InternalFailure', 'ServiceUnavailable'].includes(error.name);
 }
 
 /** Shards may be split or merged meanwhile, so the list is read again until it holds nothing new. */
@@ -159,7 +142,19 @@ async function punctuateShards(stream: Stream, watermarkMs: number): Promise<voi
   }
 }
 
-async function listOpenShards({ client, streamName }: Stream): Promise<readonly ListedShard[]> {
-  const shards = await listShards(client, streamName);
-  return shards.filter((shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined);
+async function listOpenShards({ client, streamName, clock }: Stream): Promise<readonly ListedShard[]> {
+  for (;;) {
+    try {
+      const shards = await listShards(client, streamName);
+      return shards.filter((shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined);
+    } catch (error) {
+      await waitOut(error as Error, clock);
+    }
+  }
+}
+
+/** What passes by itself is not worth giving up a file in its middle, of which none knows what was put. */
+async function waitOut(error: Error, clock: Clock): Promise<void> {
+  if (!(isThrottled(error.cause) || isUnanswered(error.cause))) throw error;
+  await clock.sleep(failedSleepMs);
 }

@@ -32,6 +32,13 @@ export function isThrottled(error: unknown): boolean {
   return throttled.has(nameOf(error));
 }
 
+/** Whether the service took the request and failed, or its answer did not come, or not to its end: what became of it is not known. */
+export function isUnanswered(error: unknown): boolean {
+  const { code, $metadata } = Object(error) as { code?: unknown; $metadata?: { httpStatusCode?: number } };
+  // A proxy's answer may be no JSON, so an error's name says nothing.
+  return nameOf(error) === 'TimeoutError' || code === 'ECONNRESET' || ($metadata?.httpStatusCode ?? 0) >= 500;
+}
+
 /** The longest wait before the second try, in milliseconds; it doubles with each further one up to the maximum. */
 const backoffMsFirst = 400;
 const backoffMsMax = 5_000;

@@ -11,10 +11,11 @@ import { fuzzTimeoutMs } from '../../fuzz.ts';
 import { fault, type ScriptedRequest, scriptRequests } from '../scripted-requests.ts';
 
 const streamName = 's';
-type Fate = 'answered' | 'refused' | 'throttled' | 'unanswered' | 'unanswered but put' | 'split' | 'merged';
+const fates = ['answered', 'refused', 'throttled', 'failed', 'unanswered', 'cut off', 'split', 'merged'] as const;
+type Fate = (typeof fates)[number];
 
 /**
- * A stream of which each put has a fate. One that is refused is refused in part: each second entry is accepted, as AWS may do it. `records`
+ * A stream of which each request has a fate. One that is refused is refused in part: each second entry is accepted, as AWS may do it. `records`
  * is what each shard has, in the order in which it was accepted.
  */
 function openStream({ shardCount, fates }: { readonly shardCount: number; readonly fates: readonly Fate[] }) {
@@ -32,13 +33,17 @@ function openStream({ shardCount, fates }: { readonly shardCount: number; readon
   });
   const left = [...fates];
   const { settings, requests } = scriptRequests(({ operation, fields }) => {
-    if (operation === 'ListShards') return { Shards: kinesis.listShards(streamName).map(listed) };
     const fate = left.shift() ?? 'answered';
     if (fate === 'throttled') throw fault('ProvisionedThroughputExceededException');
     if (fate === 'unanswered') throw fault('TimeoutError');
+    // As the SDK has it when a proxy answers with a page.
+    if (fate === 'failed') throw Object.assign(fault('NetworkFault'), { $metadata: { httpStatusCode: 502 } });
     if (fate === 'split' || fate === 'merged') reshard(kinesis, fate);
-    const answer = putRecords(kinesis, { fields, isRefusing: fate === 'refused' });
-    if (fate === 'unanswered but put') throw fault('TimeoutError');
+    const answer =
+      operation === 'ListShards'
+        ? { Shards: kinesis.listShards(streamName).map(listed) }
+        : putRecords(kinesis, { fields, isRefusing: fate === 'refused' });
+    if (fate === 'cut off') throw Object.assign(fault('NetworkFault'), { code: 'ECONNRESET' });
     return answer;
   });
   const sleep = async (ms: number) => {
@@ -122,10 +127,7 @@ function isInOrder(kinesis: Kinesis, records: ReturnType<typeof openStream>['rec
 
 const run = fc.record({
   shardCount: fc.integer({ min: 1, max: 4 }),
-  fates: fc.array(
-    fc.constantFrom<Fate>('answered', 'refused', 'throttled', 'unanswered', 'unanswered but put', 'split', 'merged'),
-    { maxLength: 30 },
-  ),
+  fates: fc.array(fc.constantFrom(...fates), { maxLength: 30 }),
   // How many records come before each flush, and how long they are.
   groups: fc.array(
     fc.record({ count: fc.integer({ min: 1, max: 700 }), bytes: fc.constantFrom(1, 400, 5_000, 300_000) }),
@@ -150,7 +152,7 @@ test(
         }
         const keys = records.flatMap((record) => record.keys);
         expect(new Set(keys)).toEqual(new Set(keysTo(put)));
-        if (!fates.includes('unanswered but put')) expect(keys).toHaveLength(put);
+        if (!fates.includes('cut off')) expect(keys).toHaveLength(put);
         expect({ isInOrder: isInOrder(kinesis, records), accepted: producer.acceptedCount() }).toEqual({
           isInOrder: true,
           accepted: put,
@@ -183,7 +185,7 @@ describe('a producer', () => {
   });
 
   test('learns of a split by where a record lies', async () => {
-    const { records, requests } = await put(4, 1, ['split']);
+    const { records, requests } = await put(4, 1, ['answered', 'split']);
     const shardIds = new Set(records.map(({ shardId }) => shardId));
     expect(shardIds).toEqual(new Set(['shardId-000000000001', 'shardId-000000000002']));
     expect(requests.filter(({ operation }) => operation === 'ListShards')).toHaveLength(2);
@@ -199,7 +201,7 @@ describe('a producer', () => {
   test('puts a punctuation again that was refused', async () => {
     const { producer, records } = openStream({
       shardCount: 2,
-      fates: ['refused', 'unanswered', 'answered', 'refused'],
+      fates: ['failed', 'answered', 'refused', 'unanswered', 'answered', 'refused'],
     });
     await producer.punctuate(7);
     expect(records.map(({ keys }) => keys)).toEqual([[watermarkPartitionKey], [watermarkPartitionKey]]);
