@@ -45,7 +45,8 @@ export function startLive(it: {
   let hasRows = false;
   printAddresses(it);
 
-  const draw = (): void => screen?.draw([...table, ...[note, problem].filter((line) => line !== '')]);
+  const notes = (): readonly string[] => [...it.stack.failures(), note, problem].filter((line) => line !== '');
+  const draw = (): void => screen?.draw(table, notes());
   const show = async (): Promise<void> => {
     try {
       const { lines, hasRows: found } = await describe(it, { pushedBefore, elapsedMs: performance.now() - shownMs });
@@ -58,7 +59,7 @@ export function startLive(it: {
       problem = `the view cannot be read yet: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (stopped) return;
-    if (screen === undefined) process.stdout.write(`${problem === '' ? table.join('\n') : problem}\n\n`);
+    if (screen === undefined) process.stdout.write(`${[...(problem === '' ? table : []), ...notes()].join('\n')}\n\n`);
     draw();
     timer = setTimeout(() => void show(), screen !== undefined || !hasRows ? refreshMs : refreshMsPlain);
   };
@@ -117,10 +118,10 @@ async function describe(
       : await describeShares(it.stack.readUrl, step);
   const lines = [
     ...table,
-    describeCounts(it.feed.pushedCount(), perSecond, counts),
+    ...describeCounts(it, perSecond, counts),
     ...progress.map(describeProgress),
     ...(it.stack.worker === undefined ? [] : await describeWorkers(it.stack.worker)),
-    describeWork(it.stack, counts),
+    describeWork(it.stack),
   ];
   return { lines, hasRows: table.length > noRows };
 }
@@ -179,12 +180,16 @@ function describeRow({ view: _view, final: _final, ...columns }: PrintedRow): st
     .join('   ')}`;
 }
 
+/** Each line is for a terminal of 80 columns: what is cut there must not be what was lost. */
 function describeCounts(
-  pushed: number,
+  { feed, stack }: Pick<Parameters<typeof startLive>[0], 'feed' | 'stack'>,
   perSecond: number,
-  { sent, counted, filtered, late, rejected }: Counts,
-): string {
-  return `pushed ${pushed} (${perSecond}/s)   told apart ${sent}: counted ${counted}, filtered ${filtered}, late ${late}, rejected ${rejected}`;
+  { sent, counted, filtered, late, rejected, duplicates }: Counts,
+): readonly string[] {
+  return [
+    `pushed ${feed.pushedCount()} (${perSecond}/s)   duplicates suppressed ${duplicates}   dead letters ${stack.deadLetters().length}`,
+    `told apart ${sent}: counted ${counted}, filtered ${filtered}, late ${late}, rejected ${rejected}`,
+  ];
 }
 
 function describeProgress({ stage, source, watermarkMs }: Progress): string {
@@ -195,10 +200,10 @@ function describeProgress({ stage, source, watermarkMs }: Progress): string {
   return `${stage.padEnd(9)} ${source}: watermark ${toIso(watermarkMs)}${lag}`;
 }
 
-function describeWork(stack: LocalStack, { duplicates }: Counts): string {
+function describeWork(stack: LocalStack): string {
   const coldStarts = [...stack.functions.values()].reduce((sum, lambda) => sum + lambda.environments().coldStarts, 0);
   const worker = stack.worker === undefined ? '' : `, worker starts ${stack.worker.startCount()}`;
-  return `duplicates suppressed ${duplicates}   iterator age ${(stack.iteratorAgeMs() / 1_000).toFixed(1)} s   cold starts ${coldStarts}${worker}   dead letters ${stack.deadLetters().length}`;
+  return `iterator age ${(stack.iteratorAgeMs() / 1_000).toFixed(1)} s   cold starts ${coldStarts}${worker}`;
 }
 
 function listenToKeys(actions: Readonly<Record<string, () => void>>): { readonly stop: () => void } {

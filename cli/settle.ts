@@ -40,7 +40,7 @@ export async function waitUntilFinal(it: {
     if (performance.now() - movedMs > stuckMs) {
       throw new MillraceError(
         'SOURCE_UNAVAILABLE',
-        `nothing has moved for ${stuckMs / 1_000} s: ${now}; ${it.stack.mappingResults().join('; ')}. What the functions and the worker said is in ${it.folder}.`,
+        `nothing has moved for ${stuckMs / 1_000} s: ${[now, ...it.stack.failures()].join('; ')}. What the functions and the worker said is in ${it.folder}.`,
       );
     }
     await setTimeout(pollMs);

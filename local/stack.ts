@@ -15,6 +15,7 @@ import {
   type MappingCheckpoint,
 } from './event-source-mapping/mapping.ts';
 import { readSettings } from './event-source-mapping/settings.ts';
+import { createFailures } from './failures.ts';
 import { type OwnedFolder, ownFolder } from './folder.ts';
 import { createFunctionUrl } from './function-url.ts';
 import { checkReach, checkWhole, mappingsFolder } from './kept.ts';
@@ -85,7 +86,8 @@ export interface LocalStack {
   readonly worker: WorkerService | undefined;
   /** Age of the oldest record that a function has not done, over all mappings. */
   readonly iteratorAgeMs: () => number;
-  readonly mappingResults: () => readonly string[];
+  /** The functions that have failed again and again, with what they last failed of. */
+  readonly failures: () => readonly string[];
   readonly stop: () => Promise<void>;
 }
 
@@ -117,6 +119,7 @@ class StackBuilder {
   readonly #servers: LocalServer[];
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #mappings: EventSourceMapping[] = [];
+  readonly #failures = createFailures();
   readonly #checkpoints: { readonly close: () => void }[] = [];
 
   constructor(options: StackOptions, owned: OwnedFolder, servers: LocalServer[]) {
@@ -181,7 +184,7 @@ class StackBuilder {
       functions: this.#functions,
       worker,
       iteratorAgeMs: () => Math.max(0, ...this.#mappings.map((mapping) => mapping.iteratorAgeMs())),
-      mappingResults: () => this.#mappings.map((mapping) => mapping.lastProcessingResult()),
+      failures: () => this.#failures.list(),
       stop: async () => {
         for (const schedule of schedules) schedule.stop();
         // First what works, then what it works on. A batch in flight is not waited for: it is tried again at the next start.
@@ -241,7 +244,7 @@ class StackBuilder {
     const mapping: EventSourceMapping = createEventSourceMapping({
       reader: kinesis,
       clock: wallClock,
-      invoke: (event) => lambda.invoke(event),
+      invoke: async (event) => this.#failures.note(functionArn, await lambda.invoke(event)),
       streamName,
       source: { streamArn, functionArn, roleArn: 'arn:aws:iam::000000000000:role/local', region },
       settings: readSettings(properties),
