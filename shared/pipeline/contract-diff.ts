@@ -139,7 +139,13 @@ function diffSteps(before: StateContract, after: StateContract): readonly Differ
       heir === undefined
         ? ''
         : ` ${heir.id} is the same under another name: give it back the name ${step.id} to keep its state.`;
-    found.push(breaking(step, `step ${step.id} is gone`, `Its open windows would be lost.${rename}`));
+    found.push(
+      breaking(
+        step,
+        `step ${step.id} is gone`,
+        `Its open windows, and the records on their way to it, would be lost.${rename}`,
+      ),
+    );
   }
   return found;
 }
