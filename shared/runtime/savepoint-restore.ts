@@ -115,13 +115,19 @@ async function readLogs(from: BlobStore, { slots }: SavepointManifest): Promise<
 }
 
 async function checkEmpty({ state, pipeline: { id } }: SavepointTarget, { slots }: CompiledPipeline): Promise<void> {
+  const contract = await state.readContract();
+  if (contract?.plan === restoringPlan)
+    throw new MillraceError(
+      'SAVEPOINT_REFUSED',
+      `a savepoint is being put into the deployment of pipeline ${id}, ${contract.body}, or was and did not come to its end. If it was broken off, empty the deployment and restore again: ${emptied}.`,
+    );
   const stages: readonly Stage[] = ['aggregate', 'window'];
   const checkpoints = await Promise.all(
     stages.flatMap((stage) => Array.from({ length: slots }, (_, slot) => state.readCheckpoint(stage, slot))),
   );
   const isEmpty =
     checkpoints.every((checkpoint) => checkpoint === undefined) &&
-    (await state.readContract()) === undefined &&
+    contract === undefined &&
     (await state.readGenerations()).size === 0 &&
     (await state.listOrigins()).length === 0;
   if (!isEmpty) throw notEmpty(id);
@@ -130,9 +136,13 @@ async function checkEmpty({ state, pipeline: { id } }: SavepointTarget, { slots 
 function notEmpty(id: string): MillraceError {
   return new MillraceError(
     'SAVEPOINT_REFUSED',
-    `the deployment of pipeline ${id} has state, which a restore would put another in the place of. Restore into one that has none and whose hosts have not begun.`,
+    `the deployment of pipeline ${id} has state, which a restore would put another in the place of. Restore into one that has none and whose hosts have not begun: ${emptied}.`,
   );
 }
+
+/** Raw records that a savepoint does not have are in the raw streams alone. */
+const emptied =
+  'on AWS one with new tables, on this machine a stack whose folder has no dynamodb and no mappings, while its kinesis stays';
 
 /**
  * Whether the raw streams are others than those of the savepoint. If they are the same, every record behind a mark must still be there: the

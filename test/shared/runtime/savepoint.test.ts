@@ -136,6 +136,19 @@ describe('a restore is refused', () => {
     await expect(restore).rejects.toThrow(/^SAVEPOINT_REFUSED: .* has state/);
   });
 
+  test('where one was broken off, naming it', async () => {
+    const { store, manifest } = await saved();
+    const next = { ...worldOf(), rawStreams: rawStreams(1, 1) };
+    const state = {
+      ...next.state,
+      writeCheckpoint: () => Promise.reject(new Error('killed')),
+    };
+    await expect(restoreSavepoint({ ...next, state }, store, manifest)).rejects.toThrow(/^killed/);
+    await expect(restoreSavepoint(next, store, manifest)).rejects.toThrow(
+      /^SAVEPOINT_REFUSED: a savepoint is being put .*"one".* did not come to its end/,
+    );
+  });
+
   test('where records behind a mark may be gone, naming the shard', async () => {
     const { store, manifest } = await saved();
     const restore = restoreSavepoint({ ...worldOf(), rawStreams: rawStreams(2, 9) }, store, manifest);
