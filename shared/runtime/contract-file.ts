@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { type Difference, diffContracts, lossesOf, refuseLosses } from '#shared/pipeline/contract-diff.ts';
@@ -31,7 +31,10 @@ export function readContractFile(path: string): ContractFile | undefined {
     file = undefined;
   }
   if (file?.contract?.version === 1 && Array.isArray(file.dropped)) return file as ContractFile;
-  throw new MillraceError('INPUT_UNREADABLE', `${path} holds no state contract. Restore it from the repository.`);
+  throw new MillraceError(
+    'INPUT_UNREADABLE',
+    `${path} holds no state contract. Restore it from the repository, or from a copy of the folder that it is in.`,
+  );
 }
 
 /**
@@ -67,5 +70,7 @@ export function writeContractFile(path: string, file: ContractFile): void {
   const text = `${JSON.stringify(file, null, 2)}\n`;
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text);
+  // In one step: a kill in the middle would leave what is no contract, and nothing starts beside that.
+  writeFileSync(`${path}.tmp`, text);
+  renameSync(`${path}.tmp`, path);
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -43,6 +43,14 @@ describe('a contract that is recorded', () => {
     expect(readContractFile(path)).toBeUndefined();
     writeContractFile(path, file);
     expect(readContractFile(path)).toEqual(file);
+  });
+
+  test('is put in the place of the one before, which nobody sees in part', () => {
+    const [path, before] = [join(folder, 'replaced.json'), join(folder, 'before.json')];
+    writeFileSync(path, 'before');
+    linkSync(path, before);
+    writeContractFile(path, file);
+    expect([readFileSync(before, 'utf8'), readContractFile(path)]).toEqual(['before', file]);
   });
 
   test('that is damaged is not taken for none', () => {
