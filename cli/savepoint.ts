@@ -6,7 +6,12 @@ import { createFileBlobStore } from '#shared/adapters/files/blob-store.ts';
 import { createS3BlobStore } from '#shared/adapters/s3/blob-store.ts';
 import type { StateContract } from '#shared/pipeline/contract.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
-import { settleContract, writeContractFile } from '#shared/runtime/contract-file.ts';
+import {
+  readContractFile,
+  recordedBySavepoint,
+  settleContract,
+  writeContractFile,
+} from '#shared/runtime/contract-file.ts';
 import { listSavepoints, readManifest } from '#shared/runtime/savepoint.ts';
 import { createSavepoint } from '#shared/runtime/savepoint-create.ts';
 import { restoreSavepoint } from '#shared/runtime/savepoint-restore.ts';
@@ -100,14 +105,16 @@ export const savepointCommand = defineCommand({
       }
       case 'restore': {
         const manifest = await find(store, place, args.id);
-        const recorded = { dropped: [], contract: JSON.parse(manifest.contract) as StateContract };
+        const contractPath = join('.millrace', pipeline.id, 'contract.json');
+        const before = onAws === undefined ? readContractFile(contractPath) : undefined;
+        const recorded = recordedBySavepoint(manifest.contract, before);
         const settled = settleContract(pipeline, recorded, { dropState: listOf(rawArgs, 'drop-state'), migrate: true });
         const restore = (to: Deployment) => restoreSavepoint({ ...to, pipeline: settled.pipeline }, store, manifest);
         if (onAws !== undefined) await restore(onAws);
         else
           await stoppedDeployment(settled.pipeline, async (to) => {
             await restore(to);
-            writeContractFile(join('.millrace', pipeline.id, 'contract.json'), settled.file);
+            writeContractFile(contractPath, settled.file);
           });
         return writeLines('-', [`restored ${describe(manifest)}`]);
       }

@@ -38,6 +38,14 @@ export function readContractFile(path: string): ContractFile | undefined {
 }
 
 /**
+ * What a pipeline is held against where a savepoint is put into a stack: the contract of the savepoint, and the losses that were allowed
+ * in the stack before. The exchange is kept when its state goes, with blocks from before them.
+ */
+export function recordedBySavepoint(contract: string, before: ContractFile | undefined): ContractFile {
+  return { dropped: before?.dropped ?? [], contract: JSON.parse(contract) as StateContract };
+}
+
+/**
  * Holds the pipeline against the contract that is recorded, if one is. Gives the pipeline with the losses that are allowed, what differs,
  * and the file to be written. Throws `STATE_WOULD_BE_LOST` or `SLOTS_MISMATCH` for what was not allowed, and `INPUT_INVALID` for a step
  * that was named and loses nothing.

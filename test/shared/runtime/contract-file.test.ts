@@ -7,6 +7,7 @@ import { type AnyOutput, milliseconds, tumbling } from '#shared/pipeline/index.t
 import {
   type ContractFile,
   readContractFile,
+  recordedBySavepoint,
   settleContract,
   writeContractFile,
 } from '#shared/runtime/contract-file.ts';
@@ -30,7 +31,7 @@ const other = pipelineOf([step('one', 20)]);
 const { file } = settleContract(one, undefined, none);
 
 /** The file behind each of these starts, the first of which has none before it. */
-function after(...starts: readonly (readonly [typeof one, ...string[]])[]): ContractFile {
+function behind(...starts: readonly (readonly [typeof one, ...string[]])[]): ContractFile {
   let recorded: ContractFile | undefined;
   for (const [pipeline, ...dropState] of starts) recorded = settleContract(pipeline, recorded, { dropState }).file;
   if (recorded === undefined) throw new Error('a test starts at least once');
@@ -81,7 +82,16 @@ describe('a contract that is recorded', () => {
   });
 
   test('remembers every loss there was', () => {
-    expect(after([one], [other, 'one'], [one, 'one']).dropped).toHaveLength(2);
+    expect(behind([one], [other, 'one'], [one, 'one']).dropped).toHaveLength(2);
+  });
+
+  test('remembers in a stack that was emptied what it has lost, for its exchange has blocks from before', () => {
+    const before = behind([one], [other, 'one']);
+    const saved = JSON.stringify(before.contract);
+    const recorded = recordedBySavepoint(saved, before);
+    expect(settleContract(other, recorded, none).pipeline.dropped).toEqual(before.dropped);
+    expect(before.dropped).toHaveLength(1);
+    expect(recordedBySavepoint(saved, undefined)).toEqual({ ...before, dropped: [] });
   });
 
   test('refuses a name of which nothing is lost, since somebody expects that it is', () => {
