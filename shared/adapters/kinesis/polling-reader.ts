@@ -2,7 +2,7 @@ import { GetRecordsCommand, GetShardIteratorCommand, type KinesisClient } from '
 import type { Clock } from '#shared/ports/clock.ts';
 import type { ExchangeBatch, ExchangeReader } from '#shared/ports/exchange-reader.ts';
 import { listShards } from './list-shards.ts';
-import { recordOf, shardOf, sizeOf } from './read-shapes.ts';
+import { recordOf, recordsOf, shardOf, sizeOf } from './read-shapes.ts';
 import { backoffMs, isThrottled, nameOf, unavailable } from './request.ts';
 import { type Start, startingPositions } from './starting-position.ts';
 
@@ -62,9 +62,10 @@ export function createPollingReader(options: {
     const goesOn = cursor !== undefined && cursor.after === after;
     const ShardIterator = goesOn ? cursor.iterator : await openIterator(shardId, after);
     const answer = await client.send(new GetRecordsCommand({ ShardIterator, Limit: readRecordsMax }));
-    const records = (answer.Records ?? []).map(recordOf);
+    const given = recordsOf(answer);
+    const records = given.map(recordOf);
     // One read may give 10 MiB at once, and Kinesis refuses those that follow until they are paid for.
-    const paidMs = turnMs + (sizeOf(answer.Records ?? []) / readBytesPerSecond) * 1_000;
+    const paidMs = turnMs + (sizeOf(given) / readBytesPerSecond) * 1_000;
     nextReadMs.set(shardId, Math.max(nextReadMs.get(shardId) ?? 0, Math.ceil(paidMs)));
     // A shard that is open always has a next iterator; some emulators say null instead of nothing.
     const next = answer.NextShardIterator ?? undefined;

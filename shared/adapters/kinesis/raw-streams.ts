@@ -8,6 +8,7 @@ import {
 import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { listShards } from './list-shards.ts';
+import { recordsOf } from './read-shapes.ts';
 import { nameOf, unavailable } from './request.ts';
 
 /** Reads of a shard that find nothing although there is something: Kinesis may answer so where there are gaps in the numbers. */
@@ -66,8 +67,11 @@ async function firstOf(
   }
   for (let reads = 0; iterator !== undefined && reads < emptyReadsMax; reads += 1) {
     const ShardIterator: string = iterator;
-    const answer = await attempt(what, () => client.send(new GetRecordsCommand({ ShardIterator, Limit: 1 })));
-    const first = answer.Records?.[0]?.SequenceNumber;
+    const { answer, records } = await attempt(what, async () => {
+      const answer = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 1 }));
+      return { answer, records: recordsOf(answer) };
+    });
+    const first = records[0]?.SequenceNumber;
     if (first !== undefined) return first;
     if (answer.MillisBehindLatest === 0) return undefined;
     iterator = answer.NextShardIterator;

@@ -1,4 +1,4 @@
-import type { _Record } from '@aws-sdk/client-kinesis';
+import type { _Record, GetRecordsOutput } from '@aws-sdk/client-kinesis';
 import type { ExchangeRecord, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { type ListedShard, parentsOf } from './list-shards.ts';
@@ -11,6 +11,12 @@ export function sizeOf(records: readonly _Record[]): number {
     (bytes, { Data, PartitionKey }) => bytes + (Data?.length ?? 0) + (PartitionKey?.length ?? 0),
     0,
   );
+}
+
+/** Rule 6: an answer that says nothing does not say that the shard has ended, and to take it so would skip the rest of it. */
+export function recordsOf({ Records }: GetRecordsOutput): readonly _Record[] {
+  if (Records !== undefined) return Records;
+  throw new Error('the answer to GetRecords has no list of records');
 }
 
 export function recordOf(record: _Record): ExchangeRecord {

@@ -53,6 +53,11 @@ test('a reader that goes on asks for no second iterator', async () => {
   expect(requests.map(({ fields }) => fields['ShardIterator'])).toEqual([undefined, 'first', 'first+', 'first++']);
 });
 
+test('an answer that says nothing does not end a shard', async () => {
+  const { reader } = open((request) => (request.operation === 'GetRecords' ? {} : answerEmpty(request)));
+  await expect(reader.read('s-0', '12')).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' });
+});
+
 test('an iterator that has expired is made anew from the same place', async () => {
   const { reader, requests } = open((request, index) => {
     if (index === 2) throw fault('ExpiredIteratorException');
