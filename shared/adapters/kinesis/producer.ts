@@ -146,7 +146,9 @@ async function listOpenShards({ client, streamName, clock }: Stream): Promise<re
   for (;;) {
     try {
       const shards = await listShards(client, streamName);
-      return shards.filter((shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined);
+      const open = shards.filter((shard) => shard.SequenceNumberRange?.EndingSequenceNumber === undefined);
+      if (open.length > 0) return open;
+      throw new MillraceError('SOURCE_UNAVAILABLE', `stream ${streamName} lists no open shard. Try again.`);
     } catch (error) {
       await waitOut(error as Error, clock);
     }

@@ -206,4 +206,11 @@ describe('a producer', () => {
     await producer.punctuate(7);
     expect(records.map(({ keys }) => keys)).toEqual([[watermarkPartitionKey], [watermarkPartitionKey]]);
   });
+
+  test('promises nothing where no shard is listed', async () => {
+    const { settings } = scriptRequests(() => ({}));
+    const clock = { now: () => 0, sleep: async () => {} };
+    const producer = createKinesisProducer({ client: new KinesisClient(settings), streamName, clock });
+    await expect(producer.punctuate(7)).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' });
+  });
 });
