@@ -10,18 +10,19 @@ import type { SpillLoad, SpillReport } from './spill.ts';
 import { tableOf, whole } from './table.ts';
 import { benchHandOver, benchReplay, benchThreads } from './worker.ts';
 
-// npm run bench                      everything, about ten minutes
-// npm run bench -- --only engine     queries in the engine beside a loop by hand; --baseline check fails when a ratio has fallen by 15 %,
-//                                    --baseline write makes what was measured the baseline
-// npm run bench -- --only checkpoint what a checkpoint costs by what has changed, and a restore of --state-mb (of JSON; 1000 takes minutes)
-// npm run bench -- --only threads    the worker's threads, two against one
-// npm run bench -- --only replay     the memory that a replay at full speed takes, by shards
-// npm run bench -- --only hand-over  how long a worker with --state-mb (of JSON) takes to hand over
-// npm run bench -- --only spill      state larger than memory: --spill-mb of it, as JSON, in a process of 2 GB (10000 takes half an hour)
-// npm run bench -- --only end-to-end the whole stack on the embedded AWS
+const usage = `npm run bench                      everything, about ten minutes
+npm run bench -- --only engine     queries in the engine beside a loop by hand; --baseline check fails when a ratio has fallen by 15 %,
+                                   --baseline write makes what was measured the baseline
+npm run bench -- --only checkpoint what a checkpoint costs by what has changed, and a restore of --state-mb (of JSON; 1000 takes minutes)
+npm run bench -- --only threads    the worker's threads, two against one
+npm run bench -- --only replay     the memory that a replay at full speed takes, by shards
+npm run bench -- --only hand-over  how long a worker with --state-mb (of JSON) takes to hand over
+npm run bench -- --only spill      state larger than memory: --spill-mb of it, as JSON, in a process of 2 GB (10000 takes half an hour)
+npm run bench -- --only end-to-end the whole stack on the embedded AWS`;
 
 const { values: options } = parseArgs({
   options: {
+    help: { type: 'boolean' },
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     baseline: { type: 'string' },
@@ -59,6 +60,11 @@ const parts = {
   'hand-over': async () => print(await benchHandOver(stateBytes)),
   'end-to-end': benchEndToEnd,
 };
+const isKnown = options.only === undefined || options.only in parts;
+if (options.help === true || !isKnown) {
+  print(isKnown ? usage : `--only is one of ${Object.keys(parts).join(', ')}.`);
+  process.exit(isKnown ? 0 : 1);
+}
 for (const [name, bench] of Object.entries(parts))
   if (options.only === undefined || options.only === name) await bench();
 
