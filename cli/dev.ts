@@ -106,6 +106,15 @@ export const devCommand = defineCommand({
     const rate = parseRate(args.rate, inputs.length === 0 ? generatedPerSecond : undefined);
     const seed = wholeNumber('seed', args.seed);
     const faults = args.faults === undefined ? [] : parseFaults(args.faults);
+    for (const [option, value] of [
+      ['format', args.format],
+      ['faults', args.faults],
+    ])
+      if (value !== undefined && inputs.length === 0)
+        throw new MillraceError(
+          'INPUT_INVALID',
+          `--${option} is for an input, and traffic is made up; give --input FILE.`,
+        );
     const generator = inputs.length === 0 ? createGenerator(pipeline, seed) : undefined;
     const stackOptions = {
       ports: portsOf(args.port),

@@ -23,6 +23,7 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     ['an unknown view', ['run', 'flow', '--input', '-', '--view', 'by-op'], 'it has by-ip'],
     ['a rate that is no number', ['dev', '--rate', 'fast'], '--rate is "fast"'],
     ['an unknown fault', ['dev', '--faults', 'boom=1'], 'kill-lambda, kill-worker'],
+    ['faults of made-up traffic', ['dev', '--faults', 'kill-lambda=1'], '--faults is for an input'],
     ['--once without an input', ['dev', '--once'], 'it needs --input'],
     ['a misspelt option', ['run', 'flow', '--inptu', 'x', '--input', '-'], 'Did you mean --input?'],
     ['a query with nobody to answer', ['query', 'by-ip', '--url', 'http://127.0.0.1:9'], 'no read API answers'],
