@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ownerOf } from '#local/folder.ts';
+import { ownerOf, replaceFile } from '#local/folder.ts';
 import type { LocalStack } from '#local/stack.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
@@ -20,7 +20,7 @@ const rootDefault = '.millrace';
 
 export function writeStackFile(pipeline: string, file: StackFile, root = rootDefault): void {
   mkdirSync(root, { recursive: true });
-  writeFileSync(pathOf(pipeline, root), `${JSON.stringify(file, null, 2)}\n`);
+  replaceFile(pathOf(pipeline, root), `${JSON.stringify(file, null, 2)}\n`);
 }
 
 export function stackFileOf(folder: string, stack: LocalStack): StackFile {
@@ -36,7 +36,7 @@ export function stackFileOf(folder: string, stack: LocalStack): StackFile {
 export function findStackFile(pipeline: string, root = rootDefault): StackFile | undefined {
   const path = pathOf(pipeline, root);
   if (!existsSync(path)) return undefined;
-  const file = JSON.parse(readFileSync(path, 'utf8')) as Partial<StackFile>;
+  const file = parse(path);
   return file.folder !== undefined && ownerOf(file.folder) !== undefined ? (file as StackFile) : undefined;
 }
 
@@ -52,4 +52,16 @@ export function readStackFile(pipeline: string, root = rootDefault): StackFile {
 
 function pathOf(pipeline: string, root: string): string {
   return join(root, `${pipeline}.json`);
+}
+
+function parse(path: string): Partial<StackFile> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Partial<StackFile>;
+  } catch (cause) {
+    throw new MillraceError(
+      'STATE_UNREADABLE',
+      `${path} is damaged, and says where the running stack is. Delete it, or start the stack again, which writes it anew.`,
+      { cause },
+    );
+  }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -15,6 +15,12 @@ test('a stack is found for as long as it runs, since another may have its ports 
   owned.release();
   expect(findStackFile('flow', root)).toBeUndefined();
   expect(() => readStackFile('flow', root)).toThrow('no stack of pipeline flow runs in this folder');
+});
+
+test('a file that is damaged is told by its name, and what to do', () => {
+  const root = mkdtempSync(join(tmpdir(), 'millrace-stack-file-'));
+  writeFileSync(join(root, 'flow.json'), '{"folder": ".mill');
+  expect(() => findStackFile('flow', root)).toThrow(/^STATE_UNREADABLE: .*flow\.json is damaged/);
 });
 
 function fileOf(folder: string): StackFile {
