@@ -24,6 +24,9 @@ const shardMask = (1n << shardBits) - 1n;
 const recordMask = (1n << 64n) - 1n;
 const secondMask = (1n << 36n) - 1n;
 
+/** The last arrival that a number has room for. */
+export const secondMax = Number(secondMask);
+
 /** All of a shard's sequence numbers, without the record's index and its arrival. */
 export function sequenceBase(origin: SequenceOrigin): bigint {
   const shardIndex = BigInt(origin.shardIndex);

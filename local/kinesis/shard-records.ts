@@ -1,6 +1,6 @@
 import type { ShardEntry, TimedShard } from './change.ts';
 import { shardWriteBytesPerSecond, shardWriteRecordsPerSecond } from './limits.ts';
-import { parseSequenceNumber, sequenceBase, sequenceNumber } from './sequence.ts';
+import { parseSequenceNumber, secondMax, sequenceBase, sequenceNumber } from './sequence.ts';
 import { type Budget, createBudget } from './throughput.ts';
 import type { ReadResult, StartingPoint, StoredRecord } from './types.ts';
 
@@ -46,10 +46,12 @@ export function appendRecord(log: ShardRecords, record: StoredRecord): void {
   log.latestArrivalMs = record.arrivalMs;
 }
 
-/** After a replay: go on behind the last number that was given. */
+/** After a replay: go on behind the last number that was given. Where retention has taken that record, the tip is behind its number. */
 export function resumeNumbers(log: ShardRecords): void {
-  const last = parseSequenceNumber(log.tip);
-  if (last !== undefined) log.nextRecordIndex = Math.max(log.nextRecordIndex, last.recordIndex + 1);
+  const last = parseSequenceNumber(log.tip)?.recordIndex ?? 0;
+  const given = log.nextRecordIndex - 1;
+  if (given < last) log.nextRecordIndex = last + 1;
+  else if (given > last) log.tip = sequenceNumber(log.base, { recordIndex: given, second: secondMax });
 }
 
 /** Forgets the records that arrived at `horizonMs` or before. */

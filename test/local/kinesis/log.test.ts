@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { checkReach } from '#local/kept.ts';
 import { openKinesis } from '#local/kinesis/log.ts';
 import type { Kinesis } from '#local/kinesis/model.ts';
 
@@ -294,4 +295,37 @@ test.each(['while it runs', 'while it is stopped'])('a clock that is set back %s
   const { records } = kinesis.read({ streamName: 's', shardId, ...page });
   expect(records.map(({ arrivalMs }) => arrivalMs - startMs)).toEqual([0, 5_000]);
   close();
+});
+
+test('what was read of a shard is not behind its tip when retention has taken it', () => {
+  const folder = newFolder();
+  const { sequenceNumber, shardId } = withKinesis(folder, (kinesis) => {
+    kinesis.createStream({ streamName: 's' });
+    return put(kinesis, 'read');
+  });
+  for (const day of [0, 1, 2]) runForDay(folder, startMs + day * (dayMs + 600_000));
+  for (const _ of ['trimmed', 'taken out of the log'])
+    withKinesis(
+      folder,
+      (kinesis) => {
+        expect(texts(kinesis)).toEqual([]);
+        const from = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber } as const;
+        checkReach(kinesis, { folder, streamName: 's', shards: { [shardId]: { from } } });
+        const page = { from: { type: 'LATEST' }, recordsMax: 1, bytesMax: 1 } as const;
+        const { next } = kinesis.read({ streamName: 's', shardId, ...page });
+        expect(next).toMatchObject({ type: 'AFTER_SEQUENCE_NUMBER' });
+      },
+      startMs + 4 * dayMs,
+    );
+  withKinesis(
+    folder,
+    (kinesis) => {
+      const page = { from: { type: 'LATEST' }, recordsMax: 1, bytesMax: 1 } as const;
+      const { next } = kinesis.read({ streamName: 's', shardId, ...page });
+      put(kinesis, 'new');
+      const { records } = kinesis.read({ ...page, streamName: 's', shardId, from: next });
+      expect(records).toHaveLength(1);
+    },
+    startMs + 4 * dayMs,
+  );
 });
