@@ -46,10 +46,13 @@ export function checkReach(
 const advice =
   'Put the whole folder back from a copy that was made while nothing ran on it, or begin afresh with --fresh, which drops all of it.';
 
-/** Forgets everything that a stack has kept; refused while one is running on it. What was read goes last, so that a kill half-way is seen. */
+/**
+ * Forgets everything that a stack has kept; refused while one is running on it. After a kill half-way the folder is refused: a part that it
+ * is known by goes first, so that none is taken for whole that has lost some of its files, and what was read goes last.
+ */
 export function dropState(folder: string): void {
   ownFolder(folder);
-  for (const name of readdirSync(folder))
+  for (const name of [...parts, ...readdirSync(folder)])
     if (name !== mappingsFolder) rmSync(join(folder, name), { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
 }
