@@ -1,3 +1,4 @@
+import { describe } from '#shared/pipeline/aggregators/numeric.ts';
 import { recordsPerRawMax } from '#shared/pipeline/decoder.ts';
 import type { DeadLetterReason } from '#shared/schemas/dead-letter.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -72,14 +73,16 @@ export function validate(source: CompiledSource, raw: unknown, atHand: RecordAtH
 
 /** Reads the event time of a value that fits the source's schema, into `atHand`. */
 export function timed(source: CompiledSource, value: unknown, atHand: RecordAtHand): DecodedRecord | Rejection {
+  let time: unknown;
   let timeMs: number;
   try {
-    timeMs = millisecondsOf(source.timestamp(value));
+    time = source.timestamp(value);
+    timeMs = millisecondsOf(time);
   } catch (error) {
     return { kind: 'rejected', reason: 'threw', message: `timestamp threw: ${messageOf(error)}` };
   }
   if (!(timeMs >= eventTimeMsMin && timeMs <= eventTimeMsMax))
-    return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs) };
+    return { kind: 'rejected', reason: 'invalid', message: describeTime(timeMs, time) };
   atHand.value = value;
   atHand.timeMs = Math.floor(timeMs);
   return atHand;
@@ -118,8 +121,9 @@ function describeIssue(issue: Issue): string {
   return path === '' ? issue.message : `${path}: ${issue.message}`;
 }
 
-function describeTime(timeMs: number): string {
-  if (Number.isNaN(timeMs)) return 'the event time is not a time (NaN); check what timestamp returns';
+function describeTime(timeMs: number, time: unknown): string {
+  if (Number.isNaN(timeMs))
+    return `timestamp gives ${describe(time)}, which is not a time; give milliseconds since 1970, such as Date.parse(text), or a Date`;
   return `the event time is ${timeMs} ms since 1970, outside the years 1 to 9999; is it in microseconds or nanoseconds?`;
 }
 
