@@ -116,7 +116,7 @@ async function readBody(request: Request): Promise<string> {
 function wrongTypeMessage(type: string | undefined): string {
   const hint =
     type === 'application/x-amz-cbor-1.1'
-      ? ' Turn CBOR off in the client, as with AWS_CBOR_DISABLE=true or -Daws.cborEnabled=false.'
+      ? ' Turn CBOR off in the client, as with CBOR_ENABLED=false or -Daws.cborEnabled=false (SDK for Java 2), AWS_CBOR_DISABLE=true (1).'
       : '';
   return `Content type ${type} is not spoken here, only ${jsonType}.${hint}`;
 }

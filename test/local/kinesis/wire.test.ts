@@ -195,7 +195,10 @@ test('CBOR is refused with a hint how to turn it off', async () => {
   const headers = { 'content-type': 'application/x-amz-cbor-1.1', 'x-amz-target': 'Kinesis_20131202.ListStreams' };
   const { status, body } = await post(server.endpoint, { headers, body: '' });
   expect(status).toBe(400);
-  expect(body).toMatchObject({ __type: 'SerializationException', message: expect.stringContaining('CBOR') });
+  expect(body).toMatchObject({
+    __type: 'SerializationException',
+    message: expect.stringContaining('CBOR_ENABLED=false'),
+  });
 });
 
 test('an operation that does not exist is named', async () => {
