@@ -93,8 +93,11 @@ export const savepointCommand = defineCommand({
       rawStreams: listOf(rawArgs, 'raw-stream'),
     });
     switch (args.action as (typeof actions)[number]) {
-      case 'list':
-        return writeLines('-', (await listSavepoints(store)).map(describe));
+      case 'list': {
+        const found = await listSavepoints(store);
+        if (found.length === 0) process.stderr.write(`millrace: there is no savepoint in ${place}.\n`);
+        return writeLines('-', found.map(describe));
+      }
       case 'create': {
         const id = args.id ?? new Date().toISOString().replaceAll(/[:.]/g, '-');
         const drainMsMax = args.drained === true ? wholeNumber('wait', args.wait, 1) * 1_000 : undefined;

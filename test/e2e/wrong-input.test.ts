@@ -39,6 +39,12 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     expect(code).toBe(1);
   });
 
+  it('a place without savepoints is told', async () => {
+    const { code, stdout, stderr } = await millrace(folder, ['savepoint', 'list', 'flow', '--in', 'none']);
+    expect(stderr).toContain('there is no savepoint in none.');
+    expect([code, stdout]).toEqual([0, '']);
+  });
+
   it('a schema that validates asynchronously', async () => {
     // Inside the project, where its imports are found.
     const path = join(root, 'build', `async-${process.pid}.ts`);
