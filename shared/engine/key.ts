@@ -2,7 +2,7 @@ import { hash128 } from '#shared/schemas/hash.ts';
 import { encodeKey, encodeTextKey, type KeyColumns, keyBytesMax } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
 import { KeyPlaces } from './key-places.ts';
-import { cachedTextMax, type TextCache } from './text-cache.ts';
+import type { TextCache } from './text-cache.ts';
 import { TextMap } from './text-map.ts';
 
 const noKeys: NumberedKeys = { textOf: () => '', slotOf: () => 0 };
@@ -152,7 +152,7 @@ export class KeyDictionary {
       if (only !== undefined) return undefined;
       only = cache;
     }
-    return only !== undefined && fits(column) ? new TextsByNumber(only, column, this.#slots) : undefined;
+    return only !== undefined && fits(column, only) ? new TextsByNumber(only, column, this.#slots) : undefined;
   }
 
   #check(names: readonly string[]): void {
@@ -220,8 +220,8 @@ function foundAs(entry: KeyEntry, found: FoundKey): FoundKey {
 }
 
 /** A text of a cache is always a key: none is too long, even where each of its characters is escaped. */
-function fits(column: string): boolean {
-  return column.length + 5 * cachedTextMax + 1 <= keyBytesMax;
+function fits(column: string, { lengthMax }: TextCache): boolean {
+  return column.length + 5 * lengthMax + 1 <= keyBytesMax;
 }
 
 /** The slots of keys that have numbers, each found once. */

@@ -10,6 +10,7 @@ import {
 } from '#shared/schemas/position.ts';
 import type { Checkpoint, LateMark, SlotCounts, Stage, StepProgress } from '#shared/schemas/state.ts';
 import { admitCheckpoint, checkSlots, type Delivery, deliveryOf, lateOf, type Target } from './admit.ts';
+import type { KeyNumbers } from './block-scanner.ts';
 import type { CompiledPipeline, CompiledRoute, CompiledStep } from './compile.ts';
 import type { CallbackFailure } from './emit.ts';
 import type { StepInput } from './operator.ts';
@@ -21,6 +22,8 @@ export interface PlacedBlock {
   readonly position: LogPosition;
   /** When the exchange took it, on the exchange's clock. */
   readonly arrivalMs: number;
+  /** Of its routes; those without are numbered by their places. */
+  readonly keyNumbers?: readonly (KeyNumbers | undefined)[];
 }
 
 /** What a stage does with a record that is new: gives false when the step found it late. */
@@ -49,7 +52,6 @@ export class SlotReader {
   readonly #deliveries = new Map<string, Delivery>();
   readonly #counts: { -readonly [Name in keyof SlotCounts]: SlotCounts[Name] };
   readonly #stepCounts = new Map<string, { counted: number; late: number; threw?: number }>();
-  /** Its number is its place in the block. */
   readonly #key = { text: '', id: 0, space: {} };
   readonly #output: NewOutput = {
     key: this.#key,
@@ -107,11 +109,12 @@ export class SlotReader {
   }
 
   /** Applies a block by rule 8; one at or below P was applied before and is passed over (rule 11). */
-  apply({ block, position, arrivalMs }: PlacedBlock, add: AddToStep): boolean {
+  apply({ block, position, arrivalMs, keyNumbers }: PlacedBlock, add: AddToStep): boolean {
     checkSlots(this.#pipeline, block, `a block of slot ${this.slot} at ${position}`);
     if (position <= this.log.position) return false;
     const mark = this.log.open(block, arrivalMs);
-    for (const outputs of block.routes) this.#applyRoute(block, outputs, mark, position, add);
+    for (const [index, outputs] of block.routes.entries())
+      this.#applyRoute({ block, outputs, mark, position, numbers: keyNumbers?.[index] }, add);
     this.log.close(block, position);
     return true;
   }
@@ -136,17 +139,26 @@ export class SlotReader {
   }
 
   #applyRoute(
-    block: Block,
-    outputs: RouteOutputs,
-    mark: RecordPosition | null,
-    position: LogPosition,
+    {
+      block,
+      outputs,
+      mark,
+      position,
+      numbers,
+    }: {
+      readonly block: Block;
+      readonly outputs: RouteOutputs;
+      readonly mark: RecordPosition | null;
+      readonly position: LogPosition;
+      readonly numbers: KeyNumbers | undefined;
+    },
     add: AddToStep,
   ): void {
     const delivery = this.#deliveryOf(block, outputs, position);
     if (delivery.targets.length === 0 || block.origin === undefined) return;
     const output = this.#output;
     // Not the block's own list of keys: whoever keeps the space would hold it.
-    this.#key.space = {};
+    this.#key.space = numbers?.space ?? {};
     // Rule 8: judged against W as it was before this block.
     const watermarks = delivery.targets.map(({ step }) => this.log.watermarkOfStep(step));
     output.position = position;
@@ -169,8 +181,9 @@ export class SlotReader {
       }
       output.sequence = at[0];
       output.sub = at[1];
-      this.#key.id = outputs.key[index] as number;
-      this.#key.text = outputs.keys[this.#key.id] as string;
+      const key = outputs.key[index] as number;
+      this.#key.id = numbers === undefined ? key : (numbers.ids[key] as number);
+      this.#key.text = outputs.keys[key] as string;
       output.timeMs = outputs.timeMs[index] as number;
       for (let column = 0; column < outputs.columns.length; column += 1)
         this.#values[column] = outputs.columns[column]?.[index];

@@ -1,9 +1,7 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 
-/** Longer texts are seldom the same, and are not kept. */
-export const cachedWordsMax = 13;
-/** In characters. */
-export const cachedTextMax = 4 * cachedWordsMax;
+/** No text that is kept is longer. */
+export const cachedWordsMax = 32;
 /** The words of the text at hand: four of its bytes each, the lowest first. */
 export const textWords = new Int32Array(cachedWordsMax);
 
@@ -13,6 +11,9 @@ export const textWords = new Int32Array(cachedWordsMax);
  */
 export class TextCache {
   readonly #ascii: DecodeTools['ascii'];
+  readonly #textsMax: number;
+  /** In characters. */
+  readonly lengthMax: number;
   #table = new TextTable();
   #texts: string[] = [];
   /** Since it was last looked at whether it serves. */
@@ -28,14 +29,17 @@ export class TextCache {
   /** The column is one of keys: whoever looks a key up by its number needs one of each, also where few texts come again. */
   keepsAll = false;
 
-  constructor(ascii: DecodeTools['ascii']) {
+  /** Of a column longer texts are seldom the same, and are not kept. */
+  constructor(ascii: DecodeTools['ascii'], { textsMax = 1 << 20, wordsMax = 13 } = {}) {
     this.#ascii = ascii;
+    this.#textsMax = textsMax;
+    this.lengthMax = 4 * wordsMax;
   }
 
   /** The text of the ASCII bytes from `start` to `end`, whose words are `textWords` if it is short enough, and have this hash. */
   find(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const length = end - start;
-    if (length === 0 || length > cachedTextMax) return this.#ascii(bytes, start, end);
+    if (length === 0 || length > this.lengthMax) return this.#ascii(bytes, start, end);
     if (this.#passes > 0 && !this.keepsAll) {
       this.#passes -= 1;
       return this.#ascii(bytes, start, end);
@@ -61,7 +65,7 @@ export class TextCache {
 
   #add(bytes: Uint8Array, start: number, end: number, hash: number): string {
     const text = this.#ascii(bytes, start, end);
-    if (this.#texts.length >= textsMax) this.#forget();
+    if (this.#texts.length >= this.#textsMax) this.#forget();
     if (!this.#table.add(hash, end - start, this.#texts.length)) return text;
     this.last = text;
     this.lastIndex = this.#texts.length;
@@ -90,7 +94,6 @@ export class TextCache {
 const reviewTexts = 512;
 const passesMin = 1_024;
 const passesMax = 1 << 17;
-const textsMax = 1 << 20;
 
 /**
  * The numbers of texts by their bytes: a hash table with open addressing. A place says a text's number and not where its words are: so the

@@ -13,7 +13,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import { logPosition, logStart } from '#shared/schemas/position.ts';
 import type { StoredCell } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
-import { decodeBlock } from './block-codec.ts';
+import { BlockDecoder } from './block-codec.ts';
 import { createGenerations } from './generations.ts';
 
 export interface AggregateOptions {
@@ -35,11 +35,12 @@ export interface Aggregate {
 /** A conflict means that somebody else has the same batch; they cannot go on for ever. */
 const slotTriesMax = 8;
 
-/** The aggregate stage. Keeps nothing between batches: nothing of a failed attempt's memory is used again (rule 11). */
+/** The aggregate stage. Keeps no state between batches: nothing of a failed attempt's memory is used again (rule 11). */
 export function createAggregate(options: AggregateOptions): Aggregate {
   const pipeline = compile(options.pipeline);
   const generationOf = createGenerations(options.directory, options.state);
   const admit = createAdmission(options.pipeline, options.state);
+  const decoder = new BlockDecoder();
   return {
     process: async ({ shardId, records }) => {
       await admit();
@@ -47,10 +48,11 @@ export function createAggregate(options: AggregateOptions): Aggregate {
       const generation = await generationOf(shardId);
       const bySlot = new Map<number, PlacedBlock[]>();
       for (const record of records) {
-        const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shardId}`);
-        const placed = { block, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs };
-        const blocks = bySlot.get(block.slot);
-        if (blocks === undefined) bySlot.set(block.slot, [placed]);
+        const decoded = decoder.decode(record.bytes, `record ${record.sequence} of ${shardId}`);
+        const placed = { ...decoded, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs };
+        const { slot } = decoded.block;
+        const blocks = bySlot.get(slot);
+        if (blocks === undefined) bySlot.set(slot, [placed]);
         else blocks.push(placed);
       }
       // Rule 11: per slot, on its own; the batch succeeds when all slots did.

@@ -3,7 +3,7 @@ import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { ExchangeBatch, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, logPosition, sequenceOf } from '#shared/schemas/position.ts';
-import { decodeBlock } from './block-codec.ts';
+import { BlockDecoder } from './block-codec.ts';
 import { behindMsOf, bytesOf, firstCursor } from './exchange-batch.ts';
 import { readBytesMax } from './read-budget.ts';
 import { RowFeed } from './row-feed.ts';
@@ -38,6 +38,7 @@ interface OwnedSlot {
 export class ShardReader {
   readonly #options: ShardReaderOptions;
   readonly #slots = new Map<number, OwnedSlot>();
+  readonly #decoder = new BlockDecoder();
   #request: 'go-on' | 'stop' | 'abandon' = 'go-on';
   /** Where the shard is read from next. */
   #cursor: string | undefined;
@@ -192,9 +193,9 @@ export class ShardReader {
     const { clock, generation, shard } = this.#options;
     let bytes = 0;
     for (const record of batch.records) {
-      const block = decodeBlock(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
-      const { stage } = this.#slotOf(block, record.sequence);
-      stage.apply({ block, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs });
+      const decoded = this.#decoder.decode(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
+      const { stage } = this.#slotOf(decoded.block, record.sequence);
+      stage.apply({ ...decoded, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs });
       bytes += record.bytes.length;
       if (stage.emittedCount < emittedMax && bytes < bytesPerWrite && !stage.hasMoreToShow) continue;
       bytes = 0;
@@ -266,8 +267,9 @@ export class ShardReader {
     while (log.position < logEnd(generation) && !this.#isAbandoned()) {
       const batch = await reader.read(shardId, cursor);
       for (const { sequence, bytes, arrivalMs } of batch.records) {
-        const block = decodeBlock(bytes, `record ${sequence} of ${shardId}`);
-        if (block.slot === slot) stage.apply({ block, position: logPosition(generation, sequence), arrivalMs });
+        const decoded = this.#decoder.decode(bytes, `record ${sequence} of ${shardId}`);
+        if (decoded.block.slot === slot)
+          stage.apply({ ...decoded, position: logPosition(generation, sequence), arrivalMs });
         if (stage.hasMoreToShow) await this.#write(stage);
         if (this.#isAbandoned()) return;
       }

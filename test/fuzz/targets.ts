@@ -1,4 +1,5 @@
 import { createRandom } from '#cli/generate.ts';
+import { blockTargets } from './blocks.ts';
 import { callbackTargets } from './callbacks.ts';
 import { decoderTargets } from './decoders.ts';
 import { scannedValueTargets } from './scanned-values.ts';
@@ -30,6 +31,7 @@ export const targets: readonly FuzzTarget[] = [
   ...sqlTargets,
   ...scannerTargets,
   ...scannedValueTargets,
+  ...blockTargets,
   ...callbackTargets,
   ...stateCodecTargets,
 ];
