@@ -13,7 +13,7 @@ import { compareSequences } from '#shared/schemas/position.ts';
 import { BatchLookups, type BatchTable } from './batch-lookups.ts';
 import type { LoneRecord } from './lone-record.ts';
 import { LookupCache } from './lookup-cache.ts';
-import { type RawRecord, type RawVisitor, readRaw } from './raw-record.ts';
+import { type RawRecord, readRaw, visitNothing } from './raw-record.ts';
 
 export interface LookupLimits {
   /** Of what is found for one batch and noted at once, as text: of a batch that finds more, fewer records are taken at a time. */
@@ -111,7 +111,7 @@ export class Enrichment {
     let { records } = part;
     for (;;) {
       preprocessor.lookups = lookups;
-      for (const record of records) readRaw(preprocessor, record, justLookingUp);
+      for (const record of records) readRaw(preprocessor, record, visitNothing);
       const isMissing = lookups.missing().length > 0;
       if (lookups.isFull && records.length > 1) {
         records = records.slice(0, Math.ceil(records.length / 2));
@@ -172,4 +172,3 @@ export class Enrichment {
 }
 
 /** What becomes of the records is of no interest yet: only what they look up. */
-const justLookingUp: RawVisitor = { taken: () => undefined, punctuation: () => undefined, rejected: () => undefined };

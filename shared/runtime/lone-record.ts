@@ -1,7 +1,7 @@
 import type { StateStore } from '#shared/ports/state-store.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
-import type { OriginCounts } from '#shared/schemas/state.ts';
+import type { OriginCounts, TriedApart } from '#shared/schemas/state.ts';
 import { deaggregate } from './deaggregate.ts';
 import type { RawRecord } from './raw-record.ts';
 
@@ -75,6 +75,39 @@ export class LoneRecord {
     }
   }
 
+  /**
+   * The places of the user records that are poison in an aggregate that is, as a whole: each is tried alone by `probe`, whose process dies of
+   * one so often. No output is made before all were, so that every attempt makes the same ones.
+   */
+  async poisonIn(count: number, probe: (place: number) => void): Promise<ReadonlySet<number>> {
+    for (let read = await this.#read(); ; ) {
+      const { at, count: tries, poison } = this.#apartOf(read);
+      if (at >= count) return new Set(poison);
+      const isPoison = tries >= attemptsMax;
+      const begun = withApart(
+        read,
+        isPoison ? { at: at + 1, count: 0, poison: [...poison, at] } : { at, count: tries + 1, poison },
+      );
+      if ((await this.#write(begun, read)) === 'conflict') {
+        read = await this.#read();
+        continue;
+      }
+      read = begun;
+      if (isPoison) continue;
+      probe(at);
+      // It has come through, so the tries of others that are at it are no deaths.
+      while (this.#apartOf(read).at === at) {
+        const passed = withApart(read, { ...this.#apartOf(read), at: at + 1, count: 0 });
+        read = (await this.#write(passed, read)) === 'written' ? passed : await this.#read();
+      }
+    }
+  }
+
+  #apartOf(read: OriginCounts | undefined): TriedApart {
+    if (read?.attempt?.sequence !== this.#record.sequence) throw this.#conflict('is not being tried any more');
+    return read.attempt.apart ?? { at: 0, count: 0, poison: [] };
+  }
+
   /** Takes this one try back, whoever else has tried the record since. */
   async #takeBack(tried: OriginCounts): Promise<void> {
     let read: OriginCounts | undefined = tried;
@@ -101,4 +134,9 @@ export class LoneRecord {
   #write(counts: OriginCounts, read: OriginCounts | undefined): Promise<'written' | 'conflict'> {
     return this.#state.writeOrigin({ source: this.#source, shard: this.#shardId, counts, read });
   }
+}
+
+function withApart(read: OriginCounts | undefined, apart: TriedApart): OriginCounts {
+  assert(read?.attempt !== undefined, 'what is tried apart was tried as a whole');
+  return { ...read, attempt: { ...read.attempt, apart } };
 }

@@ -26,12 +26,11 @@ import { compareSequences } from '#shared/schemas/position.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { OriginCounts } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
-import { deaggregate } from './deaggregate.ts';
 import { decodeTools } from './decode-tools.ts';
 import { type BatchPart, Enrichment, type LookupLimits } from './enrichment.ts';
-import { attemptsMax, LoneRecord, noCounts } from './lone-record.ts';
+import { LoneRecord, noCounts } from './lone-record.ts';
 import { putBlocks } from './put-blocks.ts';
-import { type RawRecord, readRaw } from './raw-record.ts';
+import { noPlaces, placesIn, type RawRecord, type RawVisitor, readRaw, visitNothing } from './raw-record.ts';
 
 export { attemptsMax } from './lone-record.ts';
 export type { RawRecord } from './raw-record.ts';
@@ -95,13 +94,29 @@ export function createPreprocess(options: PreprocessOptions): Preprocess {
       first !== undefined && isLone
         ? new LoneRecord(options.state, pipeline.planHash, options.source, shardId, first)
         : undefined;
-    const tried = (await lone?.begin()) ? 'poison' : lone;
+    const poison =
+      lone !== undefined && first !== undefined && (await lone.begin()) ? await poisonIn(lone, first) : noPlaces;
+    const isTried = poison === noPlaces;
     const { records, lookups } =
-      enrichment === undefined || tried === 'poison'
+      enrichment === undefined || !isTried
         ? { records: part.records, lookups: undefined }
         : await enrichment.lookUp(shardId, part, { preprocessor, lone });
     const attempt = new Attempt(options, { pipeline, preprocessor, lookups, shardId, roster: names });
-    return { end: await attempt.run(records, tried), taken: records.length };
+    return { end: await attempt.run(records, { lone: isTried ? lone : undefined, poison }), taken: records.length };
+  };
+
+  /** The user records that are poison in a raw record that is: one of its own, or some of an aggregate. */
+  const poisonIn = async (lone: LoneRecord, record: RawRecord): Promise<ReadonlySet<number>> => {
+    const places = placesIn(record);
+    // Which of them it is may show itself only behind a lookup.
+    if (places.size === 1 || enrichment !== undefined) return places;
+    const found = await lone.poisonIn(places.size, (place) => {
+      const others = new Set(places);
+      others.delete(place);
+      readRaw(preprocessor, record, visitNothing, others);
+    });
+    // None kills alone what all of them kill.
+    return found.size === 0 ? places : found;
   };
 
   const processEnriched = async (enriched: Enrichment, shardId: string, records: readonly RawRecord[]) => {
@@ -199,14 +214,15 @@ class Attempt {
     this.#packer = new ChunkPacker({ pipeline, source: options.source, shard: shardId, roster, limits: this.#limits });
   }
 
-  /** `lone` is the only record, which is being tried, or one that was poison. */
-  async run(records: readonly RawRecord[], lone: LoneRecord | 'poison' | undefined): Promise<BatchEnd> {
-    const poison = lone === 'poison';
+  /** `lone` is the only record, which is being tried; `poison` are places in it. */
+  async run(
+    records: readonly RawRecord[],
+    { lone, poison }: { readonly lone: LoneRecord | undefined; readonly poison: ReadonlySet<number> },
+  ): Promise<BatchEnd> {
     try {
       for (const record of records) {
-        if (poison) this.#rejectPoison(record);
-        else this.#take(record);
-        if (lone !== undefined && lone !== 'poison') await lone.pass();
+        this.#take(record, poison);
+        await lone?.pass();
         await this.#put(this.#packer.take());
       }
       await this.#put(this.#packer.finish());
@@ -236,15 +252,16 @@ class Attempt {
     }
   }
 
-  #take(record: RawRecord): void {
+  #take(record: RawRecord, poison: ReadonlySet<number>): void {
     const tally = this.#tallyOf(record);
     const preprocessor = this.#preprocessor;
     if (this.#lookups !== undefined) preprocessor.lookups = this.#lookups;
-    readRaw(preprocessor, record, {
+    const visitor: RawVisitor = {
       taken: (part, taken) => this.#takeRecord(tally, part, taken),
       punctuation: (part, index) => this.#takePunctuation(tally, part, index),
       rejected: (part, index, rejection) => this.#reject(tally, part, index, part.bytes, rejection),
-    });
+    };
+    readRaw(preprocessor, record, visitor, poison);
     this.#packer.complete(record.sequence);
   }
 
@@ -301,16 +318,6 @@ class Attempt {
         .subarray(0, deadLetterPayloadBytesMax)
         .toString('base64'),
     });
-  }
-
-  /** Whichever of an aggregate's records it was, they are tried together: each is one that was sent, and has its own letter. */
-  #rejectPoison(record: RawRecord): void {
-    const tally = this.#tallyOf(record);
-    const message = `a callback killed the process or ran out of time on this record ${attemptsMax} times`;
-    const userRecords = deaggregate(record.bytes);
-    for (const [index, part] of (Array.isArray(userRecords) ? userRecords : [record]).entries())
-      this.#reject(tally, { ...record, ...part }, index, part.bytes, { kind: 'rejected', reason: 'threw', message });
-    this.#packer.complete(record.sequence);
   }
 
   #tallyOf(record: RawRecord): Tally {

@@ -4,6 +4,7 @@ import { decompressedBytesMax } from '#shared/pipeline/decoder.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { deaggregate, userRecordsMax } from './deaggregate.ts';
 import { compressionOf, decompress } from './decode-tools.ts';
+import { attemptsMax } from './lone-record.ts';
 
 /** A record of a raw stream. It may be an aggregate of the Kinesis Producer Library; its records are then told apart. */
 export interface RawRecord {
@@ -22,8 +23,29 @@ export interface RawVisitor {
   readonly rejected: (record: RawRecord, index: number, rejection: Rejection) => void;
 }
 
-/** Takes what a raw record holds through the preprocessor. A pure function of the record and of what is looked up. */
-export function readRaw(preprocessor: Preprocessor, record: RawRecord, visitor: RawVisitor): void {
+/** For whom what is met on the way is enough, such as lookups and what callbacks do. */
+export const visitNothing: RawVisitor = {
+  taken: () => undefined,
+  punctuation: () => undefined,
+  rejected: () => undefined,
+};
+
+/** The places of all user records that a raw record holds. */
+export function placesIn(record: RawRecord): ReadonlySet<number> {
+  const userRecords = deaggregate(record.bytes);
+  return new Set(Array.isArray(userRecords) ? userRecords.keys() : [0]);
+}
+
+/**
+ * Takes what a raw record holds through the preprocessor. A pure function of the record, of what is looked up, and of which of its user records,
+ * by their places, are poison: these are rejected unread.
+ */
+export function readRaw(
+  preprocessor: Preprocessor,
+  record: RawRecord,
+  visitor: RawVisitor,
+  poison: ReadonlySet<number> = noPlaces,
+): void {
   const userRecords = deaggregate(record.bytes) ?? [record];
   if (userRecords === 'too-many') {
     const message = `the record is an aggregate of more than ${userRecordsMax} records; aggregate fewer`;
@@ -34,8 +56,14 @@ export function readRaw(preprocessor: Preprocessor, record: RawRecord, visitor: 
   const room = { bytes: decompressedBytesMax };
   // Rule 2: the lines are counted on from one user record to the next.
   let index = 0;
-  for (const userRecord of userRecords) {
+  for (const [place, userRecord] of userRecords.entries()) {
     const part = { ...record, ...userRecord };
+    if (poison.has(place)) {
+      const message = `a callback killed the process or ran out of time on this record ${attemptsMax} times`;
+      visitor.rejected(part, index, { kind: 'rejected', reason: 'threw', message });
+      index += 1;
+      continue;
+    }
     if (part.partitionKey === watermarkPartitionKey) {
       visitor.punctuation(part, index);
       index += 1;
@@ -53,6 +81,8 @@ export function readRaw(preprocessor: Preprocessor, record: RawRecord, visitor: 
     index += 1;
   }
 }
+
+export const noPlaces: ReadonlySet<number> = new Set();
 
 /** The record's bytes as they were before they were compressed, if they were. */
 function unpack(preprocessor: Preprocessor, record: RawRecord, room: { bytes: number }): Uint8Array | Rejection {

@@ -162,7 +162,22 @@ export interface OriginCounts {
    * The lone record that is being tried, and how often: one that kills the process cannot report itself (rule 6). 0 once it has come through the
    * callbacks of the plan.
    */
-  readonly attempt?: { readonly sequence: string; readonly count: number; readonly plan?: string };
+  readonly attempt?: {
+    readonly sequence: string;
+    readonly count: number;
+    readonly plan?: string;
+    /** Of an aggregate that was poison as a whole. */
+    readonly apart?: TriedApart;
+  };
+}
+
+/** How far the user records of an aggregate were tried one by one. */
+export interface TriedApart {
+  /** The one that is being tried, and how often; as many as there are when all were. */
+  readonly at: number;
+  readonly count: number;
+  /** The places of those that are poison. */
+  readonly poison: readonly number[];
 }
 
 /** One text for equal counts, whatever the order of their fields: the condition of a write compares it. */
@@ -172,8 +187,14 @@ export function encodeCounts({ sequence, sent, filtered, rejected, attempt }: Or
     sent,
     filtered,
     rejected,
-    ...(attempt && { attempt: { sequence: attempt.sequence, count: attempt.count, plan: attempt.plan } }),
+    ...(attempt && {
+      attempt: { sequence: attempt.sequence, count: attempt.count, plan: attempt.plan, ...encodeApart(attempt.apart) },
+    }),
   });
+}
+
+function encodeApart(apart: TriedApart | undefined): { readonly apart?: TriedApart } {
+  return apart === undefined ? {} : { apart: { at: apart.at, count: apart.count, poison: apart.poison } };
 }
 
 /** An output of a record with several shares that every step of its stage found late. */

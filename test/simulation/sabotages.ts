@@ -104,12 +104,12 @@ export const sabotages = {
     mutations: [
       {
         file: preprocess,
-        find: 'for (const record of records) { if (poison)',
+        find: 'for (const record of records) { this.#take(record, poison);',
         replace: `for (const record of records) {
           const times = /"at":(\\d+)/.exec(new TextDecoder().decode(record.bytes));
           if (times !== null) this.#packer.promise(Number(times[1]) - 3_000);
         }
-        for (const record of records) { if (poison)`,
+        for (const record of records) { this.#take(record, poison);`,
       },
     ],
     bias: { outputsPerChunkMax: 1, late: false, idle: false },
@@ -175,10 +175,10 @@ export const sabotages = {
     mutations: [
       {
         file: preprocess,
-        find: 'for (const record of records) { if (poison)',
+        find: 'for (const record of records) { this.#take(record, poison);',
         replace: `this.#packer.complete((records.at(-1) as RawRecord).sequence);
         await putBlocks(this.#options, this.#packer.heartbeats());
-        for (const record of records) { if (poison)`,
+        for (const record of records) { this.#take(record, poison);`,
       },
     ],
   },

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { attemptsMax, LoneRecord } from '#shared/runtime/lone-record.ts';
 import { rawRecord } from './world.ts';
@@ -56,4 +56,37 @@ test('a record that has come through is tried anew by another plan, whose callba
     expect(await tries()).toBe(times);
   }
   expect(await start('next').begin()).toBe(true);
+});
+
+describe('the records of an aggregate that is poison as a whole', () => {
+  const places = 4;
+
+  async function poisonous() {
+    const { start, tries } = attempts();
+    for (let times = 0; times <= attemptsMax; times += 1) await start().begin();
+    return { start, tries };
+  }
+
+  test('are not poison because several attempts try them at once', async () => {
+    const { start } = await poisonous();
+    const found = await Promise.all(
+      Array.from({ length: attemptsMax + 3 }, () => start().poisonIn(places, () => undefined)),
+    );
+    expect(found).toEqual(found.map(() => new Set()));
+  });
+
+  test('are what attempts that die of them say, and the same for all attempts behind', async () => {
+    const { start } = await poisonous();
+    const tried: number[] = [];
+    const probe = (place: number): void => {
+      tried.push(place);
+      if (place % 2 === 1) throw new Error('dead');
+    };
+    for (let deaths = 0; deaths < 2 * attemptsMax; deaths += 1)
+      await expect(start().poisonIn(places, probe)).rejects.toThrow('dead');
+    const found = await start().poisonIn(places, probe);
+    expect([...found]).toEqual([1, 3]);
+    expect(tried).toEqual([0, 1, 1, 1, 2, 3, 3, 3]);
+    expect(await start().poisonIn(places, () => expect.unreachable())).toEqual(found);
+  });
 });
