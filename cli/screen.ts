@@ -10,12 +10,13 @@ export function createScreen(terminal: WriteStream): Screen {
   let height = 0;
   return {
     draw: (lines, notes) => {
-      // A line that wraps, or one that has scrolled away, could not be drawn over.
-      const width = terminal.columns - 1;
-      const below = notes
-        .flatMap((note) => note.match(new RegExp(`.{1,${width}}`, 'g')) ?? [])
-        .slice(0, terminal.rows - 1);
-      const above = lines.slice(0, terminal.rows - 1 - below.length).map((line) => line.slice(0, width));
+      // A line that wraps, or one that has scrolled away, could not be drawn over. Some terminals have no size.
+      const [width, heightMax] = [terminal.columns, terminal.rows].map((size) => Math.max(1, size - 1)) as [
+        number,
+        number,
+      ];
+      const below = notes.flatMap((note) => note.match(new RegExp(`.{1,${width}}`, 'g')) ?? []).slice(0, heightMax);
+      const above = lines.slice(0, heightMax - below.length).map((line) => line.slice(0, width));
       const shown = [...above, ...below];
       const back = height === 0 ? '' : `\u001b[${height}A`;
       // Old text is written over and only what is left of it is erased: a screen that is cleared first flickers.

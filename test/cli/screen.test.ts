@@ -21,3 +21,8 @@ test('lines are cut at the edge, and notes go on in the next line', () => {
 test('where there is no room for all, notes stay', () => {
   expect(drawn({ columns: 6, rows: 4 }, ['1', '2', '3', '4'], ['abcdefgh'])).toEqual(['1', 'abcde', 'fgh', '']);
 });
+
+test('a terminal without a size is drawn on', () => {
+  expect(drawn({ columns: 0, rows: 0 }, ['12'], [])).toEqual(['1', '']);
+  expect(drawn({ columns: 0, rows: 0 }, ['12'], ['ab'])).toEqual(['a', '']);
+});

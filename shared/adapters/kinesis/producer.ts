@@ -27,7 +27,7 @@ export interface Producer {
 const recordBytesMax = 1024 * 1024;
 /** Four of them are what a shard takes in a second. */
 const aggregateBytesMax = 250_000;
-/** A record that kills its process takes those of its aggregate with it, so there are fewer than would fit. */
+/** Those of an aggregate whose process dies are tried one by one, or all rejected, so there are fewer than would fit. */
 const aggregateRecordsMax = 500;
 /** What an aggregate takes beside its records: its checksum and hash key, and as its own the partition key of the first. */
 const frameBytesMax = 1_200;
