@@ -83,9 +83,9 @@ function readBlock(
   }
   for (const one of sources.values()) one.advance(origin === undefined);
   for (const judge of judges) {
-    const awaited = inputsOf(judge.step)
-      .flatMap(sourcesOfInput)
-      .flatMap((name) => sources.get(name) ?? []);
+    // Both inputs of a join may be of one source.
+    const names = new Set(inputsOf(judge.step).flatMap(sourcesOfInput));
+    const awaited = [...names].flatMap((name) => sources.get(name) ?? []);
     const speaking = awaited.filter((one) => awaited.length === 1 || !one.isSilent());
     const live = speaking.length > 0 ? speaking : awaited.filter((one) => one.goesOn);
     if (live.length > 0)
