@@ -21,8 +21,8 @@ function tryBlock(draw: Draw): void {
   const scanned = scanner.scan(bytes);
   if (scanned === undefined) return;
   const text = bytes.toString();
-  // Of objects that begin alike V8 13.6 takes a name with an escape, `a\"`, for one that it read before, `a\`: then JSON.parse is wrong.
-  if (/\\[^:]*":/.test(text)) return;
+  // JSON.parse is no oracle for names with escapes: see `nameOf`.
+  if (/\\[^,]*":/.test(text)) return;
   const expected: unknown = JSON.parse(text);
   if (!isDeepStrictEqual(scanned.value, expected) || JSON.stringify(scanned.value) !== JSON.stringify(expected))
     throw new Error(`${JSON.stringify(text)} is scanned as ${JSON.stringify(scanned.value)}`);
