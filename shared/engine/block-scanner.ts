@@ -1,5 +1,5 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
-import { type ScanCursor, scanBoolean, scanNumber, scanText, skipPlainText, skipValue } from './json-values.ts';
+import { type ScanCursor, scanNumber, scanText, skipPlainText, skipValue } from './json-values.ts';
 import { cachedWordsMax, TextCache } from './text-cache.ts';
 
 /** The keys of a route's outputs by numbers that stay the same from block to block, as `RecordKey` has them. */
@@ -63,24 +63,21 @@ export class BlockScanner {
       case 0x7b:
         return this.#object(texts, depth + 1);
       case 0x74:
-      case 0x66: {
-        const truth = scanBoolean(this.#bytes, this.#at, this.#cursor);
-        if (truth === -1) return odd;
-        this.#at = this.#cursor.at;
-        return truth === 1;
-      }
+        return this.#literal(true);
+      case 0x66:
+        return this.#literal(false);
       case 0x6e:
-        return this.#null();
+        return this.#literal(null);
       default:
         return this.#number();
     }
   }
 
-  #null(): null | typeof odd {
-    const [u, l, last] = [this.#bytes[this.#at + 1], this.#bytes[this.#at + 2], this.#bytes[this.#at + 3]];
-    if (u !== 0x75 || l !== 0x6c || last !== 0x6c) return odd;
-    this.#at += 4;
-    return null;
+  #literal<Value>(value: Value): Value | typeof odd {
+    const end = skipValue(this.#bytes, this.#at);
+    if (end === -1) return odd;
+    this.#at = end;
+    return value;
   }
 
   #number(): number | typeof odd {
