@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ownerOf, replaceFile } from '#local/folder.ts';
+import { ownerOf, readJsonFile, replaceFile } from '#local/folder.ts';
 import type { LocalStack } from '#local/stack.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
@@ -36,7 +36,7 @@ export function stackFileOf(folder: string, stack: LocalStack): StackFile {
 export function findStackFile(pipeline: string, root = rootDefault): StackFile | undefined {
   const path = pathOf(pipeline, root);
   if (!existsSync(path)) return undefined;
-  const file = parse(path);
+  const file = readJsonFile<Partial<StackFile>>(path, damaged);
   return file.folder !== undefined && ownerOf(file.folder) !== undefined ? (file as StackFile) : undefined;
 }
 
@@ -54,14 +54,4 @@ function pathOf(pipeline: string, root: string): string {
   return join(root, `${pipeline}.json`);
 }
 
-function parse(path: string): Partial<StackFile> {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Partial<StackFile>;
-  } catch (cause) {
-    throw new MillraceError(
-      'STATE_UNREADABLE',
-      `${path} is damaged, and says where the running stack is. Delete it, or start the stack again, which writes it anew.`,
-      { cause },
-    );
-  }
-}
+const damaged = ', and says where the running stack is. Delete it, or start the stack again, which writes it anew.';

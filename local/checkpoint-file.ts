@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { MillraceError } from '#shared/schemas/error.ts';
-import { explainDisk, replaceFile } from './folder.ts';
+import { explainDisk, readJsonFile, replaceFile } from './folder.ts';
 
 /** How often at most a checkpoint is written: each one is a file replaced. */
 export const writeEveryMs = 200;
@@ -17,7 +16,7 @@ export function createCheckpointFile<Value>(path: string): {
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   return {
-    read: () => (existsSync(path) ? parse<Value>(path) : undefined),
+    read: () => (existsSync(path) ? readJsonFile<Value>(path, damaged) : undefined),
     writeSoon: (value) => {
       if (isClosed || timer !== undefined) return;
       timer = setTimeout(() => {
@@ -32,14 +31,4 @@ export function createCheckpointFile<Value>(path: string): {
   };
 }
 
-function parse<Value>(path: string): Value {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Value;
-  } catch (cause) {
-    throw new MillraceError(
-      'STATE_UNREADABLE',
-      `${path} is damaged. Delete it: what it has noted as read is then read again, and counted once.`,
-      { cause },
-    );
-  }
-}
+const damaged = '. Delete it: what it has noted as read is then read again, and counted once.';

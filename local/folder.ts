@@ -41,6 +41,15 @@ export function ownerOf(path: string): number | undefined {
   return isAlive(Number(owner), startedTicks) ? Number(owner) : undefined;
 }
 
+/** What a file that only `replaceFile` writes holds, as JSON. Throws `STATE_UNREADABLE`, with what a damaged one `means`. */
+export function readJsonFile<Value>(path: string, means: string): Value {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Value;
+  } catch (cause) {
+    throw new MillraceError('STATE_UNREADABLE', `${path} is damaged${means}`, { cause });
+  }
+}
+
 /** Replaces the file in one step: a reader, or a crash, sees the old bytes or the new ones and nothing between. */
 export function replaceFile(path: string, bytes: string | Uint8Array): void {
   const temporary = `${path}${temporarySuffix}`;
