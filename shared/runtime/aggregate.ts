@@ -10,10 +10,11 @@ import type { ShardDirectory } from '#shared/ports/shard-directory.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { logPosition, logStart } from '#shared/schemas/position.ts';
+import { logStart } from '#shared/schemas/position.ts';
 import type { StoredCell } from '#shared/schemas/state.ts';
 import { createAdmission } from './admission.ts';
 import { BlockDecoder } from './block-codec.ts';
+import { placeBlocks } from './exchange-batch.ts';
 import { createGenerations } from './generations.ts';
 
 export interface AggregateOptions {
@@ -47,10 +48,8 @@ export function createAggregate(options: AggregateOptions): Aggregate {
       const startMs = options.clock.now();
       const generation = await generationOf(shardId);
       const bySlot = new Map<number, PlacedBlock[]>();
-      for (const record of records) {
-        const decoded = decoder.decode(record.bytes, `record ${record.sequence} of ${shardId}`);
-        const placed = { ...decoded, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs };
-        const { slot } = decoded.block;
+      for (const { placed } of placeBlocks({ records, shardId, generation }, { slots: pipeline.slots, decoder })) {
+        const { slot } = placed.block;
         const blocks = bySlot.get(slot);
         if (blocks === undefined) bySlot.set(slot, [placed]);
         else blocks.push(placed);

@@ -5,6 +5,14 @@ import { MillraceError } from '#shared/schemas/error.ts';
 /** Stands in the list of generations for the shards from before a savepoint was restored. */
 export const restoredShard = 'savepoint';
 
+/** So many times one shard's line was split or merged behind a savepoint; there is room for 10,000 restores. */
+export const generationsBehindMax = 10_000;
+
+/** Whether a shard of this generation is read by a deployment that a savepoint was restored into. */
+export function isBehindRestore(generation: number): boolean {
+  return generation > generationsBehindMax;
+}
+
 /**
  * Rule 7: the generation of an exchange shard is one more than the highest of its parents', recorded when first seen, since the
  * parents leave the stream's list with their retention.

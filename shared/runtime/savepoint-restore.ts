@@ -37,7 +37,7 @@ import {
   totalGroup,
 } from '#shared/schemas/state.ts';
 import { restoringPlan } from './admission.ts';
-import { restoredShard } from './generations.ts';
+import { generationsBehindMax, restoredShard } from './generations.ts';
 import { readContents, type SlotContents } from './savepoint.ts';
 import { partCharsMaxDefault } from './snapshot-codec.ts';
 import { putPiece } from './snapshot-pieces.ts';
@@ -104,9 +104,6 @@ function refuseMove(pipeline: CompiledPipeline, before: StateContract, { id, isA
 export function generationOfRestore({ generation }: Pick<SavepointManifest, 'generation'>): number {
   return generation + generationsBehindMax;
 }
-
-/** So many times one shard's line was split or merged behind a savepoint; there is room for 10,000 restores. */
-const generationsBehindMax = 10_000;
 
 async function readLogs(from: BlobStore, { slots }: SavepointManifest): Promise<readonly Checkpoint[]> {
   const logs: Checkpoint[] = [];

@@ -2,9 +2,9 @@ import { owns, slotHashKey } from '#shared/engine/key.ts';
 import type { MemoryStage } from '#shared/engine/memory-stage.ts';
 import type { ExchangeBatch, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { generationOf, type LogPosition, logEnd, logPosition, sequenceOf } from '#shared/schemas/position.ts';
+import { generationOf, type LogPosition, logEnd, sequenceOf } from '#shared/schemas/position.ts';
 import { BlockDecoder } from './block-codec.ts';
-import { behindMsOf, bytesOf, firstCursor } from './exchange-batch.ts';
+import { behindMsOf, bytesOf, firstCursor, placeBlocks } from './exchange-batch.ts';
 import { readBytesMax } from './read-budget.ts';
 import { RowFeed } from './row-feed.ts';
 import type { ShardReaderOptions } from './shard-reader-options.ts';
@@ -192,10 +192,9 @@ export class ShardReader {
   async #apply(batch: ExchangeBatch): Promise<void> {
     const { clock, generation, shard } = this.#options;
     let bytes = 0;
-    for (const record of batch.records) {
-      const decoded = this.#decoder.decode(record.bytes, `record ${record.sequence} of ${shard.shardId}`);
-      const { stage } = this.#slotOf(decoded.block, record.sequence);
-      stage.apply({ ...decoded, position: logPosition(generation, record.sequence), arrivalMs: record.arrivalMs });
+    for (const { placed, record } of this.#blocksOf(batch, { shardId: shard.shardId, generation })) {
+      const { stage } = this.#slotOf(placed.block, record.sequence);
+      stage.apply(placed);
       bytes += record.bytes.length;
       if (stage.emittedCount < emittedMax && bytes < bytesPerWrite && !stage.hasMoreToShow) continue;
       bytes = 0;
@@ -208,6 +207,10 @@ export class ShardReader {
     await this.#writeAll();
     if (this.#feeds) await this.#feed.tell(this.#stages(), batch.records.length);
     this.#cursor = batch.records.at(-1)?.sequence ?? this.#cursor;
+  }
+
+  #blocksOf({ records }: ExchangeBatch, of: { readonly shardId: string; readonly generation: number }) {
+    return placeBlocks({ records, ...of }, { slots: this.#options.pipeline.slots, decoder: this.#decoder });
   }
 
   async #writeAll(): Promise<void> {
@@ -266,10 +269,8 @@ export class ShardReader {
     let cursor = generationOf(log.position) < generation ? undefined : sequenceOf(log.position);
     while (log.position < logEnd(generation) && !this.#isAbandoned()) {
       const batch = await reader.read(shardId, cursor);
-      for (const { sequence, bytes, arrivalMs } of batch.records) {
-        const decoded = this.#decoder.decode(bytes, `record ${sequence} of ${shardId}`);
-        if (decoded.block.slot === slot)
-          stage.apply({ ...decoded, position: logPosition(generation, sequence), arrivalMs });
+      for (const { placed } of this.#blocksOf(batch, { shardId, generation })) {
+        if (placed.block.slot === slot) stage.apply(placed);
         if (stage.hasMoreToShow) await this.#write(stage);
         if (this.#isAbandoned()) return;
       }

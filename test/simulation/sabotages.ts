@@ -378,7 +378,13 @@ export const sabotages = {
   'clock-of-the-log': {
     rule: '10: wall clock enters only as blocks of the log',
     failsOf500: 17,
-    mutations: [{ file: aggregate, find: 'arrivalMs: record.arrivalMs', replace: 'arrivalMs: options.clock.now()' }],
+    mutations: [
+      {
+        file: aggregate,
+        find: 'const { slot } = placed.block;',
+        replace: 'Object.assign(placed, { arrivalMs: options.clock.now() }); const { slot } = placed.block;',
+      },
+    ],
     bias: { pipelines: ['lambda', 'both', 'sources'], idle: true, faults: harsh },
   },
   'consistent-reads': {

@@ -64,6 +64,18 @@ describe('a savepoint', () => {
     expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
   });
 
+  test.each([1, 4])('goes on with %i slots over an exchange that still has the blocks for two', async (slots) => {
+    const { world, store, manifest } = await saved();
+    // Behind the savepoint the deployment went on.
+    await take(world, 2, more.join('\n'));
+    const [next, whole] = [worldOf({ slots }), worldOf()];
+    const left = world.exchange.stored.flatMap(({ records }) => records);
+    await next.exchange.put(left.map(({ bytes }) => ({ slot: 0, explicitHashKey: '1', bytes })));
+    await restoreSavepoint({ ...next, rawStreams: rawStreams(1, 3) }, store, manifest);
+    expect(await goOn(next)).toEqual(await goOn(whole));
+    expect({ ...(await next.counts()), duplicates: 0 }).toEqual({ ...(await whole.counts()), duplicates: 0 });
+  });
+
   test('is listed when it is whole, oldest first', async () => {
     const { world, store } = await saved();
     world.clock.move(1_000);
