@@ -1,4 +1,5 @@
 import type { ArgsDef } from 'citty';
+import { nearest } from '#shared/pipeline/nearest.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
 /** Refuses what the parser of arguments would pass over in silence: an unknown option, a value that is missing, one argument too many. */
@@ -39,28 +40,10 @@ function tooMany(argument: string, positionals: readonly string[]): MillraceErro
 }
 
 function unknownOption(argument: string, name: string, names: readonly string[]): MillraceError {
-  const [nearest] = names
-    .map((candidate) => ({ candidate, far: distance(name, candidate) }))
-    .sort((a, b) => a.far - b.far);
-  const advice = nearest !== undefined && nearest.far <= distanceMax ? ` Did you mean --${nearest.candidate}?` : '';
+  const meant = nearest(name, names);
+  const advice = meant === undefined ? '' : ` Did you mean --${meant}?`;
   return new MillraceError(
     'INPUT_INVALID',
     `there is no option ${argument.split('=')[0]}.${advice} The options are ${names.map((other) => `--${other}`).join(', ')}.`,
   );
-}
-
-const distanceMax = 3;
-
-/** How many letters must be put, taken or changed to make one word the other (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

@@ -47,7 +47,12 @@ export function anomalies<In>(
     halfLife,
     ttl,
     allowedLateness,
-  } = givenOptions('anomalies', options, '{ ttl: days(1), allowedLateness: seconds(0) }');
+  } = givenOptions(
+    'anomalies',
+    options,
+    ['threshold', 'recordsMin', 'halfLife', 'ttl', 'allowedLateness'],
+    '{ ttl: days(1), allowedLateness: seconds(0) }',
+  );
   check('threshold', threshold, threshold > 0 && Number.isFinite(threshold), 'a number above 0');
   check('recordsMin', recordsMin, Number.isInteger(recordsMin) && recordsMin >= 1, 'a whole number above 0');
   check('halfLife', halfLife, halfLife === undefined || halfLife > 0, 'a duration above 0');

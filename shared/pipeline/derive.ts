@@ -48,7 +48,7 @@ export function prediction(
   fit: string,
   options: { readonly at: number | string | Readonly<Record<string, number | string>> },
 ): Derived<string> {
-  const { at } = givenOptions('prediction', options, '{ at: 100 }');
+  const { at } = givenOptions('prediction', options, ['at'], '{ at: 100 }');
   const isLine = typeof at !== 'object';
   const places = isLine ? [at] : Object.values(given('prediction', 'at', at, 'a number or the name of a column'));
   const coefficients = isLine ? [`${fit}.slope`] : Object.keys(at).map((name) => `${fit}.coefficients.${name}`);

@@ -3,7 +3,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 import type { LookupTableSpec } from '#shared/schemas/lookup.ts';
 import type { Duration } from './duration.ts';
 import { type EnrichPlan, inputIdsOf, type Plan } from './plan.ts';
-import { given, givenList, givenOptions } from './refuse.ts';
+import { given, givenList, givenOptions, named, shown } from './refuse.ts';
 import { originsOf } from './steps.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -30,9 +30,19 @@ export function lookupTable<S extends StandardSchemaV1, const K extends KeyTypes
   name: string,
   options: { readonly key: K; readonly schema: S; readonly columns?: readonly string[] },
 ): LookupTable<StandardSchemaV1.InferOutput<S>, KeyOfTypes<K>> {
-  const { schema, columns } = givenOptions(`table ${name}`, options, "{ key: { id: 'string' }, schema }");
-  if (columns !== undefined) givenList(`table ${name}`, 'columns', columns, "a list of names, such as ['plan']");
-  const keyTypes = given(`table ${name}`, 'key', options.key, "its columns with their types, such as { id: 'string' }");
+  const { schema, columns } = givenOptions(
+    named('table', name),
+    options,
+    ['key', 'schema', 'columns'],
+    "{ key: { id: 'string' }, schema }",
+  );
+  if (columns !== undefined) givenList(named('table', name), 'columns', columns, "a list of names, such as ['plan']");
+  const keyTypes = given(
+    named('table', name),
+    'key',
+    options.key,
+    "its columns with their types, such as { id: 'string' }",
+  );
   const key = Object.entries(keyTypes).map(([column, type]) => ({ name: column, type }));
   return { name, schema, spec: { name, key, ...(columns === undefined ? {} : { columns: [...columns] }) } };
 }
@@ -87,7 +97,12 @@ export function enrichingOf<T>(node: StreamNode, streamOf: <U>(node: StreamNode)
         key,
         freshness,
         itemsMax = lookupItemsMaxDefault,
-      } = givenOptions('enrich', options, '{ key: (record) => ({ id: record.user }), freshness: minutes(1) }');
+      } = givenOptions(
+        'enrich',
+        options,
+        ['key', 'freshness', 'itemsMax'],
+        '{ key: (record) => ({ id: record.user }), freshness: minutes(1) }',
+      );
       given('enrich', 'table', table?.spec, 'one that lookupTable has made');
       return streamOf({
         op: 'enrich',
@@ -109,7 +124,7 @@ export function planEnrich(
   { id, input, nodes }: { readonly id: string; readonly input: string; readonly nodes: Plan['nodes'] },
 ): readonly [EnrichPlan, EnrichBinding] {
   const { table, freshnessMs, itemsMax, key, call } = node;
-  const where = `${pipeline}: the enrichment of ${input} with table ${JSON.stringify(table.name)}`;
+  const where = `${pipeline}: the enrichment of ${input} with table ${shown(table.name)}`;
   const wrong = refuseEnrich(node, nodes);
   if (wrong !== undefined) throw new MillraceError('PIPELINE_INVALID', `${where} ${wrong}`);
   return [

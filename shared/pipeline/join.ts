@@ -1,5 +1,5 @@
 import type { Json } from './aggregator.ts';
-import { given } from './refuse.ts';
+import { checkNoOthers, given, named } from './refuse.ts';
 import type { KeyNode } from './stream.ts';
 
 /**
@@ -102,13 +102,19 @@ export function sidesOf(
   columns: { readonly left: unknown; readonly right: unknown },
 ): { readonly left: Selectors<unknown>; readonly right: Selectors<unknown> } {
   const { left, right } = given(
-    `step ${name}`,
+    named('step', name),
     'columns',
     columns,
     'those of both sides, { left: { … }, right: { … } }',
   );
+  checkNoOthers(named('step', name), 'side', columns, ['left', 'right']);
   const side = (what: string, selectors: unknown): Selectors<unknown> =>
-    given(`step ${name}`, `columns of the ${what} side`, selectors as Selectors<unknown>, 'an object, {} for none');
+    given(
+      named('step', name),
+      `columns of the ${what} side`,
+      selectors as Selectors<unknown>,
+      'an object, {} for none',
+    );
   return { left: side('left', left), right: side('right', right) };
 }
 

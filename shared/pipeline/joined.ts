@@ -70,7 +70,12 @@ export function joinedOf<Left, Right, K extends KeyShape, Kind extends JoinKind>
   options: JoinOptions<Kind> | EverJoinOptions,
   rowsOf: RowsOf,
 ): JoinedStream<Left, Right, K, Kind> {
-  const { kind = 'inner' } = givenOptions('join', options, '{ within: [seconds(0), minutes(1)], … }');
+  const { kind = 'inner' } = givenOptions(
+    'join',
+    options,
+    options?.within === 'ever' ? ['within', 'kind'] : ['within', 'kind', 'allowedLateness'],
+    '{ within: [seconds(0), minutes(1)], … }',
+  );
   const interval: Pick<JoinDefinition, 'lowerMs' | 'upperMs' | 'allowedLatenessMs'> =
     options.within === 'ever'
       ? { lowerMs: -foreverMs, upperMs: foreverMs, allowedLatenessMs: foreverMs }

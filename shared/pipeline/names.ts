@@ -1,12 +1,11 @@
-import { invalid } from './refuse.ts';
+import { invalid, named, shown } from './refuse.ts';
 
-/** Names of a pipeline, of its steps and of its streams: each stands for one thing. */
+/** Names of a pipeline's steps and of its streams: each stands for one thing. */
 export function checkNames(pipeline: string, steps: readonly string[], streams: ReadonlySet<string>): void {
-  checkName(`pipeline ${JSON.stringify(pipeline)}`, pipeline);
   if (steps.length === 0) throw invalid(pipeline, 'has no outputs; give it at least one branch that ends in .to(...).');
   const seen = new Set<string>();
   for (const step of steps) {
-    checkName(`${pipeline}: step ${JSON.stringify(step)}`, step);
+    checkName(`${pipeline}: step ${shown(step)}`, step);
     if (seen.has(step))
       throw invalid(
         `${pipeline}: step ${step}`,
@@ -30,7 +29,7 @@ export function checkOutputs(pipeline: string, outputs: unknown): void {
       throw invalid(pipeline, `output ${index + 1} is no finished branch; let it end in .to(...).`);
     if (output.step.sinks.length === 0)
       throw invalid(
-        `${pipeline}: step ${output.name}`,
+        `${pipeline}: ${named('step', output.name)}`,
         'goes nowhere; name a sink, such as dynamodb({ ttl: days(7) }).',
       );
   }

@@ -61,7 +61,7 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
       return Object.fromEntries([...parts, ['otherwise', partAt(-1)]]);
     },
     sample: (share, options = {}) => {
-      const { by, seed = 0 } = givenOptions('sample', options, '{ by: (record) => record.user }');
+      const { by, seed = 0 } = givenOptions('sample', options, ['by', 'seed'], '{ by: (record) => record.user }');
       if (typeof share !== 'number' || !(share >= 0 && share <= 1))
         throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${share}; it must be from 0 to 1.`);
       const textOf = (record: unknown): string => (by === undefined ? textOfRecord(record) : String(by(record as T)));

@@ -5,13 +5,13 @@ import { checkCallbacks } from './check-callbacks.ts';
 import type { Decoder } from './decoder.ts';
 import { type EnrichBinding, planEnrich } from './enrich.ts';
 import type { Selectors } from './join.ts';
-import { checkNames, checkOutputs } from './names.ts';
+import { checkName, checkNames, checkOutputs } from './names.ts';
 import { type PlacementDecision, place, placeLate } from './placement.ts';
 import { isStep, type JoinSidePlan, type Plan, type PlanNode, type StepPlan } from './plan.ts';
 import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
-import { givenOptions } from './refuse.ts';
+import { givenOptions, shown } from './refuse.ts';
 import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
 import { type RunningDefinition, runningPlanOf } from './running.ts';
 import type { SelectDefinition } from './select.ts';
@@ -98,9 +98,11 @@ export function pipeline<const O extends readonly AnyOutput[]>(
   outputs: O,
   options: PipelineOptions = {},
 ): Pipeline<OutputMap<O>> {
+  checkName(`pipeline ${shown(id)}`, id);
   const { slots = slotsDefault, expectedKeys = expectedKeysDefault } = givenOptions(
     `pipeline ${id}`,
     options,
+    ['slots', 'expectedKeys'],
     '{ slots: 64 }',
   );
   if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax) {

@@ -14,7 +14,7 @@ import {
   tableSelectors,
   tableTimeColumn,
 } from './process.ts';
-import { given, givenColumns, givenOptions } from './refuse.ts';
+import { given, givenColumns, givenOptions, named } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec } from './sink.ts';
 import type { KeyNode, KeyShape, NamesOf, Output, ProcessDefinition, Simplify, Stream, Without } from './stream.ts';
@@ -72,11 +72,16 @@ export function processedOf<Name extends string, K extends KeyShape, Row>(
   options: AnyProcessOptions,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
-  const { columns, emits } = optionsOf(name, options);
+  const { columns, emits } = givenOptions(
+    named('step', name),
+    options,
+    ['columns', 'emits', 'state', 'onEvent', 'onTimer', 'ttl', 'allowedLateness'],
+    processExample,
+  );
   givenColumns(name, columns);
-  given(`step ${name}`, 'emits', emits, "the columns of its rows, such as { pages: 'number' }");
-  checkCallback(`step ${name}`, 'onEvent', options.onEvent);
-  if (options.onTimer !== undefined) checkCallback(`step ${name}`, 'onTimer', options.onTimer);
+  given(named('step', name), 'emits', emits, "the columns of its rows, such as { pages: 'number' }");
+  checkCallback(named('step', name), 'onEvent', options.onEvent);
+  if (options.onTimer !== undefined) checkCallback(named('step', name), 'onTimer', options.onTimer);
   return tableOf(rowsOf, {
     name,
     does: { kind: 'process' },
@@ -98,7 +103,12 @@ export function dedupedOf<Name extends string, K extends KeyShape, Row>(
   options: DedupeOptions<unknown>,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
-  const { columns, within, allowedLateness } = optionsOf(name, options);
+  const { columns, within, allowedLateness } = givenOptions(
+    named('step', name),
+    options,
+    ['columns', 'within', 'allowedLateness'],
+    processExample,
+  );
   const names = Object.keys(givenColumns(name, columns as object));
   return tableOf(rowsOf, {
     name,
@@ -119,7 +129,18 @@ export function throttledOf<Name extends string, K extends KeyShape, Row>(
   options: ThrottleOptions<unknown>,
   rowsOf: RowsOf,
 ): ProcessedTable<Name, K, Row> {
-  const { columns, limit, per, burst = limit, allowedLateness } = optionsOf(name, options);
+  const {
+    columns,
+    limit,
+    per,
+    burst = limit,
+    allowedLateness,
+  } = givenOptions(
+    named('step', name),
+    options,
+    ['columns', 'limit', 'per', 'burst', 'allowedLateness'],
+    processExample,
+  );
   const names = Object.keys(givenColumns(name, columns as object));
   const rule = { limit, perMs: per, burst };
   return tableOf(rowsOf, {
@@ -145,7 +166,12 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
     deletes,
     ttl,
     allowedLateness,
-  } = givenOptions('joinTable', options, '{ allowedLateness: seconds(0) }');
+  } = givenOptions(
+    'joinTable',
+    options,
+    ['kind', 'deletes', 'ttl', 'allowedLateness'],
+    '{ allowedLateness: seconds(0) }',
+  );
   return {
     select: (name, columns) => {
       const { left, right } = sidesOf(name, columns);
@@ -170,9 +196,7 @@ export function tableJoinOf<Left, Right, K extends KeyShape, Kind extends TableJ
 
 type Deletes = (record: unknown) => boolean;
 
-function optionsOf<T>(name: string, options: T): T {
-  return givenOptions(`step ${name}`, options, '{ columns: { page: (record) => record.page }, … }');
-}
+const processExample = '{ columns: { page: (record) => record.page }, … }';
 
 /** Selected values go into the row as they are: what JSON cannot hold was refused when they were selected. */
 function asSelected(columns: readonly string[]): RowColumns {

@@ -1,4 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import { nearest } from './nearest.ts';
 
 /** The error of a definition: where something is wrong, and what, and what to do. */
 export function invalid(where: string, what: string): MillraceError {
@@ -14,16 +15,36 @@ export function given<T>(where: string, what: string, value: T, example: string)
   throw notGiven(where, what, value, example);
 }
 
+type NameIn<T> = T extends unknown ? keyof T & string : never;
+
 /**
- * Options that a definition was given. No option is null, a symbol or a bigint: who means none leaves it out, and the arithmetic and the
- * messages behind this need not know of them.
+ * Options that a definition was given, of which `names` are all that there are: one that is none would do nothing. No option is null, a symbol
+ * or a bigint: who means none leaves it out, and the arithmetic and the messages behind this need not know of them.
  */
-export function givenOptions<T>(where: string, options: T, example: string): T {
+export function givenOptions<T, const Names extends readonly NameIn<T>[]>(
+  where: string,
+  options: T,
+  names: Names & ([NameIn<T>] extends [Names[number]] ? unknown : 'the names of all options'),
+  example: string,
+): T {
   const found = given(where, 'options', options, example);
+  checkNoOthers(where, 'option', found as object, names);
   for (const [name, value] of Object.entries(found as object))
     if (value === null || typeof value === 'symbol' || typeof value === 'bigint')
       throw invalid(where, `has ${shown(value)} for its option ${name}; leave it out, or give such as ${example}.`);
   return found;
+}
+
+/** Throws `PIPELINE_INVALID` when `given` has a name that is none of `known`. */
+export function checkNoOthers(where: string, what: string, given: object, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, known);
+  const advice = meant === undefined ? '' : ` Did you mean ${meant}?`;
+  throw invalid(
+    where,
+    `has no ${what} ${unknown}.${advice} There ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}.`,
+  );
 }
 
 /** A list that a definition was given. */
@@ -37,9 +58,14 @@ function notGiven(where: string, what: string, value: unknown, example: string):
   return invalid(where, `${found} its ${what}; give ${example}.`);
 }
 
+/** Something by its name, which may be anything where nobody has checked types. */
+export function named(what: 'step' | 'table', name: unknown): string {
+  return `${what} ${typeof name === 'string' ? name : shown(name)}`;
+}
+
 /** The columns that a step was given. */
 export function givenColumns<C>(step: string, columns: C, example = '{ page: (record) => record.page }'): C {
-  return given(`step ${step}`, 'columns', columns, `them by name, such as ${example}`);
+  return given(named('step', step), 'columns', columns, `them by name, such as ${example}`);
 }
 
 /** What stands in the place of what is wanted. */

@@ -3,7 +3,8 @@ import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { TopPlan } from './plan.ts';
-import { givenOptions } from './refuse.ts';
+import { givenOptions, named } from './refuse.ts';
+import type { WindowBounds } from './row-types.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
@@ -17,7 +18,6 @@ import type {
   Simplify,
   StepDefinition,
   Stream,
-  WindowBounds,
   WindowedTable,
   Without,
 } from './stream.ts';
@@ -119,11 +119,11 @@ export function rankedOf<K extends KeyShape, Row>(
   };
   return {
     top: (name, count, options) => {
-      const { by } = givenOptions(`step ${name}`, options, "{ by: 'requests' }");
+      const { by } = givenOptions(named('step', name), options, ['by'], "{ by: 'requests' }");
       return ranked({ name, count, by });
     },
     rank: (name, count, options) => {
-      const { by, as = null } = givenOptions(`step ${name}`, options, "{ by: 'requests' }");
+      const { by, as = null } = givenOptions(named('step', name), options, ['by', 'as'], "{ by: 'requests' }");
       return ranked({ name, count, by, ties: { as } });
     },
   };

@@ -3,7 +3,7 @@ import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import { type Duration, seconds } from './duration.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { InputPlan, RunningPlan } from './plan.ts';
-import { givenColumns, givenOptions } from './refuse.ts';
+import { givenColumns, givenOptions, named } from './refuse.ts';
 import type { RowsOf } from './rows.ts';
 import type { SinkSpec, TableSink } from './sink.ts';
 import type { KeyNode, KeyShape, NamesOf, Output, ResultRow, Simplify, Stream, Without } from './stream.ts';
@@ -51,7 +51,7 @@ export function runningOf<Name extends string, K extends KeyShape, A>(
   options: RunningOptions = {},
   rowsOf: RowsOf,
 ): RunningTable<Name, K, ResultRow<A>> {
-  const { refresh = seconds(5) } = givenOptions(`step ${name}`, options, '{ refresh: seconds(1) }');
+  const { refresh = seconds(5) } = givenOptions(named('step', name), options, ['refresh'], '{ refresh: seconds(1) }');
   const step: RunningDefinition = {
     op: 'running',
     name,

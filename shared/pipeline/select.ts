@@ -2,7 +2,7 @@ import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { Json } from './aggregator.ts';
 import type { SelectedRow } from './process.ts';
 import { readingThrough } from './reads.ts';
-import { givenColumns, givenOptions } from './refuse.ts';
+import { givenColumns, givenOptions, named } from './refuse.ts';
 import type { SinkSpec } from './sink.ts';
 import { definedOf, property } from './source-text.ts';
 import type {
@@ -176,7 +176,7 @@ export function selectedOf<Name extends string, K, Row>(
   columns: SelectedColumns<unknown>,
   options: SelectOptions = {},
 ): SelectedTable<Name, K, Row> {
-  const { window } = givenOptions(`step ${name}`, options, '{ window: tumbling(minutes(1)) }');
+  const { window } = givenOptions(named('step', name), options, ['window'], '{ window: tumbling(minutes(1)) }');
   const isKeyed = from.op === 'key';
   const rowOf = rowsWith(name, columns);
   const made = isKeyed ? { key: from, rowOf } : spreading(from, rowOf);

@@ -29,7 +29,7 @@ export interface StreamSink {
 
 /** Rows in the results table, one a key and window, which DynamoDB removes `ttl` after the last write. */
 export function dynamodb(options: { readonly ttl: Duration }): TableSink {
-  return { kind: 'dynamodb', ttlMs: givenOptions('dynamodb', options, '{ ttl: days(7) }').ttl };
+  return { kind: 'dynamodb', ttlMs: givenOptions('dynamodb', options, ['ttl'], '{ ttl: days(7) }').ttl };
 }
 
 /**
@@ -44,7 +44,11 @@ export function s3(options: {
   readonly every?: Duration;
   readonly rowsMax?: number;
 }): FileSink {
-  const { format, every = minutes(5), rowsMax = 100_000 } = givenOptions('s3', options, "{ format: 'parquet' }");
+  const {
+    format,
+    every = minutes(5),
+    rowsMax = 100_000,
+  } = givenOptions('s3', options, ['format', 'every', 'rowsMax'], "{ format: 'parquet' }");
   return { kind: 's3', format, everyMs: every, rowsMax };
 }
 

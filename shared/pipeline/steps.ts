@@ -1,5 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { InputPlan } from './plan.ts';
+import { named } from './refuse.ts';
 import type { StepDefinition, StreamNode } from './stream.ts';
 
 /**
@@ -14,7 +15,7 @@ export function collectSteps(pipeline: string, outputs: readonly StepDefinition[
     if (!isSameStep(known, step)) {
       throw new MillraceError(
         'PIPELINE_INVALID',
-        `${pipeline}: step ${step.name} has the name of another step, and the name is the identity of the state. Rename one, or define the table once and use it twice.`,
+        `${pipeline}: ${named('step', step.name)} has the name of another step, and the name is the identity of the state. Rename one, or define the table once and use it twice.`,
       );
     }
     if (collected.has(step.name)) return;

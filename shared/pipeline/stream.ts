@@ -69,17 +69,7 @@ import {
   windowStepOf,
 } from './window-options.ts';
 
-export type {
-  KeyShape,
-  KeyValue,
-  NamesOf,
-  NumericColumn,
-  Output,
-  ResultRow,
-  Simplify,
-  WindowBounds,
-  Without,
-} from './row-types.ts';
+export type { KeyShape, NamesOf, NumericColumn, Output, ResultRow, Simplify, Without } from './row-types.ts';
 
 /** What a stateless node does, with its callback. Nodes are compared by identity: a stream used twice is computed once. */
 export type StreamNode =
@@ -283,10 +273,11 @@ export interface WindowedTable<Name extends string, K extends KeyShape, Row, Kep
 /**
  * Declares a source: a Kinesis stream of records that fit `schema`.
  *
- * `timestamp` gives a record's event time as a Date or as milliseconds since the epoch. `outOfOrderness` is how far a record
- * may lag behind the newest one of its shard without being late. `idleAfter` is how long a silent shard is waited for; without it,
- * forever; all are waited for anew when the stream speaks after a silence of them all. `whenSilent` is what happens when all shards are silent for that long: the windows wait for the next record (`hold`, the default),
- * or the watermark goes on with the clock and closes them (`advance`). `decode` lists the formats of the raw records, by default JSON; a line is read by the first that recognises it.
+ * `timestamp` gives a record's event time as a Date or as milliseconds since the epoch. `outOfOrderness` is how far a record may lag behind the
+ * newest one of its shard without being late. `idleAfter` is how long a silent shard is waited for; without it, forever; all are waited for anew
+ * when the stream speaks after a silence of them all. `whenSilent` is what happens when all shards are silent for that long: the windows wait
+ * for the next record (`hold`, the default), or the watermark goes on with the clock and closes them (`advance`). `decode` lists the formats of
+ * the raw records, by default JSON; a line is read by the first that recognises it.
  */
 export function stream<S extends StandardSchemaV1>(
   name: string,
@@ -301,18 +292,22 @@ export function stream<S extends StandardSchemaV1>(
 ): Source<StandardSchemaV1.InferInput<S>, StandardSchemaV1.InferOutput<S>> {
   const where = `stream ${shown(name)}`;
   const {
-    schema,
-    timestamp,
     outOfOrderness,
     idleAfter,
     whenSilent = 'hold',
     decode = json(),
-  } = givenOptions(where, options, '{ schema, timestamp: (record) => record.at, outOfOrderness: seconds(5) }');
+    ...read
+  } = givenOptions(
+    where,
+    options,
+    ['schema', 'timestamp', 'outOfOrderness', 'idleAfter', 'whenSilent', 'decode'],
+    '{ schema, timestamp: (record) => record.at, outOfOrderness: seconds(5) }',
+  );
   const node: SourceNode = {
     op: 'source',
     name,
-    schema,
-    timestamp: timestamp as (record: unknown) => Date | number,
+    schema: read.schema,
+    timestamp: read.timestamp as (record: unknown) => Date | number,
     decoders: [given(where, 'format', decode, 'one, such as json()')].flat(),
     outOfOrdernessMs: outOfOrderness,
     idleAfterMs: idleAfter,

@@ -34,7 +34,7 @@ const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 const reserved: ReadonlySet<string> = new Set(reservedColumns.map((column) => column.toLowerCase()));
 
 export function checkSource(pipeline: string, source: SourceNode, taken: boolean): void {
-  const where = `${pipeline}: stream ${JSON.stringify(source.name)}`;
+  const where = `${pipeline}: stream ${shown(source.name)}`;
   checkName(where, source.name);
   if (taken) throw invalid(where, 'has the name of another stream. Define it once and use it twice.');
   if (typeof source.schema?.['~standard']?.validate !== 'function')

@@ -17,7 +17,7 @@ import type {
   Simplify,
   Without,
 } from './stream.ts';
-import type { EarlyRows, WindowSpec } from './window.ts';
+import { type EarlyRows, isAligned, type WindowSpec } from './window.ts';
 
 interface CommonWindowOptions {
   /** How long a window stays open behind the watermark for records that are even later than `outOfOrderness`. */
@@ -84,6 +84,7 @@ export function windowStepOf(
   const { allowedLateness, emit, refresh, early, placement } = givenOptions(
     `a window of kind ${kind}`,
     options as WindowOptions & Pick<FinalWindowOptions, 'early'>,
+    optionsOf(window),
     '{ allowedLateness: seconds(0) }',
   );
   return {
@@ -98,7 +99,18 @@ export function windowStepOf(
   };
 }
 
+/** A session's row, say, is never refreshed, so how often would be passed over in silence. */
+function optionsOf(window: WindowSpec): readonly ('allowedLateness' | 'placement' | 'emit' | 'refresh' | 'early')[] {
+  if (isAligned(window)) return ['allowedLateness', 'emit', 'refresh', 'early', 'placement'];
+  return window.kind === 'global' ? ['allowedLateness', 'placement'] : ['allowedLateness', 'emit', 'placement'];
+}
+
 function earlyOf(early: NonNullable<FinalWindowOptions['early']>): EarlyRows {
-  const { every, time = 'arrival' } = given('a window', 'early rows', early, '{ every: seconds(10) }');
+  const { every, time = 'arrival' } = givenOptions(
+    'early of a window',
+    early,
+    ['every', 'time'],
+    '{ every: seconds(10) }',
+  );
   return { everyMs: every, time };
 }

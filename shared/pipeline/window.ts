@@ -127,7 +127,7 @@ export function sliding(size: Duration, options: { readonly every: Duration }): 
   return {
     kind: 'sliding',
     sizeMs: size,
-    slideMs: givenOptions('sliding', options, '{ every: minutes(1) }').every,
+    slideMs: givenOptions('sliding', options, ['every'], '{ every: minutes(1) }').every,
   };
 }
 
@@ -136,7 +136,7 @@ export function cumulative(size: Duration, options: { readonly step: Duration })
   return {
     kind: 'cumulative',
     sizeMs: size,
-    stepMs: givenOptions('cumulative', options, '{ step: minutes(1) }').step,
+    stepMs: givenOptions('cumulative', options, ['step'], '{ step: minutes(1) }').step,
   };
 }
 
@@ -150,7 +150,8 @@ export function calendar<const Unit extends CalendarUnit>(
 ): CalendarWindow {
   const { timeZone, weekStart }: { readonly timeZone: string; readonly weekStart?: WeekStart } = givenOptions(
     'calendar',
-    options,
+    options as { readonly timeZone: string; readonly weekStart?: WeekStart },
+    unit === 'week' ? ['timeZone', 'weekStart'] : ['timeZone'],
     "{ timeZone: 'Europe/Berlin' }",
   );
   // The default is written too: what a window means stands in the plan.
@@ -163,7 +164,7 @@ export function calendar<const Unit extends CalendarUnit>(
  * order of event time, and one that is further behind the watermark than the allowed lateness is late.
  */
 export function session(options: { readonly gap: Duration; readonly maxLength?: Duration }): SessionWindow {
-  const { gap, maxLength } = givenOptions('session', options, '{ gap: minutes(30) }');
+  const { gap, maxLength } = givenOptions('session', options, ['gap', 'maxLength'], '{ gap: minutes(30) }');
   return { kind: 'session', gapMs: gap, ...(maxLength === undefined ? {} : { maxLengthMs: maxLength }) };
 }
 
@@ -175,7 +176,12 @@ export function countWindow(
   count: number,
   options: { readonly incomplete?: 'drop' | 'emit'; readonly ttl?: Duration } = {},
 ): CountWindow {
-  const { incomplete = 'drop', ttl } = givenOptions('countWindow', options, "{ incomplete: 'emit' }");
+  const { incomplete = 'drop', ttl } = givenOptions(
+    'countWindow',
+    options,
+    ['incomplete', 'ttl'],
+    "{ incomplete: 'emit' }",
+  );
   return { kind: 'count', count, incomplete, ...(ttl === undefined ? {} : { ttlMs: ttl }) };
 }
 
@@ -203,7 +209,7 @@ export function global(options: {
   readonly trigger: Trigger | readonly [Trigger, Trigger];
   readonly ttl?: Duration;
 }): GlobalWindow {
-  const { trigger = [], ttl } = givenOptions('global', options, '{ trigger: everyRecords(100) }');
+  const { trigger = [], ttl } = givenOptions('global', options, ['trigger', 'ttl'], '{ trigger: everyRecords(100) }');
   const such = 'everyRecords(100), or a list of two';
   const triggers = [given('global', 'trigger', trigger, such)].flat() as readonly Trigger[];
   const kinds = triggers.flatMap((one) => Object.keys(given('global', 'trigger', one, such)));

@@ -1,6 +1,7 @@
+import { nearest } from '#shared/pipeline/nearest.ts';
 import type { Name } from './ast.ts';
 import { type Token, tokenize } from './lexer.ts';
-import { nearest, type Span, SqlProblem } from './problem.ts';
+import { type Span, SqlProblem } from './problem.ts';
 
 /** How deep expressions and queries may stand in one another. */
 export const nestingMax = 200;

@@ -1,3 +1,4 @@
+import { nearest } from '#shared/pipeline/nearest.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { aggregateNames } from './aggregate-names.ts';
 import type { Call } from './ast.ts';
@@ -7,7 +8,7 @@ import { numberFunctions } from './functions/number.ts';
 import type { FunctionTable } from './functions/signature.ts';
 import { textFunctions } from './functions/text.ts';
 import { timeFunctions } from './functions/time.ts';
-import { nearest, SqlProblem } from './problem.ts';
+import { SqlProblem } from './problem.ts';
 
 const functions: FunctionTable = { ...choiceFunctions, ...numberFunctions, ...textFunctions, ...timeFunctions };
 

@@ -1,10 +1,11 @@
 import { milliseconds } from '#shared/pipeline/duration.ts';
+import { nearest } from '#shared/pipeline/nearest.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { dynamodb, kinesis, s3 } from '#shared/pipeline/sink.ts';
 import type { RowFileFormat } from '#shared/schemas/row-file.ts';
 import type { Name, Option } from './ast.ts';
 import { unitMs } from './parse-interval.ts';
-import { nearest, type Span, SqlProblem } from './problem.ts';
+import { type Span, SqlProblem } from './problem.ts';
 import { parseTimestamp } from './time.ts';
 
 /** The options of a table, each of which is read once: what is left over is unknown. */

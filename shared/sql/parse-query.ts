@@ -1,3 +1,4 @@
+import { nearest } from '#shared/pipeline/nearest.ts';
 import type {
   Expression,
   From,
@@ -14,7 +15,7 @@ import type {
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpression, parseOrder } from './parse-expression.ts';
-import { nearest, SqlProblem, spanOf } from './problem.ts';
+import { SqlProblem, spanOf } from './problem.ts';
 
 /** `[WITH name AS (…), …] SELECT … [UNION ALL SELECT …] [ORDER BY …] [LIMIT n]` */
 export function parseQuery(cursor: Cursor): Query {

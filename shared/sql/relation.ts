@@ -1,10 +1,11 @@
+import { nearest } from '#shared/pipeline/nearest.ts';
 import { knownReadsOf, type ReadPath, readingPaths, readingThrough } from '#shared/pipeline/reads.ts';
 import type { Stream } from '#shared/pipeline/stream.ts';
 import type { WindowSpec } from '#shared/pipeline/window.ts';
 import type { ColumnReference, Name } from './ast.ts';
 import type { Compiled, Values } from './compiled.ts';
 import type { Scope } from './expression.ts';
-import { nearest, type Span, SqlProblem } from './problem.ts';
+import { type Span, SqlProblem } from './problem.ts';
 import type { StepTable } from './step-table.ts';
 import { anyType, type Column, type SqlType, timestampType } from './types.ts';
 

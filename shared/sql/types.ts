@@ -1,5 +1,6 @@
+import { nearest } from '#shared/pipeline/nearest.ts';
 import type { TypeName } from './ast.ts';
-import { nearest, SqlProblem } from './problem.ts';
+import { SqlProblem } from './problem.ts';
 
 /**
  * What an expression gives. Values are JavaScript's: numbers for all kinds of numbers; a timestamp, a date and an interval are numbers of

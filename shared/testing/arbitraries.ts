@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
 import { type Duration, seconds } from '#shared/pipeline/duration.ts';
+import { givenOptions } from '#shared/pipeline/refuse.ts';
 import type { Source } from '#shared/pipeline/stream.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Sent } from './same-as-batch.ts';
@@ -71,8 +72,16 @@ function history<const Ins extends readonly object[]>(
   streams: { readonly [Index in keyof Ins]: StreamHistory<Ins[Index]> },
   options: HistoryOptions = {},
 ): fc.Arbitrary<readonly Sent[]> {
-  const { records = [0, 30], pace = seconds(2), late = 0.1, duplicates = 0.1, start = startDefault } = options;
-  const all = streams as readonly StreamHistory<object>[];
+  const {
+    records = [0, 30],
+    pace = seconds(2),
+    late = 0.1,
+    duplicates = 0.1,
+    start = startDefault,
+  } = givenOptions('history', options, ['records', 'pace', 'late', 'duplicates', 'start'], '{ late: 0.2 }');
+  const all = (streams as readonly StreamHistory<object>[]).map((one) =>
+    givenOptions('a stream of a history', one, ['stream', 'time', 'keys', 'fields'], "{ stream: clicks, time: 'at' }"),
+  );
   const drawn = all.map(({ stream, keys = {}, fields = {}, time }, index) =>
     fc.record({
       stream: fc.constant(index),

@@ -2,6 +2,7 @@ import { standstillMs } from '#shared/engine/watermark.ts';
 import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type StepPlan, sourcesOf, stepsOf, timeColumnsOf } from '#shared/pipeline/plan.ts';
+import { givenOptions } from '#shared/pipeline/refuse.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { slotsMax } from '#shared/pipeline/validate.ts';
 import type { Counts, Progress } from '#shared/runtime/read.ts';
@@ -120,7 +121,10 @@ export function testDriver<const O extends Outputs>(
 ): TestDriver<O> {
   const driver = new Driver(pipeline, options);
   return {
-    send: (source, records, { shard } = {}) => driver.send(nameOf(source), records, shard),
+    send: async (source, records, options = {}) => {
+      const { shard } = givenOptions('send', options, ['shard'], '{ shard: 0 }');
+      await driver.send(nameOf(source), records, shard);
+    },
     promise: (source, time) => driver.promise(nameOf(source), Number(time)),
     advance: (duration) => driver.advance(duration),
     putItem: (table, item) => driver.hosts.lookupTables.put(nameOf(table), item),
@@ -156,7 +160,20 @@ export class Driver {
   #settledAt = -1;
 
   constructor(given: Pipeline, options: TestDriverOptions) {
-    const { shards = 1, exchangeShards = 1, batchRecords = 1, start, faults, slots = given.plan.slots } = options;
+    const {
+      shards = 1,
+      exchangeShards = 1,
+      batchRecords = 1,
+      start,
+      faults,
+      tables = {},
+      slots = given.plan.slots,
+    } = givenOptions(
+      'testDriver',
+      options,
+      ['shards', 'exchangeShards', 'slots', 'batchRecords', 'start', 'tables', 'faults'],
+      '{ shards: 2 }',
+    );
     if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax)
       throw new MillraceError(
         'INPUT_INVALID',
@@ -183,7 +200,7 @@ export class Driver {
     this.#raw = new Map(
       sourcesOf(pipeline.plan).map(({ id }) => [id, new MemoryStream({ clock: this.hosts.clock, shardIds })]),
     );
-    for (const [table, items] of Object.entries(options.tables ?? {}))
+    for (const [table, items] of Object.entries(tables))
       for (const item of items) this.hosts.lookupTables.put(table, item);
     this.#hasLambda = stepsOf(pipeline.plan, 'lambda').length > 0;
     this.#hasWorker = stepsOf(pipeline.plan, 'fargate').length > 0;
@@ -228,7 +245,10 @@ export class Driver {
   }
 
   async read(view: string, query: RowQuery): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const rows = await this.printedRows(view, query);
+    const rows = await this.printedRows(
+      view,
+      givenOptions('read', query, ['key', 'from', 'to'], "{ key: { user: 'ann' } }"),
+    );
     const step = stepsOf(this.#pipeline.plan).find(({ id }) => id === view) as StepPlan;
     return rows.map((row) => typedRow(step, row));
   }

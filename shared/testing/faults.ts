@@ -1,3 +1,4 @@
+import { givenOptions } from '#shared/pipeline/refuse.ts';
 import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
 import { createRandom, type Random } from './random.ts';
 
@@ -36,6 +37,18 @@ const ratesDefault: FaultRates = {
   mergeRaw: 0,
 };
 
+const faultNames = [
+  'seed',
+  'kill',
+  'redelivery',
+  'doubledPut',
+  'latePut',
+  'splitExchange',
+  'mergeExchange',
+  'splitRaw',
+  'mergeRaw',
+] as const;
+
 /** Draws faults from a seed, and counts them. */
 export class Faults {
   readonly #rates: FaultRates;
@@ -43,7 +56,10 @@ export class Faults {
   readonly random: Random;
 
   constructor(options: FaultOptions | undefined) {
-    this.#rates = options === undefined ? noFaults : { ...ratesDefault, ...options };
+    this.#rates =
+      options === undefined
+        ? noFaults
+        : { ...ratesDefault, ...givenOptions('faults', options, faultNames, '{ seed: 1 }') };
     this.random = createRandom(options?.seed ?? 0, 'faults');
   }
 

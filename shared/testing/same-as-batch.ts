@@ -2,6 +2,7 @@ import { days } from '#shared/pipeline/duration.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Placement } from '#shared/pipeline/placement.ts';
 import { isStep, sinksOf } from '#shared/pipeline/plan.ts';
+import { givenOptions } from '#shared/pipeline/refuse.ts';
 import { dynamodb } from '#shared/pipeline/sink.ts';
 import { type BoundedRun, createBoundedRun } from '#shared/runtime/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -55,6 +56,7 @@ export async function expectSameAsBatch(
   records: readonly Sent[],
   options: BatchOptions = {},
 ): Promise<void> {
+  givenOptions('expectSameAsBatch', options, ['views', 'aggregates', 'functions', 'driver'], "{ views: ['visits'] }");
   const database = await openDatabase();
   try {
     const different = await compareWithBatch(database, pipeline, [records], {

@@ -18,7 +18,7 @@ export function argMaxAll<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly by: (record: In, timeMs: number) => number },
 ): Aggregator<In, readonly [number, Json], Tied, readonly Value[]> {
-  const { by } = givenOptions('argMaxAll', options, '{ by: (record) => record.price }');
+  const { by } = givenOptions('argMaxAll', options, ['by'], '{ by: (record) => record.price }');
   return {
     kind: 'arg-max-all',
     config: {},

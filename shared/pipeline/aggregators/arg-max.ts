@@ -15,7 +15,7 @@ export function argMax<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly by: (record: In, timeMs: number) => number | string },
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
-  const { by } = givenOptions('argMax', options, '{ by: (record) => record.price }');
+  const { by } = givenOptions('argMax', options, ['by'], '{ by: (record) => record.price }');
   return chosen({
     kind: 'arg-max',
     select: readingThrough((record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)), [by, of]),

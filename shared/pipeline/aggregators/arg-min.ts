@@ -14,7 +14,7 @@ export function argMin<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly by: (record: In, timeMs: number) => number | string },
 ): Aggregator<In, readonly [Json, number, Json], readonly [Json, number, Json] | undefined, Value> {
-  const { by } = givenOptions('argMin', options, '{ by: (record) => record.price }');
+  const { by } = givenOptions('argMin', options, ['by'], '{ by: (record) => record.price }');
   return chosen({
     kind: 'arg-min',
     select: readingThrough((record, timeMs) => offerOf(by(record, timeMs), timeMs, of(record, timeMs)), [by, of]),

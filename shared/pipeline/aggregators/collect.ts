@@ -20,7 +20,7 @@ export function collect<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly max: number; readonly keep?: 'first' | 'last' },
 ): Aggregator<In, Timed, Timed[], readonly Value[]> {
-  const { max, keep: end = 'first' } = givenOptions('collect', options, '{ max: 10 }');
+  const { max, keep: end = 'first' } = givenOptions('collect', options, ['max', 'keep'], '{ max: 10 }');
   checkOneOf('collect:', 'keep', end, ['first', 'last']);
   checkWhole({ kind: 'collect', name: 'max', value: max, min: 1, max: collectedMax });
   const compare: FirstFew<Timed>['compare'] = end === 'first' ? compareTimed : (a, b) => compareTimed(b, a);

@@ -23,7 +23,7 @@ export function countDistinct<In>(
   of: (record: In) => string | number | boolean,
   options: { readonly precision?: number } = {},
 ): Aggregator<In, number | string, Distinct, number> {
-  const { precision = precisionDefault } = givenOptions('countDistinct', options, '{ precision: 12 }');
+  const { precision = precisionDefault } = givenOptions('countDistinct', options, ['precision'], '{ precision: 12 }');
   checkWhole({ kind: 'countDistinct', name: 'precision', value: precision, min: precisionMin, max: precisionMax });
   const registerCount = 2 ** precision;
   // The hashes are kept for as long as they take less room than the registers.

@@ -25,7 +25,7 @@ type PairAggregator<In> = Aggregator<In, readonly number[], Moments, number | nu
  * It is the number nearest to the exact covariance, whatever the order of the records, within the limits of `variance`.
  */
 export function covariance<In>(x: Variable<In>, y: Variable<In>, options: SpreadOptions = {}): PairAggregator<In> {
-  const { population = false } = givenOptions('covariance', options, '{ population: true }');
+  const { population = false } = givenOptions('covariance', options, ['population'], '{ population: true }');
   return pair('covariance', { population }, x, y, (moments) => covarianceOf(moments, 0, 1, population));
 }
 

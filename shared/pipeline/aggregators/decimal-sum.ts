@@ -32,7 +32,7 @@ export function decimalSum<In>(
   of: (record: In, timeMs: number) => string | number | bigint,
   options: { readonly scale?: number; readonly as?: 'string' | 'number' } = {},
 ): Aggregator<In, string, Decimal, string | number> {
-  const { scale, as = 'string' } = givenOptions('decimalSum', options, '{ scale: 2 }');
+  const { scale, as = 'string' } = givenOptions('decimalSum', options, ['scale', 'as'], '{ scale: 2 }');
   checkOneOf('decimalSum:', 'as', as, ['string', 'number']);
   checkWhole({ kind: 'decimalSum', name: 'scale', value: scale ?? 0, min: 0, max: decimalDigitsMax });
   return {

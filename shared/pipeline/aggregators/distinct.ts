@@ -30,7 +30,7 @@ export function distinct<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly max: number },
 ): Aggregator<In, Json, Values, Distinct<Value>> {
-  const { max } = givenOptions('distinct', options, '{ max: 10 }');
+  const { max } = givenOptions('distinct', options, ['max'], '{ max: 10 }');
   checkWhole({ kind: 'distinct', name: 'max', value: max, min: 1, max: distinctMax });
   const few = { max, compare: compareJson, keepsAlike: false };
   const add = (values: Values, value: Json): Values => {

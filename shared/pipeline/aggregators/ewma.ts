@@ -35,7 +35,7 @@ export function ewma<In>(
   of: (record: In, timeMs: number) => number,
   options: { readonly halfLife: Duration },
 ): Aggregator<In, TimedValue, Spans, number> {
-  const { halfLife } = givenOptions('ewma', options, '{ halfLife: minutes(5) }');
+  const { halfLife } = givenOptions('ewma', options, ['halfLife'], '{ halfLife: minutes(5) }');
   if (!(Number.isSafeInteger(halfLife) && halfLife > 0))
     throw new MillraceError('PIPELINE_INVALID', `ewma: halfLife is ${halfLife} ms; it must be a whole number above 0.`);
   const add = (spans: Spans, [timeMs, value]: TimedValue): Spans => {

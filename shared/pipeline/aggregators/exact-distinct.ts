@@ -29,7 +29,7 @@ export function exactDistinct<In>(
   of: (record: In, timeMs: number) => Countable,
   options: { readonly max?: number } = {},
 ): Aggregator<In, Countable, Counted<ReturnType<typeof estimator.create>>, DistinctCount> {
-  const { max = exactDistinctDefault } = givenOptions('exactDistinct', options, '{ max: 1_000 }');
+  const { max = exactDistinctDefault } = givenOptions('exactDistinct', options, ['max'], '{ max: 1_000 }');
   checkWhole({ kind: 'exactDistinct', name: 'max', value: max, min: 1, max: exactDistinctMax });
   type State = Counted<ReturnType<typeof estimator.create>>;
   const estimateOf = (values: ReadonlySet<Countable>): State => {

@@ -14,7 +14,7 @@ export function histogram<In>(
   of: (record: In, timeMs: number) => number,
   options: { readonly bounds: readonly number[] },
 ): Aggregator<In, number, number[], readonly number[]> {
-  const { bounds } = givenOptions('histogram', options, '{ bounds: [10, 100] }');
+  const { bounds } = givenOptions('histogram', options, ['bounds'], '{ bounds: [10, 100] }');
   checkBounds(givenList('histogram', 'bounds', bounds, 'a list of numbers, such as [10, 100]'));
   const buckets = bounds.length + 1;
   return {

@@ -16,7 +16,7 @@ export function quantile<In>(
   of: (record: In) => number,
   options: { readonly accuracy?: number } = {},
 ): Aggregator<In, number, Sketch, number> {
-  const { accuracy = accuracyDefault } = givenOptions('quantile', options, '{ accuracy: 0.01 }');
+  const { accuracy = accuracyDefault } = givenOptions('quantile', options, ['accuracy'], '{ accuracy: 0.01 }');
   checkPart('quantile', q);
   return sketchOf({ kind: 'quantile', config: { q }, select: of, accuracy, result: (valueAt) => valueAt(q) });
 }

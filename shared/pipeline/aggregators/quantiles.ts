@@ -16,7 +16,7 @@ export function quantiles<In, const Name extends string>(
   of: (record: In) => number,
   options: { readonly accuracy?: number } = {},
 ): Aggregator<In, number, Sketch, { readonly [Part in Name]: number }> {
-  const { accuracy = accuracyDefault } = givenOptions('quantiles', options, '{ accuracy: 0.01 }');
+  const { accuracy = accuracyDefault } = givenOptions('quantiles', options, ['accuracy'], '{ accuracy: 0.01 }');
   const entries = Object.entries<number>(
     given('quantiles', 'parts', parts, 'them by name, such as { p99: 0.99 }'),
   ).sort(([a], [b]) => (a < b ? -1 : 1));

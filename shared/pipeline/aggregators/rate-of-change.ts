@@ -20,7 +20,7 @@ export function rateOfChange<In>(
   of: (record: In, timeMs: number) => number,
   options: { readonly per?: Duration } = {},
 ): Aggregator<In, TimedValue, Ends, number | null> {
-  const { per = seconds(1) } = givenOptions('rateOfChange', options, '{ per: minutes(1) }');
+  const { per = seconds(1) } = givenOptions('rateOfChange', options, ['per'], '{ per: minutes(1) }');
   if (!(Number.isSafeInteger(per) && per > 0))
     throw new MillraceError('PIPELINE_INVALID', `rateOfChange: per is ${per} ms; it must be a whole number above 0.`);
   return {

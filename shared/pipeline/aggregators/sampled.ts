@@ -25,7 +25,7 @@ export function sampled<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
   options: { readonly size: number; readonly by?: (record: In, timeMs: number) => Json },
 ): Aggregator<In, Drawn, Drawn[], readonly Value[]> {
-  const { size, by } = givenOptions('sampled', options, '{ size: 10 }');
+  const { size, by } = givenOptions('sampled', options, ['size', 'by'], '{ size: 10 }');
   checkWhole({ kind: 'sampled', name: 'size', value: size, min: 1, max: sampleMax });
   const refuseListed = listed(size);
   const add = (list: Drawn[], entry: Drawn): Drawn[] => {

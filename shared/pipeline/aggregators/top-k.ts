@@ -45,7 +45,11 @@ export function topK<In, Value extends Json>(
     readonly weight?: (record: In, timeMs: number) => number;
   },
 ): Aggregator<In, Weighted, Counters, readonly Frequent<Value>[]> {
-  const { k, weight, capacity = Math.max(10 * k, 100) } = givenOptions('topK', options, '{ k: 10 }');
+  const {
+    k,
+    weight,
+    capacity = Math.max(10 * k, 100),
+  } = givenOptions('topK', options, ['k', 'weight', 'capacity'], '{ k: 10 }');
   checkWhole({ kind: 'topK', name: 'k', value: k, min: 1, max: topKMax });
   checkWhole({ kind: 'topK', name: 'capacity', value: capacity, min: k, max: topKCapacityMax });
   const refuseListed = listed(capacity);

@@ -51,7 +51,7 @@ function spread<In>(
   options: SpreadOptions,
   show: (variance: number) => number,
 ): Aggregator<In, number, Moments, number | null> {
-  const { population = false } = givenOptions(kind, options, '{ population: true }');
+  const { population = false } = givenOptions(kind, options, ['population'], '{ population: true }');
   return {
     kind,
     config: { population },

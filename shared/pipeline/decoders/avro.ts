@@ -21,7 +21,11 @@ import { unsnappy } from './snappy.ts';
 export function avro(
   options: AvroOptions & { readonly schemas?: readonly object[]; readonly encoding?: 'datum' } = {},
 ): BytesDecoder {
-  const { encoding, longs = 'number', schemas: written = [] } = givenOptions('avro', options, '{ schemas: [click] }');
+  const {
+    encoding,
+    longs = 'number',
+    schemas: written = [],
+  } = givenOptions('avro', options, ['schemas', 'encoding', 'longs'], '{ schemas: [click] }');
   const schemas = givenList('avro', 'schemas', written, 'a list of them, such as [click]') as readonly Json[];
   checkOneOf('avro:', 'longs', longs, ['number', 'bigint']);
   if (encoding !== undefined) checkOneOf('avro:', 'encoding', encoding, ['datum']);

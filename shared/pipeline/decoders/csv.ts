@@ -24,7 +24,11 @@ export function csv(options: {
    */
   readonly header?: boolean;
 }): LineDecoder {
-  const { columns, separator = ',', header = false } = givenOptions('csv', options, "{ columns: { ip: 'string' } }");
+  const {
+    columns,
+    separator = ',',
+    header = false,
+  } = givenOptions('csv', options, ['columns', 'separator', 'header'], "{ columns: { ip: 'string' } }");
   const wanted = Object.entries(
     given('csv', 'columns', columns, "them with their types, such as { ip: 'string' }"),
   ).map(([name, type], index) => ({ name, type, number: index + 1 }));

@@ -11,7 +11,7 @@ import { givenList, givenOptions } from '../refuse.ts';
  *     jsonDocument({ records: ['logEvents'] })   // {"logGroup": "vpc", "logEvents": [{"message": ...}, {"message": ...}]}
  */
 export function jsonDocument(options: { readonly records?: readonly string[] } = {}): BytesDecoder {
-  const { records } = givenOptions('jsonDocument', options, "{ records: ['logEvents'] }");
+  const { records } = givenOptions('jsonDocument', options, ['records'], "{ records: ['logEvents'] }");
   if (records !== undefined) givenList('jsonDocument', 'records', records, "a list of names, such as ['logEvents']");
   return {
     format: 'json-document',

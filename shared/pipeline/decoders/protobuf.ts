@@ -23,7 +23,12 @@ type MessageSource =
 export function protobuf(
   options: MessageSource & ProtobufOptions & { readonly framing?: 'single' | 'delimited' },
 ): BytesDecoder {
-  const { framing = 'single', longs = 'number' } = givenOptions('protobuf', options, '{ schema }');
+  const { framing = 'single', longs = 'number' } = givenOptions(
+    'protobuf',
+    options,
+    ['schema', 'descriptors', 'message', 'framing', 'longs'],
+    '{ schema }',
+  );
   const message = messageOf(options);
   const read = compileProtobuf(message, { longs });
   return {

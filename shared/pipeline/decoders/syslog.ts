@@ -58,7 +58,11 @@ interface SyslogDecoder extends LineDecoder {
  *     2026-11-21T10:00:00.003+01:00 web-1 sshd[412]: Accepted publickey
  */
 export function syslog(options: SyslogOptions = {}): SyslogDecoder {
-  const { year, reference, utcOffset = '+00:00' } = givenOptions('syslog', options, '{ year: 2026 }');
+  const {
+    year,
+    reference,
+    utcOffset = '+00:00',
+  } = givenOptions('syslog', options, ['year', 'reference', 'utcOffset'], '{ year: 2026 }');
   if (year !== undefined && !(Number.isInteger(year) && year >= 1 && year <= 9999))
     throw new MillraceError('PIPELINE_INVALID', `syslog: the year is ${year}; it must be one of 1 to 9999.`);
   if (reference !== undefined && (year !== undefined || !Number.isFinite(reference.getTime?.())))

@@ -49,7 +49,12 @@ interface FlowLogDecoder extends LineDecoder {
  * https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html
  */
 export function vpcFlowLog(options: FlowLogOptions = {}): FlowLogDecoder {
-  const { fields = versionTwo, withoutData = 'skip' } = givenOptions('vpcFlowLog', options, "{ fields: 'header' }");
+  const { fields = versionTwo, withoutData = 'skip' } = givenOptions(
+    'vpcFlowLog',
+    options,
+    ['fields', 'withoutData'],
+    "{ fields: 'header' }",
+  );
   checkOneOf('vpcFlowLog:', 'withoutData', withoutData, ['skip', 'keep']);
   if (fields !== 'header') givenList('vpcFlowLog', 'fields', fields, "a list of names, or 'header'");
   const skips = withoutData === 'skip';

@@ -1,8 +1,9 @@
+import { nearest } from '#shared/pipeline/nearest.ts';
 import { civilOf, dayMs } from '#shared/schemas/time.ts';
 import type { Call } from '../ast.ts';
 import { type Compiled, constantOf, strictly } from '../compiled.ts';
 import { unitMs } from '../parse-interval.ts';
-import { nearest, type Span, SqlProblem } from '../problem.ts';
+import { type Span, SqlProblem } from '../problem.ts';
 import { addMonths, extractPart, formatByPattern, parseTimestamp, truncateTime } from '../time.ts';
 import { doubleType, integerType, isNumeric, type SqlType, stringType, timestampType } from '../types.ts';
 import { argumentOf, type FunctionTable, type ScalarFunction, strictFunction } from './signature.ts';

@@ -227,7 +227,7 @@ const left: typeof wrong = [
   [
     'the name of a stream',
     () => through(untyped.stream(undefined, { schema: readingSchema, timestamp: value, outOfOrderness: P.seconds(0) })),
-    'stream undefined is not a name',
+    'stream missing is not a name',
   ],
   ['a piece', () => through(source.through()), 'through: what it is given is missing, and must be a function'],
   ['predicates', () => through(source.branch().otherwise), 'branch lacks its predicates; give them by name'],
@@ -262,7 +262,7 @@ const left: typeof wrong = [
   [
     'how often rows are early',
     () => [counted(windowed(P.tumbling(P.minutes(1)), { emit: 'on-close', early: 5 }))],
-    'a window has 5 for its early rows',
+    'early of a window has 5 for its options',
   ],
   ['options of sliding windows', () => [untyped.sliding(P.minutes(1))], 'sliding lacks its options; give { every:'],
   ['options of cumulative windows', () => [untyped.cumulative(P.minutes(1))], 'cumulative lacks its options'],

@@ -18,12 +18,12 @@ import { readings } from '../readings.ts';
 
 function outputOf(
   sinks: readonly [SinkSpec, ...SinkSpec[]],
-  change: { readonly column?: string; readonly placement?: 'lambda' } = {},
+  { column = 'readings', ...change }: { readonly column?: string; readonly placement?: 'lambda' } = {},
 ) {
   return readings()
     .keyBy((reading) => ({ key: reading.key }))
     .window(tumbling(minutes(1)), { allowedLateness: seconds(0), ...change })
-    .aggregate('step', { [change.column ?? 'readings']: count() })
+    .aggregate('step', { [column]: count() })
     .to(...sinks);
 }
 
