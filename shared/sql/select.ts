@@ -23,7 +23,7 @@ import {
   scopeOf,
   selectedRelation,
 } from './relation.ts';
-import { planStep, printer } from './step-table.ts';
+import { planStep, printer, refuseNumbers } from './step-table.ts';
 import { planTop, readRanking } from './top.ts';
 import { findTotals } from './totals.ts';
 import { describeType } from './types.ts';
@@ -226,11 +226,7 @@ function planRecords(
       return ranking === undefined ? made : { ...made, ranking: ranking.ranking };
     }),
     output: (name, sinks) => {
-      if (ranking !== undefined)
-        throw new SqlProblem(
-          ranking.ranking.at,
-          `the numbers of rows are used in WHERE: SELECT * FROM (…) WHERE ${ranking.ranking.column} <= 10.`,
-        );
+      refuseNumbers(ranking?.ranking);
       const {
         from,
         condition: wanted,

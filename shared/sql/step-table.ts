@@ -75,9 +75,10 @@ export function planStep(finish: Finish, env: Environment): Planned {
 }
 
 function outputOf(
-  { table, selected, where, at }: Finish,
+  { table, selected, where, ranking, at }: Finish,
   { name, sinks, env }: { readonly name: string; readonly sinks: readonly SinkSpec[]; readonly env: Environment },
 ): AnyOutput {
+  refuseNumbers(ranking?.ranking);
   if (table.isNeverFinal !== true) refuseFinal(selected, at);
   const built = table.build(name, env.emit).to(...(sinks as readonly [SinkSpec, ...SinkSpec[]]));
   const shape = shaper(selected);
@@ -92,6 +93,15 @@ function outputOf(
         .map((values) => ({ ...windowOf(values), columns: shape(values) })),
   };
   return projected(built, projection);
+}
+
+/** The numbers of rows are known where it is said up to which they are wanted. */
+export function refuseNumbers(ranking: Ranking | undefined): void {
+  if (ranking !== undefined)
+    throw new SqlProblem(
+      ranking.at,
+      `the numbers of rows are used in WHERE: SELECT * FROM (…) WHERE ${ranking.column} <= 10.`,
+    );
 }
 
 function isShown(where: Compiled | undefined): (values: Values) => boolean {

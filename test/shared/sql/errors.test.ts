@@ -46,6 +46,7 @@ test.each([
   'SELECT a.ip FROM requests a JOIN requests b ON a.bytes < b.bytes',
   'SELECT ip FROM requests a JOIN requests b ON a.ip = b.ip',
   'SELECT *, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY bytes DESC) AS n FROM requests',
+  "SELECT ip, SUM(bytes) AS b, RANK() OVER (PARTITION BY window_start, window_end ORDER BY SUM(bytes)) AS n FROM TABLE(TUMBLE(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, ip",
   'SELECT MAX(n) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
   'SELECT COUNT(DISTINCT *) FROM requests',
   'SELECT COUNT(DISTINCT n) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
