@@ -22,12 +22,23 @@ const impure: Readonly<Record<string, string>> = {
   RANDOM: 'chance',
   RAND: 'chance',
   UUID: 'chance',
+  CURRENT_TIME: 'the time of the clock',
+  LOCALTIME: 'the time of the clock',
+  CURRENT_ROW_TIMESTAMP: 'the time of the clock',
+  SYSDATE: 'the time of the clock',
+  GETDATE: 'the time of the clock',
+  RAND_INTEGER: 'chance',
 };
 
 const quantiles = 'Write APPROX_QUANTILE(x, 0.5), which is off by at most 1 %.';
 const grouped = 'Put queries with other groups together: SELECT … GROUP BY a UNION ALL SELECT … GROUP BY b.';
 const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
 const listed = 'Write collect(…) in TypeScript around the query: docs/language/aggregators.md.';
+
+const ofZone = "Times are in UTC. For another zone add its offset: x + INTERVAL '1' HOUR.";
+const noJson =
+  'Of a column of type JSON or ROW<…> the fields stand behind a dot: a.b; CAST(x AS STRING) writes it as a text.';
+const hashed = 'Compute it in TypeScript around the query: stream.map(…).';
 
 const added = "Write x + INTERVAL '1' DAY.";
 const bucketed = "Write GROUP BY TUMBLE(ts, INTERVAL '5' MINUTE).";
@@ -52,10 +63,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   ARRAY_AGG: listed,
   COLLECT: listed,
   DATE: 'Write CAST(x AS DATE), or DATE_TRUNC with a unit.',
-  DAY: 'Write DAYOFMONTH(x).',
-  WEEK: 'Write EXTRACT(WEEK FROM x).',
   DAYOFWEEK: 'Write EXTRACT(DOW FROM x), which is 0 on Sunday, or EXTRACT(ISODOW FROM x), which is 7.',
-  DAYOFYEAR: 'Write EXTRACT(DOY FROM x).',
   EPOCH: 'Write EXTRACT(EPOCH FROM x).',
   DATEDIFF: 'Write TIMESTAMPDIFF(DAY, from, to), or to - from.',
   DATE_DIFF: 'Write TIMESTAMPDIFF(DAY, from, to), or to - from.',
@@ -67,11 +75,46 @@ const elsewhere: Readonly<Record<string, string>> = {
   STRFTIME: formatted,
   TO_CHAR: formatted,
   STRPTIME: "Write TO_TIMESTAMP(x, 'yyyy-MM-dd HH:mm:ss').",
-  FROM_UNIXTIME: 'Write TO_TIMESTAMP(seconds), or TO_TIMESTAMP_LTZ(milliseconds, 3).',
   NVL: 'Write COALESCE(x, y).',
   ISNULL: 'Write x IS NULL, or COALESCE(x, y).',
   LOG: 'Write LN(x), LOG10(x) or LOG2(x).',
   MODE: 'Count each value, and take the first: ROW_NUMBER() OVER (ORDER BY n DESC).',
+  LEN: 'Write LENGTH(x).',
+  UCASE: 'Write UPPER(x).',
+  LCASE: 'Write LOWER(x).',
+  BTRIM: "Write TRIM(x), or TRIM(x, '-').",
+  DECODE: 'Write CASE x WHEN a THEN b ELSE c END.',
+  IS_ALPHA: "Write x REGEXP '^[A-Za-z]+$'.",
+  IS_DIGIT: "Write x REGEXP '^[0-9]+$'.",
+  IS_DECIMAL: 'Write TRY_CAST(x AS DOUBLE) IS NOT NULL.',
+  CONVERT_TZ: ofZone,
+  CONVERT_TIMEZONE: ofZone,
+  CURRENT_WATERMARK: 'What comes behind the watermark is late, and is counted and kept as such.',
+  MAKE_DATE: "Write DATE '2026-11-21', or CAST(text AS DATE).",
+  LAST_DAY: "Write DATE_TRUNC('month', x) + INTERVAL '1' MONTH - INTERVAL '1' DAY.",
+  DAYNAME: "Write DATE_FORMAT(x, 'EEEE').",
+  MONTHNAME: 'Write CASE MONTH(x) WHEN 1 THEN … END.',
+  AGE: 'Write to - from, or TIMESTAMPDIFF(DAY, from, to).',
+  MD5: hashed,
+  SHA1: hashed,
+  SHA2: hashed,
+  SHA256: hashed,
+  EVERY: 'Write BOOL_AND(x).',
+  SOME: 'Write BOOL_OR(x).',
+  ANY_VALUE: 'Write FIRST_VALUE(x).',
+  MAX_BY: 'Write ARG_MAX(x, by).',
+  MIN_BY: 'Write ARG_MIN(x, by).',
+  MEAN: 'Write AVG(x).',
+  COUNT_IF: 'Write COUNT(*) FILTER (WHERE condition).',
+  COUNTIF: 'Write COUNT(*) FILTER (WHERE condition).',
+  APPROX_DISTINCT: 'Write APPROX_COUNT_DISTINCT(x).',
+  TUMBLE_PROCTIME: 'Windows are made by the event time: TUMBLE_START, TUMBLE_END and TUMBLE_ROWTIME.',
+  JSON_QUERY: noJson,
+  JSON_EXISTS: noJson,
+  JSON_STRING: noJson,
+  JSON_OBJECT: noJson,
+  JSON_ARRAY: noJson,
+  TO_JSON: noJson,
   JSON_VALUE: unpacked,
   JSON_EXTRACT: unpacked,
   ALL: 'Compare with GREATEST(…) or LEAST(…), or write several comparisons.',

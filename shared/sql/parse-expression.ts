@@ -307,8 +307,7 @@ function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
   const args: Expression[] = [];
   if (name === 'TRIM') readTrim(cursor, args);
   else if (name === 'EXTRACT') {
-    const unit = cursor.next();
-    args.push({ op: 'literal', kind: 'string', text: unit.text, at: unit });
+    args.push(parseUnit(cursor));
     cursor.expect('FROM', 'behind the unit of EXTRACT');
     args.push(parseExpression(cursor));
   } else if (name === 'POSITION') {
@@ -317,8 +316,7 @@ function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
     args.push(parseExpression(cursor));
   } else {
     if (unitFirst.has(name) && cursor.token.kind === 'word' && cursor.isNext(cursor.token.word, ',')) {
-      const unit = cursor.next();
-      args.push({ op: 'literal', kind: 'string', text: unit.text, at: unit });
+      args.push(parseUnit(cursor));
     } else args.push(parseExpression(cursor));
     const words =
       name === 'SUBSTRING' || name === 'SUBSTR'
@@ -326,6 +324,8 @@ function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
         : name === 'OVERLAY'
           ? ['PLACING', 'FROM', 'FOR']
           : [];
+    // FLOOR(time TO unit) has the unit first, as DATE_TRUNC has.
+    if (rounding.has(name) && cursor.takes('TO')) args.unshift(parseUnit(cursor));
     while (cursor.takes(',') || words.some((word) => cursor.takes(word))) args.push(parseExpression(cursor));
   }
   cursor.expect(')', `or a comma behind the arguments of ${name}`);
@@ -334,6 +334,12 @@ function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
 
 /** Functions whose first argument is the name of a unit, without quotes. */
 const unitFirst = new Set(['TIMESTAMPDIFF', 'TIMESTAMPADD']);
+const rounding = new Set(['FLOOR', 'CEIL', 'CEILING']);
+
+function parseUnit(cursor: Cursor): Expression {
+  const unit = cursor.next();
+  return { op: 'literal', kind: 'string', text: unit.text, at: unit };
+}
 
 /** `TRIM(x)`, `TRIM(BOTH '-' FROM x)`, `TRIM(x, '-')`: the value, the characters, the side. */
 function readTrim(cursor: Cursor, args: Expression[]): void {

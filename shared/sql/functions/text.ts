@@ -1,5 +1,6 @@
-import { type Compiled, folded } from '../compiled.ts';
+import { type Compiled, constantOf, folded } from '../compiled.ts';
 import { regularExpression } from '../pattern.ts';
+import { SqlProblem } from '../problem.ts';
 import { booleanType, integerType, stringType } from '../types.ts';
 import { type FunctionTable, strictFunction, textsOf } from './signature.ts';
 
@@ -54,10 +55,32 @@ function repeated(text: string, count: number): string {
   return text.repeat(Math.max(0, count));
 }
 
-/** The place of a text in another, counted from 1; 0 when it is not there. */
-function position(wanted: string, text: string): number {
-  const at = text.indexOf(wanted);
+/** The place of a text in another, counted from 1, from a place on; 0 when it is not there. */
+function position(wanted: string, text: string, start = 1): number {
+  if (start < 1) return 0;
+  const from = start === 1 ? 0 : textBetween(text, 0, start - 1).length;
+  const at = text.indexOf(wanted, from);
   return at === -1 ? 0 : [...text.slice(0, at)].length + 1;
+}
+
+/** Words are letters and digits; the first letter of each is a large one, the others small. */
+function initials(text: string): string {
+  return text.toLowerCase().replaceAll(/[\p{L}\p{N}\p{M}]+/gu, (word) => {
+    const [first = '', ...rest] = word;
+    return first.toUpperCase() + rest.join('');
+  });
+}
+
+/** A text with another one in the place of so many of its characters, by default as many as the other has. */
+function overlay(text: string, by: string, start: number, count = charactersOf(by).length): string {
+  const { length: all } = charactersOf(text);
+  if (start < 1) throw new Error(`OVERLAY begins at character 1 or behind it, and not at ${start}`);
+  return textBetween(text, 0, start - 1) + by + textBetween(text, start - 1 + Math.max(0, count), all);
+}
+
+function character(code: number): string {
+  if (code < 1 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) throw new Error(`${code} is no character`);
+  return String.fromCodePoint(code);
 }
 
 /** `\1` is what the first group found, `\0` all that was found; a group that there is not has found nothing. */
@@ -74,11 +97,22 @@ const length = strictFunction('CHAR_LENGTH(text)', ['text'], integerType, (text:
 const part = strictFunction('SUBSTRING(text, start, length)', ['text', 'integer', 'integer'], stringType, substring, {
   needed: 2,
 });
+const within = strictFunction('STRPOS(text, wanted)', ['text', 'text'], integerType, (text: string, wanted: string) =>
+  position(wanted, text),
+);
 const matches = strictFunction(
   'REGEXP_LIKE(text, pattern)',
   ['text', 'text'],
   booleanType,
   (text: string, pattern: string) => regularExpression(pattern).test(text),
+);
+
+const replaceAll = strictFunction(
+  'REGEXP_REPLACE(text, pattern, by)',
+  ['text', 'text', 'text'],
+  stringType,
+  (text: string, pattern: string, by: string) =>
+    text.replace(regularExpression(pattern, 'g'), (...found) => replacement(by, found)),
 );
 
 /** NULL is nothing in CONCAT, as in PostgreSQL and DuckDB; `||` with NULL is NULL. */
@@ -137,13 +171,15 @@ export const textFunctions: FunctionTable = {
     'LPAD(text, length, fill)',
     ['text', 'integer', 'text'],
     stringType,
-    (text: string, count: number, fill: string) => pad(text, count, fill, true),
+    (text: string, count: number, fill = ' ') => pad(text, count, fill, true),
+    { needed: 2 },
   ),
   RPAD: strictFunction(
     'RPAD(text, length, fill)',
     ['text', 'integer', 'text'],
     stringType,
-    (text: string, count: number, fill: string) => pad(text, count, fill, false),
+    (text: string, count: number, fill = ' ') => pad(text, count, fill, false),
+    { needed: 2 },
   ),
   REPEAT: strictFunction('REPEAT(text, count)', ['text', 'integer'], stringType, repeated),
   REVERSE: strictFunction('REVERSE(text)', ['text'], stringType, (text: string) => [...text].reverse().join('')),
@@ -154,10 +190,30 @@ export const textFunctions: FunctionTable = {
     (text: string, wanted: string, by: string) => (wanted === '' ? text : text.replaceAll(wanted, () => by)),
   ),
   POSITION: strictFunction('POSITION(wanted IN text)', ['text', 'text'], integerType, position),
-  STRPOS: strictFunction('STRPOS(text, wanted)', ['text', 'text'], integerType, (text: string, wanted: string) =>
-    position(wanted, text),
-  ),
+  STRPOS: within,
+  INSTR: { ...within, form: 'INSTR(text, wanted)' },
+  LOCATE: strictFunction('LOCATE(wanted, text, start)', ['text', 'text', 'integer'], integerType, position, {
+    needed: 2,
+  }),
   SPLIT_PART: strictFunction('SPLIT_PART(text, separator, index)', ['text', 'text', 'integer'], stringType, splitPart),
+  SPLIT_INDEX: strictFunction(
+    'SPLIT_INDEX(text, separator, index)',
+    ['text', 'text', 'integer'],
+    stringType,
+    (text: string, separator: string, index: number) =>
+      index < 0 ? null : ((separator === '' ? [text] : text.split(separator))[index] ?? null),
+    { nullable: true },
+  ),
+  INITCAP: strictFunction('INITCAP(text)', ['text'], stringType, initials),
+  OVERLAY: strictFunction(
+    'OVERLAY(text PLACING by FROM start FOR count)',
+    ['text', 'text', 'integer', 'integer'],
+    stringType,
+    overlay,
+    { needed: 3 },
+  ),
+  ASCII: strictFunction('ASCII(text)', ['text'], integerType, (text: string) => text.codePointAt(0) ?? 0),
+  CHR: strictFunction('CHR(code)', ['integer'], stringType, character),
   STARTS_WITH: strictFunction(
     'STARTS_WITH(text, start)',
     ['text', 'text'],
@@ -169,6 +225,7 @@ export const textFunctions: FunctionTable = {
   ),
   REGEXP_LIKE: matches,
   REGEXP_MATCHES: matches,
+  REGEXP: { ...matches, form: 'REGEXP(text, pattern)' },
   REGEXP_EXTRACT: strictFunction(
     'REGEXP_EXTRACT(text, pattern, group)',
     ['text', 'text', 'integer'],
@@ -176,13 +233,17 @@ export const textFunctions: FunctionTable = {
     (text: string, pattern: string, group = 0) => regularExpression(pattern).exec(text)?.[group] ?? '',
     { needed: 2 },
   ),
-  REGEXP_REPLACE: strictFunction(
-    'REGEXP_REPLACE(text, pattern, by)',
-    ['text', 'text', 'text'],
-    stringType,
-    (text: string, pattern: string, by: string) =>
-      text.replace(regularExpression(pattern, 'g'), (...found) => replacement(by, found)),
-  ),
+  REGEXP_REPLACE: {
+    ...replaceAll,
+    count: [3, 4],
+    compile: (args, call) => {
+      const [, , , flags] = call.args;
+      // PostgreSQL and DuckDB say so that all are replaced, which is what is done anyway, as in Flink.
+      if (flags !== undefined && constantOf(args[3]) !== 'g')
+        throw new SqlProblem(flags.at, "every place is replaced, so the one flag is 'g'. For any case write [aA].");
+      return replaceAll.compile(args.slice(0, 3), { ...call, args: call.args.slice(0, 3) });
+    },
+  },
   CONCAT: {
     form: 'CONCAT(text, …)',
     count: [1, Number.POSITIVE_INFINITY],

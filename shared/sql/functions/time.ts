@@ -146,6 +146,37 @@ const toTimestamp: ScalarFunction = {
   },
 };
 
+/** What is made of the time that a text names, by a pattern or without one; of a text that is no time NULL. */
+function ofText(args: readonly Compiled[], call: Call, type: SqlType, make: (timeMs: number) => number): Compiled {
+  const [value] = args as readonly [Compiled];
+  if (value.type.kind !== 'string' && value.type.kind !== 'any' && value.type.kind !== 'null')
+    argumentOf(value, 'text', { place: call.args[0] as Call['args'][number], form: `${call.name}(text)` });
+  const time = toTimestamp.compile(args, call);
+  return strictly({ type, text: time.text, args: [time], call: make, nullable: true });
+}
+
+const secondsOf = (timeMs: number): number => Math.floor(timeMs / 1_000);
+const unixTimestamp = strictFunction('UNIX_TIMESTAMP(time)', ['time'], integerType, secondsOf);
+
+/** How many there are in a second, by how many digits a second has. */
+const perSecond: Readonly<Record<number, number>> = { 0: 1, 3: 1_000, 6: 1_000_000, 9: 1_000_000_000 };
+
+function precisions(found: number): string {
+  return `expected 0 for seconds, 3 for milliseconds, 6 for microseconds or 9 for nanoseconds, and found ${found}.`;
+}
+
+const toTimestampLtz = strictFunction(
+  'TO_TIMESTAMP_LTZ(number, precision)',
+  ['number', 'integer'],
+  timestampType,
+  (value: number, precision = 3) => {
+    const per = perSecond[precision];
+    if (per === undefined) throw new Error(precisions(precision));
+    return per > 1_000 ? Math.floor(value / (per / 1_000)) : Math.round(value * (1_000 / per));
+  },
+  { needed: 1 },
+);
+
 /** What is wrong with a pattern is said before a record comes. */
 function checked<T>(use: () => T, at: Span): T {
   try {
@@ -194,6 +225,25 @@ const dateFormat = strictFunction(
   (time: number, pattern: string) => formatByPattern(Number(time), pattern),
 );
 
+/** `FLOOR(time TO unit)`, with the unit first once it is read. */
+export const floorTo: ScalarFunction = ofUnit(
+  'FLOOR(time TO unit)',
+  () => timestampType,
+  units,
+  0,
+  (unit, time) => truncateTime(unit, time as number) ?? null,
+);
+export const ceilTo: ScalarFunction = ofUnit(
+  'CEIL(time TO unit)',
+  () => timestampType,
+  units,
+  0,
+  (unit, time) => {
+    const start = truncateTime(unit, time as number) as number;
+    return start === time ? start : addUnits(unit, 1, start);
+  },
+);
+
 /** Functions of times. Everything is in UTC. */
 export const timeFunctions: FunctionTable = {
   EXTRACT: extract,
@@ -222,7 +272,10 @@ export const timeFunctions: FunctionTable = {
   YEAR: part('YEAR'),
   QUARTER: part('QUARTER'),
   MONTH: part('MONTH'),
+  WEEK: part('WEEK'),
+  DAY: part('DAY'),
   DAYOFMONTH: part('DAY'),
+  DAYOFYEAR: part('DOY'),
   HOUR: part('HOUR'),
   MINUTE: part('MINUTE'),
   SECOND: part('SECOND'),
@@ -236,25 +289,35 @@ export const timeFunctions: FunctionTable = {
     },
   },
   TO_TIMESTAMP: toTimestamp,
-  TO_TIMESTAMP_LTZ: strictFunction(
-    'TO_TIMESTAMP_LTZ(number, precision)',
-    ['number', 'integer'],
-    timestampType,
-    (value: number, precision = 3) => Math.round(precision === 0 ? value * 1_000 : value),
+  TO_TIMESTAMP_LTZ: {
+    ...toTimestampLtz,
+    compile: (args, call) => {
+      const precision = constantOf(args[1]);
+      if (typeof precision === 'number' && perSecond[precision] === undefined)
+        throw new SqlProblem((call.args[1] as Call['args'][number]).at, precisions(precision));
+      return toTimestampLtz.compile(args, call);
+    },
+  },
+  TO_DATE: {
+    form: "TO_DATE('2026-11-21') or TO_DATE('21.11.2026', 'dd.MM.yyyy')",
+    count: [1, 2],
+    compile: (args, call) =>
+      ofText(args, call, { kind: 'date' }, (timeMs: number) => Math.floor(timeMs / dayMs) * dayMs),
+  },
+  FROM_UNIXTIME: strictFunction(
+    "FROM_UNIXTIME(seconds, 'yyyy-MM-dd HH:mm:ss')",
+    ['number', 'text'],
+    stringType,
+    (seconds: number, pattern = 'yyyy-MM-dd HH:mm:ss') => formatByPattern(Math.floor(seconds) * 1_000, pattern),
     { needed: 1 },
   ),
-  TO_DATE: strictFunction(
-    "TO_DATE('2026-11-21')",
-    ['text'],
-    { kind: 'date' },
-    (text: string) => {
-      const time = parseTimestamp(text);
-      return time === undefined ? null : Math.floor(time / dayMs) * dayMs;
-    },
-    { nullable: true },
-  ),
   EPOCH_MS: strictFunction('EPOCH_MS(time)', ['time'], integerType, (time: number) => Number(time)),
-  UNIX_TIMESTAMP: strictFunction('UNIX_TIMESTAMP(time)', ['time'], integerType, (time: number) =>
-    Math.floor(time / 1_000),
-  ),
+  UNIX_TIMESTAMP: {
+    form: "UNIX_TIMESTAMP(time) or UNIX_TIMESTAMP(text, 'yyyy-MM-dd HH:mm:ss')",
+    count: [1, 2],
+    compile: (args, call) =>
+      args.length === 2 || args[0]?.type.kind === 'string'
+        ? ofText(args, call, integerType, secondsOf)
+        : unixTimestamp.compile(args, call),
+  },
 };
