@@ -15,38 +15,45 @@ import type {
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpression, parseOrder } from './parse-expression.ts';
-import { SqlProblem, spanOf } from './problem.ts';
+import { type Span, SqlProblem, spanOf } from './problem.ts';
 
-/** `[WITH name AS (…), …] SELECT … [UNION ALL SELECT …] [ORDER BY …] [LIMIT n]` */
+/** `[WITH name AS (…), …] SELECT … [UNION [ALL] SELECT …] [ORDER BY …] [LIMIT n]` */
 export function parseQuery(cursor: Cursor): Query {
   const start = cursor.token;
   const views = cursor.takes('WITH') ? parseViews(cursor) : [];
-  const selects = [parseSelectOrNested(cursor)];
+  let selects = [...parseSelectOrNested(cursor)];
+  let distinctTo = 0;
   for (;;) {
     const { token } = cursor;
     for (const word of ['EXCEPT', 'INTERSECT', 'MINUS'])
       if (cursor.isNext(word)) throw new SqlProblem(token, `${word} is not supported; UNION ALL is.`);
     if (!cursor.takes('UNION')) break;
-    if (!cursor.takes('ALL'))
-      throw new SqlProblem(
-        token,
-        'UNION removes duplicates, which on an endless stream has no end. Write UNION ALL; then SELECT DISTINCT … GROUP BY a window where you mean it.',
-      );
-    selects.push(parseSelectOrNested(cursor));
+    const isDistinct = cursor.takes('DISTINCT') || !cursor.takes('ALL');
+    selects.push(...parseSelectOrNested(cursor));
+    if (isDistinct) distinctTo = selects.length;
     if (selects.length > 100) throw new SqlProblem(token, 'more than 100 queries are put together.');
   }
+  // The last UNION without ALL leaves no duplicates of those before it either.
+  if (distinctTo > 0)
+    selects = [differentRows(selects.slice(0, distinctTo), spanOf(start, cursor.last)), ...selects.slice(distinctTo)];
   const order = cursor.isNext('ORDER') ? parseOrder(cursor) : [];
   const limitAt = cursor.token;
   const isLimited = cursor.takes('LIMIT') || (cursor.takes('FETCH') && (cursor.takes('FIRST') || cursor.takes('NEXT')));
   refuseOffset(cursor);
-  if (!isLimited) return { op: 'select-query', views, selects: selects.flat(), order, at: spanOf(start, cursor.last) };
+  if (!isLimited) return { op: 'select-query', views, selects, order, at: spanOf(start, cursor.last) };
   const count = cursor.next();
   if (count.kind !== 'number' || !/^\d{1,9}$/.test(count.text))
     throw new SqlProblem(count.kind === 'end' ? cursor.spot : count, 'expected a whole number of rows behind LIMIT.');
   if (cursor.takes('ROWS') || cursor.takes('ROW')) cursor.takes('ONLY');
   refuseOffset(cursor);
   const limit = { count: Number(count.text), at: spanOf(limitAt, count) };
-  return { op: 'select-query', views, selects: selects.flat(), order, limit, at: spanOf(start, cursor.last) };
+  return { op: 'select-query', views, selects, order, limit, at: spanOf(start, cursor.last) };
+}
+
+/** `a UNION b` has the different rows of all: SELECT DISTINCT * FROM (a UNION ALL b). */
+function differentRows(selects: readonly Select[], at: Span): Select {
+  const query: Query = { op: 'select-query', views: [], selects, order: [], at };
+  return { distinct: true, items: [{ op: 'all', at }], from: { op: 'subquery', query, at }, groupBy: [], at };
 }
 
 function refuseOffset(cursor: Cursor): void {

@@ -59,6 +59,16 @@ const queries: Readonly<Record<string, Query>> = {
     sql: 'SELECT DISTINCT status, ip FROM requests',
     duckdb: 'SELECT DISTINCT status, ip FROM requests',
   },
+  'different rows of several queries': {
+    sql: "SELECT status, ip FROM requests WHERE bytes > 3 UNION SELECT status + 1, ip FROM requests UNION DISTINCT SELECT 1, 'x' FROM requests",
+    duckdb:
+      "SELECT status, ip FROM requests WHERE bytes > 3 UNION SELECT status + 1, ip FROM requests UNION SELECT 1, 'x' FROM requests",
+  },
+  'how many there are': {
+    sql: 'WITH r AS (SELECT ip, status FROM requests) SELECT ip, COUNT(*) AS n FROM (SELECT * FROM r UNION SELECT ip, 0 FROM r) GROUP BY ip',
+    duckdb:
+      'WITH r AS (SELECT ip, status FROM requests) SELECT ip, count(*) AS n FROM (SELECT * FROM r UNION SELECT ip, 0 FROM r) GROUP BY ip',
+  },
   spread: {
     sql: 'SELECT status, VAR_POP(bytes) AS vp, STDDEV(bytes) AS sd, CORR(bytes, status + bytes * bytes) AS c FROM requests GROUP BY status HAVING COUNT(bytes) > 2',
     duckdb:
