@@ -194,7 +194,10 @@ function makeAggregate(request: Request): Made {
 function makeCount(request: Request): Made {
   const { call, args, places } = request;
   if (args.length > 1 || (args.length === 0 && places[0]?.op !== 'star'))
-    throw new SqlProblem(call.at, 'COUNT takes one argument. Write COUNT(*), COUNT(x) or COUNT(DISTINCT x).');
+    throw new SqlProblem(
+      call.at,
+      `COUNT takes one argument. Write COUNT(*), COUNT(x) or COUNT(DISTINCT x)${args.length > 1 ? ", such as COUNT(DISTINCT CONCAT_WS('|', a, b))" : ''}.`,
+    );
   const [given] = args;
   if (call.distinct && given !== undefined) {
     if (given.type.kind === 'row' || given.type.kind === 'array')

@@ -24,6 +24,9 @@ const noAliases: ReadonlySet<string> = new Set([
   'FETCH',
   'TABLESAMPLE',
   'WINDOW',
+  'EMIT',
+  'EXCLUDE',
+  'MATCH_RECOGNIZE',
   'AT',
   'PARTITION',
 ]);

@@ -31,7 +31,8 @@ const impure: Readonly<Record<string, string>> = {
 };
 
 const quantiles = 'Write APPROX_QUANTILE(x, 0.5), which is off by at most 1 %.';
-const grouped = 'Put queries with other groups together: SELECT … GROUP BY a UNION ALL SELECT … GROUP BY b.';
+const grouped =
+  'Write a query for each: of windows with UNION ALL between them, otherwise each with an INSERT INTO of its own.';
 const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
 const listed = 'Write collect(…) in TypeScript around the query: docs/language/aggregators.md.';
 
@@ -158,13 +159,16 @@ export function compileFunction(call: Call, args: readonly Compiled[]): Compiled
   return found.compile(args, call);
 }
 
+/** Why there is no function, or column, of this name; undefined for any other. */
+export function impurity(name: string): string | undefined {
+  return Object.hasOwn(impure, name)
+    ? `${name} depends on ${impure[name]}, and a record that is read again after a failure must give the same. Use the event time.`
+    : undefined;
+}
+
 function unknownFunction({ name, nameAt }: Call): SqlProblem {
-  const reason = impure[name];
-  if (reason !== undefined)
-    return new SqlProblem(
-      nameAt,
-      `${name} depends on ${reason}, and a record that is read again after a failure must give the same. Use the event time.`,
-    );
+  const reason = impurity(name);
+  if (reason !== undefined) return new SqlProblem(nameAt, reason);
   if (['TUMBLE', 'HOP', 'SESSION', 'CUMULATE'].includes(name))
     return new SqlProblem(
       nameAt,

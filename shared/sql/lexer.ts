@@ -1,3 +1,4 @@
+import { otherSigns } from './other-clauses.ts';
 import { type Span, SqlProblem } from './problem.ts';
 
 /** A word, a literal or a sign of a text. */
@@ -95,9 +96,10 @@ function readToken(text: string, start: number): Token {
   const sign = signs.find((candidate) => text.startsWith(candidate, start));
   if (sign !== undefined) return tokenOf('sign', start, sign, sign);
   const character = String.fromCodePoint(text.codePointAt(start) as number);
+  const advice = otherSigns[character];
   throw new SqlProblem(
     { start, end: start + character.length },
-    `${JSON.stringify(character)} is no sign of SQL. Texts stand in '…', names with other signs than letters, digits and _ in "…".`,
+    `${JSON.stringify(character)} is no sign of SQL.${advice === undefined ? '' : ` ${advice}`} Texts stand in '…', names with other signs than letters, digits and _ in "…".`,
   );
 }
 

@@ -186,9 +186,13 @@ function parsePrimary(cursor: Cursor): Expression {
   const advice =
     token.word === '=' && cursor.last.word === '='
       ? ' Equality is one sign: a = b.'
-      : token.kind === 'word' && [',', 'FROM', ')', '=', '<', '>'].includes(cursor.peek().word)
-        ? ` It is a word of SQL; a column of this name stands in quotes: "${token.text}".`
-        : '';
+      : token.word === '>' && cursor.last.word === '-'
+        ? ' The fields of JSON and of a ROW stand behind a dot: a.b.'
+        : token.word === '*' && cursor.last.word === '*'
+          ? ' A power is POWER(x, y).'
+          : token.kind === 'word' && [',', 'FROM', ')', '=', '<', '>'].includes(cursor.peek().word)
+            ? ` It is a word of SQL; a column of this name stands in quotes: "${token.text}".`
+            : '';
   throw new SqlProblem(cursor.spot, `expected an expression, and found ${cursor.shown}.${advice}`);
 }
 
@@ -372,6 +376,8 @@ export function parseOrder(cursor: Cursor): readonly OrderItem[] {
 }
 
 function parseOver(cursor: Cursor): Over {
+  if (cursor.isName())
+    throw new SqlProblem(cursor.spot, 'named windows are not supported. Write OVER (PARTITION BY … ORDER BY …) out.');
   const open = cursor.expect('(', 'behind OVER');
   const partition = cursor.takes('PARTITION', 'BY') ? cursor.list(() => parseExpression(cursor)) : [];
   const order = cursor.isNext('ORDER') ? parseOrder(cursor) : [];

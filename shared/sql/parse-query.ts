@@ -14,6 +14,7 @@ import type {
   WindowTable,
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
+import { refuseClause } from './other-clauses.ts';
 import { parseExpression, parseOrder } from './parse-expression.ts';
 import { type Span, SqlProblem, spanOf } from './problem.ts';
 
@@ -112,17 +113,14 @@ function parseSelect(cursor: Cursor): Select {
   }
   const distinct = cursor.takes('DISTINCT');
   if (!distinct) cursor.takes('ALL');
+  if (cursor.isNext('TOP') && cursor.peek().kind === 'number')
+    throw new SqlProblem(cursor.spot, `TOP is not supported. Write LIMIT ${cursor.peek().text} at the end.`);
   const items = cursor.list(() => parseItem(cursor));
   const from = cursor.takes('FROM') ? parseFrom(cursor) : undefined;
   const where = cursor.takes('WHERE') ? parseExpression(cursor) : undefined;
-  const groupBy = cursor.takes('GROUP', 'BY') ? cursor.list(() => parseExpression(cursor)) : [];
+  const groupBy = cursor.takes('GROUP', 'BY') ? cursor.list(() => parseGroup(cursor)) : [];
   const having = cursor.takes('HAVING') ? parseExpression(cursor) : undefined;
   const qualify = cursor.takes('QUALIFY') ? parseExpression(cursor) : undefined;
-  if (cursor.isNext('WINDOW'))
-    throw new SqlProblem(
-      cursor.spot,
-      'named windows (WINDOW w AS …) are not supported. Write OVER (PARTITION BY … ORDER BY …) out.',
-    );
   checkEnd(cursor);
   return {
     distinct,
@@ -136,12 +134,23 @@ function parseSelect(cursor: Cursor): Select {
   };
 }
 
+function parseGroup(cursor: Cursor): Expression {
+  refuseClause(cursor, 'GROUPING SETS');
+  if (cursor.isNext('ALL'))
+    throw new SqlProblem(
+      cursor.spot,
+      'GROUP BY ALL is not supported. Name the columns, or their numbers behind SELECT: GROUP BY 1, 2.',
+    );
+  return parseExpression(cursor);
+}
+
 /** Whatever follows a SELECT is a clause that stands at the wrong place or is misspelt. */
 function checkEnd(cursor: Cursor): void {
   const { token } = cursor;
   const ends = ['', ')', ';', 'UNION', 'ORDER', 'LIMIT', 'OFFSET', 'FETCH', 'EXCEPT', 'INTERSECT', 'MINUS', 'END'];
   if (token.kind === 'end' || (token.kind !== 'quoted' && token.word !== '' && ends.includes(token.word))) return;
   // An alias that looks like a clause is one that is misspelt.
+  refuseClause(cursor);
   const { last } = cursor;
   const meant =
     last.kind === 'word' && last.word !== 'AS' ? nearest(last.word, ['FROM', 'WHERE', 'GROUP', 'HAVING']) : undefined;
@@ -155,7 +164,10 @@ function checkEnd(cursor: Cursor): void {
 
 function parseItem(cursor: Cursor): SelectItem {
   const { token } = cursor;
-  if (cursor.takes('*')) return { op: 'all', at: token };
+  if (cursor.takes('*')) {
+    refuseClause(cursor, 'EXCLUDE (', 'EXCEPT (', 'REPLACE (');
+    return { op: 'all', at: token };
+  }
   if (cursor.isName() && cursor.peek().word === '.' && cursor.peek(2).word === '*') {
     const of = cursor.name('a table');
     cursor.takes('.', '*');
@@ -234,11 +246,17 @@ function parseTable(cursor: Cursor): TableReference | Subquery | WindowTable {
 }
 
 function parseTableName(cursor: Cursor): TableReference {
+  refuseClause(cursor, 'UNNEST (', 'LATERAL TABLE', 'LATERAL (');
   const name = cursor.name('a table');
   if (cursor.isNext('('))
     throw new SqlProblem(
       name.at,
       `${name.text} is no function that gives a table; those are ${windowKinds.join(', ')}.`,
+    );
+  if (cursor.isNext('.'))
+    throw new SqlProblem(
+      cursor.spot,
+      `a table has no database before its name, or the name stands in quotes: "${name.text}.${cursor.peek().text}".`,
     );
   const asOf = cursor.takes('FOR', 'SYSTEM_TIME', 'AS', 'OF') ? parseExpression(cursor) : undefined;
   const alias = cursor.alias();

@@ -56,6 +56,11 @@ function parseStatement(cursor: Cursor): Statement {
       const query = parseQuery(cursor);
       return { op: 'create-view', view: { name, columns, query }, at: spanOf(start, cursor.last) };
     }
+    if (cursor.isNext('STREAM'))
+      throw new SqlProblem(
+        cursor.spot,
+        "CREATE STREAM is of ksqlDB. Write CREATE TABLE t (…, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kinesis').",
+      );
     throw cursor.unexpected('TABLE or VIEW', 'behind CREATE');
   }
   const known = beginnings.map((beginning) => beginning.split(' ')[0] as string);
@@ -104,7 +109,20 @@ function parseCreateTable(cursor: Cursor, start: Name['at']): CreateTable {
     } while (cursor.takes(','));
     cursor.expect(')', 'or a comma behind the columns of the table');
   }
+  if (cursor.takes('COMMENT')) parseText(cursor, 'a comment');
+  if (cursor.isNext('PARTITIONED') || cursor.isNext('DISTRIBUTED'))
+    throw new SqlProblem(
+      cursor.spot,
+      `${cursor.shown} BY is not supported: where a record goes is said by what the query groups by. Leave it out.`,
+    );
   const options = cursor.takes('WITH') ? parseOptions(cursor) : [];
+  if (cursor.isNext('AS'))
+    throw new SqlProblem(
+      cursor.spot,
+      `a table is written to by a statement of its own. Put a semicolon here, and write INSERT INTO ${name.text} SELECT ….`,
+    );
+  if (cursor.isNext('LIKE'))
+    throw new SqlProblem(cursor.spot, 'LIKE is not supported. Write the columns and options of the table out.');
   return {
     op: 'create-table',
     name,

@@ -9,6 +9,10 @@ export function parseTypeName(cursor: Cursor): TypeName {
     if (start.kind !== 'word') throw cursor.unexpected('a type, such as BIGINT or STRING,', 'here');
     cursor.next();
     let name = start.word;
+    if (name === 'MAP' || name === 'MULTISET')
+      throw new SqlProblem(start, `there is no type ${name}. Write JSON, whose fields stand behind a dot: a.b.`);
+    if (name === 'TIME')
+      throw new SqlProblem(start, 'there is no type TIME. Write STRING, or TIMESTAMP(3) of a time with its day.');
     if (name === 'DOUBLE') cursor.takes('PRECISION');
     if (name === 'CHARACTER' && cursor.takes('VARYING')) name = 'VARCHAR';
     const content =

@@ -5,6 +5,7 @@ import type { WindowSpec } from '#shared/pipeline/window.ts';
 import type { ColumnReference, Name } from './ast.ts';
 import type { Compiled, Values } from './compiled.ts';
 import type { Scope } from './expression.ts';
+import { impurity } from './functions.ts';
 import { type Span, SqlProblem } from './problem.ts';
 import type { StepTable } from './step-table.ts';
 import { anyType, type Column, type SqlType, timestampType } from './types.ts';
@@ -208,6 +209,8 @@ function openColumn({ isOpen, columns }: Relation, { text }: Name, table?: Name)
 function unknownColumn({ text, at, isQuoted }: Name, columns: readonly RelationColumn[], where: string): SqlProblem {
   const known = columns.map(({ name }) => name);
   const advice = isQuoted === true ? ` A text stands in single quotes: '${text}'.` : '';
+  const impure = impurity(text.toUpperCase());
+  if (impure !== undefined) return new SqlProblem(at, impure);
   if (/^window_(start|end)$/i.test(text))
     return new SqlProblem(
       at,

@@ -206,7 +206,7 @@ function readWatermark(
   if (found.type.kind !== 'timestamp')
     throw new SqlProblem(
       column.at,
-      `the event time is a timestamp, and ${found.name} is of type ${describeType(found.type)}. Add a column: event_time AS TO_TIMESTAMP_LTZ(${found.name}, 3), and WATERMARK FOR event_time AS ….`,
+      `the event time is a timestamp, and ${found.name} is of type ${describeType(found.type)}. Add a column: event_time AS ${found.type.kind === 'string' ? `TO_TIMESTAMP(${found.name})` : `TO_TIMESTAMP_LTZ(${found.name}, 3)`}, and WATERMARK FOR event_time AS ….`,
     );
   return { column: found.name, outOfOrdernessMs: delayOf(delay, found.name) };
 }

@@ -22,6 +22,11 @@ import {
 export function windowOf(kind: WindowKind, sizes: readonly Expression[], at: Span): WindowSpec {
   const form = forms[kind];
   const [first, second, ...rest] = sizes.map(lengthOf);
+  if (sizes.length === form.count + 1)
+    throw new SqlProblem(
+      (sizes[form.count] as Expression).at,
+      `windows begin at multiples of their size since 1970, and an offset of ${kind} is not supported. Leave it out: ${form.example}.`,
+    );
   if (first === undefined || rest.length > 0 || (second === undefined) !== (form.count === 1))
     throw new SqlProblem(at, `${kind} takes ${form.text}. Write ${form.example}.`);
   switch (kind) {
