@@ -1,24 +1,29 @@
 import type { InvocationOutcome } from './lambda/outcome.ts';
 import { nameFromArn } from './template.ts';
 
-/** Which functions fail now, and of what: AWS tells by its alarms, and a laptop has none. */
+/** Which functions and workers fail now, and of what: AWS tells by its alarms, and a laptop has none. */
 export interface Failures {
-  /** Gives the outcome back. */
-  readonly note: (functionArn: string, outcome: InvocationOutcome) => InvocationOutcome;
+  /** One of this name did its work, or failed with a message. */
+  readonly note: (name: string, message: string | undefined) => void;
+  /** Notes how a function ended; gives the outcome back. */
+  readonly noteOutcome: (functionArn: string, outcome: InvocationOutcome) => InvocationOutcome;
   readonly list: () => readonly string[];
 }
 
-/** A function that was killed, or met another's write, is well at its next try. */
+/** What was killed, or met another's write, is well at its next try. */
 const triesMin = 3;
 
 export function createFailures(): Failures {
   const failing = new Map<string, { readonly tries: number; readonly message: string }>();
+  const note = (name: string, message: string | undefined): void => {
+    if (message === undefined) failing.delete(name);
+    else failing.set(name, { tries: (failing.get(name)?.tries ?? 0) + 1, message });
+  };
   return {
-    note: (functionArn, outcome) => {
-      const name = nameFromArn(functionArn);
+    note,
+    noteOutcome: (functionArn, outcome) => {
       const message = messageOf(outcome);
-      if (message !== undefined) failing.set(name, { tries: (failing.get(name)?.tries ?? 0) + 1, message });
-      else if (outcome.kind === 'response') failing.delete(name);
+      if (message !== undefined || outcome.kind === 'response') note(nameFromArn(functionArn), message);
       return outcome;
     },
     list: () =>

@@ -86,7 +86,7 @@ export interface LocalStack {
   readonly worker: WorkerService | undefined;
   /** Age of the oldest record that a function has not done, over all mappings. */
   readonly iteratorAgeMs: () => number;
-  /** The functions that have failed again and again, with what they last failed of. */
+  /** The functions and workers that have failed again and again, with what they last failed of. */
   readonly failures: () => readonly string[];
   readonly stop: () => Promise<void>;
 }
@@ -244,7 +244,7 @@ class StackBuilder {
     const mapping: EventSourceMapping = createEventSourceMapping({
       reader: kinesis,
       clock: wallClock,
-      invoke: async (event) => this.#failures.note(functionArn, await lambda.invoke(event)),
+      invoke: async (event) => this.#failures.noteOutcome(functionArn, await lambda.invoke(event)),
       streamName,
       source: { streamArn, functionArn, roleArn: 'arn:aws:iam::000000000000:role/local', region },
       settings: readSettings(properties),
@@ -287,6 +287,7 @@ class StackBuilder {
       scratchFolder: join(folder, 'worker'),
       stopTimeoutMs: Math.min(container.StopTimeout * 1_000, workerStopMsMax),
       onLine: (index, line) => this.#options.onLine(`worker ${index}`, line),
+      onFailure: (index, error) => this.#failures.note(`worker ${index}`, error),
     });
   }
 

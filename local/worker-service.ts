@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { errorInLine } from './worker-error.ts';
 
 /** The template's ECS service. */
 export interface ServiceOptions {
@@ -15,6 +16,8 @@ export interface ServiceOptions {
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutMs: number;
   readonly onLine: (task: number, line: string) => void;
+  /** A task has ended by itself, of the error that is given; undefined for one that goes on. */
+  readonly onFailure: (task: number, error: string | undefined) => void;
 }
 
 /** Keeps the workers running, as ECS does: one that ends is replaced by a new one. */
@@ -39,6 +42,8 @@ const restartMsMin = 200;
 const restartMsMax = 10_000;
 /** A worker that lived so long was not failing at its start. */
 const steadyMs = 10_000;
+/** One that lived so long is well: it may have been restoring a large state for a while. */
+const wellMs = 30_000;
 const flags = ['--enable-source-maps', `--import=${new URL('./worker-leash.ts', import.meta.url).href}`];
 
 export function startWorkerService(options: ServiceOptions): WorkerService {
@@ -72,6 +77,7 @@ function startTask(options: ServiceOptions, index: number, onStart: () => void):
 
   const start = (): void => {
     const startedMs = performance.now();
+    let error: string | undefined;
     onStart();
     const started = spawn(process.execPath, [...flags, join(options.codePath, 'main.mjs')], {
       // Only what the template gives: a worker that needs more of the laptop's environment would fail in AWS.
@@ -85,14 +91,20 @@ function startTask(options: ServiceOptions, index: number, onStart: () => void):
     const onLine = (line: string): void => {
       // It listens on any free port, and says on which.
       if (child === started) url ??= /"url":"(http:[^"]+)"/.exec(line)?.[1];
+      error = errorInLine(line) ?? error;
       options.onLine(index, line);
     };
     for (const stream of [started.stdout, started.stderr])
       if (stream !== null) createInterface({ input: stream }).on('line', onLine);
-    started.on('exit', () => {
+    const well = setTimeout(() => options.onFailure(index, undefined), wellMs);
+    // Not at its exit: what it said last may come after that.
+    started.on('close', (code) => {
+      clearTimeout(well);
       child = undefined;
       url = undefined;
       if (stopping) return;
+      // Without a status it was killed, which is no fault of its own.
+      if (code !== null) options.onFailure(index, error ?? `it exited with status ${code}.`);
       if (performance.now() - startedMs > steadyMs) delayMs = restartMsMin;
       timer = setTimeout(start, delayMs);
       delayMs = Math.min(restartMsMax, delayMs * 2);

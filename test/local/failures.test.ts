@@ -10,10 +10,18 @@ const responded: InvocationOutcome = { kind: 'response', payload: {} };
 
 test('a function that fails again and again is told of, with why, until it does not', () => {
   const failures = createFailures();
-  for (const outcome of [failed, failed, throttled]) expect(failures.note(arn, outcome)).toBe(outcome);
+  for (const outcome of [failed, failed, throttled]) expect(failures.noteOutcome(arn, outcome)).toBe(outcome);
   expect(failures.list()).toEqual([]);
-  failures.note(arn, failed);
+  failures.noteOutcome(arn, failed);
   expect(failures.list()).toEqual(['aggregate has failed 3 times: PLAN_MISMATCH: deploy anew.']);
-  failures.note(arn, responded);
+  failures.noteOutcome(arn, responded);
+  expect(failures.list()).toEqual([]);
+});
+
+test('a worker is told of as a function is', () => {
+  const failures = createFailures();
+  for (const _ of [1, 2, 3]) failures.note('worker 0', 'STATE_UNREADABLE: an object is gone.');
+  expect(failures.list()).toEqual(['worker 0 has failed 3 times: STATE_UNREADABLE: an object is gone.']);
+  failures.note('worker 0', undefined);
   expect(failures.list()).toEqual([]);
 });
