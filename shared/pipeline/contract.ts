@@ -171,13 +171,24 @@ function columnsInOrder(aggregates: Fields): Json {
   return Object.entries(aggregates).map(([column, aggregator]) => ({ column, ...(aggregator as Fields) }));
 }
 
-/** What a record goes through before the step, without the numbers that tell branches apart: those depend on the other branches. */
-function pathOf(plan: Plan, id: string): string {
+/** Of unions of unions, the part of a path that is longer is told by its hash. */
+const pathCharactersMax = 10_000;
+
+/**
+ * What a record goes through before the step, without the numbers that tell branches apart: those depend on the other branches. Each node is
+ * looked at once, and `known` holds its path.
+ */
+function pathOf(plan: Plan, id: string, known = new Map<string, string>()): string {
+  const found = known.get(id);
+  if (found !== undefined) return found;
   const node = plan.nodes.find((candidate) => candidate.id === id);
   if (node === undefined || node.op === 'source' || isStep(node)) return id;
-  const paths = inputIdsOf(node).map((input) => pathOf(plan, input));
+  const paths = inputIdsOf(node).map((input) => pathOf(plan, input, known));
   const by = node.op === 'enrich' ? ` by ${node.table.name}` : '';
-  return `${node.op === 'union' ? `(${paths.join(', ')})` : paths[0]} > ${node.op}${by}`;
+  const whole = `${node.op === 'union' ? `(${paths.join(', ')})` : paths[0]} > ${node.op}${by}`;
+  const path = whole.length > pathCharactersMax ? `… ${hashHex(whole)}` : whole;
+  known.set(id, path);
+  return path;
 }
 
 /** Where a step's sides get their records from is not what their state means. */

@@ -1,7 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { InputPlan } from './plan.ts';
 import { named } from './refuse.ts';
-import type { StepDefinition, StreamNode } from './stream.ts';
+import type { RowsNode, SourceNode, StepDefinition, StreamNode } from './stream.ts';
 
 /**
  * The steps that `outputs` need, each once, inputs first: those of the outputs, and those whose rows feed them. A step that is an output
@@ -19,14 +19,10 @@ export function collectSteps(pipeline: string, outputs: readonly StepDefinition[
       );
     }
     if (collected.has(step.name)) return;
-    for (const input of inputNodesOf(step)) collectInput(input);
+    for (const origin of inputNodesOf(step).flatMap(originNodesOf)) if (origin.op === 'rows') collect(origin.step);
     // What it finds late is known when the view of it is told.
     if (step.op === 'select' && step.lateOf !== undefined) collect(step.lateOf);
     collected.set(known.name, known);
-  };
-  const collectInput = (node: StreamNode): void => {
-    if (node.op === 'rows') collect(node.step);
-    else for (const input of nodesBefore(node)) collectInput(input);
   };
   // Of two outputs with one name the check of names has more to say.
   for (const step of outputs) if (outputOf.get(step.name) === step) collect(step);
@@ -57,16 +53,24 @@ function nodesBefore(node: StreamNode): readonly StreamNode[] {
 
 /** The streams, and the steps, that a node's records come from, each once. */
 export function originsOf(node: StreamNode): readonly { readonly name: string; readonly isStep: boolean }[] {
-  switch (node.op) {
-    case 'source':
-      return [{ name: node.name, isStep: false }];
-    case 'rows':
-      return [{ name: node.step.name, isStep: true }];
-    default: {
-      const origins = nodesBefore(node).flatMap(originsOf);
-      return origins.filter(({ name }, at) => origins.findIndex((other) => other.name === name) === at);
-    }
-  }
+  const origins = originNodesOf(node).map((origin) =>
+    origin.op === 'rows' ? { name: origin.step.name, isStep: true } : { name: origin.name, isStep: false },
+  );
+  return origins.filter(({ name }, at) => origins.findIndex((other) => other.name === name) === at);
+}
+
+/** Each node is looked at once: a union may have many ways to the same one, twice as many with each union of one stream with itself. */
+function originNodesOf(node: StreamNode): readonly (SourceNode | RowsNode)[] {
+  const seen = new Set<StreamNode>();
+  const origins: (SourceNode | RowsNode)[] = [];
+  const visit = (one: StreamNode): void => {
+    if (seen.has(one)) return;
+    seen.add(one);
+    if (one.op === 'source' || one.op === 'rows') origins.push(one);
+    else for (const before of nodesBefore(one)) visit(before);
+  };
+  visit(node);
+  return origins;
 }
 
 /** Where a node's records come from, as the plan says it. */

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { count, milliseconds, seconds, union } from '#shared/pipeline/index.ts';
+import { contractOf } from '#shared/pipeline/contract.ts';
+import { count, milliseconds, type Stream, seconds, union } from '#shared/pipeline/index.ts';
+import { streamOf } from '#shared/pipeline/stream.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { pipelineOf, type Reading, readings, sink } from '../readings.ts';
 
@@ -169,6 +171,26 @@ describe('throttle', () => {
     ] as const)
       expect(() => pipelineOf([throttled(limit, per, burst).to(sink)])).toThrow('throttled');
   });
+});
+
+test('a stream that is united with itself, again and again, is walked once and not on every way', () => {
+  let reads = 0;
+  let doubled: Stream<Reading> = source;
+  for (let level = 0; level < 14; level += 1) {
+    const { node } = union(doubled, doubled);
+    if (node.op !== 'union') throw new Error('a union is one');
+    const { inputs } = node;
+    doubled = streamOf({
+      op: 'union',
+      get inputs() {
+        reads += 1;
+        return inputs;
+      },
+    });
+  }
+  const { plan } = pipelineOf([doubled.select('rows', { key: (reading) => reading.key }).to(sink)]);
+  expect(reads).toBeLessThan(14 * 14);
+  expect(JSON.stringify(contractOf(plan)).length).toBeLessThan(30_000);
 });
 
 test('records with bigints, as decoders make of 64-bit numbers, are spread and sampled too', () => {
