@@ -1,3 +1,4 @@
+import './refusals.ts';
 import { join } from 'node:path';
 import { App, RemovalPolicy } from 'aws-cdk-lib';
 import { pipelines } from '#pipelines/index.ts';

@@ -46,7 +46,7 @@ describe('the CDK app', () => {
   });
 
   test('refuses a pipeline that it does not know', () => {
-    expect(() => runApp('unknown', { pipeline: 'nope' })).toThrow(/PIPELINE_UNKNOWN.*nope/s);
+    expect(() => runApp('unknown', { pipeline: 'nope' })).toThrow(/^.*\nmillrace: PIPELINE_UNKNOWN: .*nope.*\n$/);
   });
 });
 
