@@ -1,3 +1,4 @@
+import type { AnyAggregator } from './aggregator.ts';
 import { given, givenOptions } from './refuse.ts';
 
 /**
@@ -68,6 +69,38 @@ type PredictionPaths<Fit extends string, At> =
 /** The column that holds what a path names. No column has a point in its name. */
 export function columnOfPath(path: string): string {
   return path.split('.', 1)[0] ?? path;
+}
+
+/**
+ * Why no number lies at `path` of the columns that `aggregates` give, or undefined where one may: told by what each gives of no records, since
+ * a text or a list of nothing is one. A derived column of it would be null for ever.
+ */
+export function refusePath(
+  path: string,
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+): string | undefined {
+  const [column = '', ...names] = path.split('.');
+  const aggregator = aggregates[column];
+  let value: unknown;
+  try {
+    value = aggregator?.result(aggregator.create());
+  } catch {
+    return undefined;
+  }
+  const at = names.findIndex((name) => {
+    if (typeof value !== 'object' || value === null) return true;
+    value = (value as Readonly<Record<string, unknown>>)[name];
+    return value === undefined;
+  });
+  if (value === undefined || value === null || (typeof value === 'number' && at === -1)) return undefined;
+  const what =
+    typeof value === 'object'
+      ? Array.isArray(value)
+        ? 'a list'
+        : `an object with ${Object.keys(value).join(', ')}`
+      : `a ${typeof value}`;
+  const where = [column, ...names.slice(0, at === -1 ? names.length : at)].join('.');
+  return `${where} is ${what}`;
 }
 
 /** The numbers of the columns, among `columns`, that a step has to total over all keys. */

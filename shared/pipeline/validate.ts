@@ -1,7 +1,7 @@
 import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { checkAggregators, checkSelectors } from './check-callbacks.ts';
-import { columnOfPath } from './derive.ts';
+import { columnOfPath, refusePath } from './derive.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
 import { checkName } from './names.ts';
 import { overlapOf } from './placement.ts';
@@ -337,6 +337,12 @@ function checkColumns(where: string, step: AggregateDefinition): void {
     const missing = derived.columns.map(columnOfPath).find((input) => !Object.hasOwn(step.aggregates, input));
     if (missing !== undefined)
       throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
+    const path = derived.columns.find((one) => refusePath(one, step.aggregates) !== undefined);
+    if (path !== undefined)
+      throw invalid(
+        where,
+        `derived column ${column} needs a number at ${path}, and ${refusePath(path, step.aggregates)}. Name a part that is a number, such as sizes.0 or latency.p99.`,
+      );
     if (derived.kind === 'share-of-total' && !isAligned(step.window)) {
       const windows = step.window.kind === 'session' ? 'sessions' : `${step.window.kind} windows`;
       throw invalid(

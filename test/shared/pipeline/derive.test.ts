@@ -8,6 +8,21 @@ import {
   shareOfTotal,
   totalledColumns,
 } from '#shared/pipeline/derive.ts';
+import {
+  type AnyAggregator,
+  collect,
+  count,
+  decimalSum,
+  first,
+  histogram,
+  linearRegression,
+  minutes,
+  quantiles,
+  seconds,
+  tumbling,
+  variance,
+} from '#shared/pipeline/index.ts';
+import { pipelineOf, readings, sink } from '../readings.ts';
 
 const input = {
   row: { bytes: 25, errors: 3, requests: 12, nothing: 0 },
@@ -100,5 +115,46 @@ describe('evaluateDerived', () => {
 
   test('an unknown kind is an Error that names it', () => {
     expect(() => evaluateDerived({ kind: 'median', columns: ['bytes'] }, input)).toThrow('kind "median"');
+  });
+});
+
+describe('a derived column of what is never a number', () => {
+  const bytes = (r: { readonly bytes: number }) => r.bytes;
+  const aggregates: Readonly<Record<string, AnyAggregator<never>>> = {
+    n: count(),
+    sizes: histogram(bytes, { bounds: [10] }),
+    money: decimalSum(bytes, { scale: 2 }),
+    latency: quantiles({ p50: 0.5 }, bytes),
+    spread: variance(bytes),
+    most: first((r: { readonly tags: readonly string[] }) => r.tags),
+    listed: collect(bytes, { max: 3 }),
+    line: linearRegression(bytes, bytes),
+  };
+  const define = (derived: object) => () => {
+    const table = readings()
+      .keyBy(({ key }) => ({ key }))
+      .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+      .aggregate('step', aggregates as never);
+    return pipelineOf([table.derive({ derived } as never).to(sink)]);
+  };
+  test.each([
+    [shareOfTotal('sizes'), 'a number at sizes, and sizes is a list.'],
+    [ratio('n', 'money'), 'a number at money, and money is a string.'],
+    [rate('latency'), 'a number at latency, and latency is an object with p50.'],
+    [part('n.p50'), 'a number at n.p50, and n is a number.'],
+    [shareOfTotal('listed'), 'a number at listed, and listed is a list.'],
+  ])('%j is refused', (derived, message) => {
+    expect(define(derived)).toThrow(`derived column derived needs ${message} Name a part that is a number`);
+  });
+  test.each([
+    shareOfTotal('n'),
+    part('sizes.0'),
+    part('latency.p50'),
+    rate('spread'),
+    part('most.x'),
+    part('listed.0'),
+    prediction('line', { at: 5 }),
+  ])('%j may be one', (derived) => {
+    expect(define(derived)).not.toThrow();
   });
 });
