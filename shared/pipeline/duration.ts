@@ -21,7 +21,13 @@ export function days(count: number): Duration {
   return times(count, 86_400_000);
 }
 
-/** What is no number stays as it is, for who takes the duration knows what it is for, and says so. A text or null would become one. */
+/**
+ * What is no number stays as it is, for who takes the duration knows what it is for, and says so. A text or null would become one.
+ * `minutes(0.017)` is 1,020 ms, which the product of the two binary numbers misses by its rounding.
+ */
 function times(count: number, unitMs: number): Duration {
-  return milliseconds(typeof count === 'number' ? count * unitMs : count);
+  if (typeof count !== 'number') return milliseconds(count);
+  const exact = count * unitMs;
+  const whole = Math.round(exact);
+  return milliseconds(Math.abs(exact - whole) <= Math.abs(exact) * Number.EPSILON ? whole : exact);
 }
