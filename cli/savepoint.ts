@@ -94,9 +94,12 @@ export const savepointCommand = defineCommand({
     });
     switch (args.action as (typeof actions)[number]) {
       case 'list': {
-        const found = await listSavepoints(store);
-        if (found.length === 0) process.stderr.write(`millrace: there is no savepoint in ${place}.\n`);
-        return writeLines('-', found.map(describe));
+        const { manifests, unreadable } = await listSavepoints(store);
+        writeLines('-', manifests.map(describe));
+        if (unreadable.length > 0) process.exitCode = 1;
+        else if (manifests.length === 0) process.stderr.write(`millrace: there is no savepoint in ${place}.\n`);
+        for (const { message } of unreadable) process.stderr.write(`millrace: ${message}\n`);
+        return;
       }
       case 'create': {
         const id = args.id ?? new Date().toISOString().replaceAll(/[:.]/g, '-');
@@ -143,7 +146,15 @@ async function take(
 
 async function find(store: BlobStore, place: string, id: string | undefined): Promise<SavepointManifest> {
   if (id !== undefined) return readManifest(store, id);
-  const newest = (await listSavepoints(store)).at(-1);
+  const { manifests, unreadable } = await listSavepoints(store);
+  // It may be the newest, and what is older is another state.
+  const [damaged] = unreadable;
+  if (damaged !== undefined)
+    throw new MillraceError(
+      'SAVEPOINT_UNREADABLE',
+      `${damaged.message.replace(/^[A-Z_]+: /, '')} Name another one with --id, or delete that.`,
+    );
+  const newest = manifests.at(-1);
   if (newest !== undefined) return newest;
   throw new MillraceError('SAVEPOINT_UNREADABLE', `there is no savepoint in ${place}. Name another place with --in.`);
 }

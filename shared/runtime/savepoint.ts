@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import type { StateEntry } from '#shared/engine/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
 import type { Checkpoint, SnapshotPiece } from '#shared/schemas/state.ts';
 import { decodePart, encodeParts, partCharsMaxDefault } from './snapshot-codec.ts';
@@ -25,14 +25,25 @@ export interface SlotContents {
   readonly entries: readonly StateEntry[];
 }
 
-/** Ids of the savepoints that are whole, oldest first. */
-export async function listSavepoints(store: BlobStore): Promise<readonly SavepointManifest[]> {
+/** The savepoints that are whole, oldest first, and why others cannot be read: one that is damaged does not hide the rest. */
+export async function listSavepoints(
+  store: BlobStore,
+): Promise<{ readonly manifests: readonly SavepointManifest[]; readonly unreadable: readonly MillraceError[] }> {
   const names = await store.list('');
   const ids = names
     .filter((name) => name.endsWith(`/${manifestName}`))
     .map((name) => name.slice(0, -manifestName.length - 1));
-  const manifests = await Promise.all(ids.map((id) => readManifest(store, id)));
-  return manifests.sort((a, b) => (a.created < b.created ? -1 : 1));
+  const unreadable: MillraceError[] = [];
+  const read = await Promise.all(
+    ids.map((id) =>
+      readManifest(store, id).catch((error: MillraceError) => {
+        if (!hasCode(error, 'SAVEPOINT_UNREADABLE') && !hasCode(error, 'BLOB_CORRUPT')) throw error;
+        unreadable.push(error);
+        return [];
+      }),
+    ),
+  );
+  return { manifests: read.flat().sort((a, b) => (a.created < b.created ? -1 : 1)), unreadable };
 }
 
 /** Puts the manifest, which makes the objects that it names a savepoint. */
@@ -51,14 +62,14 @@ export async function readManifest(store: BlobStore, id: string): Promise<Savepo
       'SAVEPOINT_UNREADABLE',
       `there is no ${name}, so no savepoint ${id}: "millrace savepoint list" lists those there are.`,
     );
-  let file: { readonly crc32?: number; readonly manifest?: SavepointManifest };
+  let file: { readonly crc32?: number; readonly manifest?: SavepointManifest } | null;
   try {
     file = JSON.parse(Buffer.from(bytes).toString());
   } catch (cause) {
     throw new MillraceError('SAVEPOINT_UNREADABLE', `${name} is no manifest of a savepoint.`, { cause });
   }
-  const { manifest } = file;
-  if (manifest === undefined || crc32(JSON.stringify(manifest)) !== file.crc32)
+  const manifest = file?.manifest;
+  if (manifest === undefined || crc32(JSON.stringify(manifest)) !== file?.crc32)
     throw new MillraceError('SAVEPOINT_UNREADABLE', `${name} is another than was written: its checksum differs.`);
   if (manifest.version !== 1)
     throw new MillraceError(

@@ -81,7 +81,31 @@ describe('a savepoint', () => {
     world.clock.move(1_000);
     await save(world, store, { id: 'another' });
     await store.put('half/window-0/000000', new Uint8Array([1]));
-    expect((await listSavepoints(store)).map(({ id }) => id)).toEqual(['one', 'another']);
+    expect((await listSavepoints(store)).manifests.map(({ id }) => id)).toEqual(['one', 'another']);
+  });
+
+  test.each(['', 'null', '{"crc32":1}'])(
+    'whose manifest is %j is named, and does not hide the others',
+    async (text) => {
+      const { store } = await saved();
+      await store.put('damaged/manifest.json', new TextEncoder().encode(text));
+      const { manifests, unreadable } = await listSavepoints(store);
+      expect(manifests.map(({ id }) => id)).toEqual(['one']);
+      expect(unreadable.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/^SAVEPOINT_UNREADABLE: damaged\/manifest\.json is /),
+      ]);
+    },
+  );
+
+  test('whose manifest has other bytes on the disk is named, and does not hide the others', async () => {
+    const { store } = await saved();
+    await store.put('damaged/manifest.json', new TextEncoder().encode('{}'));
+    store.damage('damaged/manifest.json');
+    const { manifests, unreadable } = await listSavepoints(store);
+    expect(manifests.map(({ id }) => id)).toEqual(['one']);
+    expect(unreadable.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^BLOB_CORRUPT: .*damaged\/manifest\.json/),
+    ]);
   });
 
   test('says whether all was read', async () => {
