@@ -4,13 +4,20 @@ import { aggregateNames } from './aggregate-names.ts';
 import type { Call } from './ast.ts';
 import type { Compiled } from './compiled.ts';
 import { choiceFunctions } from './functions/choice.ts';
+import { listFunctions } from './functions/list.ts';
 import { numberFunctions } from './functions/number.ts';
 import type { FunctionTable } from './functions/signature.ts';
 import { textFunctions } from './functions/text.ts';
 import { timeFunctions } from './functions/time.ts';
 import { SqlProblem } from './problem.ts';
 
-const functions: FunctionTable = { ...choiceFunctions, ...numberFunctions, ...textFunctions, ...timeFunctions };
+const functions: FunctionTable = {
+  ...choiceFunctions,
+  ...listFunctions,
+  ...numberFunctions,
+  ...textFunctions,
+  ...timeFunctions,
+};
 
 /** Functions that need a clock or chance: a record that is read again must give the same. */
 const impure: Readonly<Record<string, string>> = {
@@ -88,6 +95,10 @@ const elsewhere: Readonly<Record<string, string>> = {
   IS_ALPHA: "Write x REGEXP '^[A-Za-z]+$'.",
   IS_DIGIT: "Write x REGEXP '^[0-9]+$'.",
   IS_DECIMAL: 'Write TRY_CAST(x AS DOUBLE) IS NOT NULL.',
+  ARRAY_LENGTH: 'Write CARDINALITY(list).',
+  LIST_CONTAINS: 'Write ARRAY_CONTAINS(list, x).',
+  ARRAY: 'Lists are read, and not made. Name what you want in columns.',
+  ROW: 'Rows are read, and not made. Name what you want in columns.',
   CONVERT_TZ: ofZone,
   CONVERT_TIMEZONE: ofZone,
   CURRENT_WATERMARK: 'What comes behind the watermark is late, and is counted and kept as such.',

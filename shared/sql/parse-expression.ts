@@ -1,5 +1,6 @@
-import type { Binary, BinarySign, Call, Expression, Name, OrderItem, Over } from './ast.ts';
+import type { Binary, BinarySign, Expression, Name } from './ast.ts';
 import { type Cursor, nestingMax } from './cursor.ts';
+import { parseCall } from './parse-call.ts';
 import { parseInterval } from './parse-interval.ts';
 import { parseQuery } from './parse-query.ts';
 import { parseTypeName } from './parse-type.ts';
@@ -20,7 +21,7 @@ function parseChain(cursor: Cursor, level: number): Expression {
   return parseBinary(cursor, signs, () => parseChain(cursor, level + 1));
 }
 
-function parseSum(cursor: Cursor, level = 0): Expression {
+export function parseSum(cursor: Cursor, level = 0): Expression {
   const signs = sums[level];
   if (signs === undefined) return parseSigned(cursor);
   return parseBinary(cursor, signs, () => parseSum(cursor, level + 1));
@@ -149,12 +150,39 @@ function parsePostfix(cursor: Cursor): Expression {
   let operand = parsePrimary(cursor);
   if (cursor.isNext('AT', 'TIME'))
     throw new SqlProblem(cursor.spot, "times are in UTC. For another zone add its offset: x + INTERVAL '1' HOUR.");
-  while (cursor.takes('::')) {
-    cursor.countOperator();
-    const type = parseTypeName(cursor);
-    operand = { op: 'cast', operand, type, tries: false, at: spanOf(operand.at, type.at) };
+  for (;;) {
+    if (cursor.takes('::')) {
+      cursor.countOperator();
+      const type = parseTypeName(cursor);
+      operand = { op: 'cast', operand, type, tries: false, at: spanOf(operand.at, type.at) };
+    } else if (cursor.isNext('[')) operand = parseElement(cursor, operand);
+    else return operand;
   }
-  return operand;
+}
+
+/** `tags[1]` is ELEMENT_AT(tags, 1), and `items[1].price` a field of it. */
+function parseElement(cursor: Cursor, list: Expression): Expression {
+  const nameAt = cursor.next();
+  cursor.countOperator();
+  const index = parseExpression(cursor);
+  if (cursor.isNext(','))
+    throw new SqlProblem(
+      cursor.spot,
+      'brackets take the number of one element: tags[1]. Lists are read, and not made.',
+    );
+  cursor.expect(']', 'behind the number of the element');
+  let element = elementOf(list, index, spanOf(nameAt, cursor.last));
+  while (cursor.takes('.')) {
+    cursor.countOperator();
+    const { text, at } = cursor.name('a field');
+    element = elementOf(element, { op: 'literal', kind: 'string', text, at }, at);
+  }
+  return element;
+}
+
+function elementOf(list: Expression, index: Expression, nameAt: Span): Expression {
+  const at = spanOf(list.at, nameAt);
+  return { op: 'call', name: 'ELEMENT_AT', nameAt, args: [list, index], distinct: false, at };
 }
 
 function parsePrimary(cursor: Cursor): Expression {
@@ -268,124 +296,4 @@ function parseCase(cursor: Cursor, start: Span): Expression {
     ...(otherwise && { otherwise }),
     at: spanOf(start, cursor.last),
   };
-}
-
-function parseCall(cursor: Cursor): Expression {
-  const nameAt = cursor.next();
-  const name = nameAt.word;
-  cursor.expect('(', `behind ${nameAt.text}`);
-  if (name === 'CAST' || name === 'TRY_CAST') {
-    const operand = parseExpression(cursor);
-    cursor.expect('AS', `behind the value of ${name}`);
-    const type = parseTypeName(cursor);
-    cursor.expect(')', `at the end of ${name}`);
-    return { op: 'cast', operand, type, tries: name === 'TRY_CAST', at: spanOf(nameAt, cursor.last) };
-  }
-  const distinct = cursor.takes('DISTINCT');
-  if (!distinct) cursor.takes('ALL');
-  const args = cursor.takes(')') ? [] : parseArguments(cursor, name);
-  let call: Call = { op: 'call', name, nameAt, args, distinct, at: spanOf(nameAt, cursor.last) };
-  if (cursor.takes('WITHIN')) {
-    cursor.expect('GROUP', 'behind WITHIN');
-    cursor.expect('(', 'behind WITHIN GROUP');
-    call = { ...call, withinGroup: parseOrder(cursor) };
-    cursor.expect(')', 'behind the order of WITHIN GROUP');
-  }
-  if (cursor.isNext('FILTER', '(')) {
-    cursor.takes('FILTER', '(');
-    cursor.expect('WHERE', 'behind FILTER (');
-    call = { ...call, filter: parseExpression(cursor) };
-    cursor.expect(')', 'behind the condition of FILTER');
-  }
-  if (cursor.takes('OVER')) call = { ...call, over: parseOver(cursor) };
-  return { ...call, at: spanOf(nameAt, cursor.last) };
-}
-
-/** Arguments with commas, and the words that some functions have between them. */
-function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
-  const star = cursor.token;
-  if (cursor.takes('*')) {
-    cursor.expect(')', `behind ${name}(*`);
-    return [{ op: 'star', at: star }];
-  }
-  const args: Expression[] = [];
-  if (name === 'TRIM') readTrim(cursor, args);
-  else if (name === 'EXTRACT') {
-    args.push(parseUnit(cursor));
-    cursor.expect('FROM', 'behind the unit of EXTRACT');
-    args.push(parseExpression(cursor));
-  } else if (name === 'POSITION') {
-    args.push(parseSum(cursor));
-    if (!cursor.takes('IN')) cursor.expect(',', 'behind the text that POSITION looks for, or IN,');
-    args.push(parseExpression(cursor));
-  } else {
-    if (unitFirst.has(name) && cursor.token.kind === 'word' && cursor.isNext(cursor.token.word, ',')) {
-      args.push(parseUnit(cursor));
-    } else args.push(parseExpression(cursor));
-    const words =
-      name === 'SUBSTRING' || name === 'SUBSTR'
-        ? ['FROM', 'FOR']
-        : name === 'OVERLAY'
-          ? ['PLACING', 'FROM', 'FOR']
-          : [];
-    // FLOOR(time TO unit) has the unit first, as DATE_TRUNC has.
-    if (rounding.has(name) && cursor.takes('TO')) args.unshift(parseUnit(cursor));
-    while (cursor.takes(',') || words.some((word) => cursor.takes(word))) args.push(parseExpression(cursor));
-  }
-  cursor.expect(')', `or a comma behind the arguments of ${name}`);
-  return args;
-}
-
-/** Functions whose first argument is the name of a unit, without quotes. */
-const unitFirst = new Set(['TIMESTAMPDIFF', 'TIMESTAMPADD']);
-const rounding = new Set(['FLOOR', 'CEIL', 'CEILING']);
-
-function parseUnit(cursor: Cursor): Expression {
-  const unit = cursor.next();
-  return { op: 'literal', kind: 'string', text: unit.text, at: unit };
-}
-
-/** `TRIM(x)`, `TRIM(BOTH '-' FROM x)`, `TRIM(x, '-')`: the value, the characters, the side. */
-function readTrim(cursor: Cursor, args: Expression[]): void {
-  const side = cursor.token;
-  const isSided = cursor.takes('BOTH') || cursor.takes('LEADING') || cursor.takes('TRAILING');
-  const sideLiteral: Expression = { op: 'literal', kind: 'string', text: isSided ? side.word : 'BOTH', at: side };
-  if (isSided && cursor.takes('FROM')) {
-    args.push(parseExpression(cursor), { op: 'literal', kind: 'string', text: ' ', at: side }, sideLiteral);
-    return;
-  }
-  const first = parseExpression(cursor);
-  if (cursor.takes('FROM')) {
-    args.push(parseExpression(cursor), first, sideLiteral);
-    return;
-  }
-  args.push(first);
-  if (cursor.takes(',')) args.push(parseExpression(cursor), sideLiteral);
-}
-
-export function parseOrder(cursor: Cursor): readonly OrderItem[] {
-  cursor.expect('ORDER', 'here');
-  cursor.expect('BY', 'behind ORDER');
-  return cursor.list(() => {
-    const expression = parseExpression(cursor);
-    const descending = cursor.takes('DESC');
-    if (!descending) cursor.takes('ASC');
-    const nulls = cursor.takes('NULLS', 'FIRST') ? true : cursor.takes('NULLS', 'LAST') ? false : undefined;
-    return { expression, descending, ...(nulls === undefined ? {} : { nullsFirst: nulls }), at: expression.at };
-  });
-}
-
-function parseOver(cursor: Cursor): Over {
-  if (cursor.isName())
-    throw new SqlProblem(cursor.spot, 'named windows are not supported. Write OVER (PARTITION BY … ORDER BY …) out.');
-  const open = cursor.expect('(', 'behind OVER');
-  const partition = cursor.takes('PARTITION', 'BY') ? cursor.list(() => parseExpression(cursor)) : [];
-  const order = cursor.isNext('ORDER') ? parseOrder(cursor) : [];
-  if (cursor.isNext('ROWS') || cursor.isNext('RANGE'))
-    throw new SqlProblem(
-      cursor.spot,
-      'frames (ROWS, RANGE) are not supported. Group by a window: GROUP BY k, HOP(ts, slide, size).',
-    );
-  cursor.expect(')', 'at the end of OVER');
-  return { partition, order, at: spanOf(open, cursor.last) };
 }

@@ -15,7 +15,8 @@ import type {
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { refuseClause } from './other-clauses.ts';
-import { parseExpression, parseOrder } from './parse-expression.ts';
+import { parseOrder } from './parse-call.ts';
+import { parseExpression } from './parse-expression.ts';
 import { type Span, SqlProblem, spanOf } from './problem.ts';
 
 /** `[WITH name AS (…), …] SELECT … [UNION [ALL] SELECT …] [ORDER BY …] [LIMIT n]` */

@@ -3,11 +3,19 @@ import { columnsOf, runSql } from './run-sql.ts';
 
 // What Flink's page of functions says of them; DuckDB has them under other names, or not at all.
 
-const table = "CREATE TABLE r (s STRING, ts TIMESTAMP(3)) WITH ('connector' = 'kinesis');";
+const table = `CREATE TABLE r (s STRING, ts TIMESTAMP(3), tags ARRAY<STRING>, days ARRAY<DATE>, items ARRAY<ROW<name STRING, sizes ARRAY<INT>>>,
+  json JSON, none ARRAY<INT>) WITH ('connector' = 'kinesis');`;
+const record = {
+  s: 'naïve 😀 x',
+  ts: '2024-02-29T12:34:56.789Z',
+  tags: ['a', null, 'c'],
+  days: ['2024-02-29'],
+  items: [{ name: 'lamp', sizes: [3, 4] }],
+  json: { list: [1, 'x', { y: true }], 'a b': 2 },
+};
 
 function resultOf(expression: string): unknown {
-  const r = [{ s: 'naïve 😀 x', ts: '2024-02-29T12:34:56.789Z' }];
-  return columnsOf(runSql(`${table} SELECT ${expression} AS value FROM r`, { r }))[0]?.['value'];
+  return columnsOf(runSql(`${table} SELECT ${expression} AS value FROM r`, { r: [record] }))[0]?.['value'];
 }
 
 test.each([
@@ -16,6 +24,35 @@ test.each([
   ['CEIL(ts TO MINUTE)', '2024-02-29T12:35:00.000Z'],
   ['CEILING(ts TO YEAR)', '2025-01-01T00:00:00.000Z'],
   ["CEIL(TIMESTAMP '2024-02-29 12:00:00' TO HOUR)", '2024-02-29T12:00:00.000Z'],
+  ['tags[1]', 'a'],
+  ['tags[2]', null],
+  ['tags[-1]', 'c'],
+  ['tags[0]', null],
+  ['tags[4]', null],
+  ['tags[-4]', null],
+  ['none[1]', null],
+  ["tags[CARDINALITY(tags)] || '!'", 'c!'],
+  ["days[1] + INTERVAL '1' DAY = TIMESTAMP '2024-03-01 00:00:00'", true],
+  ['days[1]', '2024-02-29'],
+  ['items[1].name', 'lamp'],
+  ['items[1].sizes[2] + 1', 5],
+  ['items[2].name', null],
+  ['json.list[1] + 1', 2],
+  ['json.list[3].y', true],
+  ['json.list[2].y', null],
+  ["json['a b']", 2],
+  ["json['toString']", null],
+  ['ELEMENT_AT(tags, 3)', 'c'],
+  ['CARDINALITY(tags)', 3],
+  ['CARDINALITY(json.list)', 3],
+  ['CARDINALITY(json)', null],
+  ['CARDINALITY(none)', null],
+  ["ARRAY_CONTAINS(tags, 'c')", true],
+  ["ARRAY_CONTAINS(tags, 'b')", false],
+  ["ARRAY_CONTAINS(days, '2024-02-29')", true],
+  ["ARRAY_CONTAINS(json.list, 'x')", true],
+  ['ARRAY_CONTAINS(items[1].sizes, 4)', true],
+  ['ARRAY_CONTAINS(none, 4)', null],
   ['FLOOR(-2.5)', -3],
   ['TRUNCATE(42.324, 2)', 42.32],
   ['TRUNC(-42.328, 2)', -42.32],

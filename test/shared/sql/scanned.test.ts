@@ -26,6 +26,10 @@ const table = `CREATE TABLE requests (
 const queries: readonly (readonly [query: string, needed: string])[] = [
   ["SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip, TUMBLE(ts, INTERVAL '10' SECOND)", 'at ip'],
   [
+    "SELECT tags[1] AS tag, COUNT(*) AS n FROM requests WHERE CARDINALITY(tags) > 0 GROUP BY tags[1], TUMBLE(ts, INTERVAL '10' SECOND)",
+    'at tags',
+  ],
+  [
     "SELECT COALESCE(path, agent) AS page, SUM(bytes) AS bytes FROM requests WHERE status < 400 GROUP BY COALESCE(path, agent), TUMBLE(ts, INTERVAL '10' SECOND)",
     'agent at bytes path status',
   ],
