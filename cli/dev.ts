@@ -22,7 +22,7 @@ import { openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
-import { stackFileOf, writeStackFile } from './stack-file.ts';
+import { forgetEndedStack, stackFileOf, writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
 import { putTables, readTables } from './tables.ts';
 
@@ -140,6 +140,7 @@ export const devCommand = defineCommand({
       process.stderr.write(`millrace: since the last start ${what} (${kind}). ${advice}\n`);
     const log = createLogFile(join(folder, 'log'));
     process.stderr.write(`millrace: starting ${pipeline.id} from its template …\n`);
+    forgetEndedStack(pipeline.id);
     const stack = await startStack({
       pipeline: settled.pipeline,
       folder,

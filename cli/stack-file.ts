@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownerOf, readJsonFile, replaceFile } from '#local/folder.ts';
 import type { LocalStack } from '#local/stack.ts';
@@ -29,13 +29,39 @@ export function stackFileOf(folder: string, stack: LocalStack): StackFile {
   return { folder, endpoints, readUrl, rawStreams, stateTable, resultsTable, snapshotBucket };
 }
 
+/** Forgets where the stack before was, while the next one starts: another one may answer at its ports. Leaves one that runs alone. */
+export function forgetEndedStack(pipeline: string, root = rootDefault): void {
+  const path = pathOf(pipeline, root);
+  if (existsSync(path) && !isRunning(path)) rmSync(path, { force: true });
+}
+
+/** A file that is damaged says of none that it runs. */
+function isRunning(path: string): boolean {
+  try {
+    return runningIn(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The stack that runs for a pipeline in this folder, or undefined. Of one that has ended the file is still there, and another stack may
- * answer at its ports.
+ * answer at its ports. `SOURCE_UNAVAILABLE` while one starts.
  */
 export function findStackFile(pipeline: string, root = rootDefault): StackFile | undefined {
   const path = pathOf(pipeline, root);
-  if (!existsSync(path)) return undefined;
+  const running = existsSync(path) ? runningIn(path) : undefined;
+  if (running !== undefined) return running;
+  const folder = join(root, pipeline);
+  const owner = ownerOf(folder);
+  if (owner === undefined) return undefined;
+  throw new MillraceError(
+    'SOURCE_UNAVAILABLE',
+    `process ${owner} works on ${folder} and answers nobody yet: a stack that is starting, or a savepoint that is made or restored. Try again in a moment.`,
+  );
+}
+
+function runningIn(path: string): StackFile | undefined {
   const file = readJsonFile<Partial<StackFile>>(path, damaged);
   return file.folder !== undefined && ownerOf(file.folder) !== undefined ? (file as StackFile) : undefined;
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { findStackFile, readStackFile, type StackFile, writeStackFile } from '#cli/stack-file.ts';
+import { findStackFile, forgetEndedStack, readStackFile, type StackFile, writeStackFile } from '#cli/stack-file.ts';
 import { ownFolder } from '#local/folder.ts';
 
 test('a stack is found for as long as it runs, since another may have its ports then', () => {
@@ -17,10 +17,30 @@ test('a stack is found for as long as it runs, since another may have its ports 
   expect(() => readStackFile('flow', root)).toThrow('no stack of pipeline flow runs in this folder');
 });
 
+test('a stack that starts is told of, and is not taken for the one before at other ports', () => {
+  const root = mkdtempSync(join(tmpdir(), 'millrace-stack-file-'));
+  const folder = join(root, 'flow');
+  const before = ownFolder(folder);
+  writeStackFile('flow', fileOf(folder), root);
+  forgetEndedStack('flow', root);
+  expect(findStackFile('flow', root)).toEqual(fileOf(folder));
+  before.release();
+  forgetEndedStack('flow', root);
+  const next = ownFolder(folder);
+  expect(() => findStackFile('flow', root)).toThrow(
+    /^SOURCE_UNAVAILABLE: process \d+ works on .*flow and answers nobody/,
+  );
+  writeStackFile('flow', { ...fileOf(folder), readUrl: 'http://another' }, root);
+  expect(readStackFile('flow', root).readUrl).toBe('http://another');
+  next.release();
+});
+
 test('a file that is damaged is told by its name, and what to do', () => {
   const root = mkdtempSync(join(tmpdir(), 'millrace-stack-file-'));
   writeFileSync(join(root, 'flow.json'), '{"folder": ".mill');
   expect(() => findStackFile('flow', root)).toThrow(/^STATE_UNREADABLE: .*flow\.json is damaged/);
+  forgetEndedStack('flow', root);
+  expect(findStackFile('flow', root)).toBeUndefined();
 });
 
 function fileOf(folder: string): StackFile {
