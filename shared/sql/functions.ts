@@ -4,6 +4,7 @@ import { aggregateNames } from './aggregate-names.ts';
 import type { Call } from './ast.ts';
 import type { Compiled } from './compiled.ts';
 import { choiceFunctions } from './functions/choice.ts';
+import { jsonFunctions } from './functions/json.ts';
 import { listFunctions } from './functions/list.ts';
 import { numberFunctions } from './functions/number.ts';
 import type { FunctionTable } from './functions/signature.ts';
@@ -14,6 +15,7 @@ import { SqlProblem } from './problem.ts';
 const functions: FunctionTable = {
   ...choiceFunctions,
   ...listFunctions,
+  ...jsonFunctions,
   ...numberFunctions,
   ...textFunctions,
   ...timeFunctions,
@@ -51,7 +53,6 @@ const hashed = 'Compute it in TypeScript around the query: stream.map(…).';
 const added = "Write x + INTERVAL '1' DAY.";
 const bucketed = "Write GROUP BY TUMBLE(ts, INTERVAL '5' MINUTE).";
 const formatted = "Write DATE_FORMAT(x, 'yyyy-MM-dd').";
-const unpacked = 'A column of type JSON or ROW<…> has its fields behind a dot: a.b.';
 
 /** What other databases have, and what says the same here. */
 const elsewhere: Readonly<Record<string, string>> = {
@@ -121,14 +122,13 @@ const elsewhere: Readonly<Record<string, string>> = {
   COUNTIF: 'Write COUNT(*) FILTER (WHERE condition).',
   APPROX_DISTINCT: 'Write APPROX_COUNT_DISTINCT(x).',
   TUMBLE_PROCTIME: 'Windows are made by the event time: TUMBLE_START, TUMBLE_END and TUMBLE_ROWTIME.',
-  JSON_QUERY: noJson,
-  JSON_EXISTS: noJson,
   JSON_STRING: noJson,
   JSON_OBJECT: noJson,
   JSON_ARRAY: noJson,
   TO_JSON: noJson,
-  JSON_VALUE: unpacked,
-  JSON_EXTRACT: unpacked,
+  JSON_EXTRACT: "Write JSON_VALUE(x, '$.a'), or of a column of type JSON its fields behind a dot: a.b.",
+  JSON_EXTRACT_STRING: "Write JSON_VALUE(x, '$.a').",
+  PARSE_JSON: "Write JSON_VALUE(x, '$.a') for what is in the text.",
   ALL: 'Compare with GREATEST(…) or LEAST(…), or write several comparisons.',
   ANY: 'Write x IN (…), or several comparisons.',
 };

@@ -2,7 +2,7 @@ import type { Call, Expression, OrderItem, Over } from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpression, parseSum } from './parse-expression.ts';
 import { parseTypeName } from './parse-type.ts';
-import { SqlProblem, spanOf } from './problem.ts';
+import { type Span, SqlProblem, spanOf } from './problem.ts';
 
 /** `name(arguments)`, with FILTER, WITHIN GROUP and OVER. */
 export function parseCall(cursor: Cursor): Expression {
@@ -16,6 +16,7 @@ export function parseCall(cursor: Cursor): Expression {
     cursor.expect(')', `at the end of ${name}`);
     return { op: 'cast', operand, type, tries: name === 'TRY_CAST', at: spanOf(nameAt, cursor.last) };
   }
+  if (name === 'JSON_VALUE') return parseJsonValue(cursor, nameAt);
   const distinct = cursor.takes('DISTINCT');
   if (!distinct) cursor.takes('ALL');
   const args = cursor.takes(')') ? [] : parseArguments(cursor, name);
@@ -34,6 +35,21 @@ export function parseCall(cursor: Cursor): Expression {
   }
   if (cursor.takes('OVER')) call = { ...call, over: parseOver(cursor) };
   return { ...call, at: spanOf(nameAt, cursor.last) };
+}
+
+/** `JSON_VALUE(json, path RETURNING type)`: what is no value of the type is NULL. */
+function parseJsonValue(cursor: Cursor, nameAt: Span): Expression {
+  const args = cursor.isNext(')') ? [] : cursor.list(() => parseExpression(cursor));
+  const type = cursor.takes('RETURNING') ? parseTypeName(cursor) : undefined;
+  if (['NULL', 'ERROR', 'DEFAULT'].includes(cursor.token.word))
+    throw new SqlProblem(
+      cursor.spot,
+      'ON EMPTY and ON ERROR are not supported: what is not there is NULL. Write COALESCE(JSON_VALUE(…), default).',
+    );
+  cursor.expect(')', 'or RETURNING and a type behind the path of JSON_VALUE');
+  const at = spanOf(nameAt, cursor.last);
+  const call: Call = { op: 'call', name: 'JSON_VALUE', nameAt, args, distinct: false, at };
+  return type === undefined ? call : { op: 'cast', operand: call, type, tries: true, at };
 }
 
 /** Arguments with commas, and the words that some functions have between them. */
