@@ -8,10 +8,10 @@ const preamble = `
   const tell = (report) => parentPort.postMessage(report);
   const isFirst = workerData.thread === 0;
   const stopped = new Promise((resolve) => parentPort.once('message', resolve));`;
-/** It hands over when it is asked to. */
+/** It hands over when it is asked to. What is told first comes first. */
 const good = `
-  tell({ kind: 'alive', isReady: true, isMoving: false });
   tell({ kind: 'metric', name: 'leases', value: 2, labels: { thread: String(workerData.thread) } });
+  tell({ kind: 'alive', isReady: true, isMoving: false });
   await stopped;
   tell({ kind: 'stopped' });`;
 
@@ -71,18 +71,19 @@ test('one that hangs is not waited for when another has failed', async () => {
 
 test('a thread that computes all the time keeps nobody from asking, and is seen to be busy', async () => {
   const { threads } = start(
-    `tell({ kind: 'alive', isReady: true, isMoving: false });
-     tell({ kind: 'metric', name: 'millis_behind_latest', value: 7_000, labels: { shard: 'a' } });
-     if (isFirst) for (const end = Date.now() + 1_500; Date.now() < end; );
+    `tell({ kind: 'metric', name: 'millis_behind_latest', value: 7_000, labels: { shard: 'a' } });
+     tell({ kind: 'alive', isReady: true, isMoving: false });
+     if (isFirst) for (const end = Date.now() + 3_000; Date.now() < end; );
      await stopped; tell({ kind: 'stopped' });`,
   );
   await ready(threads);
-  threads.loads();
-  await wallClock.sleep(300);
-  const [busy, idle] = threads.loads();
-  expect(busy?.busyRatio).toBeGreaterThan(0.9);
-  expect(idle?.busyRatio).toBeLessThan(0.5);
-  expect(idle?.behindMs).toBe(7_000);
+  let [busy, idle] = threads.loads();
+  // How long they take to begin is the machine's business.
+  while (busy === undefined || idle === undefined || busy.busyRatio <= 0.9 || idle.busyRatio >= 0.5) {
+    await wallClock.sleep(100);
+    [busy, idle] = threads.loads();
+  }
+  expect(idle.behindMs).toBe(7_000);
   threads.stop();
   await threads.ended;
 });
