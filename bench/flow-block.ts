@@ -1,5 +1,5 @@
 import { flows } from '#pipelines/flow.ts';
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
 import { count, dynamodb, hours, pipeline, seconds, session, sum, tumbling } from '#shared/pipeline/index.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Block } from '#shared/schemas/block.ts';

@@ -9,13 +9,13 @@ import { startStack } from '#local/stack.ts';
 import { bursts } from '#pipelines/bursts.ts';
 import { createKinesisExchange } from '#shared/adapters/kinesis/exchange.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
-import { compile } from '#shared/engine/compile.ts';
-import { slotHashKey } from '#shared/engine/key.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import { slotHashKey } from '#shared/engine/keys/key.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
 import { flowBlock } from './flow-block.ts';
 
 // `node bench/record-load.ts FILE` writes what a worker tells of its load while the traffic rises and falls, and when it is killed on the way.
-// test/shared/engine/drain.test.ts plays it back.
+// test/shared/engine/slots/drain.test.ts plays it back.
 
 /** What one look at the worker's metrics shows. */
 interface Sample {

@@ -1,5 +1,5 @@
-import { compile } from '#shared/engine/compile.ts';
-import { RecordReader, type VisitRecord } from '#shared/engine/record-reader.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import { RecordReader, type VisitRecord } from '#shared/engine/decode/record-reader.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { MillraceError } from '#shared/schemas/error.ts';

@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty';
-import type { CallbackFailure } from '#shared/engine/emit.ts';
+import type { CallbackFailure } from '#shared/engine/operators/emit.ts';
 import type { FileReader, RejectedRow, Taken, VisitTaken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';

@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { CfnScalingPolicy, ScalableTarget, ServiceNamespace } from 'aws-cdk-lib/aws-applicationautoscaling';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
 import type { Construct } from 'constructs';
-import { drainLoadTarget, fleetLoadExpression } from '#shared/engine/drain.ts';
+import { drainLoadTarget, fleetLoadExpression } from '#shared/engine/slots/drain.ts';
 import type { Plan } from '#shared/pipeline/plan.ts';
 import { metricNamespace } from '#shared/schemas/settings.ts';
 import type { Sizing } from './props.ts';

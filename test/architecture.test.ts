@@ -14,17 +14,55 @@ import { codeOf, importsOf, type SourceFile } from './source-scanner.ts';
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shared/schemas': [],
   'shared/pipeline': ['shared/schemas', '@standard-schema/spec', '@bufbuild/protobuf'],
-  // The scratch disk is a type, and synchronous as the engine is: what it holds comes back when it is asked for, unchanged.
-  'shared/engine': [
+  // From the inside out: what a folder of the engine imports stands above it. The scratch disk is a type, and synchronous as the engine is:
+  // what it holds comes back when it is asked for, unchanged.
+  'shared/engine/compile': [
     'shared/schemas',
     'shared/pipeline',
-    'shared/ports:run-store.ts',
     '@standard-schema/spec',
-    // Time zones: pure, but for the runtime's own table of them.
-    'temporal-polyfill',
     // A parser of JavaScript: pure.
     'acorn',
   ],
+  'shared/engine/decode': ['shared/schemas', 'shared/pipeline', 'shared/engine/compile', '@standard-schema/spec'],
+  'shared/engine/keys': ['shared/schemas', 'shared/engine/decode'],
+  'shared/engine/transform': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/engine/compile',
+    'shared/engine/decode',
+    'shared/engine/keys',
+    '@standard-schema/spec',
+  ],
+  'shared/engine/state': ['shared/schemas', 'shared/pipeline', 'shared/ports:run-store.ts'],
+  'shared/engine/operators': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/engine/compile',
+    'shared/engine/decode',
+    'shared/engine/keys',
+    'shared/engine/state',
+    // Time zones: pure, but for the runtime's own table of them.
+    'temporal-polyfill',
+  ],
+  'shared/engine/rows': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/engine/compile',
+    'shared/engine/state',
+    'shared/engine/operators',
+  ],
+  'shared/engine/slots': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/engine/compile',
+    'shared/engine/decode',
+    'shared/engine/keys',
+    'shared/engine/transform',
+    'shared/engine/state',
+    'shared/engine/operators',
+    'shared/engine/rows',
+  ],
+  'shared/engine': ['shared/schemas', 'shared/pipeline', 'shared/engine'],
   'shared/sql': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
   'shared/ports': ['shared/schemas'],
   'shared/runtime': [
@@ -100,7 +138,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     '@hono/node-server',
     'node:',
     // How many workers a load takes: the worker measures it, and the service is scaled on it.
-    'shared/engine:drain.ts',
+    'shared/engine/slots:drain.ts',
   ],
   // It reads a synthesized template, so infra's assembly is reached through a child process and never imported. A port's type serves where
   // the embedded AWS has the same need as the runtime, such as a clock. The pipeline's type names what is started.
@@ -174,7 +212,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/runtime:contract-file.ts',
     'shared/runtime:sql-files.ts',
     // What the service is scaled on.
-    'shared/engine:drain.ts',
+    'shared/engine/slots:drain.ts',
   ],
   bench: [
     'shared/schemas',
@@ -284,7 +322,7 @@ const rules: readonly Rule[] = [
         })
         .map(({ specifier }) => `imports ${specifier}`);
     },
-    planted: { path: 'shared/engine/x.ts', text: "import { a } from '#shared/runtime/run.ts';" },
+    planted: { path: 'shared/engine/decode/x.ts', text: "import { a } from '#shared/engine/slots/slot.ts';" },
   },
   {
     claim: 'an adapter imports neither the engine nor another adapter',

@@ -4,7 +4,7 @@ import { pipelines } from '#pipelines/index.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { createConsoleTelemetry } from '#shared/adapters/telemetry/console.ts';
 import { createPrometheusTelemetry } from '#shared/adapters/telemetry/prometheus.ts';
-import { drainLoadOf } from '#shared/engine/drain.ts';
+import { drainLoadOf } from '#shared/engine/slots/drain.ts';
 import { readAddress, readCount, readSettings, selectPipeline } from '#shared/runtime/settings.ts';
 import { runMember } from './member.ts';
 import { protectTask } from './protection.ts';

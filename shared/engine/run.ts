@@ -1,19 +1,19 @@
+import type { CompiledPipeline, CompiledStep } from '#shared/engine/compile/compile.ts';
+import type { DecodedRecord, Rejection } from '#shared/engine/decode/decode.ts';
+import { FoundKey } from '#shared/engine/keys/key.ts';
+import { type CallbackFailure, createEmission, type Emission, emitRest } from '#shared/engine/operators/emit.ts';
+import type { Operator, StepInput } from '#shared/engine/operators/operator.ts';
+import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from '#shared/engine/rows/rows.ts';
+import { lateOf } from '#shared/engine/slots/admit.ts';
+import { createOperator } from '#shared/engine/slots/memory-stage.ts';
+import { originIn } from '#shared/engine/slots/slot.ts';
+import type { Lookups } from '#shared/engine/transform/lookups.ts';
+import { Preprocessor, Transformer } from '#shared/engine/transform/preprocess.ts';
+import type { StagedOutput } from '#shared/engine/transform/transform.ts';
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
-import { lateOf } from './admit.ts';
-import type { CompiledPipeline, CompiledStep } from './compile.ts';
-import type { DecodedRecord, Rejection } from './decode.ts';
-import { type CallbackFailure, createEmission, type Emission, emitRest } from './emit.ts';
-import { FoundKey } from './key.ts';
-import type { Lookups } from './lookups.ts';
-import { createOperator } from './memory-stage.ts';
-import type { Operator, StepInput } from './operator.ts';
-import { Preprocessor, Transformer } from './preprocess.ts';
-import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from './rows.ts';
-import { originIn } from './slot.ts';
-import type { StagedOutput } from './transform.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
 export interface Dispositions {

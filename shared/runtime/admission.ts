@@ -1,4 +1,4 @@
-import { oncePer } from '#shared/engine/once-per.ts';
+import { oncePer } from '#shared/engine/compile/once-per.ts';
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { diffContracts, refuseLosses } from '#shared/pipeline/contract-diff.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';

@@ -1,6 +1,6 @@
-import { type CellEffects, CellStage } from '#shared/engine/cells.ts';
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
-import type { PlacedBlock } from '#shared/engine/slot.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
+import { type CellEffects, CellStage } from '#shared/engine/slots/cells.ts';
+import type { PlacedBlock } from '#shared/engine/slots/slot.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';

@@ -1,4 +1,4 @@
-import { LookedUp, type Lookups } from '#shared/engine/lookups.ts';
+import { LookedUp, type Lookups } from '#shared/engine/transform/lookups.ts';
 import type { LookedUpTable } from '#shared/pipeline/enrich.ts';
 import { type LookupItem, type LookupKey, type LookupTableSpec, textOfLookupKey } from '#shared/schemas/lookup.ts';
 import type { LookupCache, SizedItem } from './lookup-cache.ts';

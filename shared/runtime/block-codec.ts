@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync } from 'node:zlib';
-import { BlockScanner, type KeyNumbers } from '#shared/engine/block-scanner.ts';
+import { BlockScanner, type KeyNumbers } from '#shared/engine/decode/block-scanner.ts';
 import type { Block } from '#shared/schemas/block.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeTools } from './decode-tools.ts';

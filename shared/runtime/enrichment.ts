@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Lookups } from '#shared/engine/lookups.ts';
-import type { Preprocessor } from '#shared/engine/preprocess.ts';
+import type { Lookups } from '#shared/engine/transform/lookups.ts';
+import type { Preprocessor } from '#shared/engine/transform/preprocess.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';

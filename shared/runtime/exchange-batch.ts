@@ -1,5 +1,5 @@
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
-import type { PlacedBlock } from '#shared/engine/slot.ts';
+import type { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
+import type { PlacedBlock } from '#shared/engine/slots/slot.ts';
 import type { ExchangeBatch, ExchangeRecord } from '#shared/ports/exchange-reader.ts';
 import { generationOf, type LogPosition, logPosition, logStart, sequenceOf } from '#shared/schemas/position.ts';
 import type { BlockDecoder } from './block-codec.ts';

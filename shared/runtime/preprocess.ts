@@ -1,15 +1,15 @@
 import { Buffer } from 'node:buffer';
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
 import {
   type DecodedRecord,
   eventTimeMsMax,
   eventTimeMsMin,
   messageOf,
   type Rejection,
-} from '#shared/engine/decode.ts';
-import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/exchange.ts';
-import type { Lookups } from '#shared/engine/lookups.ts';
-import { Preprocessor } from '#shared/engine/preprocess.ts';
+} from '#shared/engine/decode/decode.ts';
+import { type ChunkLimits, ChunkPacker, chunkLimits } from '#shared/engine/transform/exchange.ts';
+import type { Lookups } from '#shared/engine/transform/lookups.ts';
+import { Preprocessor } from '#shared/engine/transform/preprocess.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';

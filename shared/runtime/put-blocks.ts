@@ -1,4 +1,4 @@
-import { slotHashKey } from '#shared/engine/key.ts';
+import { slotHashKey } from '#shared/engine/keys/key.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';

@@ -1,5 +1,5 @@
-import type { DecodedRecord, Rejection } from '#shared/engine/decode.ts';
-import type { Preprocessor } from '#shared/engine/preprocess.ts';
+import type { DecodedRecord, Rejection } from '#shared/engine/decode/decode.ts';
+import type { Preprocessor } from '#shared/engine/transform/preprocess.ts';
 import { decompressedBytesMax } from '#shared/pipeline/decoder.ts';
 import { watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import { deaggregate, userRecordsMax } from './deaggregate.ts';

@@ -1,8 +1,13 @@
-import { type CompiledAggregate, type CompiledPipeline, type CompiledStep, compile } from '#shared/engine/compile.ts';
-import type { Totals } from '#shared/engine/print-code.ts';
-import { compareInOrder, compareTexts, mergeTotals, printRows } from '#shared/engine/read.ts';
+import {
+  type CompiledAggregate,
+  type CompiledPipeline,
+  type CompiledStep,
+  compile,
+} from '#shared/engine/compile/compile.ts';
+import { closesAtMs } from '#shared/engine/operators/window.ts';
+import type { Totals } from '#shared/engine/rows/print-code.ts';
+import { compareInOrder, compareTexts, mergeTotals, printRows } from '#shared/engine/rows/read.ts';
 import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
-import { closesAtMs } from '#shared/engine/window.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { columnsOf } from '#shared/pipeline/plan.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';

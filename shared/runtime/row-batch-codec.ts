@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { slotHashKey } from '#shared/engine/key.ts';
+import { slotHashKey } from '#shared/engine/keys/key.ts';
 import type { ExchangeEntry } from '#shared/ports/exchange.ts';
 import type { RowBatch } from '#shared/schemas/row-file.ts';
 

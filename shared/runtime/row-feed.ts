@@ -1,5 +1,5 @@
-import type { CompiledPipeline } from '#shared/engine/compile.ts';
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import type { CompiledPipeline } from '#shared/engine/compile/compile.ts';
+import type { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';

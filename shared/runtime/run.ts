@@ -1,7 +1,6 @@
-import { compile } from '#shared/engine/compile.ts';
-import type { CallbackFailure, Emission } from '#shared/engine/emit.ts';
-import { FinalRows } from '#shared/engine/final-rows.ts';
-import { type Lookups, lookupsInTables } from '#shared/engine/lookups.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import type { CallbackFailure, Emission } from '#shared/engine/operators/emit.ts';
+import { FinalRows } from '#shared/engine/rows/final-rows.ts';
 import {
   DirectRun,
   type Dispositions,
@@ -11,6 +10,7 @@ import {
   type StepCounts,
   type Taken,
 } from '#shared/engine/run.ts';
+import { type Lookups, lookupsInTables } from '#shared/engine/transform/lookups.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { MillraceError } from '#shared/schemas/error.ts';

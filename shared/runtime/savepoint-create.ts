@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
-import { type CopiedLog, type RowsUnderWay, rowsUnderWay } from '#shared/engine/cut.ts';
-import type { StateEntry } from '#shared/engine/memory-stage.ts';
-import { marksOf } from '#shared/engine/reslot.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
+import { type CopiedLog, type RowsUnderWay, rowsUnderWay } from '#shared/engine/slots/cut.ts';
+import type { StateEntry } from '#shared/engine/slots/memory-stage.ts';
+import { marksOf } from '#shared/engine/slots/reslot.ts';
 import { contractOf } from '#shared/pipeline/contract.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';

@@ -1,8 +1,9 @@
-import type { Accumulators } from '#shared/engine/accumulate.ts';
-import { createAccumulators, encodeTotal } from '#shared/engine/accumulate.ts';
-import { cellKeptMs } from '#shared/engine/cells.ts';
-import { type CompiledAggregate, type CompiledPipeline, compile } from '#shared/engine/compile.ts';
-import { MemoryStage, type StateEntry } from '#shared/engine/memory-stage.ts';
+import { type CompiledAggregate, type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
+import type { Accumulators } from '#shared/engine/operators/accumulate.ts';
+import { createAccumulators, encodeTotal } from '#shared/engine/operators/accumulate.ts';
+import { gridOf } from '#shared/engine/operators/window.ts';
+import { cellKeptMs } from '#shared/engine/slots/cells.ts';
+import { MemoryStage, type StateEntry } from '#shared/engine/slots/memory-stage.ts';
 import {
   leaveOrigins,
   moveCells,
@@ -11,10 +12,9 @@ import {
   parentsOf,
   totalsOfWindows,
   ttlMsOf,
-} from '#shared/engine/reslot.ts';
-import { showAnew } from '#shared/engine/show-anew.ts';
-import { SlotReader } from '#shared/engine/slot.ts';
-import { gridOf } from '#shared/engine/window.ts';
+} from '#shared/engine/slots/reslot.ts';
+import { showAnew } from '#shared/engine/slots/show-anew.ts';
+import { SlotReader } from '#shared/engine/slots/slot.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { diffContracts, refuseLosses } from '#shared/pipeline/contract-diff.ts';

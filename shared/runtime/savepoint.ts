@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { crc32 } from 'node:zlib';
-import type { StateEntry } from '#shared/engine/memory-stage.ts';
+import type { StateEntry } from '#shared/engine/slots/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';

@@ -1,6 +1,6 @@
-import type { CompiledPipeline } from '#shared/engine/compile.ts';
-import type { ChunkLimits } from '#shared/engine/exchange.ts';
-import type { Overflow } from '#shared/engine/overflow.ts';
+import type { CompiledPipeline } from '#shared/engine/compile/compile.ts';
+import type { Overflow } from '#shared/engine/state/overflow.ts';
+import type { ChunkLimits } from '#shared/engine/transform/exchange.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { DeadLetters } from '#shared/ports/dead-letters.ts';

@@ -1,5 +1,5 @@
-import { owns, slotHashKey } from '#shared/engine/key.ts';
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { owns, slotHashKey } from '#shared/engine/keys/key.ts';
+import type { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import type { ExchangeBatch, ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { generationOf, type LogPosition, logEnd, sequenceOf } from '#shared/schemas/position.ts';

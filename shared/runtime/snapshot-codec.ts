@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { constants, crc32, zstdCompressSync } from 'node:zlib';
-import type { Save, SaveKind, StatePart } from '#shared/engine/memory-stage.ts';
-import { migrate } from '#shared/engine/state-versions.ts';
+import type { Save, SaveKind, StatePart } from '#shared/engine/slots/memory-stage.ts';
+import { migrate } from '#shared/engine/slots/state-versions.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
 import { unzstdFrame } from './unzstd-frame.ts';

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { MemoryStage, Save, SaveKind } from '#shared/engine/memory-stage.ts';
+import type { MemoryStage, Save, SaveKind } from '#shared/engine/slots/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { Checkpoint, SnapshotChain, SnapshotPiece } from '#shared/schemas/state.ts';

@@ -1,7 +1,7 @@
-import type { CompiledPipeline } from '#shared/engine/compile.ts';
-import type { ChunkLimits } from '#shared/engine/exchange.ts';
-import { MemoryStage, type SaveKind } from '#shared/engine/memory-stage.ts';
-import type { Overflow } from '#shared/engine/overflow.ts';
+import type { CompiledPipeline } from '#shared/engine/compile/compile.ts';
+import { MemoryStage, type SaveKind } from '#shared/engine/slots/memory-stage.ts';
+import type { Overflow } from '#shared/engine/state/overflow.ts';
+import type { ChunkLimits } from '#shared/engine/transform/exchange.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';

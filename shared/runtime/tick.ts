@@ -1,5 +1,5 @@
-import { compile } from '#shared/engine/compile.ts';
-import { tickBlocks } from '#shared/engine/exchange.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import { tickBlocks } from '#shared/engine/transform/exchange.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Exchange } from '#shared/ports/exchange.ts';

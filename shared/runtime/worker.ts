@@ -1,7 +1,7 @@
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
-import type { ChunkLimits } from '#shared/engine/exchange.ts';
-import { LeaseBook } from '#shared/engine/leases.ts';
-import { Overflow, type OverflowLimits } from '#shared/engine/overflow.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
+import { LeaseBook } from '#shared/engine/slots/leases.ts';
+import { Overflow, type OverflowLimits } from '#shared/engine/state/overflow.ts';
+import type { ChunkLimits } from '#shared/engine/transform/exchange.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { Clock } from '#shared/ports/clock.ts';

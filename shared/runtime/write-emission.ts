@@ -1,5 +1,5 @@
-import { emitMore } from '#shared/engine/emit.ts';
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { emitMore } from '#shared/engine/operators/emit.ts';
+import type { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
 import { putEntries } from './put-blocks.ts';

@@ -2,7 +2,7 @@ import type { LogPosition, RecordPosition } from './position.ts';
 
 /**
  * The version of what operators save. Whoever changes an operator's entries raises it and adds to the migrations of
- * `shared/engine/state-versions.ts` how a part of the version before becomes one of this, with a test that reads a stored part of that version.
+ * `shared/engine/slots/state-versions.ts` how a part of the version before becomes one of this, with a test that reads a stored part of that version.
  */
 export const stateVersion = 3;
 

@@ -1,4 +1,4 @@
-import { standstillMs } from '#shared/engine/watermark.ts';
+import { standstillMs } from '#shared/engine/slots/watermark.ts';
 import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type StepPlan, sourcesOf, stepsOf, timeColumnsOf } from '#shared/pipeline/plan.ts';

@@ -6,8 +6,8 @@ import { createMemoryResultStore } from '#shared/adapters/memory/result-store.ts
 import { createMemoryRunStore } from '#shared/adapters/memory/run-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
-import type { ChunkLimits } from '#shared/engine/exchange.ts';
-import type { OverflowLimits } from '#shared/engine/overflow.ts';
+import type { OverflowLimits } from '#shared/engine/state/overflow.ts';
+import type { ChunkLimits } from '#shared/engine/transform/exchange.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';

@@ -1,4 +1,4 @@
-import { boundsShown } from '#shared/engine/print.ts';
+import { boundsShown } from '#shared/engine/rows/print.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import type { SelectPlan } from '#shared/pipeline/plan.ts';
 import { decodeKey } from '#shared/schemas/key.ts';

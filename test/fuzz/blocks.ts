@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { isDeepStrictEqual } from 'node:util';
-import { BlockScanner } from '#shared/engine/block-scanner.ts';
+import { BlockScanner } from '#shared/engine/decode/block-scanner.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { mutate } from './decoders.ts';
 import { jsonOf } from './line-formats.ts';

@@ -1,6 +1,6 @@
 import { deepStrictEqual } from 'node:assert/strict';
-import { onlyFieldInSourceOf, readsInSourceOf } from '#shared/engine/callback-source.ts';
-import { Need } from '#shared/engine/need.ts';
+import { onlyFieldInSourceOf, readsInSourceOf } from '#shared/engine/compile/callback-source.ts';
+import { Need } from '#shared/engine/compile/need.ts';
 import type { AnyFunction } from '#shared/pipeline/reads.ts';
 import type { Draw, FuzzTarget } from './targets.ts';
 

@@ -2,8 +2,8 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { RecordReader, type VisitRecord } from '#shared/engine/record-reader.ts';
+import { type CompiledSource, compile } from '#shared/engine/compile/compile.ts';
+import { RecordReader, type VisitRecord } from '#shared/engine/decode/record-reader.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import {
   combinedLog,

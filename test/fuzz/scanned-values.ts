@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { scanTime } from '#shared/engine/json-time.ts';
-import { type ScanCursor, scanBoolean, scanNumber, scanText, skipValue } from '#shared/engine/json-values.ts';
-import { TextCache } from '#shared/engine/text-cache.ts';
+import { scanTime } from '#shared/engine/decode/json-time.ts';
+import { type ScanCursor, scanBoolean, scanNumber, scanText, skipValue } from '#shared/engine/decode/json-values.ts';
+import { TextCache } from '#shared/engine/decode/text-cache.ts';
 import { timestamp } from '#shared/pipeline/record.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { mutate } from './decoders.ts';

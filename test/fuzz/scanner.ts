@@ -2,8 +2,8 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import * as z from 'zod';
-import { type QuickCheck, quickCheckOf } from '#shared/engine/quick-check.ts';
-import { RecordReader } from '#shared/engine/record-reader.ts';
+import { type QuickCheck, quickCheckOf } from '#shared/engine/decode/quick-check.ts';
+import { RecordReader } from '#shared/engine/decode/record-reader.ts';
 import {
   boolean,
   integer,

@@ -25,33 +25,33 @@ const preprocess = 'shared/runtime/preprocess.ts';
 const aggregate = 'shared/runtime/aggregate.ts';
 const putBlocks = 'shared/runtime/put-blocks.ts';
 const worker = 'shared/runtime/worker.ts';
-const leases = 'shared/engine/leases.ts';
+const leases = 'shared/engine/slots/leases.ts';
 const shardReader = 'shared/runtime/shard-reader.ts';
 const writeEmission = 'shared/runtime/write-emission.ts';
 const snapshots = 'shared/runtime/snapshots.ts';
 const snapshotCodec = 'shared/runtime/snapshot-codec.ts';
-const exchange = 'shared/engine/exchange.ts';
-const slot = 'shared/engine/slot.ts';
-const reslot = 'shared/engine/reslot.ts';
+const exchange = 'shared/engine/transform/exchange.ts';
+const slot = 'shared/engine/slots/slot.ts';
+const reslot = 'shared/engine/slots/reslot.ts';
 const savepointCreate = 'shared/runtime/savepoint-create.ts';
 const savepointRestore = 'shared/runtime/savepoint-restore.ts';
-const admit = 'shared/engine/admit.ts';
-const watermark = 'shared/engine/watermark.ts';
-const cells = 'shared/engine/cells.ts';
-const join = 'shared/engine/join.ts';
-const outlet = 'shared/engine/outlet.ts';
-const fileBuffer = 'shared/engine/file-buffer.ts';
-const keysInOrder = 'shared/engine/keys-in-order.ts';
-const process = 'shared/engine/process.ts';
-const waiting = 'shared/engine/waiting.ts';
-const ordered = 'shared/engine/ordered.ts';
-const processTurn = 'shared/engine/process-turn.ts';
+const admit = 'shared/engine/slots/admit.ts';
+const watermark = 'shared/engine/slots/watermark.ts';
+const cells = 'shared/engine/slots/cells.ts';
+const join = 'shared/engine/operators/join.ts';
+const outlet = 'shared/engine/rows/outlet.ts';
+const fileBuffer = 'shared/engine/rows/file-buffer.ts';
+const keysInOrder = 'shared/engine/operators/keys-in-order.ts';
+const process = 'shared/engine/operators/process.ts';
+const waiting = 'shared/engine/operators/waiting.ts';
+const ordered = 'shared/engine/operators/ordered.ts';
+const processTurn = 'shared/engine/operators/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
-const rows = 'shared/engine/rows.ts';
+const rows = 'shared/engine/rows/rows.ts';
 const enrichment = 'shared/runtime/enrichment.ts';
-const rowOrigin = 'shared/engine/row-origin.ts';
+const rowOrigin = 'shared/engine/slots/row-origin.ts';
 const rowFeed = 'shared/runtime/row-feed.ts';
-const memoryStage = 'shared/engine/memory-stage.ts';
+const memoryStage = 'shared/engine/slots/memory-stage.ts';
 const memoryState = 'shared/adapters/memory/state-store.ts';
 const memoryResults = 'shared/adapters/memory/result-store.ts';
 
@@ -199,7 +199,7 @@ export const sabotages = {
     failsOf500: 148,
     mutations: [
       {
-        file: 'shared/engine/transform.ts',
+        file: 'shared/engine/transform/transform.ts',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: the file has such a template.
         find: 'return `const ${name}Parts = ${its}.call(${value});',
         replace:
@@ -303,7 +303,7 @@ export const sabotages = {
     rule: '8: a window over several sources closes when the last of them has passed it, on Lambda too',
     mutations: [
       {
-        file: 'shared/engine/cells.ts',
+        file: 'shared/engine/slots/cells.ts',
         find: 'const watermarkMs = this.reader.log.watermarkOfStep(work.step);',
         replace: 'const watermarkMs = this.reader.log.watermarkOf(work.step.sources[0] as string);',
       },
@@ -571,7 +571,7 @@ export const sabotages = {
     rule: '15: a base is of the moment when it began, while the slot goes on',
     mutations: [
       {
-        file: 'shared/engine/memory-stage.ts',
+        file: 'shared/engine/slots/memory-stage.ts',
         find: "entries: kind === 'base' ? operator.save() : operator.saveChanges(),",
         replace: "get entries() { return kind === 'base' ? operator.save() : operator.saveChanges(); },",
       },
@@ -580,13 +580,15 @@ export const sabotages = {
   },
   'what-is-below-is-kept': {
     rule: '15: what comes after a part of the state was put aside is added to it, and does not take its place',
-    mutations: [{ file: 'shared/engine/keyed-state.ts', find: 'if (this.#isMerged) this.#part += 1; }', replace: '}' }],
+    mutations: [
+      { file: 'shared/engine/state/keyed-state.ts', find: 'if (this.#isMerged) this.#part += 1; }', replace: '}' },
+    ],
     bias: { pipelines: ['worker'], overflow: true },
   },
   'spilled-changes-are-saved': {
     rule: '15: a delta holds what was put aside since the save before',
     mutations: [
-      { file: 'shared/engine/layer-stack.ts', find: 'isSaved: !this.#tracksSaves,', replace: 'isSaved: true,' },
+      { file: 'shared/engine/state/layer-stack.ts', find: 'isSaved: !this.#tracksSaves,', replace: 'isSaved: true,' },
     ],
     bias: { pipelines: ['worker'], overflow: true, faults: { ...harsh, 'worker-joins': 0.1 } },
   },
@@ -594,7 +596,7 @@ export const sabotages = {
     rule: '15: whether a record is late is judged by all that there is of its key, on the disk too',
     mutations: [
       {
-        file: 'shared/engine/session.ts',
+        file: 'shared/engine/operators/session.ts',
         find: 'const ofKey = this.#sessionsOf(key, isClosed(endMs, this.#allowedLatenessMs, watermarkMs));',
         replace: 'const ofKey = this.#sessionsOf(key, false);',
       },
@@ -618,13 +620,13 @@ export const sabotages = {
     failsOf500: 16,
     mutations: [
       {
-        file: 'shared/engine/memory-stage.ts',
+        file: 'shared/engine/slots/memory-stage.ts',
         find: 'reader: SlotReader;',
         replace:
           "reader: SlotReader; readonly epoch = String(((globalThis as any).epochs = ((globalThis as any).epochs ?? 0) + 1)).padStart(9, '0');",
       },
       {
-        file: 'shared/engine/memory-stage.ts',
+        file: 'shared/engine/slots/memory-stage.ts',
         find: 'slot: this.reader.slot, position: placed.position,',
         replace: 'slot: this.reader.slot, position: (this.epoch + placed.position) as LogPosition,',
       },
@@ -652,7 +654,7 @@ export const sabotages = {
     rule: "join: a record waits for the watermarks of both sides' sources",
     mutations: [
       {
-        file: 'shared/engine/compile-steps.ts',
+        file: 'shared/engine/compile/compile-steps.ts',
         find: 'sources: [...new Set([plan.left, plan.right].flatMap(sourcesOfInput))],',
         replace: 'sources: [plan.left.source],',
       },
@@ -975,12 +977,12 @@ export const sabotages = {
     rule: 'savepoint: no row was made and not yet read by a slot that was copied',
     mutations: [
       {
-        file: 'shared/engine/cut.ts',
+        file: 'shared/engine/slots/cut.ts',
         find: 'return rows.madeAt === logStart || compareRecordPositions(mark, [sequenceInLog(rows.madeAt), subMax]) >= 0;',
         replace: 'void compareRecordPositions; void subMax; return true;',
       },
       {
-        file: 'shared/engine/cut.ts',
+        file: 'shared/engine/slots/cut.ts',
         find: 'if (mark === null) return rows.madeAt === logStart;',
         replace: 'if (mark === null) return true;',
       },
@@ -1004,7 +1006,7 @@ export const sabotages = {
       { file: memoryStage, find: ': made).sort(compareRows);', replace: ': made); void compareRows;' },
       // No law says in which order a snapshot has its keys.
       {
-        file: 'shared/engine/session.ts',
+        file: 'shared/engine/operators/session.ts',
         find: 'for (const [key, saved, isWhole = true] of keys) {',
         replace: 'for (const [key, saved, isWhole = true] of [...keys].reverse()) {',
       },
@@ -1109,7 +1111,7 @@ export const sabotages = {
     rule: 'running: a row that changes is taken back as it was before it is given as it is',
     mutations: [
       {
-        file: 'shared/engine/running.ts',
+        file: 'shared/engine/operators/running.ts',
         find: 'if (before !== undefined) show(before, -1);',
         replace: 'if (before !== undefined) show(after, -1);',
       },
@@ -1120,7 +1122,7 @@ export const sabotages = {
     rule: 'select: rows of one key and time are told apart by the positions of their records',
     mutations: [
       {
-        file: 'shared/engine/select.ts',
+        file: 'shared/engine/operators/select.ts',
         find: 'this.#taken.push({ key, timeMs, id:',
         replace: 'void [origin, sequence, sub]; this.#taken.push({ key, timeMs, id: String(this.#taken.length) ||',
       },

@@ -1,4 +1,4 @@
-import type { OverflowLimits } from '#shared/engine/overflow.ts';
+import type { OverflowLimits } from '#shared/engine/state/overflow.ts';
 import { lookupTablesOf } from '#shared/pipeline/enrich.ts';
 import { sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { expect, test } from 'vitest';
-import { type CompiledSource, compile } from '#shared/engine/compile.ts';
-import { Preprocessor } from '#shared/engine/preprocess.ts';
+import { type CompiledSource, compile } from '#shared/engine/compile/compile.ts';
+import { Preprocessor } from '#shared/engine/transform/preprocess.ts';
 import { count, integer, milliseconds, pipeline, record, stream, string, tumbling } from '#shared/pipeline/index.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';

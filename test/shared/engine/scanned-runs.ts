@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { compile } from '#shared/engine/compile.ts';
-import type { Need } from '#shared/engine/need.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import type { Need } from '#shared/engine/compile/need.ts';
+import { needOf } from '#shared/engine/compile/source-need.ts';
 import type { VisitTaken } from '#shared/engine/run.ts';
-import { needOf } from '#shared/engine/source-need.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { shapesOf } from '#shared/pipeline/shape.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';

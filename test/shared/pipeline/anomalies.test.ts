@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { compile } from '#shared/engine/compile.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
 import { DirectRun } from '#shared/engine/run.ts';
 import {
   type AnomalyOptions,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compile } from '#shared/engine/compile.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
 import {
   type AnyOutput,
   count,

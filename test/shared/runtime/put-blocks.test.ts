@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
-import { compile } from '#shared/engine/compile.ts';
-import { tickBlocks } from '#shared/engine/exchange.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import { tickBlocks } from '#shared/engine/transform/exchange.ts';
 import { milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import type { ExchangeEntry } from '#shared/ports/exchange.ts';
 import { decodeBlock } from '#shared/runtime/block-codec.ts';

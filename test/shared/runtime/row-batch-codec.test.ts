@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { slotHashKey } from '#shared/engine/key.ts';
+import { slotHashKey } from '#shared/engine/keys/key.ts';
 import { encodeRowBatches } from '#shared/runtime/row-batch-codec.ts';
 import { type LogPosition, logPosition } from '#shared/schemas/position.ts';
 import type { RowBatch } from '#shared/schemas/row-file.ts';

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MemoryStage, type StateEntry } from '#shared/engine/memory-stage.ts';
+import { MemoryStage, type StateEntry } from '#shared/engine/slots/memory-stage.ts';
 import { decodePart, encodeParts } from '#shared/runtime/snapshot-codec.ts';
 import { restoreSlot, saveSlot } from '#shared/runtime/snapshots.ts';
 import { type Checkpoint, stateVersion } from '#shared/schemas/state.ts';
-import { placed } from '../engine/blocks.ts';
+import { placed } from '../engine/slots/blocks.ts';
 import { finalsOf, pipeline, stores } from './stages.ts';
 
 const checkpoint = new MemoryStage(pipeline, 0).checkpoint();

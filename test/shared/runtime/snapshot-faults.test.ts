@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import type { BlobStore } from '#shared/ports/blob-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import { restoreSlot, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import { restoreSlot, type StoredSnapshot, saveSlot } from '#shared/runtime/snapshots.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { type SnapshotManifest, stateVersion } from '#shared/schemas/state.ts';
-import { placed } from '../engine/blocks.ts';
+import { placed } from '../engine/slots/blocks.ts';
 import { applyUpTo, finalsOf, pipeline, stores } from './stages.ts';
 
 type Stores = ReturnType<typeof stores>;

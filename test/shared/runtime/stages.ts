@@ -1,8 +1,8 @@
 import { createMemoryBlobStore } from '#shared/adapters/memory/blob-store.ts';
 import { createMemoryStateStore } from '#shared/adapters/memory/state-store.ts';
 import { createMemoryTelemetry } from '#shared/adapters/telemetry/memory.ts';
-import { type CompiledPipeline, compile } from '#shared/engine/compile.ts';
-import type { MemoryStage } from '#shared/engine/memory-stage.ts';
+import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
+import type { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import {
   type AnyOutput,
   milliseconds,
@@ -14,7 +14,7 @@ import {
   type WindowSpec,
 } from '#shared/pipeline/index.ts';
 import type { Row } from '#shared/schemas/row.ts';
-import { placed } from '../engine/blocks.ts';
+import { placed } from '../engine/slots/blocks.ts';
 import { amounts, columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 
 const keyed = readings().keyBy((reading) => ({ key: reading.key }));

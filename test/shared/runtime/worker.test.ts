@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { compile } from '#shared/engine/compile.ts';
-import { tickBlocks } from '#shared/engine/exchange.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import { tickBlocks } from '#shared/engine/transform/exchange.ts';
 import { encodeBlock } from '#shared/runtime/block-codec.ts';
 import { ReadBudget } from '#shared/runtime/read-budget.ts';
 import { createWorker } from '#shared/runtime/worker.ts';

@@ -1,0 +1,38 @@
+import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
+import { isRefreshDue } from './emit.ts';
+import type { SavedWindows } from './saved-slice.ts';
+import { alignDown } from './window.ts';
+
+/** When the windows of a step show what they have so far. A function of the slot's log: of its clock, or of the step's watermark. */
+export class Cadence {
+  /** When rows were last shown, on the slot's clock: what has changed since is shown next. */
+  shownMs = 0;
+  /** Of the step. */
+  watermarkMs = Number.NEGATIVE_INFINITY;
+  readonly #step: CompiledAggregate;
+  /** Of early rows by event time: the last multiple of `every` that the watermark had reached when they were shown. */
+  #reachedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(step: CompiledAggregate) {
+    this.#step = step;
+  }
+
+  /** Whether rows are to be shown now. By event time that is once for each multiple that is passed. */
+  isDue(clockMs: number): boolean {
+    const { early } = this.#step.plan;
+    if (early?.time !== 'event') return isRefreshDue(this.#step, this.shownMs, clockMs);
+    const reachedMs = alignDown(this.watermarkMs, early.everyMs);
+    if (!(reachedMs > this.#reachedMs)) return false;
+    this.#reachedMs = reachedMs;
+    return true;
+  }
+
+  save(): Pick<SavedWindows, 'emittedMs' | 'earlyMs'> {
+    return { emittedMs: this.shownMs, ...(Number.isFinite(this.#reachedMs) ? { earlyMs: this.#reachedMs } : {}) };
+  }
+
+  restore({ emittedMs, earlyMs = Number.NEGATIVE_INFINITY }: Pick<SavedWindows, 'emittedMs' | 'earlyMs'>): void {
+    this.shownMs = emittedMs;
+    this.#reachedMs = earlyMs;
+  }
+}

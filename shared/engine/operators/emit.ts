@@ -1,0 +1,166 @@
+import type { CompiledAggregate, CompiledProcess, CompiledStep } from '#shared/engine/compile/compile.ts';
+import type { LogPosition } from '#shared/schemas/position.ts';
+import type { Row, TotalPartial } from '#shared/schemas/row.ts';
+import type { RowBatch, RowFile } from '#shared/schemas/row-file.ts';
+import { type Accumulators, encodeTotal, mergeAll, resultsOf } from './accumulate.ts';
+import { bestOf } from './best-rows.ts';
+import type { WindowRange } from './window.ts';
+
+/** What a stage has decided to show. */
+export interface Emission {
+  readonly rows: Row[];
+  /** What running rows were and are, for the steps that read them. */
+  readonly changes: Row[];
+  readonly totals: TotalPartial[];
+  /** Files that are full or whose time has come. */
+  readonly files: RowFile[];
+  readonly batches: RowBatch[];
+  readonly failures: CallbackFailure[];
+  /** Each makes more of it, and changes the state that it is made of: nothing else may happen to that before all are through. */
+  readonly rest: Generator<void>[];
+}
+
+/** A callback of a process step that threw, in the stage that keeps its state. */
+export interface CallbackFailure {
+  readonly step: CompiledProcess;
+  /** The position of the record, or of the one that led to the timer. */
+  readonly source: string;
+  readonly origin: string;
+  readonly sequence: string;
+  readonly sub: number;
+  readonly key: string;
+  readonly timeMs: number;
+  readonly isTimer: boolean;
+  readonly message: string;
+}
+
+export function createEmission(): Emission {
+  return { rows: [], changes: [], totals: [], files: [], batches: [], failures: [], rest: [] };
+}
+
+/** Rows that are made at once. A window may have more than memory holds. */
+const rowsPerStep = 10_000;
+/** A pause costs as much as a row, and whether there are enough need not be asked after each. */
+const rowsPerPause = 100;
+
+/** Shows what `steps` makes, row by row: as much as is made at once, and the rest when it is asked for. */
+export function emitInSteps(emission: Emission, steps: Generator<void>): void {
+  emission.rest.push(steps);
+  if (emission.rest.length === 1) makeRows(emission);
+}
+
+/** Puts the next part of the rest in the place of what was shown; false when there was none. */
+export function emitMore(emission: Emission): boolean {
+  if (emission.rest.length === 0) return false;
+  for (const shown of [emission.rows, emission.totals, emission.files, emission.batches]) shown.length = 0;
+  makeRows(emission);
+  return true;
+}
+
+/** Shows everything now. */
+export function emitAll(emission: Emission): void {
+  for (const steps of emission.rest.splice(0)) while (steps.next().done !== true);
+}
+
+/** Shows the next part of the rest beside what was shown. */
+export function emitRest(emission: Emission): void {
+  makeRows(emission, emission.rows.length + rowsPerStep);
+}
+
+function makeRows({ rows, rest }: Emission, rowsMax = rowsPerStep): void {
+  for (let steps = rest[0]; steps !== undefined; steps = rest[0]) {
+    while (steps.next().done !== true) if (rows.length >= rowsMax) return;
+    rest.shift();
+  }
+}
+
+/** Where and when an emission is made. */
+export interface EmissionContext {
+  readonly slot: number;
+  /** The position of the state that the rows are made from (rule 14). */
+  readonly position: LogPosition;
+  readonly clockMs: number;
+}
+
+/** Makes the row of one key in one window. */
+export function emitRow(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  row: {
+    readonly key: string;
+    readonly window: WindowRange;
+    readonly final: boolean;
+    readonly accumulators: Accumulators;
+    /** Tells rows of one key and the same window apart, or says that there is no window. */
+    readonly id?: string;
+  },
+): void {
+  const made: Row = {
+    view: step.plan.id,
+    key: row.key,
+    windowStartMs: row.window.startMs,
+    windowEndMs: row.window.endMs,
+    final: row.final,
+    position: context.position,
+    columns: resultsOf(step, row.accumulators),
+    expiresMs: expiryOf(step, context.clockMs),
+  };
+  emission.rows.push(row.id === undefined ? made : { ...made, id: row.id });
+}
+
+/** Makes a slot's partial of a window's total over all keys. */
+export function emitTotal(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  total: { readonly window: WindowRange; readonly final: boolean; readonly accumulators: Accumulators },
+): void {
+  emission.totals.push({
+    view: step.plan.id,
+    slot: context.slot,
+    windowStartMs: total.window.startMs,
+    windowEndMs: total.window.endMs,
+    final: total.final,
+    position: context.position,
+    columns: encodeTotal(step, total.accumulators),
+    expiresMs: expiryOf(step, context.clockMs),
+  });
+}
+
+/** Makes the rows of a window, with a pause after some, and if there are any before them its total, of which `totals` are the parts. */
+export function* emitContents(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  of: {
+    readonly window: WindowRange;
+    readonly final: boolean;
+    readonly contents: Iterable<readonly [key: string, accumulators: Accumulators]>;
+    readonly totals: readonly Accumulators[];
+  },
+): Generator<void> {
+  const { window, final, totals } = of;
+  const contents = final && step.ranking !== undefined ? bestOf(of.contents, step, step.ranking) : of.contents;
+  let isChanged = false;
+  for (const [key, accumulators] of contents) {
+    if (!isChanged && step.totals.length > 0)
+      emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
+    isChanged = true;
+    emitRow(emission, step, context, { key, window, final, accumulators });
+    if (emission.rows.length % rowsPerPause === 0) yield;
+  }
+}
+
+/** When a row may be removed from the table, where it goes to one. */
+export function expiryOf({ sinks }: CompiledStep, clockMs: number): number {
+  return clockMs + (sinks.table?.ttlMs ?? 0);
+}
+
+/** A row that fills is refreshed at a cadence on the slot's clock, which is the same in every attempt. */
+export function isRefreshDue(step: CompiledAggregate, emittedMs: number, clockMs: number): boolean {
+  const { emit, refreshMs, early } = step.plan;
+  const everyMs =
+    emit === 'on-update' ? refreshMs : early?.time === 'arrival' ? early.everyMs : Number.POSITIVE_INFINITY;
+  return clockMs >= emittedMs + everyMs;
+}

@@ -1,0 +1,217 @@
+import { KeyedState } from '#shared/engine/state/keyed-state.ts';
+import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
+import type { Overflow } from '#shared/engine/state/overflow.ts';
+import { Timers } from '#shared/engine/state/timers.ts';
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import { assert } from '#shared/schemas/error.ts';
+import type { Emission, EmissionContext } from './emit.ts';
+import { type Operator, perEntry, type StepInput } from './operator.ts';
+import { isClosed } from './window.ts';
+
+/** What is kept of a key, and when the key is to be looked at. */
+export interface ScheduledEntry {
+  /** For when the heap has the key, the least last. One that comes too early is looked at and put back, so there are never many. */
+  scheduled: number[];
+}
+
+/** All of a key; null when there is nothing any more. */
+export type SavedKey<Kept> = readonly [key: string, kept: Kept | null];
+
+/** What an operator keeps of a key, and how it is stored. */
+export interface KeptKind<Entry extends ScheduledEntry, Kept> {
+  readonly create: () => Entry;
+  /** Nothing is kept of it. */
+  readonly isEmpty: (entry: Entry) => boolean;
+  /** Of one that is not empty. */
+  readonly save: (entry: Entry) => Kept;
+  /** Puts what was saved in the place of what the entry has; null: nothing. */
+  readonly restore: (entry: Entry, kept: Kept | null) => void;
+}
+
+/** Of the structures around what is kept. */
+const bytesPerKey = 500;
+
+/**
+ * An operator whose keys are looked at in the order of event time. The order of a slot's log is not that, and differs from run to run: so
+ * what comes waits until the watermark, less the allowed lateness, has passed it. What becomes of a key is then a function of the set of
+ * records that are not late.
+ */
+export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> implements Operator {
+  protected readonly keys: KeyedState<Entry>;
+  readonly #kind: KeptKind<Entry, Kept>;
+  readonly #allowedLatenessMs: number;
+  /** When a key is to be looked at: each of these times is in the key's `scheduled`, and the key stays until they are over. */
+  readonly #byDue: Timers;
+  #isRestoring = false;
+
+  constructor(
+    kind: KeptKind<Entry, Kept>,
+    { allowedLatenessMs, overflow }: { readonly allowedLatenessMs: number; readonly overflow: Overflow | undefined },
+  ) {
+    this.#kind = kind;
+    this.#allowedLatenessMs = allowedLatenessMs;
+    this.keys = new KeyedState({ codec: codecOf(kind), overflow, isMerged: false, bytesPerKey });
+    this.#byDue = new Timers(overflow);
+  }
+
+  abstract add(input: StepInput): boolean;
+  abstract refresh(context: EmissionContext, emission: Emission): void;
+  abstract get openCount(): number;
+
+  /** When something is to be done next; plus infinity: never. */
+  protected abstract dueOf(entry: Entry): number;
+  /** Does what is due for a key at one time. */
+  protected abstract take(
+    key: string,
+    entry: Entry,
+    timeMs: number,
+    context: EmissionContext,
+    emission: Emission,
+  ): void;
+
+  get keyCount(): number {
+    let count = this.keys.olderCount;
+    for (const entry of this.keys.top.values()) if (!this.#kind.isEmpty(entry)) count += 1;
+    return count;
+  }
+
+  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    for (;;) {
+      const next = this.#byDue.peek();
+      if (next === undefined || !this.#isPassed(next.endMs, watermarkMs)) return;
+      this.#byDue.pop();
+      const { key } = next;
+      const entry = this.keys.load(key);
+      assert(entry?.scheduled.pop() === next.endMs, `key ${key} is scheduled for ${next.endMs}`);
+      for (let timeMs = this.dueOf(entry); this.#isPassed(timeMs, watermarkMs); timeMs = this.dueOf(entry)) {
+        this.keys.noteChange(key);
+        this.take(key, entry, timeMs, context, emission);
+      }
+      this.#settle(key, entry);
+    }
+  }
+
+  save(): Iterable<Json> {
+    return this.#saveEntries(this.#withState(this.keys.hold(this.#kind.create)));
+  }
+
+  endSave(isStored: boolean): void {
+    this.keys.endSave(isStored);
+  }
+
+  *saveChanges(): Iterable<Json> {
+    for (const [, entries] of this.keys.changes()) yield* this.#saveEntries(entries);
+  }
+
+  markSaved(): void {
+    this.keys.markSaved();
+  }
+
+  restore(saved: Json): void {
+    this.#isRestoring = true;
+    for (const [key, kept] of saved as unknown as readonly SavedKey<Kept>[]) {
+      const entry = this.entryOf(key);
+      this.#kind.restore(entry, kept);
+      this.#settle(key, entry);
+    }
+  }
+
+  endRestore(): boolean {
+    this.#isRestoring = false;
+    this.keys.endRestore();
+    return true;
+  }
+
+  get bytesHeld(): number {
+    return this.keys.bytesHeld;
+  }
+
+  get bytesLeaving(): number {
+    return this.keys.bytesLeaving;
+  }
+
+  spill(): void {
+    this.keys.spill(this.#kind.create, this.#isRestoring);
+  }
+
+  work(entryCount: number): void {
+    this.keys.work(entryCount);
+  }
+
+  close(): void {
+    this.keys.close();
+    this.#byDue.close();
+  }
+
+  protected entryOf(key: string): Entry {
+    let entry = this.keys.load(key);
+    if (entry === undefined) {
+      entry = this.#kind.create();
+      this.keys.set(key, entry);
+    }
+    return entry;
+  }
+
+  /** The key has something more that waits. */
+  protected noteWaiting(key: string, entry: Entry): void {
+    this.keys.noteChange(key);
+    this.keys.noteSize(entry);
+    this.#schedule(key, entry);
+  }
+
+  #isPassed(timeMs: number, watermarkMs: number): boolean {
+    return timeMs < Number.POSITIVE_INFINITY && isClosed(timeMs + 1, this.#allowedLatenessMs, watermarkMs);
+  }
+
+  #settle(key: string, entry: Entry): void {
+    this.#schedule(key, entry);
+    if (entry.scheduled.length === 0 && this.#kind.isEmpty(entry)) this.keys.remove(key, this.#kind.create);
+  }
+
+  #schedule(key: string, entry: Entry): void {
+    const dueMs = this.dueOf(entry);
+    if (dueMs >= (entry.scheduled.at(-1) ?? Number.POSITIVE_INFINITY)) return;
+    entry.scheduled.push(dueMs);
+    this.#byDue.add(dueMs, key);
+  }
+
+  *#withState(entries: Entries<Entry>): Entries<Entry> {
+    for (const [key, stored] of entries) {
+      const value = readStored(this.keys.codec, stored);
+      if (!this.#kind.isEmpty(value)) yield [key, { value }];
+    }
+  }
+
+  *#saveEntries(entries: Iterable<readonly [key: string, stored: Stored<Entry> | undefined]>): Iterable<Json> {
+    for (const some of perEntry(entries))
+      yield some.map(
+        ([key, stored]): SavedKey<Kept> => [
+          key,
+          stored === undefined ? null : keptOf(this.#kind, readStored(this.keys.codec, stored)),
+        ],
+      ) as unknown as Json;
+  }
+}
+
+type Entries<Entry> = Iterable<readonly [key: string, stored: Stored<Entry>]>;
+
+function keptOf<Entry extends ScheduledEntry, Kept>(kind: KeptKind<Entry, Kept>, entry: Entry): Kept | null {
+  return kind.isEmpty(entry) ? null : kind.save(entry);
+}
+
+function codecOf<Entry extends ScheduledEntry, Kept>(kind: KeptKind<Entry, Kept>): Codec<Entry> {
+  return {
+    encode: (entry) => [keptOf(kind, entry), entry.scheduled] as unknown as Json,
+    decode: (encoded) => {
+      const [kept, scheduled] = encoded as unknown as readonly [Kept | null, readonly number[]];
+      const entry = kind.create();
+      kind.restore(entry, kept);
+      entry.scheduled = [...scheduled];
+      return entry;
+    },
+    merge: () => {
+      throw new Error('Bug in Millrace: what is kept of a key is of one part');
+    },
+    isGone: (entry) => kind.isEmpty(entry) && entry.scheduled.length === 0,
+  };
+}

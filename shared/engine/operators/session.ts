@@ -1,0 +1,326 @@
+import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
+import { KeyedState } from '#shared/engine/state/keyed-state.ts';
+import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
+import type { Overflow } from '#shared/engine/state/overflow.ts';
+import { Timers } from '#shared/engine/state/timers.ts';
+import type { Json } from '#shared/pipeline/aggregator.ts';
+import type { SessionWindow } from '#shared/pipeline/window.ts';
+import {
+  type Accumulators,
+  addValues,
+  createAccumulators,
+  decodeAccumulators,
+  encodeAccumulators,
+  mergeAccumulators,
+} from './accumulate.ts';
+import { type Emission, type EmissionContext, emitInSteps, emitRow } from './emit.ts';
+import { type Operator, perEntry, type StepInput } from './operator.ts';
+import { isClosed } from './window.ts';
+
+interface Session {
+  startMs: number;
+  /** `gap` after the last record. */
+  endMs: number;
+  /** An end that it has or had, under which there is a timer. */
+  timerMs: number;
+  accumulators: Accumulators;
+}
+
+/** The open sessions of a key, ascending, no two of which touch. */
+interface SessionsOfKey {
+  readonly sessions: Session[];
+  /** These are all. Otherwise older layers may have others, which may touch these. */
+  isWhole: boolean;
+}
+
+/**
+ * Session windows. A record joins the open sessions it touches, which may bridge several into one, and is late only if the session that
+ * results is closed (Flink's rule: windows that touch are merged before lateness is judged).
+ *
+ *     gap 10:   1    7        17     ends at 27; exactly `gap` apart is still one session
+ *
+ * A record that alone would not be late is not late whatever it touches. So it is put to what memory has of its key, and what the disk has
+ * is merged with that when the session may have ended.
+ */
+export class SessionAggregate implements Operator {
+  readonly #step: CompiledAggregate;
+  readonly #gapMs: number;
+  readonly #allowedLatenessMs: number;
+  readonly #state: KeyedState<SessionsOfKey>;
+  readonly #timers: Timers;
+  #isRestoring = false;
+
+  constructor(step: CompiledAggregate, window: SessionWindow, overflow?: Overflow) {
+    this.#step = step;
+    this.#gapMs = window.gapMs;
+    // A record at the watermark is not late and, being at the end, would still touch the session: with no lateness at all, a session
+    // and its continuation would be one or two rows depending on which block came first.
+    this.#allowedLatenessMs = Math.max(step.plan.allowedLatenessMs, 1);
+    this.#state = new KeyedState({ codec: codecOf(step), overflow, isMerged: true, bytesPerKey });
+    this.#timers = new Timers(overflow);
+  }
+
+  get keyCount(): number {
+    return this.#state.count;
+  }
+
+  /** Of what lies on the disk, a session a key. */
+  get openCount(): number {
+    let count = this.#state.olderCount;
+    for (const { sessions } of this.#state.top.values()) count += sessions.length;
+    return count;
+  }
+
+  add({ key: { text: key }, timeMs, values, watermarkMs }: StepInput): boolean {
+    let startMs = timeMs;
+    let endMs = timeMs + this.#gapMs;
+    const ofKey = this.#sessionsOf(key, isClosed(endMs, this.#allowedLatenessMs, watermarkMs));
+    const open = ofKey?.sessions ?? [];
+    const only = open[0];
+    // Nearly all records come into the one open session of their key.
+    if (
+      ofKey !== undefined &&
+      only !== undefined &&
+      open.length === 1 &&
+      only.startMs <= endMs &&
+      only.endMs >= timeMs
+    ) {
+      if (only.endMs > endMs) endMs = only.endMs;
+      if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
+      this.#state.noteChange(key);
+      addValues(this.#step, only.accumulators, values);
+      if (only.startMs > startMs) only.startMs = startMs;
+      only.endMs = endMs;
+      this.#state.noteSize(ofKey);
+      return true;
+    }
+    const touched = open.filter((session) => session.startMs <= timeMs + this.#gapMs && session.endMs >= timeMs);
+    for (const session of touched) {
+      startMs = Math.min(startMs, session.startMs);
+      endMs = Math.max(endMs, session.endMs);
+    }
+    if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
+    this.#state.noteChange(key);
+    const [first, ...others] = touched;
+    if (first === undefined) {
+      const session = { startMs, endMs, timerMs: endMs, accumulators: createAccumulators(this.#step) };
+      addValues(this.#step, session.accumulators, values);
+      this.#timers.add(endMs, key);
+      open.push(session);
+      open.sort((a, b) => a.startMs - b.startMs);
+      if (ofKey === undefined) this.#state.set(key, { sessions: open, isWhole: this.#state.isAllOnTop });
+    } else {
+      addValues(this.#step, first.accumulators, values);
+      first.startMs = startMs;
+      first.endMs = endMs;
+      for (const other of others) {
+        takeIn(this.#step, first, other);
+        open.splice(open.indexOf(other), 1);
+      }
+    }
+    if (ofKey !== undefined) this.#state.noteSize(ofKey);
+    return true;
+  }
+
+  advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    const next = this.#timers.peek();
+    if (next !== undefined && isClosed(next.endMs, this.#allowedLatenessMs, watermarkMs))
+      emitInSteps(emission, this.#close(watermarkMs, context, emission));
+  }
+
+  refresh(): void {
+    // A session's bounds change until it closes, so there is nothing to show before.
+  }
+
+  save(): Iterable<Json> {
+    return saveEntries(0, present(this.#state.hold(gone), this.#state.codec), this.#state.codec);
+  }
+
+  endSave(isStored: boolean): void {
+    this.#state.endSave(isStored);
+  }
+
+  *saveChanges(): Iterable<Json> {
+    for (const [part, entries] of this.#state.changes()) yield* saveEntries(part, entries, this.#state.codec);
+  }
+
+  markSaved(): void {
+    this.#state.markSaved();
+  }
+
+  restore(entry: Json): void {
+    this.#isRestoring = true;
+    const { part = 0, keys } = (Array.isArray(entry) ? { keys: entry } : entry) as unknown as SavedSessions;
+    this.#state.startPart(part);
+    for (const [key, saved, isWhole = true] of keys) {
+      const sessions = saved.map(([startMs, endMs, encoded]): Session => {
+        this.#timers.add(endMs, key);
+        return { startMs, endMs, timerMs: endMs, accumulators: decodeAccumulators(this.#step, encoded) };
+      });
+      const ofKey = { sessions, isWhole };
+      if (isWhole && sessions.length === 0) this.#state.remove(key, () => ofKey);
+      else this.#state.set(key, ofKey);
+      this.#state.noteSize(ofKey);
+    }
+  }
+
+  endRestore(): boolean {
+    this.#isRestoring = false;
+    return this.#state.endRestore() <= 1;
+  }
+
+  get bytesHeld(): number {
+    return this.#state.bytesHeld;
+  }
+
+  get bytesLeaving(): number {
+    return this.#state.bytesLeaving;
+  }
+
+  spill(): void {
+    this.#state.spill(gone, this.#isRestoring);
+  }
+
+  work(entryCount: number): void {
+    this.#state.work(entryCount);
+  }
+
+  close(): void {
+    this.#state.close();
+    this.#timers.close();
+  }
+
+  /** What memory has of a key or, if all is asked for, what there is. */
+  #sessionsOf(key: string, isAllWanted: boolean): SessionsOfKey | undefined {
+    const own = this.#state.peek(key);
+    if (!isAllWanted || own?.isWhole === true || this.#state.isAllOnTop) return own;
+    const all = this.#state.load(key);
+    if (all !== undefined) all.isWhole = true;
+    return all;
+  }
+
+  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
+    for (;;) {
+      const timer = this.#timers.peek();
+      if (timer === undefined || !isClosed(timer.endMs, this.#allowedLatenessMs, watermarkMs)) return;
+      this.#timers.pop();
+      const { key } = timer;
+      const ofKey = this.#sessionsOf(key, true);
+      if (ofKey === undefined) continue;
+      for (const session of [...ofKey.sessions]) {
+        if (!isClosed(session.endMs, this.#allowedLatenessMs, watermarkMs)) {
+          // It has grown since its timer was set.
+          if (session.timerMs > timer.endMs) continue;
+          session.timerMs = session.endMs;
+          this.#timers.add(session.endMs, key);
+          continue;
+        }
+        const { accumulators } = session;
+        emitRow(emission, this.#step, context, { key, window: session, final: true, accumulators });
+        ofKey.sessions.splice(ofKey.sessions.indexOf(session), 1);
+        this.#state.noteChange(key);
+      }
+      if (ofKey.sessions.length === 0) this.#state.remove(key, gone);
+      yield;
+    }
+  }
+}
+
+/** Of the structures around a session's accumulators. */
+const bytesPerKey = 400;
+
+function gone(): SessionsOfKey {
+  return { sessions: [], isWhole: true };
+}
+
+function codecOf(step: CompiledAggregate): Codec<SessionsOfKey> {
+  return {
+    encode: ({ sessions, isWhole }) =>
+      [
+        isWhole ? 1 : 0,
+        sessions.map(({ startMs, endMs, timerMs, accumulators }) => [
+          startMs,
+          endMs,
+          encodeAccumulators(step, accumulators),
+          timerMs,
+        ]),
+      ] as Json,
+    decode: (encoded) => {
+      const [isWhole, sessions] = encoded as unknown as readonly [number, readonly EncodedSession[]];
+      return {
+        isWhole: isWhole === 1,
+        sessions: sessions.map(([startMs, endMs, accumulators, timerMs]) => ({
+          startMs,
+          endMs,
+          timerMs,
+          accumulators: decodeAccumulators(step, accumulators),
+        })),
+      };
+    },
+    merge: (parts) => {
+      const whole = parts.findLastIndex(({ isWhole }) => isWhole);
+      const sessions = parts.slice(Math.max(whole, 0)).flatMap((part) => part.sessions);
+      return { isWhole: whole >= 0, sessions: joinTouching(step, sessions) };
+    },
+    isGone: ({ sessions, isWhole }) => isWhole && sessions.length === 0,
+  };
+}
+
+/** Copies of the sessions, those that touch made one. */
+function joinTouching(step: CompiledAggregate, sessions: readonly Session[]): Session[] {
+  const joined: Session[] = [];
+  for (const session of [...sessions].sort((a, b) => a.startMs - b.startMs)) {
+    let last = joined.at(-1);
+    if (last === undefined || last.endMs < session.startMs) {
+      last = { ...session, accumulators: createAccumulators(step) };
+      joined.push(last);
+    }
+    takeIn(step, last, session);
+  }
+  return joined;
+}
+
+/** One of their timers is enough: the first. */
+function takeIn(step: CompiledAggregate, into: Session, from: Session): void {
+  into.startMs = Math.min(into.startMs, from.startMs);
+  into.endMs = Math.max(into.endMs, from.endMs);
+  into.timerMs = Math.min(into.timerMs, from.timerMs);
+  mergeAccumulators(step, into.accumulators, from.accumulators);
+}
+
+function* present(
+  entries: Iterable<readonly [key: string, stored: Stored<SessionsOfKey>]>,
+  codec: Codec<SessionsOfKey>,
+): Iterable<readonly [key: string, stored: Stored<SessionsOfKey>]> {
+  for (const [key, stored] of entries) {
+    const value = readStored(codec, stored);
+    if (!codec.isGone(value)) yield [key, { value }];
+  }
+}
+
+function* saveEntries(
+  part: number,
+  entries: Iterable<readonly [key: string, stored: Stored<SessionsOfKey> | undefined]>,
+  codec: Codec<SessionsOfKey>,
+): Iterable<Json> {
+  for (const some of perEntry(entries)) {
+    const keys = some.map(([key, stored]) => {
+      if (stored === undefined) return [key, []] as const;
+      const [isWhole, sessions] = codec.encode(readStored(codec, stored)) as unknown as EncodedOfKey;
+      const saved = sessions.map(([startMs, endMs, accumulators]) => [startMs, endMs, accumulators]);
+      return isWhole === 1 || part === 0 ? ([key, saved] as const) : ([key, saved, false] as const);
+    });
+    yield (part === 0 ? keys : { part, keys }) as unknown as Json;
+  }
+}
+
+type EncodedSession = readonly [startMs: number, endMs: number, accumulators: readonly Json[], timerMs: number];
+type EncodedOfKey = readonly [isWhole: number, sessions: readonly EncodedSession[]];
+
+/** Open sessions of some keys; a whole one without any is gone. Of the first part it is the keys alone, and they are whole. */
+interface SavedSessions {
+  readonly part?: number;
+  readonly keys: readonly (readonly [key: string, sessions: readonly SavedSession[], isWhole?: boolean])[];
+}
+
+type SavedSession = readonly [startMs: number, endMs: number, accumulators: readonly Json[]];
