@@ -113,7 +113,7 @@ describe('early rows are refused', () => {
             .to(sink),
         ]),
       ),
-    ).toMatch(/step v shows early rows, but its windows' bounds change/);
+    ).toMatch(/a window of kind session has no option early/);
   });
 
   test('for windows that are refreshed anyway', () => {
