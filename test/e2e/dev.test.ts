@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
@@ -98,6 +98,25 @@ describe('millrace dev', () => {
     );
     expect(left).not.toContain(folder);
     await (await startDev(folder, ['flow', '--port', '0'])).stop();
+  });
+
+  it.skipIf(!existsSync('/proc/self/stat'))('ends when npm is killed, whose shell goes on', async () => {
+    const folder = emptyFolder();
+    const flows = join(folder, 'flows.ndjson');
+    writeFlows(flows, 1);
+    const start = `"${process.execPath}" "${millraceFile}" dev flow --port 0 --input "${flows}"`;
+    const npm = spawn('sh', ['-c', `sh -c '${start}; true'; true`], {
+      cwd: folder,
+      env: { ...process.env, npm_lifecycle_event: 'start' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    await new Promise<void>((resolve) => npm.stdout.on('data', (data) => /^logs /m.test(String(data)) && resolve()));
+    npm.kill('SIGKILL');
+    const left = await until(
+      async () => execFileSync('ps', ['-A', '-o', 'args'], { encoding: 'utf8' }),
+      (processes) => !processes.includes(folder),
+    );
+    expect(left).not.toContain(folder);
   });
 
   it('answers queries, takes what is pushed, and drops its state for --fresh', async () => {
