@@ -1,7 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Duration } from './duration.ts';
 import type { ProcessOptions } from './process.ts';
-import { givenOptions } from './refuse.ts';
+import { checkDuration, givenOptions, shown } from './refuse.ts';
 
 export interface AnomalyOptions {
   /** How many standard deviations from the mean are shown. Default 3. */
@@ -55,7 +55,7 @@ export function anomalies<In>(
   );
   check('threshold', threshold, threshold > 0 && Number.isFinite(threshold), 'a number above 0');
   check('recordsMin', recordsMin, Number.isInteger(recordsMin) && recordsMin >= 1, 'a whole number above 0');
-  check('halfLife', halfLife, halfLife === undefined || halfLife > 0, 'a duration above 0');
+  if (halfLife !== undefined) checkDuration('anomalies:', 'halfLife', halfLife, 1);
   return {
     columns: { value: of },
     emits: emitted,
@@ -93,5 +93,5 @@ function withValue(past: Past, value: number): Past {
 
 function check(name: string, value: number | undefined, isRight: boolean, expected: string): void {
   if (isRight) return;
-  throw new MillraceError('PIPELINE_INVALID', `anomalies: ${name} is ${value}; it must be ${expected}.`);
+  throw new MillraceError('PIPELINE_INVALID', `anomalies: ${name} is ${shown(value)}; it must be ${expected}.`);
 }

@@ -47,6 +47,11 @@ export function checkCallbacks(where: string, binding: Binding): void {
 export function checkCallback(where: string, what: string, call: unknown): void {
   if (typeof call !== 'function')
     throw invalid(where, `${what} is ${shown(call)}, and must be a function, such as (record) => record.price.`);
+  if (Object.prototype.toString.call(call) === '[object GeneratorFunction]')
+    throw invalid(
+      where,
+      `${what} is a generator function, whose result is no value yet; give a function that returns one.`,
+    );
   if (asynchronous.test(Object.prototype.toString.call(call)))
     throw invalid(
       where,

@@ -1,5 +1,5 @@
 import type { AnyAggregator } from './aggregator.ts';
-import { given, givenOptions } from './refuse.ts';
+import { given, givenOptions, invalid, shown } from './refuse.ts';
 
 /**
  * A column that is computed when a view is read, from the row's other columns. Plain data, kept in the plan. Where a column holds an object
@@ -52,6 +52,9 @@ export function prediction(
   const { at } = givenOptions('prediction', options, ['at'], '{ at: 100 }');
   const isLine = typeof at !== 'object';
   const places = isLine ? [at] : Object.values(given('prediction', 'at', at, 'a number or the name of a column'));
+  const wrong = places.find((place) => typeof place !== 'string' && !Number.isFinite(place));
+  if (wrong !== undefined || places.includes(undefined as never))
+    throw invalid('prediction', `is asked for at ${shown(wrong)}; give a number or the name of a column.`);
   const coefficients = isLine ? [`${fit}.slope`] : Object.keys(at).map((name) => `${fit}.coefficients.${name}`);
   return {
     kind: 'prediction',

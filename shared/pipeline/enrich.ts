@@ -142,14 +142,14 @@ function refuseEnrich(node: EnrichNode, nodes: Plan['nodes']): string | undefine
     return `has a key of ${key.length} columns; a table has a partition key and perhaps a sort key.`;
   const wrong = key.find(({ type }) => type !== 'string' && type !== 'number');
   if (wrong !== undefined)
-    return `has a key column ${wrong.name} of type ${JSON.stringify(wrong.type)}; use 'string' or 'number'.`;
+    return `has a key column ${wrong.name} of type ${shown(wrong.type)}; use 'string' or 'number'.`;
   if (typeof table.schema?.['~standard']?.validate !== 'function')
     return 'has no schema of its items; give one of a library of Standard Schema, such as zod, or a record({ ... }).';
   if (columns.some((column) => typeof column !== 'string' || column === '')) return 'reads a column without a name.';
   if (!Number.isSafeInteger(freshnessMs) || freshnessMs < 0)
-    return `takes items of up to ${freshnessMs} ms; freshness must be a whole number of at least 0 ms.`;
+    return `takes items of up to ${shown(freshnessMs)} ms; freshness must be a whole number of at least 0 ms.`;
   if (!Number.isInteger(itemsMax) || itemsMax < 1 || itemsMax > lookupItemsMaxLimit)
-    return `keeps ${itemsMax} items; itemsMax must be a whole number from 1 to ${lookupItemsMaxLimit}.`;
+    return `keeps ${shown(itemsMax)} items; itemsMax must be a whole number from 1 to ${lookupItemsMaxLimit}.`;
   const step = originsOf(node.input).find(({ isStep }) => isStep);
   if (step !== undefined)
     return `takes rows of step ${step.name}, which are made again from the slot's log, long after, and would find other items then. Enrich the records before they are keyed.`;

@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { readingThrough } from './reads.ts';
-import { given, givenOptions } from './refuse.ts';
+import { given, givenOptions, shown } from './refuse.ts';
 import { hashText, textOfRecord } from './select.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -63,7 +63,9 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
     sample: (share, options = {}) => {
       const { by, seed = 0 } = givenOptions('sample', options, ['by', 'seed'], '{ by: (record) => record.user }');
       if (typeof share !== 'number' || !(share >= 0 && share <= 1))
-        throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${share}; it must be from 0 to 1.`);
+        throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${shown(share)}; it must be from 0 to 1.`);
+      if (typeof seed !== 'number')
+        throw new MillraceError('PIPELINE_INVALID', `a sample has ${shown(seed)} for its seed; give a number.`);
       const textOf = (record: unknown): string => (by === undefined ? textOfRecord(record) : String(by(record as T)));
       const isKept: Predicate = (record) => hashText(`${seed}:${textOf(record)}`) < share * 2 ** 32;
       return filtered(by === undefined ? isKept : readingThrough(isKept, [by]));

@@ -105,16 +105,16 @@ export function pipeline<const O extends readonly AnyOutput[]>(
     ['slots', 'expectedKeys'],
     '{ slots: 64 }',
   );
-  if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax) {
+  if (!Number.isInteger(slots) || !Number.isInteger(Math.log2(slots)) || slots > slotsMax) {
     throw new MillraceError(
       'PIPELINE_INVALID',
-      `${id}: slots is ${slots}; it must be a power of two up to ${slotsMax}.`,
+      `${id}: slots is ${shown(slots)}; it must be a power of two up to ${slotsMax}.`,
     );
   }
   if (!Number.isInteger(expectedKeys) || expectedKeys < 1 || expectedKeys > expectedKeysMax) {
     throw new MillraceError(
       'PIPELINE_INVALID',
-      `${id}: expectedKeys is ${expectedKeys}; it must be a whole number up to ${expectedKeysMax}.`,
+      `${id}: expectedKeys is ${shown(expectedKeys)}; it must be a whole number up to ${expectedKeysMax}.`,
     );
   }
   checkOutputs(id, outputs);

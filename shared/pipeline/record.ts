@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { isoTimeAt } from './decoders/line-text.ts';
-import { given, shown } from './refuse.ts';
+import { given, invalid, shown } from './refuse.ts';
 import { type FieldShape, type ObjectShape, shapeSymbol, type ValueShape } from './shape.ts';
 
 type Issue = StandardSchemaV1.Issue;
@@ -121,6 +121,12 @@ export function timestamp(): Field<string, number, false> {
 
 /** One of a few texts. */
 export function oneOf<const T extends string>(...texts: readonly [T, ...T[]]): Field<T, T, false> {
+  const other = texts.find((text) => typeof text !== 'string');
+  if (other !== undefined || texts.length === 0)
+    throw invalid(
+      'oneOf',
+      `is of ${texts.length === 0 ? 'nothing' : shown(other)}; give it texts, such as oneOf('shop', 'web').`,
+    );
   const known: ReadonlySet<unknown> = new Set(texts);
   const what = `one of ${texts.map(shown).join(', ')}`;
   return fieldOf({ kind: 'choice', values: texts }, what, (value) => (known.has(value) ? (value as T) : undefined));

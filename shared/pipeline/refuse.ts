@@ -87,8 +87,8 @@ export function checkDuration(where: string, what: string, ms: number, min: numb
 }
 
 /** For what types refuse too: a pipeline also runs where nobody has checked them, and a word that is not known would do nothing. */
-export function checkOneOf(where: string, what: string, value: unknown, known: readonly string[]): void {
+export function checkOneOf(where: string, what: string, value: unknown, known: readonly (string | boolean)[]): void {
   if (known.includes(value as string)) return;
-  const words = known.map((word) => `'${word}'`).join(', ');
-  throw invalid(where, `${what} is ${shown(value)}; use ${words.replace(/, (?='[^']*'$)/, ' or ')}.`);
+  const words = known.map((word) => (typeof word === 'string' ? `'${word}'` : String(word))).join(', ');
+  throw invalid(where, `${what} is ${shown(value)}; use ${words.replace(/, (?=[^,]*$)/, ' or ')}.`);
 }

@@ -384,7 +384,14 @@ function tableOf<Name extends string, K extends KeyShape, Row>(
     derive: <D>(columns: D) =>
       tableOf<Name, K, Row & { readonly [Column in keyof D]: number | null }>({
         ...step,
-        derived: { ...step.derived, ...(columns as AggregateDefinition['derived']) },
+        derived: {
+          ...step.derived,
+          ...givenColumns(
+            step.name,
+            columns as AggregateDefinition['derived'],
+            "{ share: ratio('errors', 'requests') }",
+          ),
+        },
       }),
     to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }),
     asStream: () => rowsOf(step),

@@ -3,6 +3,7 @@ import type { Duration } from './duration.ts';
 import type { Selectors } from './join.ts';
 import type { ProcessCallbacks, SelectedRow } from './process.ts';
 import type { ProcessedTable } from './processed.ts';
+import { shown } from './refuse.ts';
 import type { KeyShape, NamesOf, Without } from './stream.ts';
 
 export interface ThrottleOptions<C> {
@@ -70,7 +71,7 @@ export function throttleTtlMs({ limit, perMs, burst }: Omit<ThrottleKind, 'kind'
 export function refuseThrottle({ limit, perMs, burst }: ThrottleKind): string | undefined {
   for (const [what, count] of Object.entries({ limit, burst, 'per, in ms,': perMs }))
     if (!Number.isSafeInteger(count) || count < 1)
-      return `${what} is ${count}; it must be a whole number of at least 1.`;
+      return `${what} is ${shown(count)}; it must be a whole number of at least 1.`;
   if (Number.isSafeInteger(burst * perMs)) return undefined;
   return `lets ${burst} records pass at once of ${limit} in ${perMs} ms, which is too much to be told exactly; choose a shorter time.`;
 }

@@ -89,14 +89,14 @@ export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean
 function checkTop(where: string, { input, count, by, ties }: TopDefinition): void {
   const { step } = input;
   if (!Number.isInteger(count) || count < 1 || count > topCountMax)
-    throw invalid(where, `ranks ${count} rows; it must be a whole number from 1 to ${topCountMax}.`);
+    throw invalid(where, `ranks ${shown(count)} rows; it must be a whole number from 1 to ${topCountMax}.`);
   if (step.op !== 'aggregate' || !isAligned(step.window))
     throw invalid(
       where,
       `ranks the rows of ${step.name}, whose keys share no windows. Rank those of windows that begin and end for all keys together, such as tumbling ones.`,
     );
   if (!Object.hasOwn(step.aggregates, by))
-    throw invalid(where, `ranks by column ${by}, which ${step.name} does not aggregate.`);
+    throw invalid(where, `ranks by column ${shown(by)}, which ${step.name} does not aggregate.`);
   const added = ties === undefined ? rankColumn : ties.as;
   if (added === null) return;
   if (ties !== undefined) checkColumn(where, added);
@@ -151,7 +151,7 @@ function checkSinks(where: string, step: StepDefinition): void {
     checkDuration(where, 'every', sink.everyMs, 1_000);
     checkOneOf(where, 'the format of files', sink.format, rowFileFormats);
     if (!Number.isInteger(sink.rowsMax) || sink.rowsMax < 1 || sink.rowsMax > fileRowsMax)
-      throw invalid(where, `rowsMax is ${sink.rowsMax}; it must be a whole number up to ${fileRowsMax}.`);
+      throw invalid(where, `rowsMax is ${shown(sink.rowsMax)}; it must be a whole number up to ${fileRowsMax}.`);
   }
 }
 
@@ -182,11 +182,13 @@ function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: Proc
   for (const column of Object.keys(row)) checkColumn(where, column);
   const duplicate = [...added, ...Object.keys(row)].find(isNamedBefore);
   if (duplicate !== undefined) throw invalid(where, `column ${duplicate} is there twice; rename one.`);
-  const wrong = Object.entries(row).find(([, type]) => !/^(string|number|boolean|json)\??$/.test(type));
+  const wrong = Object.entries(row).find(
+    ([, type]) => typeof type !== 'string' || !/^(string|number|boolean|json)\??$/.test(type),
+  );
   if (wrong !== undefined)
     throw invalid(
       where,
-      `column ${wrong[0]} is of type ${JSON.stringify(wrong[1])}; use string, number, boolean or json, with ? where it may be null.`,
+      `column ${wrong[0]} is of type ${shown(wrong[1])}; use string, number, boolean or json, with ? where it may be null.`,
     );
 }
 
@@ -270,7 +272,7 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
 
 function checkCount(where: string, what: string, count: number): void {
   if (!Number.isSafeInteger(count) || count < 1)
-    throw invalid(where, `${what} are ${count}; there must be a whole number of at least 1.`);
+    throw invalid(where, `${what} are ${shown(count)}; there must be a whole number of at least 1.`);
 }
 
 function checkFinal(where: string, { emit }: AggregateDefinition, why: string): void {

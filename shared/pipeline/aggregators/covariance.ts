@@ -1,6 +1,6 @@
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { givenOptions } from '../refuse.ts';
+import { checkOneOf, givenOptions } from '../refuse.ts';
 import { roundQuotient, times } from './exact-ratio.ts';
 import {
   addPoint,
@@ -26,6 +26,7 @@ type PairAggregator<In> = Aggregator<In, readonly number[], Moments, number | nu
  */
 export function covariance<In>(x: Variable<In>, y: Variable<In>, options: SpreadOptions = {}): PairAggregator<In> {
   const { population = false } = givenOptions('covariance', options, ['population'], '{ population: true }');
+  checkOneOf('covariance:', 'population', population, [true, false]);
   return pair('covariance', { population }, x, y, (moments) => covarianceOf(moments, 0, 1, population));
 }
 

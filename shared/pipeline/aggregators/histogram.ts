@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
-import { givenList, givenOptions } from '../refuse.ts';
+import { givenList, givenOptions, shown } from '../refuse.ts';
 import { isCount, refuseNumber, unreadable } from './numeric.ts';
 
 export const histogramBoundsMax = 200;
@@ -43,11 +43,12 @@ export function histogram<In>(
 }
 
 function checkBounds(bounds: readonly number[]): void {
-  const isRising = bounds.every((bound, index) => index === 0 || bound > (bounds[index - 1] as number));
-  if (bounds.length > 0 && bounds.length <= histogramBoundsMax && bounds.every(Number.isFinite) && isRising) return;
+  const isRising = (bound: number, index: number) =>
+    Number.isFinite(bound) && (index === 0 || bound > (bounds[index - 1] as number));
+  if (bounds.length > 0 && bounds.length <= histogramBoundsMax && bounds.every(isRising)) return;
   throw new MillraceError(
     'PIPELINE_INVALID',
-    `histogram: bounds are ${JSON.stringify(bounds)}; they must be 1 to ${histogramBoundsMax} numbers, each greater than the one before.`,
+    `histogram: bounds are ${shown(bounds)}; they must be 1 to ${histogramBoundsMax} numbers, each greater than the one before.`,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { givenOptions } from '../refuse.ts';
+import { checkOneOf, givenOptions } from '../refuse.ts';
 import { binaryOf, roundQuotient } from './exact-ratio.ts';
 import {
   addPoint,
@@ -52,6 +52,7 @@ function spread<In>(
   show: (variance: number) => number,
 ): Aggregator<In, number, Moments, number | null> {
   const { population = false } = givenOptions(kind, options, ['population'], '{ population: true }');
+  checkOneOf(`${kind}:`, 'population', population, [true, false]);
   return {
     kind,
     config: { population },

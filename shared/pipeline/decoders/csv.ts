@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { BegunDecoder, LineDecoder } from '../decoder.ts';
-import { given, givenOptions } from '../refuse.ts';
+import { checkOneOf, given, givenOptions } from '../refuse.ts';
 import { isoTimeAt } from './line-text.ts';
 
 /** `timestamp` is a time as RFC 3339 has it, and becomes milliseconds since 1970. With `?` an empty field is left out of the record. */
@@ -33,6 +33,7 @@ export function csv(options: {
     given('csv', 'columns', columns, "them with their types, such as { ip: 'string' }"),
   ).map(([name, type], index) => ({ name, type, number: index + 1 }));
   checkOptions(wanted, separator);
+  checkOneOf('csv:', 'header', header, [true, false]);
   const layout = layoutOf(wanted, separator);
   const separatorCode = separator.charCodeAt(0);
   return {

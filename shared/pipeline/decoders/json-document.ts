@@ -1,5 +1,5 @@
 import type { BytesDecoder, DecodedPart } from '../decoder.ts';
-import { givenList, givenOptions } from '../refuse.ts';
+import { givenList, givenOptions, invalid, shown } from '../refuse.ts';
 
 /**
  * One JSON value that takes the whole of a raw record or file, on however many lines: a record or, with `records`, a document that holds a
@@ -12,7 +12,12 @@ import { givenList, givenOptions } from '../refuse.ts';
  */
 export function jsonDocument(options: { readonly records?: readonly string[] } = {}): BytesDecoder {
   const { records } = givenOptions('jsonDocument', options, ['records'], "{ records: ['logEvents'] }");
-  if (records !== undefined) givenList('jsonDocument', 'records', records, "a list of names, such as ['logEvents']");
+  const such = "a list of names, such as ['logEvents']";
+  if (
+    records !== undefined &&
+    !givenList('jsonDocument', 'records', records, such).every((name) => typeof name === 'string')
+  )
+    throw invalid('jsonDocument', `has ${shown(records)} for its records; give ${such}.`);
   return {
     format: 'json-document',
     config: records === undefined ? {} : { records: [...records] },

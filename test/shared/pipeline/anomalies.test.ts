@@ -88,7 +88,7 @@ test('with a half-life a key gets used to what is new', () => {
 test.each<[Partial<AnomalyOptions>, string]>([
   [{ threshold: 0 }, 'anomalies: threshold is 0; it must be a number above 0.'],
   [{ recordsMin: 0.5 }, 'anomalies: recordsMin is 0.5; it must be a whole number above 0.'],
-  [{ halfLife: milliseconds(0) }, 'anomalies: halfLife is 0; it must be a duration above 0.'],
+  [{ halfLife: milliseconds(0) }, 'anomalies: halfLife is 0 ms; it must be a whole number of at least 1 ms.'],
 ])('%j is refused when the pipeline is written', (options, message) => {
   expect(() => anomalies((value: number) => value, { ttl: days(1), allowedLateness: seconds(0), ...options })).toThrow(
     message,

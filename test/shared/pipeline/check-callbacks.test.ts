@@ -182,7 +182,7 @@ const wrong: readonly (readonly [what: string, outputs: () => Untyped, message: 
   [
     'a throttle without a limit',
     () => [keyed.throttle('step', { columns: {}, per: P.seconds(1), allowedLateness }).to(sink)],
-    'limit is undefined; it must be a whole number of at least 1.',
+    'limit is missing; it must be a whole number of at least 1.',
   ],
   [
     'two triggers of one kind',

@@ -216,6 +216,81 @@ test.each<readonly [() => unknown, string]>([
   expect(define).toThrow(`PIPELINE_INVALID: ${message}`),
 );
 
+const table = keyed.window(language.tumbling(language.minutes(1)), lateness).aggregate('t', { n: language.count() });
+test.each<readonly [() => unknown, string]>([
+  [() => call('pipeline', 'p', [perMinute.to(sink)], { slots: true }), 'p: slots is true; it must be a power of two'],
+  [() => table.derive(5 as never), 'step t has 5 for its columns'],
+  [() => table.derive(undefined as never), 'step t lacks its columns'],
+  [() => call('prediction', 'fit', { at: Number.NaN }), 'prediction is asked for at NaN; give a number'],
+  [() => call('prediction', 'fit', {}), 'prediction is asked for at missing; give a number'],
+  [() => call('variance', of, { population: 'no' }), 'variance: population is "no"; use true or false.'],
+  [() => call('covariance', of, of, { population: 1 }), 'covariance: population is 1; use true or false.'],
+  [() => call('csv', { columns: { a: 'string' }, header: 'false' }), 'csv: header is "false"; use true or false.'],
+  [() => call('jsonDocument', { records: [1] }), 'jsonDocument has [1] for its records'],
+  [() => call('oneOf', 'a', 5), "oneOf is of 5; give it texts, such as oneOf('shop', 'web')."],
+  [() => call('oneOf'), 'oneOf is of nothing; give it texts'],
+  [() => call('histogram', of, { bounds: [Symbol('b'), 5] }), 'histogram: bounds are [null,5]; they must be'],
+  [
+    () => call('anomalies', of, { halfLife: Number.POSITIVE_INFINITY }),
+    'anomalies: halfLife is Infinity ms; it must be a whole number',
+  ],
+  [
+    () =>
+      language
+        .stream('s', { schema: record, timestamp: of, outOfOrderness: language.seconds(0) })
+        .sample(Symbol('s') as never),
+    'a sample is a share of a symbol',
+  ],
+  [
+    () =>
+      language
+        .stream('s', { schema: record, timestamp: of, outOfOrderness: language.seconds(0) })
+        .sample(0.5, { seed: 'x' as never }),
+    'a sample has "x" for its seed; give a number.',
+  ],
+  [
+    () =>
+      language.pipeline('p', [
+        keyed
+          .window(language.countWindow(Symbol('n') as never), lateness)
+          .aggregate('t', { n: language.count() })
+          .to(sink),
+      ]),
+    'p: step t records of a window are a symbol',
+  ],
+  [
+    () =>
+      language.pipeline('p', [
+        keyed
+          .process('f', {
+            columns,
+            emits: { e: 10n as never },
+            state: () => 1,
+            onEvent: () => {},
+            ttl: language.seconds(1),
+            ...lateness,
+          })
+          .to(sink),
+      ]),
+    'p: step f column e is of type 10; use string',
+  ],
+  [
+    () =>
+      language.pipeline('p', [
+        language
+          .stream('s', { schema: record, timestamp: (r) => r.ts, outOfOrderness: language.seconds(0) })
+          .filter(function* () {
+            yield true;
+          } as never)
+          .select('f', { ts: (r) => r.ts })
+          .to(sink),
+      ]),
+    'p: s/filter: what filter is given is a generator function',
+  ],
+])('%s is refused, and not taken for something else', (define, message) =>
+  expect(define).toThrow(`PIPELINE_INVALID: ${message}`),
+);
+
 test('calls of a driver, too, refuse options that there are not', async () => {
   const driver = testDriver(site);
   await expect(driver.send('flows', [], { shards: 1 } as never)).rejects.toThrow(

@@ -160,7 +160,7 @@ describe('the best rows of windows', () => {
     );
     const missing = { by: 'requests' as const, ...({ by: 'missing' } as object) };
     expect(refusal('PIPELINE_INVALID', () => [tens().top('best', 1, missing).to(sink)])).toMatch(
-      /ranks by column missing, which tens does not aggregate/,
+      /ranks by column "missing", which tens does not aggregate/,
     );
     const ranked = keyed.window(tumbling(milliseconds(10)), onClose).aggregate('tens', { rank: total });
     expect(refusal('PIPELINE_INVALID', () => [ranked.top('best', 1, { by: 'rank' }).to(sink)])).toMatch(
