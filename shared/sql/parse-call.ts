@@ -83,6 +83,11 @@ function parseArguments(cursor: Cursor, name: string): readonly Expression[] {
     if (rounding.has(name) && cursor.takes('TO')) args.unshift(parseUnit(cursor));
     while (cursor.takes(',') || words.some((word) => cursor.takes(word))) args.push(parseExpression(cursor));
   }
+  if (cursor.isNext('ORDER', 'BY'))
+    throw new SqlProblem(
+      cursor.spot,
+      'an aggregate has no order of its own. FIRST_VALUE and LAST_VALUE go by the event time; by another column write ARG_MIN(x, by) or ARG_MAX(x, by).',
+    );
   cursor.expect(')', `or a comma behind the arguments of ${name}`);
   return args;
 }

@@ -1,5 +1,6 @@
 import type { IntervalLiteral } from './ast.ts';
 import type { Cursor } from './cursor.ts';
+import type { Token } from './lexer.ts';
 import { type Span, SqlProblem, spanOf } from './problem.ts';
 
 /** Milliseconds of a unit of time; months are of another kind. */
@@ -28,9 +29,10 @@ export function parseInterval(cursor: Cursor, start: Span): IntervalLiteral {
     cursor.next();
     // DAY(3), SECOND(3): the precision says nothing that is needed.
     if (cursor.isNext('(')) for (const _ of '(n)') cursor.next();
-    if (!/^\s*[+-]?\d+(\.\d+)?\s*$/.test(value.text))
-      throw new SqlProblem(value, `${value.text} is no number of units. Write INTERVAL '5' ${unit}.`);
-    return intervalOf([[Number(value.text), unit]], sign, spanOf(start, cursor.last));
+    if (/^\s*[+-]?\d+(\.\d+)?\s*$/.test(value.text))
+      return intervalOf([[Number(value.text), unit]], sign, spanOf(start, cursor.last));
+    if (cursor.takes('TO')) return parseRange(cursor, { start, value, from: unit, sign });
+    throw new SqlProblem(value, `${value.text} is no number of units. Write INTERVAL '5' ${unit}.`);
   }
   const parts = [...value.text.matchAll(/\s*([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*/gy)];
   const units = parts.map(([, count, name]) => [Number(count), unitOf(name as string)] as const);
@@ -42,6 +44,41 @@ export function parseInterval(cursor: Cursor, start: Span): IntervalLiteral {
     );
   return intervalOf(units as readonly (readonly [number, string])[], sign, spanOf(start, value));
 }
+
+/** `INTERVAL '10 00:00:00.004' DAY TO SECOND`, `INTERVAL '2-10' YEAR TO MONTH`: a number for each unit from the first to the last. */
+function parseRange(
+  cursor: Cursor,
+  {
+    start,
+    value,
+    from,
+    sign,
+  }: { readonly start: Span; readonly value: Token; readonly from: string; readonly sign: 1 | -1 },
+): IntervalLiteral {
+  const last = cursor.next();
+  const to = unitOf(last.text) ?? '';
+  const units = ranges.find((range) => range.includes(from) && range.includes(to)) ?? [];
+  const wanted = units.slice(units.indexOf(from), units.indexOf(to) + 1);
+  if (wanted.length < 2)
+    throw new SqlProblem(last, `expected a smaller unit than ${from} behind TO, as in DAY TO SECOND or YEAR TO MONTH.`);
+  if (cursor.isNext('(')) for (const _ of '(n)') cursor.next();
+  const form = new RegExp(
+    `^\\s*([+-]?)${wanted.map((unit) => `(\\d+${unit === 'SECOND' ? '(?:\\.\\d+)?' : ''})`).join('[-: ]')}\\s*$`,
+  );
+  const [, ownSign, ...counts] = form.exec(value.text) ?? [];
+  if (ownSign === undefined)
+    throw new SqlProblem(
+      value,
+      `${value.text} is no interval ${from} TO ${to}. Write INTERVAL '1 12:30:00' DAY TO SECOND, '2-6' YEAR TO MONTH, or several: INTERVAL '1' DAY + INTERVAL '12' HOUR.`,
+    );
+  const parts = counts.map((count, index) => [Number(count), wanted[index] as string] as const);
+  return intervalOf(parts, ownSign === '-' ? -sign : sign, spanOf(start, cursor.last));
+}
+
+const ranges: readonly (readonly string[])[] = [
+  ['YEAR', 'MONTH'],
+  ['DAY', 'HOUR', 'MINUTE', 'SECOND'],
+];
 
 function unitOf(text: string): string | undefined {
   const name = text.toUpperCase();
