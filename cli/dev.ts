@@ -20,6 +20,7 @@ import { startLive } from './live.ts';
 import { createLogFile } from './log-file.ts';
 import { openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
+import { notePushed } from './pushed-before.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
 import { forgetEndedStack, stackFileOf, writeStackFile } from './stack-file.ts';
@@ -150,6 +151,7 @@ export const devCommand = defineCommand({
     });
     writeContractFile(contractPath, settled.file);
     writeStackFile(pipeline.id, stackFileOf(folder, stack));
+    for (const line of notePushed(folder, inputs)) process.stderr.write(`millrace: ${line}\n`);
     await putTables(stack, pipeline, tables);
     const reader = createStackReader(pipeline, stack);
     const chaos = createChaos(stack, seed);
