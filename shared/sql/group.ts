@@ -12,7 +12,7 @@ import { compileExpression, type Scope } from './expression.ts';
 import { aliasedBy, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
 import { freeName, isColumnName } from './names.ts';
 import { type Span, SqlProblem } from './problem.ts';
-import { endField, once, type Relation, type Role, resolve, scopeOf, startField } from './relation.ts';
+import { endField, once, type Relation, type Role, recordScope, resolve, scopeOf, startField } from './relation.ts';
 import type { BuiltTable, StepTable } from './step-table.ts';
 import { scalarTotal, type TotalQuery } from './totals.ts';
 import { describeType, type SqlType, timestampType } from './types.ts';
@@ -43,7 +43,7 @@ export function groupRecords(
   relation: Relation,
   options: { readonly where: Compiled | undefined; readonly totals: readonly TotalQuery[] },
 ): Grouping {
-  const base = scopeOf(relation);
+  const base = recordScope(relation);
   const { keys, spec, isWindowed, isInherited } = readKeys(select, relation, base);
   const isChanging = relation.changes !== undefined;
   if (isChanging && (relation.table?.totals() ?? []).length > 0) throw refuseTotal(select.from?.at ?? select.at);

@@ -102,6 +102,27 @@ export function scopeOf(relation: Relation, used?: (column: RelationColumn) => v
   };
 }
 
+/**
+ * What names mean in what is computed of records before they are grouped or ranked. Of a tumbling window a record knows the bounds; of several
+ * windows, or of a session, it does not.
+ */
+export function recordScope(relation: Relation): Scope {
+  const scope = scopeOf(relation);
+  const { windows } = relation;
+  if (windows?.op !== 'pending' || windows.spec.kind === 'tumbling') return scope;
+  return {
+    column: (reference) => {
+      const { name, role } = resolve(relation, reference).column;
+      if (role?.startsWith('window-') === true)
+        throw new SqlProblem(
+          reference.at,
+          `a record may be in several windows, so ${name} is that of a group here. Move the condition to HAVING, or compute before the groups: … FROM (SELECT *, ts - ${name} AS x FROM TABLE(…)) GROUP BY ….`,
+        );
+      return scope.column(reference);
+    },
+  };
+}
+
 export function compiledColumn({ type, nullable, read, text, name }: RelationColumn): Compiled {
   return { type, nullable, evaluate: read, text, isConstant: false, column: name };
 }
@@ -315,7 +336,7 @@ export const startField = '#window_start';
 export const endField = '#window_end';
 
 /** The window columns that a table function adds. */
-export function windowColumns(read: (role: Role, values: Values) => unknown): readonly RelationColumn[] {
+export function windowColumns(readerOf: (role: Role) => RelationColumn['read']): readonly RelationColumn[] {
   return (
     [
       ['window_start', 'window-start'],
@@ -328,7 +349,7 @@ export function windowColumns(read: (role: Role, values: Values) => unknown): re
     type: timestampType,
     nullable: false,
     text: name,
-    read: (values) => read(role, values),
+    read: readerOf(role),
   }));
 }
 

@@ -18,6 +18,7 @@ import {
   once,
   type Relation,
   type RelationColumn,
+  recordScope,
   resolve,
   type Selected,
   scopeOf,
@@ -136,7 +137,7 @@ function planGrouped(
     relation,
     (query) => planFrom(query.from as NonNullable<Select['from']>, [], env, planQuery).relation,
   );
-  const condition = together(where, scopeOf(relation));
+  const condition = together(where, recordScope(relation));
   const grouping = groupRecords(select, relation, { where: condition, totals });
   const selected = selectItems(select, { scope: grouping.scope, relation, targets, isGrouped: true });
   const having = select.having === undefined ? undefined : together(conjunctsOf(select.having), grouping.scope());
@@ -193,8 +194,9 @@ function planRecords(
     readonly from: Relation;
   } => {
     let nested = false;
+    const isTumbling = from.windows?.op === 'pending' && from.windows.spec.kind === 'tumbling';
     const scope = scopeOf(from, (column) => {
-      nested ||= column.role?.startsWith('window-') === true;
+      nested ||= column.role?.startsWith('window-') === true && !isTumbling;
     });
     const selected = selectItems(select, { scope: () => scope, relation: from, targets, direct: scopeOf(from) });
     return { selected, condition: together(where, scope), nested, from };
@@ -203,7 +205,7 @@ function planRecords(
   const isPending = relation.windows?.op === 'pending';
   // Window columns that are merely handed on may wait for who makes the windows.
   const lazy = isPending && first.nested ? compile(expanded(relation, select.at)) : first;
-  const ranking = readRanking(select, scopeOf(relation), (expression) => roleOfBound(expression, relation));
+  const ranking = readRanking(select, recordScope(relation), (expression) => roleOfBound(expression, relation));
   const direct = relation.table;
   if (direct !== undefined)
     return planStep(

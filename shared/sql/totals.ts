@@ -3,7 +3,7 @@ import type { Compiled } from './compiled.ts';
 import { compileExpression, type Scope } from './expression.ts';
 import { condition } from './operators.ts';
 import { SqlProblem } from './problem.ts';
-import { type Relation, scopeOf } from './relation.ts';
+import { type Relation, recordScope } from './relation.ts';
 import { findPart, isAggregate } from './walk.ts';
 
 /** `(SELECT SUM(bytes) FROM t)` beside the groups of the same table: a total over all of them. */
@@ -52,7 +52,7 @@ export function findTotals(
         select.from.at,
         `a query for a value reads the table of the query around it. Of another table join the rows. Write ${form}.`,
       );
-    const scope = scopeOf(own);
+    const scope = recordScope(own);
     const where = select.where && condition(compileExpression(select.where, scope), select.where.at);
     return { expression, value: item.expression, scope, condition: where, where: where?.text };
   });

@@ -133,17 +133,30 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
       at,
       `${kind} adds a column ${taken.name}, which the table has already. Rename it in a query before.`,
     );
+  const readTime = readingThrough((values: Values) => Number(sqlValue(found.read(values))), [found.read]);
   return {
     ...input,
     identity: `${kind}(${input.identity}, ${JSON.stringify(spec)})`,
-    columns: [...input.columns, ...windowColumns(() => null)],
+    columns: [...input.columns, ...windowColumns((role) => boundReader(role, spec, readTime))],
     windows: {
       op: 'pending',
       spec,
       partition: table.partition.map((expression) => compileExpression(expression, scopeOf(input)).text),
-      readTime: readingThrough((values: Values) => Number(sqlValue(found.read(values))), [found.read]),
+      readTime,
     },
   };
+}
+
+/** The bounds of the one window that a record is in; of other windows it has none before they are made. */
+function boundReader(
+  role: Role,
+  spec: WindowSpec,
+  readTime: (values: Values) => number,
+): (values: Values) => number | null {
+  if (spec.kind !== 'tumbling') return () => null;
+  const { sizeMs } = spec;
+  const shift = role === 'window-start' ? 0 : role === 'window-end' ? sizeMs : sizeMs - 1;
+  return readingThrough((values: Values) => Math.floor(readTime(values) / sizeMs) * sizeMs + shift, [readTime]);
 }
 
 /** Each record once for each of its windows, with their bounds as columns. */

@@ -82,6 +82,14 @@ const queries: Readonly<Record<string, Query>> = {
     sql: `SELECT window_start AS w, ip, SUM(bytes) AS bytes ${tumbled} WHERE status < 400 GROUP BY window_start, window_end, ip HAVING SUM(bytes) > 5`,
     duckdb: `SELECT epoch_ms(${tumble}) AS w, ip, sum(bytes) AS bytes FROM requests WHERE status < 400 GROUP BY ${tumble}, ip HAVING sum(bytes) > 5`,
   },
+  'the bounds of a window in what is computed of its records': {
+    sql: `SELECT window_start AS w, EXTRACT(MINUTE FROM window_start) % 2 = 0 AS even, COUNT(*) FILTER (WHERE window_end > TIMESTAMP '1970-01-01 00:05:00') AS late, MAX(ts - window_start) < INTERVAL '30' SECOND AS early ${tumbled} WHERE EXTRACT(MINUTE FROM window_time) <> 3 GROUP BY window_start, window_end, EXTRACT(MINUTE FROM window_start) % 2 = 0`,
+    duckdb: `SELECT epoch_ms(${tumble}) AS w, (${tumble}) // ${minute} % 2 = 0 AS even, count(*) FILTER (WHERE ${tumble} + ${minute} > ${5 * minute}) AS late, max(ms - ${tumble}) < 30000 AS early FROM requests WHERE (${tumble}) // ${minute} % 60 <> 3 GROUP BY ${tumble}`,
+  },
+  'the first of the records of some windows': {
+    sql: `SELECT window_start AS w, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY ts - window_start, id) AS n ${tumbled} WHERE EXTRACT(MINUTE FROM window_start) <> 3) WHERE n = 1`,
+    duckdb: `SELECT epoch_ms(w) AS w, id FROM (SELECT *, ${tumble} AS w, row_number() OVER (PARTITION BY ${tumble} ORDER BY ms, id) AS n FROM requests) WHERE n = 1 AND w // ${minute} % 60 <> 3`,
+  },
   'hopping windows': {
     sql: `SELECT HOP_START(ts, ${minutes}, INTERVAL '3' MINUTE) AS w, ip, COUNT(*) AS n FROM requests GROUP BY ip, HOP(ts, ${minutes}, INTERVAL '3' MINUTE)`,
     duckdb: `SELECT epoch_ms(w) AS w, ip, count(*) AS n FROM (${hop}) GROUP BY w, ip`,
