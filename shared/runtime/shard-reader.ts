@@ -133,6 +133,8 @@ export class ShardReader {
       if (batch === undefined || this.#isAbandoned()) break;
       telemetry.metric('millis_behind_latest', behindMsOf(batch), { stage: 'window', shard: shard.shardId });
       await this.#apply(batch);
+      // It may have ended in the midst of a slot's rows.
+      if (this.#isAbandoned()) break;
       this.#taken = budget.replace(this.#taken, 0);
       if (batch.ended) for (const { stage } of this.#slots.values()) stage.endShard(logEnd(generation));
       if (batch.ended) await this.#saveAll();
@@ -274,8 +276,8 @@ export class ShardReader {
         if (stage.hasMoreToShow) await this.#write(stage);
         if (this.#isAbandoned()) return;
       }
-      if (this.#isAbandoned()) return;
       await this.#write(stage);
+      if (this.#isAbandoned()) return;
       await this.#feed.put([stage]);
       cursor = batch.records.at(-1)?.sequence ?? cursor;
       if (batch.ended) stage.endShard(logEnd(generation));

@@ -1,7 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { compile } from '#shared/engine/compile/compile.ts';
 import { milliseconds, s3, session } from '#shared/pipeline/index.ts';
+import { ReadBudget } from '#shared/runtime/read-budget.ts';
+import { ShardReader } from '#shared/runtime/shard-reader.ts';
 import { createWorker } from '#shared/runtime/worker.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -35,6 +38,34 @@ test('a worker that hangs loses its shard, and what it writes when it wakes up i
   await world.preprocess().process({ shardId: 'a', records: [punctuation(2, 1_000)] });
   await world.work();
   expect((await world.lines('visits')).map((line) => JSON.parse(line)['requests'])).toEqual([1]);
+});
+
+test('a reader that loses its shard in the midst of its last rows ends without a failure', async () => {
+  const world = worldOf({ slots: 1 });
+  // More sessions than are shown at once.
+  const keys = Array.from({ length: 10_100 }, (_, number) => `k${number}`);
+  await send(world, 1, ...keys.map((key) => reading(1, key)));
+  await world.preprocess().process({ shardId: 'a', records: [punctuation(2, 1_000)] });
+  world.exchange.split();
+  const { state, blobs, results, deadLetters, telemetry, exchange, clock } = world;
+  const [shard] = await exchange.shards();
+  const reader: ShardReader = new ShardReader({
+    ...{ state, blobs, deadLetters, telemetry, clock, owner: 'worker.1', checkpointEveryMs: 1_000 },
+    pipeline: compile(world.pipeline),
+    shard: shard as NonNullable<typeof shard>,
+    generation: 1,
+    generationOf: async () => 1,
+    reader: { shards: exchange.shards, read: (shardId, after) => exchange.read(shardId, after) },
+    results: {
+      ...results,
+      writeRows: async (rows) => {
+        reader.abandon();
+        return results.writeRows(rows);
+      },
+    },
+    budget: new ReadBudget(),
+  });
+  expect(await reader.run()).toBe('abandoned');
 });
 
 test('a base that hangs is not hidden by what is stored of another slot', async () => {
