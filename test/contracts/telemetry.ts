@@ -29,10 +29,10 @@ export function telemetryContract(name: string, open: () => TelemetryHarness): v
 
     test('of all other metrics the latest value counts', () => {
       const { telemetry, samples } = open();
-      telemetry.metric('watermark_ms', 200);
-      telemetry.metric('watermark_ms', -100);
+      telemetry.metric('checkpoint_age_ms', 200);
+      telemetry.metric('checkpoint_age_ms', -100);
       telemetry.flush();
-      expect(samples()).toEqual([{ name: 'watermark_ms', value: -100, labels: {} }]);
+      expect(samples()).toEqual([{ name: 'checkpoint_age_ms', value: -100, labels: {} }]);
     });
 
     test('shards are told apart', () => {

@@ -28,7 +28,7 @@ test('metrics are in the format that CloudWatch takes them from, a value for eac
   const { telemetry, written } = open();
   telemetry.metric('bytes_in_total', 5, { shard: 'a' });
   telemetry.metric('bytes_in_total', 7, { shard: 'b' });
-  telemetry.metric('watermark_lag_ms', 9);
+  telemetry.metric('checkpoint_age_ms', 9);
   telemetry.metric('busy_ratio', 0.5);
   telemetry.flush();
   expect(written).toHaveLength(1);
@@ -38,7 +38,7 @@ test('metrics are in the format that CloudWatch takes them from, a value for eac
     dimensions: [Object.entries(hostLabels)],
     metrics: [
       ['bytes_in_total', 'Bytes', 5, 7],
-      ['watermark_lag_ms', 'Milliseconds', 9],
+      ['checkpoint_age_ms', 'Milliseconds', 9],
       ['busy_ratio', 'None', 0.5],
     ],
   });

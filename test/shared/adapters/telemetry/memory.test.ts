@@ -18,10 +18,10 @@ test('a total is told over all shards, or for some labels', () => {
 
 test('any other metric is told as it was reported last, by whichever shard', () => {
   const telemetry = createMemoryTelemetry();
-  telemetry.metric('watermark_ms', 1, { shard: 'a' });
-  telemetry.metric('watermark_ms', 2, { shard: 'b' });
-  telemetry.metric('watermark_ms', 3, { shard: 'a' });
-  expect(telemetry.value('watermark_ms')).toBe(3);
+  telemetry.metric('checkpoint_age_ms', 1, { shard: 'a' });
+  telemetry.metric('checkpoint_age_ms', 2, { shard: 'b' });
+  telemetry.metric('checkpoint_age_ms', 3, { shard: 'a' });
+  expect(telemetry.value('checkpoint_age_ms')).toBe(3);
 });
 
 test('of very many lines the newest are kept', () => {
