@@ -194,9 +194,8 @@ function planRecords(
     readonly from: Relation;
   } => {
     let nested = false;
-    const isTumbling = from.windows?.op === 'pending' && from.windows.spec.kind === 'tumbling';
     const scope = scopeOf(from, (column) => {
-      nested ||= column.role?.startsWith('window-') === true && !isTumbling;
+      nested ||= column.role?.startsWith('window-') === true;
     });
     const selected = selectItems(select, { scope: () => scope, relation: from, targets, direct: scopeOf(from) });
     return { selected, condition: together(where, scope), nested, from };

@@ -157,7 +157,8 @@ export function planTop(
 }
 
 /** The columns of the ranked rows, with the number of each. */
-function rankedRelation(relation: Relation, { column }: Ranking): Relation {
+function rankedRelation(relation: Relation, { column, partition }: Ranking): Relation {
+  const isWindowed = isOfWindows(partition);
   const fields: Readonly<Partial<Record<Role, (values: Values) => unknown>>> = {
     'window-start': (values) => values[startField],
     'window-end': (values) => values[endField],
@@ -165,8 +166,8 @@ function rankedRelation(relation: Relation, { column }: Ranking): Relation {
   };
   const columns = relation.columns.map((one): RelationColumn => {
     const { role, ...plain } = one;
-    const read = role === undefined ? undefined : fields[role];
-    // A ranked row has the event time of its window.
+    // A ranked row has the event time of its window. Of all records it keeps the bounds that it came with, as columns like others.
+    const read = role === undefined || !isWindowed ? undefined : fields[role];
     return read === undefined ? plain : { ...one, read };
   });
   const table = relation.columns[0]?.table;
@@ -181,9 +182,13 @@ function rankedRelation(relation: Relation, { column }: Ranking): Relation {
   return { ...relation, columns: [...columns, number] };
 }
 
+function isOfWindows(partition: Ranking['partition']): boolean {
+  return partition.some(({ role }) => role !== undefined);
+}
+
 function topTable(relation: Relation, ranking: Ranking, count: number): StepTable {
   const { windows } = relation;
-  const isWindowed = ranking.partition.some(({ role }) => role !== undefined);
+  const isWindowed = isOfWindows(ranking.partition);
   if (isWindowed && windows === undefined)
     throw new SqlProblem(
       ranking.at,

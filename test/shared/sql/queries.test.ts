@@ -87,8 +87,20 @@ const queries: Readonly<Record<string, Query>> = {
     duckdb: `SELECT epoch_ms(${tumble}) AS w, (${tumble}) // ${minute} % 2 = 0 AS even, count(*) FILTER (WHERE ${tumble} + ${minute} > ${5 * minute}) AS late, max(ms - ${tumble}) < 30000 AS early FROM requests WHERE (${tumble}) // ${minute} % 60 <> 3 GROUP BY ${tumble}`,
   },
   'the first of the records of some windows': {
-    sql: `SELECT window_start AS w, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY ts - window_start, id) AS n ${tumbled} WHERE EXTRACT(MINUTE FROM window_start) <> 3) WHERE n = 1`,
+    sql: `SELECT window_start AS w, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY ts - window_start, id) AS n ${tumbled}) WHERE n = 1 AND EXTRACT(MINUTE FROM window_start) <> 3`,
     duckdb: `SELECT epoch_ms(w) AS w, id FROM (SELECT *, ${tumble} AS w, row_number() OVER (PARTITION BY ${tumble} ORDER BY ms, id) AS n FROM requests) WHERE n = 1 AND w // ${minute} % 60 <> 3`,
+  },
+  'groups without a window of records that know theirs': {
+    sql: `SELECT m, COUNT(*) AS n FROM (SELECT EXTRACT(MINUTE FROM window_start) AS m ${tumbled} WHERE EXTRACT(MINUTE FROM window_start) <> 3) GROUP BY m`,
+    duckdb: `SELECT (${tumble}) // ${minute} % 60 AS m, count(*) AS n FROM requests WHERE (${tumble}) // ${minute} % 60 <> 3 GROUP BY m`,
+  },
+  'the first of all rows of windows': {
+    sql: `SELECT window_start AS w, ip, bytes FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY bytes DESC, window_start) AS n FROM (${windowed})) WHERE n = 1`,
+    duckdb: `SELECT epoch_ms(w) AS w, ip, bytes FROM (SELECT *, row_number() OVER (PARTITION BY ip ORDER BY bytes DESC NULLS LAST, w) AS n FROM (SELECT ip, ${tumble} AS w, sum(bytes) AS bytes FROM requests GROUP BY ip, ${tumble})) WHERE n = 1`,
+  },
+  'the first of all records that know their windows': {
+    sql: `SELECT window_start AS w, ip, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY id) AS n FROM (SELECT * ${tumbled} WHERE EXTRACT(MINUTE FROM window_start) <> 3)) WHERE n = 1`,
+    duckdb: `SELECT epoch_ms(${tumble}) AS w, ip, id FROM (SELECT *, row_number() OVER (PARTITION BY ip ORDER BY id) AS n FROM requests WHERE (${tumble}) // ${minute} % 60 <> 3) WHERE n = 1`,
   },
   'hopping windows': {
     sql: `SELECT HOP_START(ts, ${minutes}, INTERVAL '3' MINUTE) AS w, ip, COUNT(*) AS n FROM requests GROUP BY ip, HOP(ts, ${minutes}, INTERVAL '3' MINUTE)`,
