@@ -1,9 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
 import { type Duration, seconds } from '#shared/pipeline/duration.ts';
-import { givenOptions } from '#shared/pipeline/refuse.ts';
+import { givenList, givenOptions } from '#shared/pipeline/refuse.ts';
 import type { Source } from '#shared/pipeline/stream.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
+import { givenDurationMs, givenShare, givenTimeMs, givenWhole } from './given.ts';
 import type { Sent } from './same-as-batch.ts';
 import { type Fields, takesNumber, valuesOf } from './schema-values.ts';
 
@@ -37,6 +38,7 @@ export interface HistoryOptions {
 }
 
 const hotKeys = 2;
+const recordsMax = 1_000_000;
 /** How often a hot key comes for each time that a cold one does. */
 const hotness = 3;
 /** By how many records a duplicate is behind. */
@@ -79,6 +81,13 @@ function history<const Ins extends readonly object[]>(
     duplicates = 0.1,
     start = startDefault,
   } = givenOptions('history', options, ['records', 'pace', 'late', 'duplicates', 'start'], '{ late: 0.2 }');
+  const [least, most] = givenList('history', 'records', records, 'the least and the most of them, such as [0, 30]');
+  givenWhole('history: the most records', most, 0, recordsMax);
+  givenWhole('history: the least records', least, 0, most);
+  givenDurationMs('history: pace', pace);
+  givenShare('history: late', late);
+  givenShare('history: duplicates', duplicates);
+  const startMs = givenTimeMs('history: start', start);
   const all = (streams as readonly StreamHistory<object>[]).map((one) =>
     givenOptions('a stream of a history', one, ['stream', 'time', 'keys', 'fields'], "{ stream: clicks, time: 'at' }"),
   );
@@ -103,9 +112,9 @@ function history<const Ins extends readonly object[]>(
   return fc
     .tuple(
       fc.constantFrom(...grainsMs),
-      fc.array(fc.oneof(...drawn), { minLength: records[0], maxLength: records[1], size: 'max' }),
+      fc.array(fc.oneof(...drawn), { minLength: least, maxLength: most, size: 'max' }),
     )
-    .map(([grainMs, ofHistory]) => sentOf(all, ofHistory, { paceMs: pace, grainMs, startMs: start.getTime() }));
+    .map(([grainMs, ofHistory]) => sentOf(all, ofHistory, { paceMs: pace, grainMs, startMs }));
 }
 
 const startDefault = new Date('2026-01-01T00:00:00.000Z');

@@ -2,7 +2,7 @@ import { standstillMs } from '#shared/engine/slots/watermark.ts';
 import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput, Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type StepPlan, sourcesOf, stepsOf, timeColumnsOf } from '#shared/pipeline/plan.ts';
-import { givenOptions } from '#shared/pipeline/refuse.ts';
+import { givenOptions, shown } from '#shared/pipeline/refuse.ts';
 import type { KeyShape } from '#shared/pipeline/stream.ts';
 import { slotsMax } from '#shared/pipeline/validate.ts';
 import type { Counts, Progress } from '#shared/runtime/read.ts';
@@ -13,6 +13,7 @@ import type { LookupItem } from '#shared/schemas/lookup.ts';
 import { endOfStreamMs, watermarkPartitionKey } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { FaultKind, FaultOptions } from './faults.ts';
+import { givenDurationMs, givenTimeMs, givenWhole } from './given.ts';
 import { Hosts } from './hosts.ts';
 import { type MemoryShard, MemoryStream } from './memory-stream.ts';
 import { createVirtualClock } from './virtual-clock.ts';
@@ -107,6 +108,7 @@ const blocksPerBatch = 100;
 /** Where no host dies, no lease has to run out. */
 const quietRoundsMax = 5;
 const openShardsMax = 8;
+const shardsMax = 1_000;
 const exchangeName = 'exchange';
 
 /**
@@ -125,7 +127,7 @@ export function testDriver<const O extends Outputs>(
       const { shard } = givenOptions('send', options, ['shard'], '{ shard: 0 }');
       await driver.send(nameOf(source), records, shard);
     },
-    promise: (source, time) => driver.promise(nameOf(source), Number(time)),
+    promise: (source, time) => driver.promise(nameOf(source), typeof time === 'object' ? Number(time) : time),
     advance: (duration) => driver.advance(duration),
     putItem: (table, item) => driver.hosts.lookupTables.put(nameOf(table), item),
     removeItem: (table, key) => driver.hosts.lookupTables.remove(nameOf(table), key),
@@ -174,20 +176,19 @@ export class Driver {
       ['shards', 'exchangeShards', 'slots', 'batchRecords', 'start', 'tables', 'faults'],
       '{ shards: 2 }',
     );
-    if (!Number.isInteger(Math.log2(slots)) || slots < 1 || slots > slotsMax)
+    if (!Number.isInteger(slots) || !Number.isInteger(Math.log2(slots)) || slots > slotsMax)
       throw new MillraceError(
         'INPUT_INVALID',
-        `testDriver: slots is ${slots}; it must be a power of two up to ${slotsMax}.`,
+        `testDriver: slots is ${shown(slots)}; it must be a power of two up to ${slotsMax}.`,
       );
     const pipeline: Pipeline = slots === given.plan.slots ? given : { ...given, plan: { ...given.plan, slots } };
-    for (const [name, value] of Object.entries({ shards, exchangeShards, batchRecords })) {
-      if (!Number.isInteger(value) || value < 1)
-        throw new MillraceError('INPUT_INVALID', `testDriver: ${name} is ${value}; it must be a whole number from 1.`);
-    }
+    for (const [name, value] of Object.entries({ shards, exchangeShards }))
+      givenWhole(`testDriver: ${name}`, value, 1, shardsMax);
+    givenWhole('testDriver: batchRecords', batchRecords, 1, Number.MAX_SAFE_INTEGER);
     this.#pipeline = pipeline;
     this.#batchRecords = batchRecords;
     this.hosts = new Hosts(pipeline, {
-      startMs: start?.getTime() ?? startMsDefault,
+      startMs: start === undefined ? startMsDefault : givenTimeMs('testDriver: start', start),
       exchangeShards,
       // A host that sleeps moves no time but its own: what a test sees moves when the test says so.
       hostClock: createVirtualClock,
@@ -210,6 +211,7 @@ export class Driver {
   async send(source: string, records: readonly unknown[], shard?: number): Promise<void> {
     const stream = this.#streamOf(source);
     const bytes = records.map((record) => this.#bytesOf(source, record));
+    if (shard !== undefined) givenWhole(`send: shard of ${source}`, shard, 0, stream.open.length - 1);
     for (let at = 0; at < bytes.length; at += this.#batchRecords) {
       const batches = new Map<MemoryShard, Uint8Array[]>();
       const { open } = stream;
@@ -227,11 +229,12 @@ export class Driver {
 
   async promise(source: string, timeMs: number): Promise<void> {
     const stream = this.#streamOf(source);
-    const punctuation = new TextEncoder().encode(JSON.stringify({ watermark: timeMs }));
+    const punctuation = new TextEncoder().encode(JSON.stringify({ watermark: givenTimeMs('promise: time', timeMs) }));
     for (const shard of stream.open) await this.#take(source, stream, shard, [punctuation], watermarkPartitionKey);
   }
 
-  async advance(durationMs: number): Promise<void> {
+  async advance(duration: number): Promise<void> {
+    const durationMs = givenDurationMs('advance: duration', duration);
     const coarseMs = Math.max(tickEveryMs, Math.ceil(durationMs / ticksMax));
     // Rule 10: what stays away for longer than its minutes is a stack that stands still, and no stream falls silent meanwhile.
     const fineMs = coarseMs <= standstillMs ? 0 : this.#idleAfterMsMax + 2 * tickEveryMs;
@@ -258,8 +261,8 @@ export class Driver {
     const reader = await this.settled();
     return reader.rows({
       view,
-      fromMs: from?.getTime() ?? Number.MIN_SAFE_INTEGER,
-      ...(to && { toMs: to.getTime() }),
+      fromMs: from === undefined ? Number.MIN_SAFE_INTEGER : givenTimeMs('read: from', from),
+      ...(to === undefined ? {} : { toMs: givenTimeMs('read: to', to) }),
       ...(key && { key: encodeKey(key) }),
     });
   }
@@ -369,8 +372,21 @@ export class Driver {
         'INPUT_INVALID',
         `stream ${source} decodes ${formats.map(({ format }) => format).join(', ')} and not JSON; send the text or the bytes of its records.`,
       );
-    return new TextEncoder().encode(JSON.stringify(record));
+    return new TextEncoder().encode(jsonOf(source, record));
   }
+}
+
+/** JSON has no bigints, and nothing would be sent of a function. */
+function jsonOf(source: string, record: unknown): string {
+  try {
+    const text: unknown = JSON.stringify(record);
+    if (typeof text === 'string') return text;
+  } catch (cause) {
+    throw new MillraceError('INPUT_INVALID', `a record for ${source} is not JSON: ${(cause as Error).message}.`, {
+      cause,
+    });
+  }
+  throw new MillraceError('INPUT_INVALID', `a record for ${source} is ${shown(record)}, which is not JSON.`);
 }
 
 /** A row with its times as dates, as its type has them. */

@@ -1,5 +1,6 @@
 import { givenOptions } from '#shared/pipeline/refuse.ts';
 import type { Exchange, ExchangeEntry } from '#shared/ports/exchange.ts';
+import { givenShare, givenWhole } from './given.ts';
 import { createRandom, type Random } from './random.ts';
 
 /** What goes wrong. Each value is a chance in [0, 1]: of a call, of an entry that is put, or of a batch that is taken. */
@@ -49,6 +50,13 @@ const faultNames = [
   'mergeRaw',
 ] as const;
 
+/** The chances that are given. */
+function checkedRates({ seed, ...rates }: FaultOptions): Partial<FaultRates> {
+  givenWhole('faults: seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  for (const [kind, rate] of Object.entries(rates)) if (rate !== undefined) givenShare(`faults: ${kind}`, rate);
+  return rates;
+}
+
 /** Draws faults from a seed, and counts them. */
 export class Faults {
   readonly #rates: FaultRates;
@@ -59,7 +67,7 @@ export class Faults {
     this.#rates =
       options === undefined
         ? noFaults
-        : { ...ratesDefault, ...givenOptions('faults', options, faultNames, '{ seed: 1 }') };
+        : { ...ratesDefault, ...checkedRates(givenOptions('faults', options, faultNames, '{ seed: 1 }')) };
     this.random = createRandom(options?.seed ?? 0, 'faults');
   }
 
