@@ -2,7 +2,7 @@ import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
 import { givenOptions } from '../refuse.ts';
 import { compareJson, isKept, plainOf, refuseKept } from './json-order.ts';
-import { refuseNumber, unreadable } from './numeric.ts';
+import { plainNumber, refuseNumber, unreadable } from './numeric.ts';
 
 /** The greatest `by` and the values of all records that have it, in the order of `compareJson`; undefined before the first. */
 type Tied = { by: number; readonly values: Json[] } | undefined;
@@ -23,7 +23,10 @@ export function argMaxAll<In, Value extends Json>(
     kind: 'arg-max-all',
     config: {},
     keptMax: Number.POSITIVE_INFINITY,
-    select: readingThrough((record, timeMs) => [by(record, timeMs) + 0, plainOf(of(record, timeMs))], [by, of]),
+    select: readingThrough(
+      (record, timeMs) => [plainNumber(by(record, timeMs)), plainOf(of(record, timeMs))],
+      [by, of],
+    ),
     refuse: ([rank, value]) => refuseNumber(rank) ?? refuseKept(value),
     create: () => undefined,
     add: (tied, [rank, value]) => {

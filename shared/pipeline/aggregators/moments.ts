@@ -26,9 +26,9 @@ export const momentMagnitudeMax = 1e145;
 /** A value nearer to 0 than this counts as 0, for the end of its square would lie below what a number can hold. */
 export const momentMagnitudeMin = 1e-144;
 
-/** The number that stands for a value: a tiny one is 0. */
+/** The number that stands for a value: a tiny one is 0. What is no number stays as it is, to be refused: a comparison would make 0 of null. */
 export function momentOf(value: number): number {
-  return value < momentMagnitudeMin && value > -momentMagnitudeMin ? 0 : value;
+  return typeof value === 'number' && value < momentMagnitudeMin && value > -momentMagnitudeMin ? 0 : value;
 }
 
 /** Why a variable cannot have the value, or undefined when it can. */

@@ -11,6 +11,11 @@ export function refuseNumber(value: unknown): string | undefined {
   return Number.isFinite(value) ? undefined : `${describe(value)} is not a finite number`;
 }
 
+/** The number without the sign of -0. What is no number stays as it is, to be refused by name: arithmetic would make 0 of null. */
+export function plainNumber(value: number): number {
+  return typeof value === 'number' ? value + 0 : value;
+}
+
 /** Why `value` cannot be added to a sum, or undefined when it can. */
 export function refuseSummand(value: unknown): string | undefined {
   return refuseBeyond(value, summandMagnitudeMax);

@@ -3,7 +3,7 @@ import type { Aggregator, Json } from '../aggregator.ts';
 import { type Duration, seconds } from '../duration.ts';
 import { readingThrough } from '../reads.ts';
 import { givenOptions } from '../refuse.ts';
-import { refuseNumber, unreadable } from './numeric.ts';
+import { plainNumber, refuseNumber, unreadable } from './numeric.ts';
 
 type TimedValue = readonly [timeMs: number, value: number];
 /** The earliest and the latest value. */
@@ -26,7 +26,7 @@ export function rateOfChange<In>(
   return {
     kind: 'rate-of-change',
     config: { perMs: per },
-    select: readingThrough((record, timeMs) => [timeMs, of(record, timeMs) + 0], [of]),
+    select: readingThrough((record, timeMs) => [timeMs, plainNumber(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseNumber(value),
     create: () => undefined,
     add: (ends, value) => mergeEnds(ends, [value, value]),

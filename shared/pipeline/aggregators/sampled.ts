@@ -4,7 +4,7 @@ import { canonicalJson } from '../plan-hash.ts';
 import { readingThrough } from '../reads.ts';
 import { givenOptions } from '../refuse.ts';
 import { compareJson, isKept, listed, plainOf } from './json-order.ts';
-import { checkWhole, unreadable } from './numeric.ts';
+import { checkWhole, describe, unreadable } from './numeric.ts';
 import { type FirstFew, isSorted, keep } from './sorted-list.ts';
 
 /** A hash of 53 bits, and what is shown. */
@@ -74,7 +74,10 @@ function few(max: number): FirstFew<Drawn> {
 const seed = 4;
 
 function hashOf(identity: Json): number {
-  const [high, low] = hash128(canonicalJson(identity), seed);
+  const text: string | undefined = canonicalJson(identity);
+  if (text === undefined)
+    throw new Error(`by gives ${describe(identity)}, which tells no records apart; give a text or a number`);
+  const [high, low] = hash128(text, seed);
   return high * 2 ** 21 + (low >>> 11);
 }
 

@@ -58,7 +58,7 @@ export function topK<In, Value extends Json>(
     config: { k, capacity, weight: weight !== undefined },
     keptMax: capacity,
     select: readingThrough(
-      (record, timeMs) => [plainOf(of(record, timeMs)), weight?.(record, timeMs) ?? 1],
+      (record, timeMs) => [plainOf(of(record, timeMs)), weight === undefined ? 1 : weight(record, timeMs)],
       weight === undefined ? [of] : [of, weight],
     ),
     refuse: ([value, weighed]) =>

@@ -37,7 +37,7 @@ export function zScore<In>(
   return {
     kind: 'z-score',
     config: {},
-    select: readingThrough((record, timeMs) => [timeMs, momentOf(of(record, timeMs)) + 0], [of]),
+    select: readingThrough((record, timeMs) => [timeMs, momentOf(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseMoment(value),
     create: () => ({ moments: createMoments(1), latest: undefined }),
     add: (past, value) => {
