@@ -109,7 +109,7 @@ export function checkTime(relation: Relation, column: RelationColumn, at: Span):
   const advice =
     times.length > 0
       ? `That is ${times.map(({ name }) => name).join(' or ')}.`
-      : 'None of the columns here is one: a table has it by WATERMARK FOR ts AS ts - INTERVAL …, and a query keeps it by selecting that column as it is.';
+      : 'None of the columns here is one: a table has it by WATERMARK FOR ts AS ts - INTERVAL …, and a query keeps it by selecting that column as it is. Rows of a join have none: join rows of windows, where window_start and window_end are equal.';
   throw new SqlProblem(at, `windows are made by the event time, which ${column.name} is not. ${advice}`);
 }
 

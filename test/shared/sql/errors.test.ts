@@ -80,6 +80,7 @@ test.each([
   'SELECT bytes ** 2 FROM requests',
   "SELECT ip -> 'a' FROM requests",
   'SELECT LEN(ip) FROM requests',
+  "SELECT COUNT(*) FROM (SELECT a.ts FROM requests a JOIN requests b ON a.ip = b.ip AND a.ts = b.ts) GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
   "SELECT COUNT(*) FROM TABLE(HOP(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)) WHERE window_start > '2026-11-21' GROUP BY window_start, window_end",
   "SELECT ts + INTERVAL '1 2' DAY TO MINUTE FROM requests",
   "SELECT ts + INTERVAL '1 2' HOUR TO DAY FROM requests",
