@@ -1,6 +1,6 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { readingThrough } from './reads.ts';
-import { given, givenOptions, shown } from './refuse.ts';
+import { given, givenOptions, isTrue, shown } from './refuse.ts';
 import { hashText, textOfRecord } from './select.ts';
 import type { Stream, StreamNode } from './stream.ts';
 
@@ -49,7 +49,8 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
           'PIPELINE_INVALID',
           `a branch is called ${JSON.stringify(wrong[0])}; use a name that is no number, and not otherwise.`,
         );
-      const isFirst = (at: number, record: unknown): boolean => entries.findIndex(([, holds]) => holds(record)) === at;
+      const isFirst = (at: number, record: unknown): boolean =>
+        entries.findIndex(([name, holds]) => isTrue(`branch ${name}`, holds(record))) === at;
       const partAt = (at: number): Stream<never> =>
         filtered(
           readingThrough(

@@ -3,7 +3,7 @@ import type { Json } from './aggregator.ts';
 import type { Duration } from './duration.ts';
 import { refuseJoined, type Selectors } from './join.ts';
 import { readingThrough } from './reads.ts';
-import { shown } from './refuse.ts';
+import { isTrue, shown } from './refuse.ts';
 import type { ThrottleKind } from './throttle.ts';
 
 type BaseType = 'string' | 'number' | 'boolean' | 'json';
@@ -181,7 +181,7 @@ export function tableSelectors(
   deletes: ((record: unknown) => boolean) | undefined,
 ): Selectors<unknown> {
   const isDeleted = readingThrough(
-    (record: unknown): boolean => deletes?.(record) ?? false,
+    (record: unknown): boolean => isTrue('deletes', deletes?.(record)),
     deletes === undefined ? [] : [deletes],
   );
   return {

@@ -86,6 +86,15 @@ export function checkDuration(where: string, what: string, ms: number, min: numb
     throw invalid(where, `${what} is ${ms} ms; it must be a whole number of at least ${min} ms.`);
 }
 
+/** Whether what a predicate has given is true, as `if` has it. Of a promise it would always be. */
+export function isTrue(what: string, found: unknown): boolean {
+  const later = found as { readonly then?: unknown } | null | undefined;
+  if (typeof found !== 'object' || typeof later?.then !== 'function') return Boolean(found);
+  // Nobody else hears when it fails, which would end the process.
+  later.then(undefined, () => {});
+  throw new Error(`${what} gave a promise, which is not waited for; look things up with enrich instead`);
+}
+
 /** For what types refuse too: a pipeline also runs where nobody has checked them, and a word that is not known would do nothing. */
 export function checkOneOf(where: string, what: string, value: unknown, known: readonly (string | boolean)[]): void {
   if (known.includes(value as string)) return;

@@ -46,6 +46,16 @@ describe('branch', () => {
     );
   });
 
+  test('takes no promise for true', () => {
+    const { later } = source.branch({
+      later: (() => Promise.resolve(true)) as unknown as (reading: Reading) => boolean,
+    });
+    const run = createBoundedRun(pipelineOf([later.select('parts', { key: (reading) => reading.key }).to(sink)]));
+    run.takeValue('readings', { at: 0, key: 'a', amount: 1 });
+    expect([...run.finish()]).toEqual([]);
+    expect(run.counts()).toMatchObject({ sent: 1, rejected: 1 });
+  });
+
   test('refuses names whose order is not the written one', () => {
     expect(() => source.branch({ 1: () => true })).toThrow('"1"');
     expect(() => source.branch({ otherwise: () => true })).toThrow('otherwise');

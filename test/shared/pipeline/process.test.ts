@@ -3,7 +3,7 @@ import { type AnyOutput, dynamodb, hours, milliseconds, type Pipeline, pipeline 
 import type { Selectors } from '#shared/pipeline/join.ts';
 import { place } from '#shared/pipeline/placement.ts';
 import { columnsOf, inputsOf, routesOf, stepsOf } from '#shared/pipeline/plan.ts';
-import { type RowColumns, refuseRow } from '#shared/pipeline/process.ts';
+import { type RowColumns, refuseRow, tableSelectors } from '#shared/pipeline/process.ts';
 import { hasCode } from '#shared/schemas/error.ts';
 import { type Reading, readings } from '../readings.ts';
 
@@ -150,6 +150,22 @@ describe('the plan hash', () => {
     expect(planned(processed({ initial: 1 })).planHash).toBe(planned(processed()).planHash);
     expect(planned(joined({ deletes: () => true })).planHash).toBe(planned(joined()).planHash);
   });
+});
+
+test('a record of a table deletes its key when what deletes gives is true as if has it, and a promise is none', () => {
+  const { '#deleted': isDeleted, at } = tableSelectors(
+    { at: (record) => record as number },
+    (record) => record as boolean,
+  );
+  expect([1, 'x', 0, '', null, undefined].map((given) => [isDeleted?.(given), at?.(given)])).toEqual([
+    [true, null],
+    [true, null],
+    [false, 0],
+    [false, ''],
+    [false, null],
+    [false, undefined],
+  ]);
+  expect(() => isDeleted?.(Promise.resolve(true))).toThrow('deletes gave a promise');
 });
 
 describe('a step that cannot be meant is refused:', () => {
