@@ -63,7 +63,19 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'shared/engine/rows',
   ],
   'shared/engine': ['shared/schemas', 'shared/pipeline', 'shared/engine'],
-  'shared/sql': ['shared/schemas', 'shared/pipeline', '@standard-schema/spec'],
+  // As above. A text is read, expressions get types, queries become steps, and tables streams.
+  'shared/sql/parse': ['shared/schemas', 'shared/pipeline'],
+  'shared/sql/expressions': ['shared/schemas', 'shared/pipeline', 'shared/sql/parse'],
+  'shared/sql/relations': ['shared/schemas', 'shared/pipeline', 'shared/sql/parse', 'shared/sql/expressions'],
+  'shared/sql/tables': [
+    'shared/schemas',
+    'shared/pipeline',
+    'shared/sql/parse',
+    'shared/sql/expressions',
+    'shared/sql/relations',
+    '@standard-schema/spec',
+  ],
+  'shared/sql': ['shared/schemas', 'shared/pipeline', 'shared/sql'],
   'shared/ports': ['shared/schemas'],
   'shared/runtime': [
     'shared/schemas',

@@ -1,7 +1,7 @@
-export type { Arrange } from './arrange.ts';
-export { declaredTable, durationText, timeText } from './declared.ts';
-export { type InferredFormat, inferredFormats, inferTable, timeColumnsOf } from './infer.ts';
-export { kebab } from './names.ts';
+export { kebab } from '#shared/sql/parse/names.ts';
+export type { Arrange } from '#shared/sql/relations/arrange.ts';
+export { declaredTable, durationText, timeText } from '#shared/sql/tables/declared.ts';
+export { type InferredFormat, inferredFormats, inferTable, timeColumnsOf } from '#shared/sql/tables/infer.ts';
+export type { TableDefinition } from '#shared/sql/tables/tables.ts';
 export { type SqlOptions, sqlPipeline } from './program.ts';
 export { type SqlQuery, type SqlQueryOptions, type SqlValue, sql, sqlQuery } from './sql.ts';
-export type { TableDefinition } from './tables.ts';

@@ -1,15 +1,15 @@
 import { type AnyOutput, type Pipeline, type PipelineOptions, pipeline } from '#shared/pipeline/pipeline.ts';
-import { type Arrange, arrangementOf, filled, takeArrangement } from './arrange.ts';
-import type { CreateTable, Name, Query, Statement } from './ast.ts';
-import { freeName, kebab } from './names.ts';
-import { defaultSinks, durationOf, Options, oneOf, sinksOf, wholeOf } from './options.ts';
-import { parseStatements } from './parse-statement.ts';
-import type { Environment, Planned, Targets } from './plan.ts';
-import { type Span, SqlProblem, withPositions } from './problem.ts';
-import { didYouMean, isSame, once, type Relation } from './relation.ts';
-import { namesOf, planQuery } from './select.ts';
-import { readTable, type TableDefinition, tableRelation } from './tables.ts';
-import { typeOfName } from './types.ts';
+import { typeOfName } from '#shared/sql/expressions/types.ts';
+import type { CreateTable, Name, Query, Statement } from '#shared/sql/parse/ast.ts';
+import { freeName, kebab } from '#shared/sql/parse/names.ts';
+import { parseStatements } from '#shared/sql/parse/parse-statement.ts';
+import { type Span, SqlProblem, withPositions } from '#shared/sql/parse/problem.ts';
+import { type Arrange, arrangementOf, filled, takeArrangement } from '#shared/sql/relations/arrange.ts';
+import type { Environment, Planned, Targets } from '#shared/sql/relations/plan.ts';
+import { didYouMean, isSame, once, type Relation } from '#shared/sql/relations/relation.ts';
+import { namesOf, planQuery } from '#shared/sql/relations/select.ts';
+import { defaultSinks, durationOf, Options, oneOf, sinksOf, wholeOf } from '#shared/sql/tables/options.ts';
+import { readTable, type TableDefinition, tableRelation } from '#shared/sql/tables/tables.ts';
 
 export interface SqlOptions {
   /** The pipeline's name. */

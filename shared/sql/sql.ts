@@ -2,11 +2,11 @@ import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import type { KeyShape, Output, Stream } from '#shared/pipeline/stream.ts';
-import { kebab } from './names.ts';
-import { withPositions } from './problem.ts';
+import { kebab } from '#shared/sql/parse/names.ts';
+import { withPositions } from '#shared/sql/parse/problem.ts';
+import { once, type Relation } from '#shared/sql/relations/relation.ts';
+import { streamRelation } from '#shared/sql/tables/stream-table.ts';
 import { planText } from './program.ts';
-import { once, type Relation } from './relation.ts';
-import { streamRelation } from './stream-table.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a query reads streams of any type, by the names of their columns.
 type AnyStream = Stream<any>;

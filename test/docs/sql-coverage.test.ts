@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { aggregateNames, rankNames } from '#shared/sql/aggregate-names.ts';
-import { functionNames } from '#shared/sql/functions.ts';
+import { functionNames } from '#shared/sql/expressions/functions.ts';
+import { aggregateNames, rankNames } from '#shared/sql/parse/aggregate-names.ts';
 import { fencesOf } from './page.ts';
 
 const code = fencesOf(readFileSync('docs/language/sql.md', 'utf8'))

@@ -19,7 +19,6 @@ import {
 } from '#shared/pipeline/index.ts';
 import { type ReadPath, readingPaths } from '#shared/pipeline/reads.ts';
 import { decodeTools } from '#shared/runtime/decode-tools.ts';
-import { tableSchema } from '#shared/sql/table-schema.ts';
 import {
   anyType,
   booleanType,
@@ -29,7 +28,8 @@ import {
   integerType,
   stringType,
   timestampType,
-} from '#shared/sql/types.ts';
+} from '#shared/sql/expressions/types.ts';
+import { tableSchema } from '#shared/sql/tables/table-schema.ts';
 import { type Found, mutate, readAll, readEach, sourceOf } from './decoders.ts';
 import { jsonOf, textOf } from './line-formats.ts';
 import { numberText, timeText } from './scanned-values.ts';

@@ -95,7 +95,7 @@ async function windowRows(
   const windowed = step.op === 'running' ? 'SELECT *, 0 AS ws, 0 AS we FROM records' : windowedSql('records', step);
   const columns = Object.entries(aggregatesOf(pipeline, step)).map(([name, aggregator], index) => {
     const { kind, config } = aggregator;
-    // Aggregates that take rows back again (shared/sql/changes.ts) are of those that are there in the end, which a query over all of them does not say.
+    // Aggregates that take rows back again (shared/sql/relations/changes.ts) are of those that are there in the end, which a query over all of them does not say.
     const batch = own[kind] ?? ('changes' in config ? undefined : batchAggregates[kind]?.(config));
     if (batch === undefined)
       throw refusal(

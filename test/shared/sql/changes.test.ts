@@ -4,9 +4,9 @@ import { diffContracts } from '#shared/pipeline/contract-diff.ts';
 import { mean } from '#shared/pipeline/index.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import type { Arrange } from '#shared/sql/arrange.ts';
-import { changeField, takingBack } from '#shared/sql/changes.ts';
 import { sqlPipeline } from '#shared/sql/index.ts';
+import type { Arrange } from '#shared/sql/relations/arrange.ts';
+import { changeField, takingBack } from '#shared/sql/relations/changes.ts';
 import { testDriver } from '#shared/testing/index.ts';
 import { columnsOf, runSql } from './run-sql.ts';
 

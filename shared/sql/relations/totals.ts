@@ -1,0 +1,72 @@
+import type { Compiled } from '#shared/sql/expressions/compiled.ts';
+import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
+import { condition } from '#shared/sql/expressions/operators.ts';
+import type { Call, Expression, ScalarQuery, Select } from '#shared/sql/parse/ast.ts';
+import { SqlProblem } from '#shared/sql/parse/problem.ts';
+import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
+import { type Relation, recordScope } from './relation.ts';
+
+/** `(SELECT SUM(bytes) FROM t)` beside the groups of the same table: a total over all of them. */
+export interface TotalQuery {
+  readonly expression: ScalarQuery;
+  readonly value: Expression;
+  /** What its names mean. */
+  readonly scope: Scope;
+  readonly condition: Compiled | undefined;
+  /** The text of its condition, and undefined without one. */
+  readonly where: string | undefined;
+}
+
+const form = 'SELECT k, SUM(x) / (SELECT SUM(x) FROM t) AS share FROM t GROUP BY k';
+
+/** The queries that stand for a value in the expressions of a query with groups. `relationOf` gives what a FROM reads. */
+export function findTotals(
+  expressions: readonly Expression[],
+  relation: Relation,
+  relationOf: (select: Select, expression: ScalarQuery) => Relation,
+): readonly TotalQuery[] {
+  const found: ScalarQuery[] = [];
+  for (const expression of expressions)
+    findPart(expression, (part) => {
+      if (part.op === 'query') found.push(part);
+      return false;
+    });
+  return found.map((expression) => {
+    const { query } = expression;
+    const [select] = query.selects;
+    const [item] = select?.items ?? [];
+    if (select?.from === undefined || item === undefined || query.selects.length > 1 || query.views.length > 0)
+      throw new SqlProblem(expression.at, `a query for a value is a total over the same table. Write ${form}.`);
+    if (select.items.length > 1 || item.op === 'all')
+      throw new SqlProblem(expression.at, 'a query for a value selects one column.');
+    if (select.groupBy.length > 0 || select.having !== undefined || select.distinct)
+      throw new SqlProblem(expression.at, `a query for a value has no groups: it gives one row. Write ${form}.`);
+    if (findPart(item.expression, isAggregate) === undefined)
+      throw new SqlProblem(
+        item.at,
+        `a query for a value selects an aggregate, since there must be one row. Write ${form}.`,
+      );
+    const own = relationOf(select, expression);
+    if (own.identity !== relation.identity && own.identity !== relation.baseIdentity)
+      throw new SqlProblem(
+        select.from.at,
+        `a query for a value reads the table of the query around it. Of another table join the rows. Write ${form}.`,
+      );
+    const scope = recordScope(own);
+    const where = select.where && condition(compileExpression(select.where, scope), select.where.at);
+    return { expression, value: item.expression, scope, condition: where, where: where?.text };
+  });
+}
+
+/** The value of such a query: its aggregates are totals. */
+export function scalarTotal({ value }: TotalQuery, total: (call: Call) => Compiled): Compiled {
+  return compileExpression(value, {
+    column: (reference) => {
+      throw new SqlProblem(
+        reference.at,
+        `${reference.path.map((part) => part.text).join('.')} is in no aggregate, and the query gives one row.`,
+      );
+    },
+    find: (expression) => (isAggregate(expression) ? total(expression) : undefined),
+  });
+}

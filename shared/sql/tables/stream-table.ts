@@ -1,0 +1,135 @@
+import type { Stream, StreamNode } from '#shared/pipeline/stream.ts';
+import type { Values } from '#shared/sql/expressions/compiled.ts';
+import {
+  anyType,
+  booleanType,
+  type Column,
+  doubleType,
+  integerType,
+  type SqlType,
+  stringType,
+  timestampType,
+} from '#shared/sql/expressions/types.ts';
+import { plainColumn, type Relation } from '#shared/sql/relations/relation.ts';
+
+/** A stream of TypeScript as a table. Where its schema tells the columns they have types; behind a `map` any name may be one. */
+export function streamRelation(name: string, source: Stream<never>, allowedLatenessMs: number): Relation {
+  const known = knownColumns(source.node);
+  const time = known === undefined ? undefined : timeColumnOf(source.node, known);
+  const identity = `stream ${name}`;
+  return {
+    columns: (known ?? []).map((column) =>
+      plainColumn({ ...column, ...(column.name === time ? { role: 'time' as const } : {}) }),
+    ),
+    isOpen: known === undefined,
+    identity,
+    baseIdentity: identity,
+    allowedLatenessMs,
+    stream: () => source as unknown as Stream<Values>,
+  };
+}
+
+/** What a filter lets pass is what came in. */
+function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> | undefined {
+  if (node.op === 'source') return node;
+  return node.op === 'filter' ? sourceOf(node.input) : undefined;
+}
+
+function knownColumns(node: StreamNode): readonly Column[] | undefined {
+  const source = sourceOf(node);
+  if (source === undefined) return undefined;
+  const type = typeOfSchema(source.schema);
+  return type.type.kind === 'row' ? type.type.fields : undefined;
+}
+
+/** The parts of a schema of Zod that tell a type. They are looked at, not imported: any Standard Schema may stand here. */
+interface Definition {
+  readonly type?: string;
+  readonly shape?: Readonly<Record<string, unknown>>;
+  readonly innerType?: unknown;
+  readonly element?: unknown;
+  readonly out?: unknown;
+  readonly format?: string;
+  readonly checks?: readonly { readonly _zod?: { readonly def?: { readonly format?: string } } }[];
+  readonly values?: readonly unknown[];
+  readonly entries?: Readonly<Record<string, unknown>>;
+}
+
+/** The type of what a schema gives; any where it is none of the plain ones. */
+function typeOfSchema(schema: unknown): { readonly type: SqlType; readonly nullable: boolean } {
+  const definition = (schema as { readonly _zod?: { readonly def?: Definition } } | undefined)?._zod?.def;
+  const of = (type: SqlType, nullable = false): ReturnType<typeof typeOfSchema> => ({ type, nullable });
+  switch (definition?.type) {
+    case 'object':
+      return of({
+        kind: 'row',
+        fields: Object.entries(definition.shape ?? {}).map(([name, inner]) => ({ name, ...typeOfSchema(inner) })),
+      });
+    case 'string':
+      return of(stringType);
+    case 'boolean':
+      return of(booleanType);
+    case 'date':
+      return of(timestampType);
+    case 'number': {
+      const formats = [definition.format, ...(definition.checks ?? []).map((check) => check._zod?.def?.format)];
+      return of(formats.some((format) => format?.includes('int') === true) ? integerType : doubleType);
+    }
+    case 'enum':
+      return of(
+        Object.values(definition.entries ?? {}).every((value) => typeof value === 'string') ? stringType : anyType,
+      );
+    case 'literal': {
+      const values = definition.values ?? [];
+      if (values.every((value) => typeof value === 'string')) return of(stringType);
+      return of(values.every(Number.isInteger) ? integerType : anyType);
+    }
+    case 'nullable':
+    case 'optional':
+      return { ...typeOfSchema(definition.innerType), nullable: true };
+    case 'readonly':
+    case 'default':
+    case 'catch':
+      return typeOfSchema(definition.innerType);
+    case 'array':
+      return of({ kind: 'array', element: typeOfSchema(definition.element).type });
+    case 'pipe':
+      return typeOfSchema(definition.out);
+    default:
+      return of(anyType, true);
+  }
+}
+
+const probedMs = 1_000_000_000_000;
+const probedStepMs = 1_234_567;
+
+/** The column that a stream's `timestamp` reads: the one whose value it gives back when each column has a time of its own. */
+function timeColumnOf(node: StreamNode, columns: readonly Column[]): string | undefined {
+  const source = sourceOf(node);
+  if (source === undefined) return undefined;
+  const times = columns.map((column, index) => ({ column, timeMs: probedMs + index * probedStepMs }));
+  const probe = Object.fromEntries(times.map(({ column: { name, type }, timeMs }) => [name, valueAt(type, timeMs)]));
+  try {
+    const found = Number(source.timestamp(probe));
+    return times.find(({ timeMs }) => timeMs === found || timeMs / 1_000 === found || timeMs * 1_000 === found)?.column
+      .name;
+  } catch {
+    // It needs more than one column that is a time.
+    return undefined;
+  }
+}
+
+function valueAt({ kind }: SqlType, timeMs: number): unknown {
+  switch (kind) {
+    case 'string':
+      return new Date(timeMs).toISOString();
+    case 'timestamp':
+      return new Date(timeMs);
+    case 'integer':
+    case 'double':
+    case 'any':
+      return timeMs;
+    default:
+      return undefined;
+  }
+}
