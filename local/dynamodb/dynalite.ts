@@ -62,6 +62,7 @@ function refuseOperation(
 
 /** The functions of dynalite's modules that are replaced below: it calls them by their modules, so whoever replaces one is called. */
 interface Store {
+  create: (options: object) => { readonly db: Walked };
   validateItem: (item: Item, table: Table) => Fault | null | undefined;
   validateKey: (key: Item, table: Table, ...rest: readonly unknown[]) => Fault | null | undefined;
   checkConditional: (request: Request, item: Item | undefined) => Fault | null | undefined;
@@ -71,6 +72,9 @@ interface Store {
   readonly mapPaths: (paths: readonly unknown[], item: Item) => Item;
   readonly validationError: (message: string) => Fault;
 }
+
+/** The store under dynalite, which walks it by what these give. */
+type Walked = Record<'keys' | 'values', (range: object) => { readonly close: () => Promise<void> }>;
 
 type Fault = Error & { body: object };
 
@@ -106,8 +110,24 @@ const requests = untypedRequests as {
   checkTypes: (request: object, types: object) => object;
   checkValidations: (...args: readonly unknown[]) => void;
 };
-const { validateItem, validateKey, queryTable, itemSize } = store;
+const { create, validateItem, validateKey, queryTable, itemSize } = store;
 const { checkTypes, checkValidations } = requests;
+
+/**
+ * dynalite ends a walk by the iterator's `return`, which those of its store do not have. One that stays open keeps all that is replaced
+ * or removed later, on the disk and in memory.
+ */
+store.create = (options) => {
+  const created = create(options);
+  for (const walk of ['keys', 'values'] as const) {
+    const open = created.db[walk].bind(created.db);
+    created.db[walk] = (range) => {
+      const iterator = open(range);
+      return Object.assign(iterator, { return: () => iterator.close() });
+    };
+  }
+  return created;
+};
 
 for (const { types } of [putItem, updateItem, deleteItem])
   types.ReturnValuesOnConditionCheckFailure = { type: 'String', enum: ['ALL_OLD', 'NONE'] };

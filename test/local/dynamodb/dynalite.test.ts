@@ -10,6 +10,8 @@ import {
   UpdateItemCommand,
   type UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb';
+// @ts-expect-error dynalite comes without types.
+import untypedStore from 'dynalite/db/index.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LocalDynamodb, startDynamodb } from '#local/dynamodb.ts';
 
@@ -309,6 +311,22 @@ test.each([
   ['Query', { TableName: 'items', KeyConditions: { pk: null } }],
 ])('%s with a null is answered, and does not end the process', async (operation, request) => {
   expect(await answerTo(operation, request)).toMatchObject({ __type: expect.stringContaining('ValidationException') });
+});
+
+test('a walk over items is closed, whether it came to their end or not: one that stays open keeps on the disk what is replaced later', async () => {
+  const { db, getItemDb } = untypedStore.create({});
+  const walks: { readonly next: () => Promise<unknown> }[] = [];
+  const open = db.values.bind(db);
+  db.values = (range: object) => {
+    walks.push(open(range));
+    return walks.at(-1);
+  };
+  await db.batch(Array.from({ length: 100 }, (_, at) => ({ type: 'put', key: `item-items~${at}`, value: { at } })));
+  expect(await getItemDb('items').createValueStream({}).toArray()).toHaveLength(100);
+  for await (const _ of getItemDb('items').createValueStream({})) break;
+  expect(walks).toHaveLength(2);
+  for (const walk of walks) await expect(walk.next()).rejects.toThrow('not open');
+  await db.close();
 });
 
 /** To a request as no client of AWS would send it. */
