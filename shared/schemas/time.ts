@@ -1,11 +1,12 @@
-/** ISO 8601 with milliseconds in UTC, for the years 1 to 9999. Without Date: the engine has no clock, and Date is one. */
+/** ISO 8601 with milliseconds in UTC; a year before 0 has six digits, as in JavaScript. Without Date: the engine has no clock, and Date is one. */
 export function toIso(timeMs: number): string {
   const { year, month, day, msOfDay: rest } = civilOf(timeMs);
   const pad = (value: number, width: number): string => String(value).padStart(width, '0');
   const hour = Math.floor(rest / 3_600_000);
   const minute = Math.floor(rest / 60_000) % 60;
   const second = Math.floor(rest / 1_000) % 60;
-  return `${pad(year, 4)}-${pad(month, 2)}-${pad(day, 2)}T${pad(hour, 2)}:${pad(minute, 2)}:${pad(second, 2)}.${pad(rest % 1_000, 3)}Z`;
+  const shownYear = year < 0 ? `-${pad(-year, 6)}` : pad(year, 4);
+  return `${shownYear}-${pad(month, 2)}-${pad(day, 2)}T${pad(hour, 2)}:${pad(minute, 2)}:${pad(second, 2)}.${pad(rest % 1_000, 3)}Z`;
 }
 
 export const dayMs = 86_400_000;

@@ -36,7 +36,7 @@ export type Strict = (...values: readonly never[]) => unknown;
 
 /**
  * A call whose value is NULL when one of the arguments is. A number that is none (0 / 0, LN(0)) or has no end is NULL too: JSON has no such
- * number, and a row with one would be no row.
+ * number, and a row with one would be no row. So is a time that is too far away for JavaScript, some 270,000 years: no reader would know it.
  */
 export function strictly(of: {
   readonly type: SqlType;
@@ -46,16 +46,25 @@ export function strictly(of: {
   readonly nullable?: boolean;
 }): Compiled {
   const { type, text, args } = of;
-  const isNumber = type.kind === 'integer' || type.kind === 'double' || type.kind === 'decimal';
   const call = of.call as (...values: readonly unknown[]) => unknown;
-  const evaluate = evaluator(args, isNumber ? (...values) => finite(call(...values)) : call);
+  const largest = largestOf(type);
+  const evaluate = evaluator(args, largest === undefined ? call : (...values) => within(largest, call(...values)));
   const isConstant = args.every((arg) => arg.isConstant);
   const nullable = of.nullable ?? args.some((arg) => arg.nullable);
   return folded({ type, text, nullable, evaluate, isConstant });
 }
 
-function finite(value: unknown): unknown {
-  return typeof value === 'number' && !Number.isFinite(value) ? null : value;
+/** The largest value of a type of numbers or times. */
+function largestOf({ kind }: SqlType): number | undefined {
+  if (kind === 'timestamp' || kind === 'date') return timeMsMax;
+  return kind === 'integer' || kind === 'double' || kind === 'decimal' ? Number.MAX_VALUE : undefined;
+}
+
+/** 100,000,000 days before or after 1970, as of Date. */
+const timeMsMax = 8_640_000_000_000_000;
+
+function within(largest: number, value: unknown): unknown {
+  return typeof value !== 'number' || Math.abs(value) <= largest ? value : null;
 }
 
 function evaluator(args: readonly Compiled[], call: (...values: readonly unknown[]) => unknown): Compiled['evaluate'] {

@@ -41,7 +41,7 @@ function offsetOf(zone: string): number {
 
 /** `2026-11-21`, of a time or a date. */
 export function formatDate(timeMs: number): string {
-  return toIso(timeMs).slice(0, 10);
+  return toIso(timeMs).replace(/T.*/, '');
 }
 
 /** `2026-11-21 09:30:00`, with milliseconds where there are any, as CAST gives it. */
@@ -193,7 +193,8 @@ export function formatByPattern(timeMs: number, pattern: string): string {
     const pad = (value: number): string => String(value).padStart(found.length, '0');
     switch (letter) {
       case 'y':
-        return found.length === 2 ? String(((year % 100) + 100) % 100).padStart(2, '0') : pad(year);
+        if (found.length === 2) return String(((year % 100) + 100) % 100).padStart(2, '0');
+        return year < 0 ? `-${pad(-year)}` : pad(year);
       case 'M':
         return found.length > 3
           ? (monthNames[month - 1] as string)

@@ -41,6 +41,15 @@ test.each([
   expect(toIso(timeMs)).toBe(new Date(timeMs).toISOString());
 });
 
+test('a year before 0 is written as Date writes it', { timeout: fuzzTimeoutMs }, () => {
+  fc.assert(
+    fc.property(fc.integer({ min: -8_640_000_000_000_000, max: first }), (timeMs) => {
+      expect(toIso(timeMs)).toBe(new Date(timeMs).toISOString());
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 test('texts have the order of times', { timeout: fuzzTimeoutMs }, () => {
   fc.assert(
     fc.property(fc.integer({ min: first, max: last }), fc.integer({ min: first, max: last }), (a, b) => {

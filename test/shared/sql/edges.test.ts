@@ -62,6 +62,17 @@ test.each([
   ['a small double has an exponent of two digits', 'CAST(1e-5 AS STRING)', '1e-05'],
   ['as a large one has', 'CAST(123456789012345678e0 AS STRING)', '1.2345678901234568e+17'],
   ['others have a point', 'CAST(1e15 AS STRING)', '1000000000000000.0'],
+  [
+    'a time before the year 0 has a sign',
+    "TIMESTAMP '0001-01-01 00:00:00' - INTERVAL '13' MONTH",
+    '-000001-12-01T00:00:00.000Z',
+  ],
+  ['in a text', "CAST(TIMESTAMP '0001-01-01 00:00:00' - INTERVAL '13' MONTH AS STRING)", '-000001-12-01 00:00:00'],
+  ['by a pattern', "DATE_FORMAT(TIMESTAMP '0001-01-01 00:00:00' - INTERVAL '13' MONTH, 'yyyy-MM')", '-0001-12'],
+  ['and is read again', "YEAR(CAST('-000001-12-01 00:00:00' AS TIMESTAMP))", -1],
+  ['a date beyond 9999 has all of its digits', "CAST('12345-01-01' AS DATE)", '12345-01-01'],
+  ['a time that is too far away is NULL', "ts + INTERVAL '99999' DAY * 1e9", null],
+  ['of months too', 'TIMESTAMPADD(MONTH, 99999999, ts)', null],
 ] as const)('%s: %s', (_, expression, expected) => {
   expect(rowsOf(`SELECT ${expression} AS e FROM r`, [{ id: 1, s: 'a', p: true, x: 3, z: 0.3 }])).toEqual([
     { e: expected },
