@@ -101,8 +101,17 @@ function parseIs(cursor: Cursor, operand: Expression, isAt: Span): Expression {
   throw cursor.unexpected('NULL, NOT NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM', 'behind IS');
 }
 
+/** Keys that are there twice would double what they are joined with. */
+const semiJoin =
+  'Join with its different keys in each window: FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(ts), …)) a JOIN (SELECT DISTINCT k, window_start, window_end FROM TABLE(TUMBLE(TABLE b, DESCRIPTOR(ts), …))) b ON a.k = b.k AND a.window_start = b.window_start AND a.window_end = b.window_end; for what is not there LEFT JOIN, and WHERE b.k IS NULL.';
+
 function parsePredicate(cursor: Cursor, operand: Expression, negated: boolean): Expression | undefined {
   if (cursor.takes('BETWEEN')) {
+    if (cursor.isNext('SYMMETRIC') && !cursor.isNext('SYMMETRIC', 'AND'))
+      throw new SqlProblem(
+        cursor.spot,
+        'BETWEEN SYMMETRIC is not supported. Write x BETWEEN LEAST(a, b) AND GREATEST(a, b).',
+      );
     const low = parseSum(cursor);
     cursor.expect('AND', 'between the bounds of BETWEEN');
     const high = parseSum(cursor);
@@ -111,10 +120,7 @@ function parsePredicate(cursor: Cursor, operand: Expression, negated: boolean): 
   if (cursor.takes('IN')) {
     cursor.expect('(', 'behind IN');
     if (cursor.isNext('SELECT'))
-      throw new SqlProblem(
-        cursor.spot,
-        'IN takes a list of values, not a query. Join the tables instead: … JOIN t ON a.k = t.k AND ….',
-      );
+      throw new SqlProblem(cursor.spot, `IN takes a list of values, not a query. ${semiJoin}`);
     const list = cursor.list(() => parseExpression(cursor));
     cursor.expect(')', 'behind the list of IN');
     return { op: 'in', operand, list, negated, at: spanOf(operand.at, cursor.last) };
@@ -205,8 +211,7 @@ function parsePrimary(cursor: Cursor): Expression {
   if (cursor.takes('INTERVAL')) return parseInterval(cursor, token);
   if (cursor.takes('CASE')) return parseCase(cursor, token);
   if (cursor.takes('(')) return parseParenthesised(cursor, token);
-  if (cursor.isNext('EXISTS', '('))
-    throw new SqlProblem(token, 'EXISTS is not supported. Join the tables instead: … JOIN t ON a.k = t.k AND ….');
+  if (cursor.isNext('EXISTS', '(')) throw new SqlProblem(token, `EXISTS is not supported. ${semiJoin}`);
   const isCall = cursor.peek().word === '(' && token.kind === 'word';
   if (isCall && (!blockedCalls.has(token.word) || token.word === 'LEFT' || token.word === 'RIGHT'))
     return parseCall(cursor);

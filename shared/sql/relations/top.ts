@@ -192,7 +192,10 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
   if (isWindowed && windows === undefined)
     throw new SqlProblem(
       ranking.at,
-      'the rows that are numbered have no windows. Write PARTITION BY without window_start and window_end.',
+      // Only what was computed with the bounds has made records of the windows.
+      relation.spanMs === undefined
+        ? 'the rows that are numbered have no windows. Write PARTITION BY without window_start and window_end.'
+        : `nothing is computed with window_start and window_end before the rows of a window are numbered. Put such conditions and columns into the query around: … AS ${ranking.column} FROM …) WHERE ${ranking.column} <= ${count} AND window_start > ….`,
     );
   if (windows?.op === 'pending' && !isWindowed)
     throw new SqlProblem(

@@ -155,6 +155,30 @@ test.each([
   expect(rows.map((row) => Object.values(row)[0])).toEqual(expected);
 });
 
+test('a join with the different keys of each window shows a record once, or those that have no key there', () => {
+  const windows = "TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '1' MINUTE))";
+  const joined = `${windows} a LEFT JOIN (SELECT DISTINCT x, window_start, window_end FROM ${windows} WHERE s = 'b') b
+    ON a.x = b.x AND a.window_start = b.window_start AND a.window_end = b.window_end WHERE a.s = 'a'`;
+  const records = [
+    { id: 1, s: 'a', x: 1 },
+    { id: 2, s: 'b', x: 1 },
+    { id: 3, s: 'b', x: 1 },
+    { id: 4, s: 'a', x: 2 },
+    { id: 5, s: 'b', x: 2, ts: start + 60_000 },
+  ];
+  expect(rowsOf(`SELECT a.id FROM ${joined} AND b.x IS NOT NULL`, records)).toEqual([{ id: 1 }]);
+  expect(rowsOf(`SELECT a.id FROM ${joined} AND b.x IS NULL`, records)).toEqual([{ id: 4 }]);
+  expect(rowsOf(`SELECT a.id FROM ${joined.replace('LEFT JOIN', 'JOIN')}`, records)).toEqual([{ id: 1 }]);
+});
+
+test('what is computed with the bounds of a window stands around the query that numbers its rows', () => {
+  const ranked = `SELECT id, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY id) AS n, window_start
+    FROM TABLE(TUMBLE(TABLE r, DESCRIPTOR(ts), INTERVAL '1' MINUTE))`;
+  const records = [{ id: 1 }, { id: 2 }, { id: 3, ts: start + 60_000 }];
+  const late = "window_start > TIMESTAMP '2026-11-21 09:00:00'";
+  expect(rowsOf(`SELECT id FROM (${ranked}) WHERE n <= 1 AND ${late}`, records)).toEqual([{ id: 3 }]);
+});
+
 test('a number may be among different values', () => {
   expect(rowsOf("SELECT DISTINCT 5 AS five, 'x' AS text FROM r", [{ id: 1 }, { id: 2 }])).toEqual([
     { five: 5, text: 'x' },
