@@ -1,5 +1,6 @@
 import { hash128 } from '#shared/schemas/hash.ts';
 import type { Aggregator, Json } from '../aggregator.ts';
+import { refuseJson } from '../join.ts';
 import { canonicalJson } from '../plan-hash.ts';
 import { readingThrough } from '../reads.ts';
 import { givenOptions } from '../refuse.ts';
@@ -48,7 +49,7 @@ export function sampled<In, Value extends Json>(
       (record, timeMs) => {
         const value = plainOf(of(record, timeMs));
         if (refuseListed(value) !== undefined) return [0, value];
-        return [hashOf(by === undefined ? [timeMs, value] : plainOf(by(record, timeMs))), value];
+        return [hashOf(by === undefined ? [timeMs, value] : identityOf(by(record, timeMs))), value];
       },
       by === undefined ? [of] : [of, by],
     ),
@@ -73,11 +74,14 @@ function few(max: number): FirstFew<Drawn> {
 
 const seed = 4;
 
+/** What JSON cannot hold would be null or {}, the same for all. */
+function identityOf(found: Json): Json {
+  if (refuseJson(found) === undefined) return plainOf(found);
+  throw new Error(`by gives ${describe(found)}, which tells no records apart; give a text or a number`);
+}
+
 function hashOf(identity: Json): number {
-  const text: string | undefined = canonicalJson(identity);
-  if (text === undefined)
-    throw new Error(`by gives ${describe(identity)}, which tells no records apart; give a text or a number`);
-  const [high, low] = hash128(text, seed);
+  const [high, low] = hash128(canonicalJson(identity), seed);
   return high * 2 ** 21 + (low >>> 11);
 }
 

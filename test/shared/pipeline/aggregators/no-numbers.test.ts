@@ -32,7 +32,20 @@ describe.each(Object.keys(made(one)))('%s', (name) => {
   });
 });
 
-test('a sample of records that nothing tells apart says so', () => {
-  const { select } = P.sampled(one, { size: 2, by: () => undefined as never });
-  expect(() => select({}, 0)).toThrow('by gives undefined, which tells no records apart');
+test.each([
+  [undefined, 'undefined'],
+  [Number.NaN, 'NaN'],
+  [new Map([['id', 1]]), 'an object'],
+  [new Date(0), 'an object'],
+  [{ id: Number.NaN }, 'an object'],
+  [[1, undefined], 'an array'],
+])('a sample of records that nothing tells apart says so: %o', (identity, shown) => {
+  const { select } = P.sampled(one, { size: 2, by: () => identity as never });
+  expect(() => select({}, 0)).toThrow(`by gives ${shown}, which tells no records apart`);
+});
+
+test('a sample takes objects and lists for identities', () => {
+  const drawn = (identity: P.Json): unknown => P.sampled(one, { size: 2, by: () => identity }).select({}, 0);
+  expect(drawn({ a: 1, b: [2] })).toEqual(drawn({ b: [2], a: 1 }));
+  expect(drawn({ a: 1, b: [2] })).not.toEqual(drawn({ a: 1, b: [3] }));
 });
