@@ -3,14 +3,14 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/pr
 import { MillraceError } from '#shared/schemas/error.ts';
 import { hash128OfBytes, hashHex } from '#shared/schemas/hash.ts';
 import type { BytesContext, BytesDecoder, DecodedPart } from '../decoder.ts';
-import { givenOptions } from '../refuse.ts';
+import { givenOptions, invalid } from '../refuse.ts';
 import { BytesCursor } from './bytes-cursor.ts';
 import { compileProtobuf, type ProtobufOptions, type ReadMessage } from './protobuf-message.ts';
 
 /** What names the message: a generated schema, or a `FileDescriptorSet` as `protoc --include_imports -o` writes it, in bytes or in base64. */
 type MessageSource =
-  | { readonly schema: DescMessage }
-  | { readonly descriptors: Uint8Array | string; readonly message: string };
+  | { readonly schema: DescMessage; readonly descriptors?: never; readonly message?: never }
+  | { readonly schema?: never; readonly descriptors: Uint8Array | string; readonly message: string };
 
 /**
  * Protocol Buffers. A raw record is one message or, with `framing: 'delimited'`, any number of them, each behind its length as a varint.
@@ -44,8 +44,13 @@ export function protobuf(
 }
 
 function messageOf(options: MessageSource): DescMessage {
-  if ('schema' in options) return options.schema;
-  const { descriptors, message } = options;
+  const { schema, descriptors, message } = options;
+  if (schema !== undefined) {
+    if (descriptors === undefined && message === undefined) return schema;
+    throw invalid('protobuf', 'has a schema, which names the message alone; leave it out, or descriptors and message.');
+  }
+  if (descriptors === undefined)
+    throw invalid('protobuf', 'lacks its message; give a generated schema, or descriptors and the name of a message.');
   const bytes = typeof descriptors === 'string' ? bytesOfBase64(descriptors) : descriptors;
   let names: readonly string[];
   try {

@@ -136,6 +136,9 @@ test.each([
   [{ descriptors: 'AAAA', message: 'shop.Click' }, 'the descriptors are no FileDescriptorSet'],
   [{ descriptors: '??', message: 'shop.Click' }, 'the descriptors hold "?", which is no base64'],
   [{ descriptors, message: 'shop.Clock' }, 'there is no message shop.Clock; there are shop.Click'],
-])('what names no message is refused', (options, message) => {
-  expect(() => protobuf(options)).toThrow(message);
+  [{ schema: TimestampSchema, descriptors, message: 'shop.Click' }, 'has a schema, which names the message alone'],
+  [{ schema: TimestampSchema, message: 'shop.Click' }, 'has a schema, which names the message alone'],
+  [{ schema: undefined }, 'lacks its message; give a generated schema'],
+])('what does not name one message is refused', (options, message) => {
+  expect(() => protobuf(options as Parameters<typeof protobuf>[0])).toThrow(message);
 });
