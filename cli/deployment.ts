@@ -3,6 +3,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { S3Client } from '@aws-sdk/client-s3';
 import { localClient } from '#local/client.ts';
+import { failuresFileIn } from '#local/failures.ts';
 import { startStack } from '#local/stack.ts';
 import { wallClock } from '#shared/adapters/clock.ts';
 import { createDynamoDbResultStore } from '#shared/adapters/dynamodb/result-store.ts';
@@ -19,7 +20,7 @@ import { inRegion } from './region.ts';
 import { findStackFile, type StackFile } from './stack-file.ts';
 
 /** What keeps the state of a pipeline, wherever it runs. */
-export type Deployment = SavepointSource & SavepointTarget;
+export type Deployment = SavepointSource & SavepointTarget & { readonly isStopped?: boolean };
 
 /** Names of what keeps the state on AWS, or wherever the SDK's own settings lead. */
 interface Names {
@@ -61,7 +62,9 @@ export async function deploymentOnAws(pipeline: Pipeline, names: Names): Promise
 /** Works on the stack of this folder: on the one that runs, or else on what it has kept. */
 export async function withDeployment<T>(pipeline: Pipeline, work: (deployment: Deployment) => Promise<T>): Promise<T> {
   const stack = findStackFile(pipeline.id);
-  return stack === undefined ? stoppedDeployment(pipeline, work) : work(connectLocally(pipeline, stack));
+  if (stack === undefined) return stoppedDeployment(pipeline, work);
+  const failures = failuresFileIn(stack.folder);
+  return work({ ...connectLocally(pipeline, stack), troubles: () => failures.read() ?? [] });
 }
 
 /** Works on the stores of a stack of which nothing else runs. Rejects with `OUTPUT_UNWRITABLE` while it does. */
@@ -77,7 +80,9 @@ export async function stoppedDeployment<T>(
     onLine: () => undefined,
   });
   try {
-    return await work(connectLocally(pipeline, { ...stack, rawStreams: Object.fromEntries(stack.rawStreams) }));
+    const names = { ...stack, rawStreams: Object.fromEntries(stack.rawStreams) };
+    const troubles = () => [`no stack runs that would. Start one with "npm start ${pipeline.id}".`];
+    return await work({ ...connectLocally(pipeline, names), isStopped: true, troubles });
   } finally {
     await stack.stop();
   }

@@ -104,7 +104,8 @@ export const savepointCommand = defineCommand({
       case 'create': {
         const id = args.id ?? new Date().toISOString().replaceAll(/[:.]/g, '-');
         const drainMsMax = args.drained === true ? wholeNumber('wait', args.wait, 1) * 1_000 : undefined;
-        const create = (from: Deployment) => take(from, store, id, drainMsMax);
+        // Of a stack that does not run there is nothing to wait for.
+        const create = (from: Deployment) => take(from, store, id, drainMsMax && (from.isStopped ? 0 : drainMsMax));
         return writeLines('-', [
           describe(await (onAws === undefined ? withDeployment(pipeline, create) : create(onAws))),
         ]);

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { createCheckpointFile } from './checkpoint-file.ts';
 import type { InvocationOutcome } from './lambda/outcome.ts';
 import { nameFromArn } from './template.ts';
 
@@ -13,11 +15,17 @@ export interface Failures {
 /** What was killed, or met another's write, is well at its next try. */
 const triesMin = 3;
 
-export function createFailures(): Failures {
+/** The failures of the stack that runs in a folder, for other processes. */
+export const failuresFileIn = (folder: string) =>
+  createCheckpointFile<readonly string[]>(join(folder, 'failures.json'));
+
+export function createFailures(onChange: () => void = () => undefined): Failures {
   const failing = new Map<string, { readonly tries: number; readonly message: string }>();
   const note = (name: string, message: string | undefined): void => {
+    if (message === undefined && !failing.has(name)) return;
     if (message === undefined) failing.delete(name);
     else failing.set(name, { tries: (failing.get(name)?.tries ?? 0) + 1, message });
+    onChange();
   };
   return {
     note,

@@ -15,7 +15,7 @@ import {
   type MappingCheckpoint,
 } from './event-source-mapping/mapping.ts';
 import { readSettings } from './event-source-mapping/settings.ts';
-import { createFailures } from './failures.ts';
+import { createFailures, type Failures, failuresFileIn } from './failures.ts';
 import { type OwnedFolder, ownFolder } from './folder.ts';
 import { createFunctionUrl } from './function-url.ts';
 import { checkReach, checkWhole, mappingsFolder } from './kept.ts';
@@ -119,13 +119,19 @@ class StackBuilder {
   readonly #servers: LocalServer[];
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #mappings: EventSourceMapping[] = [];
-  readonly #failures = createFailures();
+  readonly #failures: Failures;
   readonly #checkpoints: { readonly close: () => void }[] = [];
 
   constructor(options: StackOptions, owned: OwnedFolder, servers: LocalServer[]) {
     this.#options = options;
     this.#owned = owned;
     this.#servers = servers;
+    const file = failuresFileIn(owned.path);
+    const note = () => file.writeSoon(() => this.#failures.list());
+    this.#failures = createFailures(note);
+    this.#checkpoints.push(file);
+    // Those of the stack before are over.
+    note();
   }
 
   async start(): Promise<LocalStack> {

@@ -26,6 +26,8 @@ export interface SavepointSource {
   readonly rawStreams: RawStreams;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  /** What keeps the pipeline from getting on, as far as it is known. */
+  readonly troubles?: () => readonly string[];
 }
 
 /** How often a slot is looked at again that was written to meanwhile. */
@@ -151,6 +153,7 @@ async function waitUntilDrained(
       throw notDrained(
         from.pipeline.id,
         `did not come to the end of its raw streams, and of the rows that wait for a file, in ${waitMsMax / 1_000} s`,
+        from.troubles?.(),
       );
     await from.clock.sleep(pauseMs);
   }
@@ -172,10 +175,11 @@ function rawSourcesOf({ sources }: CompiledPipeline): readonly string[] {
   return [...sources.keys()];
 }
 
-function notDrained(pipeline: string, what: string): MillraceError {
+function notDrained(pipeline: string, what: string, troubles: readonly string[] = []): MillraceError {
+  const why = troubles.length === 0 ? '.' : `: ${troubles.join('; ')}`;
   return new MillraceError(
     'SAVEPOINT_REFUSED',
-    `pipeline ${pipeline} ${what}. Pause the producers, and wait until it has caught up.`,
+    `pipeline ${pipeline} ${what}${why} Pause the producers, and wait until it has caught up.`,
   );
 }
 

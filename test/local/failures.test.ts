@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { createFailures } from '#local/failures.ts';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { createFailures, failuresFileIn } from '#local/failures.ts';
 import type { InvocationOutcome } from '#local/lambda/outcome.ts';
 
 const arn = 'arn:aws:lambda:us-east-1:000000000000:function:aggregate';
@@ -24,4 +27,26 @@ test('a worker is told of as a function is', () => {
   expect(failures.list()).toEqual(['worker 0 has failed 3 times: STATE_UNREADABLE: an object is gone.']);
   failures.note('worker 0', undefined);
   expect(failures.list()).toEqual([]);
+});
+
+test('what fails can be read by another process, and only a change of it is told', () => {
+  vi.useFakeTimers();
+  try {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-failures-'));
+    const file = failuresFileIn(folder);
+    let changes = 0;
+    const failures = createFailures(() => {
+      changes += 1;
+      file.writeSoon(() => failures.list());
+    });
+    for (const _ of [1, 2, 3]) failures.note('worker 0', 'gone.');
+    vi.runAllTimers();
+    expect(failuresFileIn(folder).read()).toEqual(['worker 0 has failed 3 times: gone.']);
+    for (const _ of [1, 2]) failures.note('worker 0', undefined);
+    vi.runAllTimers();
+    expect(failuresFileIn(folder).read()).toEqual([]);
+    expect(changes).toBe(4);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -116,8 +116,17 @@ describe('a savepoint', () => {
     await expect(save(world, store, { id: 'three', last: 2, drainMsMax: 1_000 })).rejects.toMatchObject({
       code: 'SAVEPOINT_REFUSED',
       message: expect.stringContaining(
-        'did not come to the end of its raw streams, and of the rows that wait for a file, in 1 s',
+        'did not come to the end of its raw streams, and of the rows that wait for a file, in 1 s. Pause',
       ),
+    });
+  });
+
+  test('that waits in vain says what fails', async () => {
+    const { world, store } = await saved();
+    const troubles = ['worker 0 has failed 3 times: PLAN_MISMATCH: deploy anew.', 'worker 1 has failed 4 times: gone.'];
+    await expect(save(world, store, { id: 'two', last: 2, drainMsMax: 1_000, troubles })).rejects.toMatchObject({
+      code: 'SAVEPOINT_REFUSED',
+      message: expect.stringContaining(` in 1 s: ${troubles.join('; ')} Pause the producers`),
     });
   });
 

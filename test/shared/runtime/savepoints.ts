@@ -37,8 +37,11 @@ export function rawStreams(first: number, last: number, stream = 'one'): RawStre
 export function save(
   world: World,
   to: MemoryBlobStore,
-  options: { drainMsMax?: number; last?: number; id?: string } = {},
+  options: { drainMsMax?: number; last?: number; id?: string; troubles?: readonly string[] } = {},
 ) {
-  const { last = 1, id = 'one', drainMsMax } = options;
-  return createSavepoint({ ...world, rawStreams: rawStreams(1, last) }, to, { id, drainMsMax });
+  const { last = 1, id = 'one', drainMsMax, troubles = [] } = options;
+  return createSavepoint({ ...world, rawStreams: rawStreams(1, last), troubles: () => troubles }, to, {
+    id,
+    drainMsMax,
+  });
 }
