@@ -3,7 +3,7 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/pr
 import { MillraceError } from '#shared/schemas/error.ts';
 import { hash128OfBytes, hashHex } from '#shared/schemas/hash.ts';
 import type { BytesContext, BytesDecoder, DecodedPart } from '../decoder.ts';
-import { givenOptions, invalid } from '../refuse.ts';
+import { givenOptions, invalid, shown } from '../refuse.ts';
 import { BytesCursor } from './bytes-cursor.ts';
 import { compileProtobuf, type ProtobufOptions, type ReadMessage } from './protobuf-message.ts';
 
@@ -46,8 +46,16 @@ export function protobuf(
 function messageOf(options: MessageSource): DescMessage {
   const { schema, descriptors, message } = options;
   if (schema !== undefined) {
-    if (descriptors === undefined && message === undefined) return schema;
-    throw invalid('protobuf', 'has a schema, which names the message alone; leave it out, or descriptors and message.');
+    if (descriptors !== undefined || message !== undefined)
+      throw invalid(
+        'protobuf',
+        'has a schema, which names the message alone; leave it out, or descriptors and message.',
+      );
+    if (schema.kind === 'message') return schema;
+    throw invalid(
+      'protobuf',
+      `has ${shown(schema)} for its schema; give that of a message, such as ClickSchema of protoc-gen-es.`,
+    );
   }
   if (descriptors === undefined)
     throw invalid('protobuf', 'lacks its message; give a generated schema, or descriptors and the name of a message.');

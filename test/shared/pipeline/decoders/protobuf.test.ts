@@ -138,6 +138,7 @@ test.each([
   [{ descriptors, message: 'shop.Clock' }, 'there is no message shop.Clock; there are shop.Click'],
   [{ schema: TimestampSchema, descriptors, message: 'shop.Click' }, 'has a schema, which names the message alone'],
   [{ schema: TimestampSchema, message: 'shop.Click' }, 'has a schema, which names the message alone'],
+  [{ schema: 'shop.Click' }, 'has "shop.Click" for its schema; give that of a message'],
   [{ schema: undefined }, 'lacks its message; give a generated schema'],
 ])('what does not name one message is refused', (options, message) => {
   expect(() => protobuf(options as Parameters<typeof protobuf>[0])).toThrow(message);
