@@ -8,7 +8,6 @@ import { fits, spend } from './throughput.ts';
 
 export interface PutEntry {
   readonly partitionKey: string;
-  /** Kept as it is, not copied. */
   readonly data: Uint8Array;
   /** Instead of the partition key's MD5. */
   readonly explicitHashKey?: bigint | undefined;
@@ -39,11 +38,17 @@ export function placeEntries(
     // A shard's arrivals never fall, even if the clock is set back: reading by timestamp searches them.
     const arrivalMs = Math.max(request.nowMs, log.latestArrivalMs);
     const sequenceNumber = takeSequenceNumber(log, arrivalMs);
-    const { partitionKey, data } = entry;
+    const { partitionKey } = entry;
+    const data = ownBytes(entry.data);
     records.push({ shardId, record: { sequenceNumber, partitionKey, data, arrivalMs } });
     return { kind: 'accepted', shardId, sequenceNumber };
   });
   return { outcomes, records };
+}
+
+/** A part of a larger piece of memory, such as Node's pool, would keep all of it for as long as the record is kept. */
+function ownBytes(data: Uint8Array): Uint8Array {
+  return data.byteLength === data.buffer.byteLength ? data : Buffer.from(new Uint8Array(data).buffer);
 }
 
 function demandValid(stream: StreamState, entries: readonly PutEntry[]): void {

@@ -48,6 +48,13 @@ test('a record is read as it was put', () => {
   ]);
 });
 
+test('a record keeps its own bytes, and not the pool that they came in', () => {
+  const { kinesis } = newWorld();
+  put(kinesis, 'a');
+  putMany(kinesis, [{ data: new Uint8Array(1_000).subarray(1, 3) }]);
+  expect(read(kinesis).records.map(({ data }) => data.buffer.byteLength)).toEqual([1, 2]);
+});
+
 test('an empty shard is read to its tip, which is not its end', () => {
   const { kinesis } = newWorld();
   expect(read(kinesis)).toMatchObject({ texts: [], ended: false, millisBehindLatest: 0 });
