@@ -1,5 +1,4 @@
 import type { CompiledJoin, JoinSide } from '#shared/engine/compile/compile.ts';
-import { KeyedState } from '#shared/engine/state/keyed-state.ts';
 import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
 import type { Overflow } from '#shared/engine/state/overflow.ts';
 import { Timers } from '#shared/engine/state/timers.ts';
@@ -7,7 +6,8 @@ import type { Json } from '#shared/pipeline/aggregator.ts';
 import { foreverMs } from '#shared/pipeline/join.ts';
 import { toIso } from '#shared/schemas/time.ts';
 import { type Emission, type EmissionContext, emitInSteps, expiryOf } from './emit.ts';
-import { type Operator, perEntry, type StepInput } from './operator.ts';
+import { KeyedOperator } from './keyed-operator.ts';
+import { perEntry, type StepInput } from './operator.ts';
 import { isClosed } from './window.ts';
 
 const sides = ['left', 'right'] as const;
@@ -35,12 +35,10 @@ type HeldOfKey = Readonly<Record<Side, Held[]>>;
  *
  *     within [0, 10], lateness 5:   a left record at 20 is late from 26 on, and held until 36, when one at 30 would be late
  */
-export class IntervalJoin implements Operator {
+export class IntervalJoin extends KeyedOperator<HeldOfKey> {
   readonly #step: CompiledJoin;
-  readonly #held: KeyedState<HeldOfKey>;
   /** When what is held of a key, side and time may be forgotten: the side's first letter stands before the key. */
   readonly #timers: Timers;
-  #isRestoring = false;
   /** Pairs since `advance` was called last: those of the block at hand. */
   #pairs: { readonly key: string; readonly left: Held; readonly right: Held }[] = [];
   /** The times at which what is held has changed since the last save; undefined before the first, when all is new. */
@@ -49,19 +47,15 @@ export class IntervalJoin implements Operator {
   #changedBefore: Map<string, Readonly<Record<Side, Set<number>>>> | undefined;
 
   constructor(step: CompiledJoin, overflow?: Overflow) {
+    super({ codec, overflow, isMerged: false, bytesPerKey, gone });
     this.#step = step;
-    this.#held = new KeyedState({ codec, overflow, isMerged: false, bytesPerKey });
     this.#timers = new Timers(overflow);
-  }
-
-  get keyCount(): number {
-    return this.#held.count;
   }
 
   /** Of what lies on the disk, a record a key. */
   get openCount(): number {
-    let count = this.#held.olderCount;
-    for (const { left, right } of this.#held.top.values()) count += left.length + right.length;
+    let count = this.keys.olderCount;
+    for (const { left, right } of this.keys.top.values()) count += left.length + right.length;
     return count;
   }
 
@@ -72,7 +66,7 @@ export class IntervalJoin implements Operator {
     const { inputs } = side === 'left' ? left : right;
     const id = `${origin}/${sequence}/${sub}`;
     const record = { timeMs, id, values: inputs.map((input) => values[input]), isMatched: false };
-    const ofKey = this.#heldOf(key);
+    const ofKey = this.keys.take(key);
     if (side === 'left') {
       for (const partner of within(ofKey.right, timeMs + plan.lowerMs, timeMs + plan.upperMs))
         this.#pair(key, record, partner);
@@ -84,7 +78,7 @@ export class IntervalJoin implements Operator {
     const place = placeBehind(held, timeMs);
     if (held[place - 1]?.timeMs !== timeMs) this.#setTimer(key, side, timeMs);
     held.splice(place, 0, record);
-    this.#held.noteSize(ofKey);
+    this.keys.noteSize(ofKey);
     this.#noteChange(key, side, timeMs);
     return true;
   }
@@ -102,11 +96,11 @@ export class IntervalJoin implements Operator {
   save(): Iterable<Json> {
     this.#changedBefore = this.#changed;
     this.#changed = new Map();
-    return saveMoments(momentsOf(this.#held.hold(gone)));
+    return saveMoments(momentsOf(this.keys.hold()));
   }
 
-  endSave(isStored: boolean): void {
-    this.#held.endSave(isStored);
+  override endSave(isStored: boolean): void {
+    super.endSave(isStored);
     const before = this.#changedBefore;
     this.#changedBefore = undefined;
     if (isStored) return;
@@ -120,15 +114,14 @@ export class IntervalJoin implements Operator {
     return saveMoments(this.#changedMoments());
   }
 
-  markSaved(): void {
+  override markSaved(): void {
     this.#changed = new Map();
-    this.#held.markSaved();
+    super.markSaved();
   }
 
-  restore(entry: Json): void {
-    this.#isRestoring = true;
+  protected restoreEntry(entry: Json): void {
     for (const [key, side, timeMs, records] of entry as unknown as readonly Moment[]) {
-      const held = this.#heldOf(key)[side];
+      const held = this.keys.take(key)[side];
       const place = placeBehind(held, timeMs - 1);
       const restored = records.map(([id, isMatched, values]) => ({ timeMs, id, values, isMatched }));
       held.splice(place, placeBehind(held, timeMs) - place, ...restored);
@@ -137,31 +130,13 @@ export class IntervalJoin implements Operator {
     }
   }
 
-  endRestore(): boolean {
-    this.#isRestoring = false;
-    this.#held.endRestore();
+  override endRestore(): boolean {
     this.#changed = new Map();
-    return true;
+    return super.endRestore();
   }
 
-  get bytesHeld(): number {
-    return this.#held.bytesHeld;
-  }
-
-  get bytesLeaving(): number {
-    return this.#held.bytesLeaving;
-  }
-
-  spill(): void {
-    this.#held.spill(gone, this.#isRestoring);
-  }
-
-  work(entryCount: number): void {
-    this.#held.work(entryCount);
-  }
-
-  close(): void {
-    this.#held.close();
+  override close(): void {
+    super.close();
     this.#timers.close();
   }
 
@@ -184,7 +159,7 @@ export class IntervalJoin implements Operator {
 
   *#changedMoments(): Iterable<Moment> {
     for (const [key, changed] of this.#changed ?? []) {
-      const ofKey = this.#held.read(key) ?? gone();
+      const ofKey = this.keys.read(key) ?? gone();
       for (const side of sides) for (const timeMs of changed[side]) yield momentOf(key, side, timeMs, ofKey);
     }
   }
@@ -197,15 +172,6 @@ export class IntervalJoin implements Operator {
       this.#changed.set(key, ofKey);
     }
     ofKey[side].add(timeMs);
-  }
-
-  #heldOf(key: string): HeldOfKey {
-    let ofKey = this.#held.load(key);
-    if (ofKey === undefined) {
-      ofKey = gone();
-      this.#held.set(key, ofKey);
-    }
-    return ofKey;
   }
 
   #pair(key: string, left: Held, right: Held): void {
@@ -224,7 +190,7 @@ export class IntervalJoin implements Operator {
 
   /** Forgets a key's records that nothing can join any more; in an outer join the unmatched ones give rows. */
   #forget(key: string, side: Side, watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    const ofKey = this.#held.load(key);
+    const ofKey = this.keys.load(key);
     if (ofKey === undefined) return;
     const { kind, allowedLatenessMs } = this.#step.plan;
     const held = ofKey[side];
@@ -241,8 +207,8 @@ export class IntervalJoin implements Operator {
   }
 
   #dropIfEmpty(key: string): void {
-    const ofKey = this.#held.peek(key);
-    if (ofKey !== undefined && isGone(ofKey)) this.#held.remove(key, gone);
+    const ofKey = this.keys.peek(key);
+    if (ofKey !== undefined && isGone(ofKey)) this.keys.remove(key);
   }
 
   #emit(

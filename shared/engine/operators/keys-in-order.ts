@@ -1,11 +1,11 @@
-import { KeyedState } from '#shared/engine/state/keyed-state.ts';
 import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
 import type { Overflow } from '#shared/engine/state/overflow.ts';
 import { Timers } from '#shared/engine/state/timers.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { Emission, EmissionContext } from './emit.ts';
-import { type Operator, perEntry, type StepInput } from './operator.ts';
+import { KeyedOperator } from './keyed-operator.ts';
+import { perEntry } from './operator.ts';
 import { isClosed } from './window.ts';
 
 /** What is kept of a key, and when the key is to be looked at. */
@@ -36,27 +36,21 @@ const bytesPerKey = 500;
  * what comes waits until the watermark, less the allowed lateness, has passed it. What becomes of a key is then a function of the set of
  * records that are not late.
  */
-export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> implements Operator {
-  protected readonly keys: KeyedState<Entry>;
+export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends KeyedOperator<Entry> {
   readonly #kind: KeptKind<Entry, Kept>;
   readonly #allowedLatenessMs: number;
   /** When a key is to be looked at: each of these times is in the key's `scheduled`, and the key stays until they are over. */
   readonly #byDue: Timers;
-  #isRestoring = false;
 
   constructor(
     kind: KeptKind<Entry, Kept>,
     { allowedLatenessMs, overflow }: { readonly allowedLatenessMs: number; readonly overflow: Overflow | undefined },
   ) {
+    super({ codec: codecOf(kind), overflow, isMerged: false, bytesPerKey, gone: kind.create });
     this.#kind = kind;
     this.#allowedLatenessMs = allowedLatenessMs;
-    this.keys = new KeyedState({ codec: codecOf(kind), overflow, isMerged: false, bytesPerKey });
     this.#byDue = new Timers(overflow);
   }
-
-  abstract add(input: StepInput): boolean;
-  abstract refresh(context: EmissionContext, emission: Emission): void;
-  abstract get openCount(): number;
 
   /** When something is to be done next; plus infinity: never. */
   protected abstract dueOf(entry: Entry): number;
@@ -69,7 +63,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> implements
     emission: Emission,
   ): void;
 
-  get keyCount(): number {
+  override get keyCount(): number {
     let count = this.keys.olderCount;
     for (const entry of this.keys.top.values()) if (!this.#kind.isEmpty(entry)) count += 1;
     return count;
@@ -92,64 +86,24 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> implements
   }
 
   save(): Iterable<Json> {
-    return this.#saveEntries(this.#withState(this.keys.hold(this.#kind.create)));
-  }
-
-  endSave(isStored: boolean): void {
-    this.keys.endSave(isStored);
+    return this.#saveEntries(this.#withState(this.keys.hold()));
   }
 
   *saveChanges(): Iterable<Json> {
     for (const [, entries] of this.keys.changes()) yield* this.#saveEntries(entries);
   }
 
-  markSaved(): void {
-    this.keys.markSaved();
-  }
-
-  restore(saved: Json): void {
-    this.#isRestoring = true;
+  protected restoreEntry(saved: Json): void {
     for (const [key, kept] of saved as unknown as readonly SavedKey<Kept>[]) {
-      const entry = this.entryOf(key);
+      const entry = this.keys.take(key);
       this.#kind.restore(entry, kept);
       this.#settle(key, entry);
     }
   }
 
-  endRestore(): boolean {
-    this.#isRestoring = false;
-    this.keys.endRestore();
-    return true;
-  }
-
-  get bytesHeld(): number {
-    return this.keys.bytesHeld;
-  }
-
-  get bytesLeaving(): number {
-    return this.keys.bytesLeaving;
-  }
-
-  spill(): void {
-    this.keys.spill(this.#kind.create, this.#isRestoring);
-  }
-
-  work(entryCount: number): void {
-    this.keys.work(entryCount);
-  }
-
-  close(): void {
-    this.keys.close();
+  override close(): void {
+    super.close();
     this.#byDue.close();
-  }
-
-  protected entryOf(key: string): Entry {
-    let entry = this.keys.load(key);
-    if (entry === undefined) {
-      entry = this.#kind.create();
-      this.keys.set(key, entry);
-    }
-    return entry;
   }
 
   /** The key has something more that waits. */
@@ -165,7 +119,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> implements
 
   #settle(key: string, entry: Entry): void {
     this.#schedule(key, entry);
-    if (entry.scheduled.length === 0 && this.#kind.isEmpty(entry)) this.keys.remove(key, this.#kind.create);
+    if (entry.scheduled.length === 0 && this.#kind.isEmpty(entry)) this.keys.remove(key);
   }
 
   #schedule(key: string, entry: Entry): void {

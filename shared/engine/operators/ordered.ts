@@ -75,7 +75,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   add({ key: { text: key }, timeMs, values, watermarkMs }: StepInput): boolean {
     const { plan, inputs } = this.#step;
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
-    const entry = this.entryOf(key);
+    const entry = this.keys.take(key);
     insertWaiting(entry.waiting, { timeMs, values: inputs.map((place) => values[place] ?? null) });
     this.noteWaiting(key, entry);
     return true;

@@ -54,7 +54,7 @@ export class KeyedProcess extends KeysInOrder<KeyEntry, Kept> {
     if (isClosed(timeMs + 1, plan.allowedLatenessMs, watermarkMs)) return false;
     const input = inputs.findIndex((one) => one.route === route);
     const selected = (inputs[input] as ProcessInput).inputs.map((place) => values[place]);
-    const entry = this.entryOf(key);
+    const entry = this.keys.take(key);
     insertWaiting(entry.waiting, { timeMs, input, at: `${origin}/${sequence}/${sub}`, values: selected });
     this.noteWaiting(key, entry);
     return true;

@@ -1,5 +1,4 @@
 import type { CompiledRunning } from '#shared/engine/compile/compile.ts';
-import { KeyedState } from '#shared/engine/state/keyed-state.ts';
 import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
 import type { Overflow } from '#shared/engine/state/overflow.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
@@ -16,7 +15,8 @@ import {
   resultsOf,
 } from './accumulate.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
-import { type Operator, perEntry, type StepInput } from './operator.ts';
+import { KeyedOperator } from './keyed-operator.ts';
+import { perEntry, type StepInput } from './operator.ts';
 
 type Columns = Readonly<Record<string, unknown>>;
 
@@ -32,37 +32,27 @@ interface Entry {
  * Aggregates over all records of each key: nothing closes, so nothing is late and no row is final. Rows are refreshed as records come. Where
  * others read it, each block gives the rows that it has changed, as they were and as they are.
  */
-export class RunningAggregate implements Operator {
+export class RunningAggregate extends KeyedOperator<Entry> {
   readonly #step: CompiledRunning;
-  readonly #keys: KeyedState<Entry>;
   /** Keys whose rows are to be written again. */
   readonly #pending = new Set<string>();
   /** What the keys that the block at hand touches had before it; only where others read the changes. */
   readonly #before = new Map<string, Columns | undefined>();
   /** Not kept: a row may be written sooner. */
   #emittedMs = Number.NEGATIVE_INFINITY;
-  #isRestoring = false;
 
   constructor(step: CompiledRunning, overflow?: Overflow) {
+    super({ codec: codecOf(step), overflow, isMerged: false, bytesPerKey, gone });
     this.#step = step;
-    this.#keys = new KeyedState({ codec: codecOf(step), overflow, isMerged: false, bytesPerKey });
-  }
-
-  get keyCount(): number {
-    return this.#keys.count;
   }
 
   get openCount(): number {
-    return this.#keys.count;
+    return this.keys.count;
   }
 
   add({ key: { text: key }, timeMs, values }: StepInput): boolean {
     const step = this.#step;
-    let entry = this.#keys.load(key);
-    if (entry === undefined) {
-      entry = gone();
-      this.#keys.set(key, entry);
-    }
+    const entry = this.keys.take(key);
     if (step.feeds && !this.#before.has(key))
       this.#before.set(key, entry.accumulators && resultsOf(step, entry.accumulators));
     entry.accumulators ??= createAccumulators(step);
@@ -72,8 +62,8 @@ export class RunningAggregate implements Operator {
       entry.isPending = true;
       this.#pending.add(key);
     }
-    this.#keys.noteChange(key);
-    this.#keys.noteSize(entry);
+    this.keys.noteChange(key);
+    this.keys.noteSize(entry);
     return true;
   }
 
@@ -91,63 +81,28 @@ export class RunningAggregate implements Operator {
   }
 
   save(): Iterable<Json> {
-    return saveEntries(this.#keys.codec, this.#keys.hold(gone));
-  }
-
-  endSave(isStored: boolean): void {
-    this.#keys.endSave(isStored);
+    return saveEntries(this.keys.codec, this.keys.hold());
   }
 
   *saveChanges(): Iterable<Json> {
-    for (const [, entries] of this.#keys.changes()) yield* saveEntries(this.#keys.codec, entries);
+    for (const [, entries] of this.keys.changes()) yield* saveEntries(this.keys.codec, entries);
   }
 
-  markSaved(): void {
-    this.#keys.markSaved();
-  }
-
-  restore(saved: Json): void {
-    this.#isRestoring = true;
+  protected restoreEntry(saved: Json): void {
     for (const [key, encoded] of saved as unknown as readonly Saved[]) {
-      const entry = this.#keys.codec.decode(encoded);
-      this.#keys.set(key, entry);
+      const entry = this.keys.codec.decode(encoded);
+      this.keys.set(key, entry);
       if (entry.isPending) this.#pending.add(key);
       else this.#pending.delete(key);
     }
   }
 
-  endRestore(): boolean {
-    this.#isRestoring = false;
-    this.#keys.endRestore();
-    return true;
-  }
-
-  get bytesHeld(): number {
-    return this.#keys.bytesHeld;
-  }
-
-  get bytesLeaving(): number {
-    return this.#keys.bytesLeaving;
-  }
-
-  spill(): void {
-    this.#keys.spill(gone, this.#isRestoring);
-  }
-
-  work(entryCount: number): void {
-    this.#keys.work(entryCount);
-  }
-
-  close(): void {
-    this.#keys.close();
-  }
-
   #emitPending(context: EmissionContext, emission: Emission): void {
     for (const key of this.#pending) {
-      const entry = this.#keys.load(key);
+      const entry = this.keys.load(key);
       if (entry?.accumulators === undefined) continue;
       entry.isPending = false;
-      this.#keys.noteChange(key);
+      this.keys.noteChange(key);
       // A row has no time of its own: it is the same one for ever.
       emission.rows.push(this.#rowOf(key, 0, runningId, context, resultsOf(this.#step, entry.accumulators)));
     }
@@ -155,7 +110,7 @@ export class RunningAggregate implements Operator {
   }
 
   #emitChange(key: string, before: Columns | undefined, context: EmissionContext, emission: Emission): void {
-    const entry = this.#keys.read(key);
+    const entry = this.keys.read(key);
     if (entry?.accumulators === undefined) return;
     const after = resultsOf(this.#step, entry.accumulators);
     if (before !== undefined && canonicalJson(before as Json) === canonicalJson(after as Json)) return;

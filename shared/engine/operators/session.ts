@@ -1,5 +1,4 @@
 import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
-import { KeyedState } from '#shared/engine/state/keyed-state.ts';
 import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
 import type { Overflow } from '#shared/engine/state/overflow.ts';
 import { Timers } from '#shared/engine/state/timers.ts';
@@ -14,7 +13,8 @@ import {
   mergeAccumulators,
 } from './accumulate.ts';
 import { type Emission, type EmissionContext, emitInSteps, emitRow } from './emit.ts';
-import { type Operator, perEntry, type StepInput } from './operator.ts';
+import { KeyedOperator } from './keyed-operator.ts';
+import { perEntry, type StepInput } from './operator.ts';
 import { isClosed } from './window.ts';
 
 interface Session {
@@ -42,32 +42,26 @@ interface SessionsOfKey {
  * A record that alone would not be late is not late whatever it touches. So it is put to what memory has of its key, and what the disk has
  * is merged with that when the session may have ended.
  */
-export class SessionAggregate implements Operator {
+export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
   readonly #step: CompiledAggregate;
   readonly #gapMs: number;
   readonly #allowedLatenessMs: number;
-  readonly #state: KeyedState<SessionsOfKey>;
   readonly #timers: Timers;
-  #isRestoring = false;
 
   constructor(step: CompiledAggregate, window: SessionWindow, overflow?: Overflow) {
+    super({ codec: codecOf(step), overflow, isMerged: true, bytesPerKey, gone });
     this.#step = step;
     this.#gapMs = window.gapMs;
     // A record at the watermark is not late and, being at the end, would still touch the session: with no lateness at all, a session
     // and its continuation would be one or two rows depending on which block came first.
     this.#allowedLatenessMs = Math.max(step.plan.allowedLatenessMs, 1);
-    this.#state = new KeyedState({ codec: codecOf(step), overflow, isMerged: true, bytesPerKey });
     this.#timers = new Timers(overflow);
-  }
-
-  get keyCount(): number {
-    return this.#state.count;
   }
 
   /** Of what lies on the disk, a session a key. */
   get openCount(): number {
-    let count = this.#state.olderCount;
-    for (const { sessions } of this.#state.top.values()) count += sessions.length;
+    let count = this.keys.olderCount;
+    for (const { sessions } of this.keys.top.values()) count += sessions.length;
     return count;
   }
 
@@ -87,11 +81,11 @@ export class SessionAggregate implements Operator {
     ) {
       if (only.endMs > endMs) endMs = only.endMs;
       if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
-      this.#state.noteChange(key);
+      this.keys.noteChange(key);
       addValues(this.#step, only.accumulators, values);
       if (only.startMs > startMs) only.startMs = startMs;
       only.endMs = endMs;
-      this.#state.noteSize(ofKey);
+      this.keys.noteSize(ofKey);
       return true;
     }
     const touched = open.filter((session) => session.startMs <= timeMs + this.#gapMs && session.endMs >= timeMs);
@@ -100,7 +94,7 @@ export class SessionAggregate implements Operator {
       endMs = Math.max(endMs, session.endMs);
     }
     if (isClosed(endMs, this.#allowedLatenessMs, watermarkMs)) return false;
-    this.#state.noteChange(key);
+    this.keys.noteChange(key);
     const [first, ...others] = touched;
     if (first === undefined) {
       const session = { startMs, endMs, timerMs: endMs, accumulators: createAccumulators(this.#step) };
@@ -108,7 +102,7 @@ export class SessionAggregate implements Operator {
       this.#timers.add(endMs, key);
       open.push(session);
       open.sort((a, b) => a.startMs - b.startMs);
-      if (ofKey === undefined) this.#state.set(key, { sessions: open, isWhole: this.#state.isAllOnTop });
+      if (ofKey === undefined) this.keys.set(key, { sessions: open, isWhole: this.keys.isAllOnTop });
     } else {
       addValues(this.#step, first.accumulators, values);
       first.startMs = startMs;
@@ -118,7 +112,7 @@ export class SessionAggregate implements Operator {
         open.splice(open.indexOf(other), 1);
       }
     }
-    if (ofKey !== undefined) this.#state.noteSize(ofKey);
+    if (ofKey !== undefined) this.keys.noteSize(ofKey);
     return true;
   }
 
@@ -133,68 +127,38 @@ export class SessionAggregate implements Operator {
   }
 
   save(): Iterable<Json> {
-    return saveEntries(0, present(this.#state.hold(gone), this.#state.codec), this.#state.codec);
-  }
-
-  endSave(isStored: boolean): void {
-    this.#state.endSave(isStored);
+    return saveEntries(0, present(this.keys.hold(), this.keys.codec), this.keys.codec);
   }
 
   *saveChanges(): Iterable<Json> {
-    for (const [part, entries] of this.#state.changes()) yield* saveEntries(part, entries, this.#state.codec);
+    for (const [part, entries] of this.keys.changes()) yield* saveEntries(part, entries, this.keys.codec);
   }
 
-  markSaved(): void {
-    this.#state.markSaved();
-  }
-
-  restore(entry: Json): void {
-    this.#isRestoring = true;
+  protected restoreEntry(entry: Json): void {
     const { part = 0, keys } = (Array.isArray(entry) ? { keys: entry } : entry) as unknown as SavedSessions;
-    this.#state.startPart(part);
+    this.keys.startPart(part);
     for (const [key, saved, isWhole = true] of keys) {
       const sessions = saved.map(([startMs, endMs, encoded]): Session => {
         this.#timers.add(endMs, key);
         return { startMs, endMs, timerMs: endMs, accumulators: decodeAccumulators(this.#step, encoded) };
       });
       const ofKey = { sessions, isWhole };
-      if (isWhole && sessions.length === 0) this.#state.remove(key, () => ofKey);
-      else this.#state.set(key, ofKey);
-      this.#state.noteSize(ofKey);
+      if (isWhole && sessions.length === 0) this.keys.remove(key);
+      else this.keys.set(key, ofKey);
+      this.keys.noteSize(ofKey);
     }
   }
 
-  endRestore(): boolean {
-    this.#isRestoring = false;
-    return this.#state.endRestore() <= 1;
-  }
-
-  get bytesHeld(): number {
-    return this.#state.bytesHeld;
-  }
-
-  get bytesLeaving(): number {
-    return this.#state.bytesLeaving;
-  }
-
-  spill(): void {
-    this.#state.spill(gone, this.#isRestoring);
-  }
-
-  work(entryCount: number): void {
-    this.#state.work(entryCount);
-  }
-
-  close(): void {
-    this.#state.close();
+  override close(): void {
+    super.close();
     this.#timers.close();
   }
 
   /** What memory has of a key or, if all is asked for, what there is. */
   #sessionsOf(key: string, isAllWanted: boolean): SessionsOfKey | undefined {
-    const own = this.#state.peek(key);
-    if (!isAllWanted || own?.isWhole === true || this.#state.isAllOnTop) return own;
-    const all = this.#state.load(key);
+    const own = this.keys.peek(key);
+    if (!isAllWanted || own?.isWhole === true || this.keys.isAllOnTop) return own;
+    const all = this.keys.load(key);
     if (all !== undefined) all.isWhole = true;
     return all;
   }
@@ -218,9 +182,9 @@ export class SessionAggregate implements Operator {
         const { accumulators } = session;
         emitRow(emission, this.#step, context, { key, window: session, final: true, accumulators });
         ofKey.sessions.splice(ofKey.sessions.indexOf(session), 1);
-        this.#state.noteChange(key);
+        this.keys.noteChange(key);
       }
-      if (ofKey.sessions.length === 0) this.#state.remove(key, gone);
+      if (ofKey.sessions.length === 0) this.keys.remove(key);
       yield;
     }
   }

@@ -10,12 +10,15 @@ export interface KeyedStateOptions<V> {
   readonly isMerged: boolean;
   /** What a key takes beside its value. */
   readonly bytesPerKey: number;
+  /** Stands for what is no longer there, above older layers that have it still. */
+  readonly gone: () => V;
 }
 
 /** Values by key, more of them than memory holds if need be: those that were touched last are on top, in memory, and change there. */
 export class KeyedState<V> {
   readonly codec: Codec<V>;
   readonly #isMerged: boolean;
+  readonly #gone: () => V;
   readonly #older: LayerStack<V>;
   readonly #size: SizeEstimate | undefined;
   #top = new Map<string, V>();
@@ -26,9 +29,10 @@ export class KeyedState<V> {
   /** When the base began that is being made. */
   #changedBefore: Set<string> | undefined;
 
-  constructor({ codec, overflow, isMerged, bytesPerKey }: KeyedStateOptions<V>) {
+  constructor({ codec, overflow, isMerged, bytesPerKey, gone }: KeyedStateOptions<V>) {
     this.codec = codec;
     this.#isMerged = isMerged;
+    this.#gone = gone;
     this.#older = new LayerStack(codec, overflow && { store: overflow.store, isSearched: true });
     this.#size = overflow && new SizeEstimate(bytesPerKey);
   }
@@ -67,6 +71,16 @@ export class KeyedState<V> {
     return all;
   }
 
+  /** The same; begun if there is nothing. */
+  take(key: string): V {
+    let value = this.load(key);
+    if (value === undefined) {
+      value = this.#gone();
+      this.#top.set(key, value);
+    }
+    return value;
+  }
+
   /** All that there is of a key, for a look. */
   read(key: string): V | undefined {
     const own = this.#top.get(key);
@@ -79,10 +93,9 @@ export class KeyedState<V> {
     this.#top.set(key, value);
   }
 
-  /** `gone` says so above older layers. */
-  remove(key: string, gone: () => V): void {
+  remove(key: string): void {
     if (this.#older.isEmpty) this.#top.delete(key);
-    else this.#top.set(key, gone());
+    else this.#top.set(key, this.#gone());
   }
 
   noteChange(key: string): void {
@@ -94,9 +107,9 @@ export class KeyedState<V> {
     if (this.#size?.isDue()) this.#size.take(this.codec.encode(value));
   }
 
-  /** All of it as it is now, until `endSave`, also what says that something is gone. `gone` stands for what is no longer on top. */
-  hold(gone: () => V): Iterable<readonly [key: string, stored: Stored<V>]> {
-    this.#showGone(gone);
+  /** All of it as it is now, until `endSave`, also what says that something is gone. */
+  hold(): Iterable<readonly [key: string, stored: Stored<V>]> {
+    this.#showGone();
     this.#freeze();
     this.#held = this.#older.hold();
     this.#older.beginSave();
@@ -142,8 +155,8 @@ export class KeyedState<V> {
     this.#part = part;
   }
 
-  /** How many layers were put together, which is all there are; 0 when there is something on the disk. */
-  endRestore(): number {
+  /** That was all. False when changes cannot be told as those of what was restored, since parts of keys were put together. */
+  endRestore(): boolean {
     const layerCount = this.#older.isEmpty ? 1 : this.#thaw();
     if (layerCount === 0) {
       this.#freeze();
@@ -152,7 +165,7 @@ export class KeyedState<V> {
       this.#older.leave();
     }
     this.markSaved();
-    return layerCount;
+    return !this.#isMerged || layerCount <= 1;
   }
 
   get bytesHeld(): number {
@@ -163,9 +176,9 @@ export class KeyedState<V> {
     return this.#older.memoryCounts.leaving * (this.#size?.bytes ?? 0);
   }
 
-  /** `gone` stands for what is no longer on top, since it is below from now on. While restoring the part stays the same. */
-  spill(gone: () => V, isRestoring: boolean): void {
-    this.#showGone(gone);
+  /** What is on top is below from now on. While restoring the part stays the same. */
+  spill(isRestoring: boolean): void {
+    this.#showGone();
     const part = this.#part;
     this.#freeze();
     if (isRestoring) this.#part = part;
@@ -190,9 +203,9 @@ export class KeyedState<V> {
   }
 
   /** While nothing is below, what is gone is only missing. */
-  #showGone(gone: () => V): void {
+  #showGone(): void {
     if (!this.#older.isEmpty) return;
-    for (const key of this.#changed ?? []) if (!this.#top.has(key)) this.#top.set(key, gone());
+    for (const key of this.#changed ?? []) if (!this.#top.has(key)) this.#top.set(key, this.#gone());
   }
 
   #freeze(): void {
