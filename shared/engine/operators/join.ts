@@ -47,7 +47,7 @@ export class IntervalJoin extends KeyedOperator<HeldOfKey> {
   #changedBefore: Map<string, Readonly<Record<Side, Set<number>>>> | undefined;
 
   constructor(step: CompiledJoin, overflow?: Overflow) {
-    super({ codec, overflow, isMerged: false, bytesPerKey, gone });
+    super({ codec, overflow, bytesPerKey, gone });
     this.#step = step;
     this.#timers = new Timers(overflow);
   }
@@ -260,9 +260,6 @@ const codec: Codec<HeldOfKey> = {
       held.map(([timeMs, id, isMatched, values]): Held => ({ timeMs, id, isMatched, values })),
     );
     return { left: left ?? [], right: right ?? [] };
-  },
-  merge: () => {
-    throw new Error('Bug in Millrace: what is held of a key is of one part');
   },
   isGone,
 };

@@ -46,7 +46,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends Ke
     kind: KeptKind<Entry, Kept>,
     { allowedLatenessMs, overflow }: { readonly allowedLatenessMs: number; readonly overflow: Overflow | undefined },
   ) {
-    super({ codec: codecOf(kind), overflow, isMerged: false, bytesPerKey, gone: kind.create });
+    super({ codec: codecOf(kind), overflow, bytesPerKey, gone: kind.create });
     this.#kind = kind;
     this.#allowedLatenessMs = allowedLatenessMs;
     this.#byDue = new Timers(overflow);
@@ -162,9 +162,6 @@ function codecOf<Entry extends ScheduledEntry, Kept>(kind: KeptKind<Entry, Kept>
       kind.restore(entry, kept);
       entry.scheduled = [...scheduled];
       return entry;
-    },
-    merge: () => {
-      throw new Error('Bug in Millrace: what is kept of a key is of one part');
     },
     isGone: (entry) => kind.isEmpty(entry) && entry.scheduled.length === 0,
   };

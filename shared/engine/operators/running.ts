@@ -42,7 +42,7 @@ export class RunningAggregate extends KeyedOperator<Entry> {
   #emittedMs = Number.NEGATIVE_INFINITY;
 
   constructor(step: CompiledRunning, overflow?: Overflow) {
-    super({ codec: codecOf(step), overflow, isMerged: false, bytesPerKey, gone });
+    super({ codec: codecOf(step), overflow, bytesPerKey, gone });
     this.#step = step;
   }
 
@@ -156,9 +156,6 @@ function codecOf(step: CompiledRunning): Codec<Entry> {
       if (encoded === null) return gone();
       const [newestMs, isPending, accumulators] = encoded as unknown as readonly [number, boolean, Json];
       return { accumulators: decodeAccumulators(step, accumulators), newestMs, isPending };
-    },
-    merge: () => {
-      throw new Error('Bug in Millrace: what is kept of a key is of one part');
     },
     isGone: ({ accumulators }) => accumulators === undefined,
   };

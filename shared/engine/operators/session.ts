@@ -49,7 +49,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
   readonly #timers: Timers;
 
   constructor(step: CompiledAggregate, window: SessionWindow, overflow?: Overflow) {
-    super({ codec: codecOf(step), overflow, isMerged: true, bytesPerKey, gone });
+    super({ codec: codecOf(step), overflow, bytesPerKey, gone });
     this.#step = step;
     this.#gapMs = window.gapMs;
     // A record at the watermark is not late and, being at the end, would still touch the session: with no lateness at all, a session

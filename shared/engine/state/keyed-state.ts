@@ -6,8 +6,6 @@ export interface KeyedStateOptions<V> {
   readonly codec: Codec<V>;
   /** Undefined: all is in memory. */
   readonly overflow: Overflow | undefined;
-  /** A value on top may be a part, which older ones are merged with. Otherwise it is all that there is of its key. */
-  readonly isMerged: boolean;
   /** What a key takes beside its value. */
   readonly bytesPerKey: number;
   /** Stands for what is no longer there, above older layers that have it still. */
@@ -17,6 +15,7 @@ export interface KeyedStateOptions<V> {
 /** Values by key, more of them than memory holds if need be: those that were touched last are on top, in memory, and change there. */
 export class KeyedState<V> {
   readonly codec: Codec<V>;
+  /** A value on top may be a part, which older ones are merged with. */
   readonly #isMerged: boolean;
   readonly #gone: () => V;
   readonly #older: LayerStack<V>;
@@ -29,9 +28,9 @@ export class KeyedState<V> {
   /** When the base began that is being made. */
   #changedBefore: Set<string> | undefined;
 
-  constructor({ codec, overflow, isMerged, bytesPerKey, gone }: KeyedStateOptions<V>) {
+  constructor({ codec, overflow, bytesPerKey, gone }: KeyedStateOptions<V>) {
     this.codec = codec;
-    this.#isMerged = isMerged;
+    this.#isMerged = codec.merge !== undefined;
     this.#gone = gone;
     this.#older = new LayerStack(codec, overflow && { store: overflow.store, isSearched: true });
     this.#size = overflow && new SizeEstimate(bytesPerKey);
@@ -66,7 +65,7 @@ export class KeyedState<V> {
     if (this.#older.isEmpty || (own !== undefined && !this.#isMerged)) return own;
     const older = this.#older.get(key);
     if (older === undefined) return own;
-    const all = own === undefined ? older : this.codec.merge([older, own]);
+    const all = own === undefined ? older : this.#merge(older, own);
     this.#top.set(key, all);
     return all;
   }
@@ -86,7 +85,7 @@ export class KeyedState<V> {
     const own = this.#top.get(key);
     if (own !== undefined && (!this.#isMerged || this.#older.isEmpty)) return own;
     const older = this.#older.get(key);
-    return older === undefined || own === undefined ? (own ?? older) : this.codec.merge([older, own]);
+    return older === undefined || own === undefined ? (own ?? older) : this.#merge(older, own);
   }
 
   set(key: string, value: V): void {
@@ -195,6 +194,10 @@ export class KeyedState<V> {
     this.#older.clear();
   }
 
+  #merge(older: V, newer: V): V {
+    return this.codec.merge?.([older, newer]) ?? newer;
+  }
+
   *#changedOnTop(): Iterable<readonly [key: string, stored: Stored<V> | undefined]> {
     for (const key of this.#changed ?? []) {
       const value = this.#top.get(key);
@@ -227,7 +230,7 @@ export class KeyedState<V> {
     for (const map of [...others.map((layer) => layer.map), newest]) {
       for (const [key, value] of map) {
         const older = this.#top.get(key);
-        const all = older === undefined || !this.#isMerged ? value : this.codec.merge([older, value]);
+        const all = older === undefined ? value : this.#merge(older, value);
         if (this.codec.isGone(all)) this.#top.delete(key);
         else this.#top.set(key, all);
       }

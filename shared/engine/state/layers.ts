@@ -1,5 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { Run, RunStore, RunWriter } from '#shared/ports/run-store.ts';
+import { assert } from '#shared/schemas/error.ts';
 import { MinHeap } from './heap.ts';
 import { orderTexts } from './text-order.ts';
 
@@ -8,8 +9,11 @@ export interface Codec<V> {
   readonly encode: (value: V) => Json;
   /** Gives a value that nobody else has. */
   readonly decode: (encoded: Json) => V;
-  /** What parts, the oldest first, make together: a value that nobody else has. They are not changed. */
-  readonly merge: (parts: readonly V[]) => V;
+  /**
+   * What parts, the oldest first, make together: a value that nobody else has. They are not changed. Undefined where a value is never a part, but
+   * all that there is of its key.
+   */
+  readonly merge?: (parts: readonly V[]) => V;
   /** It only says that what older layers have is no more. */
   readonly isGone: (value: V) => boolean;
 }
@@ -191,6 +195,7 @@ export function combine<V>(codec: Codec<V>, found: readonly (readonly [part: num
   const newest = found.filter(([part], index) => found[index + 1]?.[0] !== part).map(([, stored]) => stored);
   const [only] = newest;
   if (newest.length === 1 && only !== undefined) return only;
+  assert(codec.merge !== undefined, 'what is kept of a key is of one part');
   return { value: codec.merge(newest.map((stored) => readStored(codec, stored))) };
 }
 
