@@ -23,7 +23,7 @@ import { portsOf } from './ports.ts';
 import { notePushed } from './pushed-before.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
-import { forgetEndedStack, stackFileOf, writeStackFile } from './stack-file.ts';
+import { folderOf, forgetEndedStack, stackFileOf, writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
 import { putTables, readTables } from './tables.ts';
 
@@ -131,7 +131,7 @@ export const devCommand = defineCommand({
       },
     };
 
-    const folder = join('.millrace', once ? `${pipeline.id}-once` : pipeline.id);
+    const folder = folderOf(pipeline.id, { once });
     if (once || args.fresh === true) dropState(folder);
     const contractPath = join(folder, 'contract.json');
     const settled = settleContract(pipeline, readContractFile(contractPath), {
@@ -141,7 +141,7 @@ export const devCommand = defineCommand({
       process.stderr.write(`millrace: since the last start ${what} (${kind}). ${advice}\n`);
     const log = createLogFile(join(folder, 'log'));
     process.stderr.write(`millrace: starting ${pipeline.id} from its template …\n`);
-    forgetEndedStack(pipeline.id);
+    forgetEndedStack(folder);
     const stack = await startStack({
       pipeline: settled.pipeline,
       folder,
@@ -150,7 +150,7 @@ export const devCommand = defineCommand({
       onError: fail,
     });
     writeContractFile(contractPath, settled.file);
-    writeStackFile(pipeline.id, stackFileOf(folder, stack));
+    writeStackFile(stackFileOf(folder, stack));
     for (const line of notePushed(folder, inputs)) process.stderr.write(`millrace: ${line}\n`);
     await putTables(stack, pipeline, tables);
     const reader = createStackReader(pipeline, stack);

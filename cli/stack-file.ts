@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ownerOf, readJsonFile, replaceFile } from '#local/folder.ts';
 import type { LocalStack } from '#local/stack.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
@@ -18,9 +18,18 @@ export interface StackFile {
 
 const rootDefault = '.millrace';
 
-export function writeStackFile(pipeline: string, file: StackFile, root = rootDefault): void {
-  mkdirSync(root, { recursive: true });
-  replaceFile(pathOf(pipeline, root), `${JSON.stringify(file, null, 2)}\n`);
+/** What a stack keeps, and apart from that what a bounded run does. */
+export function folderOf(
+  pipeline: string,
+  { root = rootDefault, once = false }: { readonly root?: string; readonly once?: boolean } = {},
+): string {
+  return join(root, once ? `${pipeline}-once` : pipeline);
+}
+
+/** Beside its folder: a bounded run has a folder of its own, and may run beside a stack of the same pipeline. */
+export function writeStackFile(file: StackFile): void {
+  mkdirSync(dirname(file.folder), { recursive: true });
+  replaceFile(pathOf(file.folder), `${JSON.stringify(file, null, 2)}\n`);
 }
 
 export function stackFileOf(folder: string, stack: LocalStack): StackFile {
@@ -30,8 +39,8 @@ export function stackFileOf(folder: string, stack: LocalStack): StackFile {
 }
 
 /** Forgets where the stack before was, while the next one starts: another one may answer at its ports. Leaves one that runs alone. */
-export function forgetEndedStack(pipeline: string, root = rootDefault): void {
-  const path = pathOf(pipeline, root);
+export function forgetEndedStack(folder: string): void {
+  const path = pathOf(folder);
   if (existsSync(path) && !isRunning(path)) rmSync(path, { force: true });
 }
 
@@ -45,16 +54,15 @@ function isRunning(path: string): boolean {
 }
 
 /**
- * The stack that runs for a pipeline in this folder, or undefined. Of one that has ended the file is still there, and another stack may
+ * The stack that runs for a pipeline in this folder, before a bounded run of it, or undefined. Of one that has ended the file is still there, and another stack may
  * answer at its ports. `SOURCE_UNAVAILABLE` while one starts.
  */
 export function findStackFile(pipeline: string, root = rootDefault): StackFile | undefined {
-  const path = pathOf(pipeline, root);
-  const running = existsSync(path) ? runningIn(path) : undefined;
+  const folder = folderOf(pipeline, { root });
+  const running = runningIn(pathOf(folder));
   if (running !== undefined) return running;
-  const folder = join(root, pipeline);
   const owner = ownerOf(folder);
-  if (owner === undefined) return undefined;
+  if (owner === undefined) return runningIn(pathOf(folderOf(pipeline, { root, once: true })));
   throw new MillraceError(
     'SOURCE_UNAVAILABLE',
     `process ${owner} works on ${folder} and answers nobody yet: a stack that is starting, or a savepoint that is made or restored. Try again in a moment.`,
@@ -62,6 +70,7 @@ export function findStackFile(pipeline: string, root = rootDefault): StackFile |
 }
 
 function runningIn(path: string): StackFile | undefined {
+  if (!existsSync(path)) return undefined;
   const file = readJsonFile<Partial<StackFile>>(path, damaged);
   return file.folder !== undefined && ownerOf(file.folder) !== undefined ? (file as StackFile) : undefined;
 }
@@ -76,8 +85,8 @@ export function readStackFile(pipeline: string, root = rootDefault): StackFile {
   );
 }
 
-function pathOf(pipeline: string, root: string): string {
-  return join(root, `${pipeline}.json`);
+function pathOf(folder: string): string {
+  return `${folder}.json`;
 }
 
 const damaged = ', and says where the running stack is. Delete it, or start the stack again, which writes it anew.';
