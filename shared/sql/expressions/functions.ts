@@ -106,7 +106,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   MAKE_DATE: "Write DATE '2026-11-21', or CAST(text AS DATE).",
   LAST_DAY: "Write DATE_TRUNC('month', x) + INTERVAL '1' MONTH - INTERVAL '1' DAY.",
   DAYNAME: "Write DATE_FORMAT(x, 'EEEE').",
-  MONTHNAME: 'Write CASE MONTH(x) WHEN 1 THEN … END.',
+  MONTHNAME: "Write DATE_FORMAT(x, 'MMMM').",
   AGE: 'Write to - from, or TIMESTAMPDIFF(DAY, from, to).',
   MD5: hashed,
   SHA1: hashed,

@@ -62,6 +62,7 @@ test.each([
   "CREATE TABLE s WITH ('connector' = 's3', 'format' = 'parquet', 'every' = '5 min'); INSERT INTO s SELECT n, COUNT(*) AS groups FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) GROUP BY n",
   'SELECT bytes, LAG(bytes) OVER (ORDER BY ts) FROM requests',
   'SELECT DATE(ts) FROM requests',
+  'SELECT MONTHNAME(ts) FROM requests',
   'SELECT order FROM requests',
   'SELECT ip, SUM(bytes) FROM requests GROUP BY GROUPING SETS ((ip), ())',
   'SELECT ip, SUM(bytes) FROM requests GROUP BY ROLLUP (ip)',
