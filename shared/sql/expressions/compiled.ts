@@ -1,4 +1,5 @@
 import { knownReadsOf, readingThrough } from '#shared/pipeline/reads.ts';
+import { timeMsMax } from './time.ts';
 import type { SqlType } from './types.ts';
 
 /** A record, or the row of a step, by column. Columns that are not there are NULL. */
@@ -59,9 +60,6 @@ function largestOf({ kind }: SqlType): number | undefined {
   if (kind === 'timestamp' || kind === 'date') return timeMsMax;
   return kind === 'integer' || kind === 'double' || kind === 'decimal' ? Number.MAX_VALUE : undefined;
 }
-
-/** 100,000,000 days before or after 1970, as of Date. */
-const timeMsMax = 8_640_000_000_000_000;
 
 function within(largest: number, value: unknown): unknown {
   return typeof value !== 'number' || Math.abs(value) <= largest ? value : null;

@@ -2,6 +2,9 @@ import { civilOf, dayMs, daysOf, toIso } from '#shared/schemas/time.ts';
 
 // Times are milliseconds since 1970 in UTC; a date is the time at which its day begins.
 
+/** 100,000,000 days before or after 1970, as of Date. */
+export const timeMsMax = 8_640_000_000_000_000;
+
 /** The time at which a day begins; months beyond 1 to 12 count on. */
 export function dayStart(year: number, month: number, day: number): number {
   const carried = year + Math.floor((month - 1) / 12);

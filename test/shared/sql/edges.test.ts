@@ -73,6 +73,7 @@ test.each([
   ['a date beyond 9999 has all of its digits', "CAST('12345-01-01' AS DATE)", '12345-01-01'],
   ['a time that is too far away is NULL', "ts + INTERVAL '99999' DAY * 1e9", null],
   ['of months too', 'TIMESTAMPADD(MONTH, 99999999, ts)', null],
+  ['and of a number of seconds', 'FROM_UNIXTIME(1e300)', null],
 ] as const)('%s: %s', (_, expression, expected) => {
   expect(rowsOf(`SELECT ${expression} AS e FROM r`, [{ id: 1, s: 'a', p: true, x: 3, z: 0.3 }])).toEqual([
     { e: expected },

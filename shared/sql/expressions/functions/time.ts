@@ -4,7 +4,7 @@ import type { Call } from '#shared/sql/parse/ast.ts';
 import { unitMs } from '#shared/sql/parse/parse-interval.ts';
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { type Compiled, constantOf, strictly } from '../compiled.ts';
-import { addMonths, extractPart, formatByPattern, parseTimestamp, truncateTime } from '../time.ts';
+import { addMonths, extractPart, formatByPattern, parseTimestamp, timeMsMax, truncateTime } from '../time.ts';
 import { doubleType, integerType, isNumeric, type SqlType, stringType, timestampType } from '../types.ts';
 import { argumentOf, type FunctionTable, type ScalarFunction, strictFunction } from './signature.ts';
 
@@ -308,8 +308,11 @@ export const timeFunctions: FunctionTable = {
     "FROM_UNIXTIME(seconds, 'yyyy-MM-dd HH:mm:ss')",
     ['number', 'text'],
     stringType,
-    (seconds: number, pattern = 'yyyy-MM-dd HH:mm:ss') => formatByPattern(Math.floor(seconds) * 1_000, pattern),
-    { needed: 1 },
+    (seconds: number, pattern = 'yyyy-MM-dd HH:mm:ss') => {
+      const timeMs = Math.floor(seconds) * 1_000;
+      return Math.abs(timeMs) <= timeMsMax ? formatByPattern(timeMs, pattern) : null;
+    },
+    { needed: 1, nullable: true },
   ),
   EPOCH_MS: strictFunction('EPOCH_MS(time)', ['time'], integerType, (time: number) => Number(time)),
   UNIX_TIMESTAMP: {
