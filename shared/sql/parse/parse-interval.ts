@@ -27,8 +27,7 @@ export function parseInterval(cursor: Cursor, start: Span): IntervalLiteral {
   const unit = unitOf(cursor.token.text);
   if (cursor.token.kind === 'word' && unit !== undefined) {
     cursor.next();
-    // DAY(3), SECOND(3): the precision says nothing that is needed.
-    if (cursor.isNext('(')) for (const _ of '(n)') cursor.next();
+    passDigits(cursor);
     if (/^\s*[+-]?\d+(\.\d+)?\s*$/.test(value.text))
       return intervalOf([[Number(value.text), unit]], sign, spanOf(start, cursor.last));
     if (cursor.takes('TO')) return parseRange(cursor, { start, value, from: unit, sign });
@@ -61,7 +60,7 @@ function parseRange(
   const wanted = units.slice(units.indexOf(from), units.indexOf(to) + 1);
   if (wanted.length < 2)
     throw new SqlProblem(last, `expected a smaller unit than ${from} behind TO, as in DAY TO SECOND or YEAR TO MONTH.`);
-  if (cursor.isNext('(')) for (const _ of '(n)') cursor.next();
+  passDigits(cursor);
   const form = new RegExp(
     `^\\s*([+-]?)${wanted.map((unit) => `(\\d+${unit === 'SECOND' ? '(?:\\.\\d+)?' : ''})`).join('[-: ]')}\\s*$`,
   );
@@ -73,6 +72,14 @@ function parseRange(
     );
   const parts = counts.map((count, index) => [Number(count), wanted[index] as string] as const);
   return intervalOf(parts, ownSign === '-' ? -sign : sign, spanOf(start, cursor.last));
+}
+
+/** `DAY(3)`, `SECOND(3)`: how many digits there may be says nothing that is needed. */
+function passDigits(cursor: Cursor): void {
+  if (!cursor.takes('(')) return;
+  if (cursor.token.kind !== 'number') throw cursor.unexpected('a number of digits', 'behind the unit of an interval');
+  cursor.next();
+  cursor.expect(')', 'behind the number of digits');
 }
 
 const ranges: readonly (readonly string[])[] = [

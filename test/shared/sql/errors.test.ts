@@ -89,6 +89,8 @@ test.each([
   "SELECT ts + INTERVAL '1 2' DAY TO MINUTE FROM requests",
   "SELECT ts + INTERVAL '1 2' HOUR TO DAY FROM requests",
   "SELECT ts + INTERVAL '1 2' DAY FROM requests",
+  "SELECT ts + INTERVAL '1' DAY(bytes) FROM requests",
+  "SELECT ts + INTERVAL '1 02:00:00' DAY TO SECOND(3, 4) FROM requests",
   'SELECT FIRST_VALUE(ip ORDER BY bytes) FROM requests',
   "SELECT JSON_VALUE(ip, 'a.b') FROM requests",
   "SELECT JSON_VALUE(bytes, '$.a') FROM requests",
