@@ -9,6 +9,7 @@ import { readBytesMax } from './read-budget.ts';
 import { RowFeed } from './row-feed.ts';
 import type { ShardReaderOptions } from './shard-reader-options.ts';
 import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveKindOf, saveSlot } from './snapshots.ts';
+import { Turn } from './turn.ts';
 import { writeEmission } from './write-emission.ts';
 
 /**
@@ -19,10 +20,6 @@ export type ReaderEnd = 'ended' | 'stopped' | 'abandoned';
 
 /** Kinesis allows five reads a second and shard. */
 const idleMs = 250;
-/** Bytes of blocks that are applied before what they gave is written. What a block takes in memory is some times as much. */
-const bytesPerWrite = 1_024 * 1_024;
-/** So many rows of a slot are written before its next block is applied: a backlog may close a window with every block. */
-const emittedMax = 10_000;
 
 /** A slot at hand, and what of it is stored. */
 interface OwnedSlot {
@@ -193,18 +190,17 @@ export class ShardReader {
 
   async #apply(batch: ExchangeBatch): Promise<void> {
     const { clock, generation, shard } = this.#options;
-    let bytes = 0;
+    const turn = new Turn(clock);
     for (const { placed, record } of this.#blocksOf(batch, { shardId: shard.shardId, generation })) {
       const { stage } = this.#slotOf(placed.block, record.sequence);
       stage.apply(placed);
-      bytes += record.bytes.length;
-      if (stage.emittedCount < emittedMax && bytes < bytesPerWrite && !stage.hasMoreToShow) continue;
-      bytes = 0;
+      if (!turn.isOver(stage, record.bytes.length)) continue;
       await this.#writeAll();
       this.#goOn();
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
       if (this.#isAbandoned()) return;
+      turn.begin();
     }
     await this.#writeAll();
     if (this.#feeds) await this.#feed.tell(this.#stages(), batch.records.length);
