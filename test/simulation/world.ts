@@ -127,6 +127,8 @@ interface Host<Handler> {
 
 interface RunningWorker {
   readonly worker: Worker;
+  /** By which its health is judged, as the process that has it does. */
+  readonly clock: Clock;
   /** When it last showed a sign of life. */
   aliveMs: number;
 }
@@ -365,9 +367,9 @@ class World {
     if (!this.#hasWorker || this.#stopped) return [];
     const choices: Choice[] = [];
     const running = [...this.#workers].filter(([task]) => task.state === 'running');
-    for (const [task, { aliveMs }] of running) {
+    for (const [task, { clock, aliveMs }] of running) {
       // One that waits for nothing will be silent for ever, and time may stand still by then.
-      const silentMs = this.#scheduler.waits(task) ? this.#scheduler.nowMs - aliveMs : Number.POSITIVE_INFINITY;
+      const silentMs = this.#scheduler.waits(task) ? clock.now() - aliveMs : Number.POSITIVE_INFINITY;
       if (silentMs > this.#scenario.leasePeriodMs * silentPeriodsMax)
         choices.push({ weight: 1, act: () => this.#scheduler.kill(task) });
     }
@@ -576,6 +578,7 @@ class World {
     const task = this.#newTask('worker');
     const pipeline = this.#pipeline;
     const host = { task };
+    const clock = this.#skewed(this.#clockPort(host), skewMsMax, driftMax);
     const running: RunningWorker = {
       worker: createWorker({
         pipeline: this.#pipeline,
@@ -593,7 +596,7 @@ class World {
         archive: this.#archive.port(this.#callOf(host)),
         rowStreams: new Map([...this.#rowNetworks].map(([view, network]) => [view, this.#streamPort(host, network)])),
         deadLetters: this.#lettersPort(host),
-        clock: this.#skewed(this.#clockPort(host), skewMsMax, driftMax),
+        clock,
         telemetry,
         checkpointEveryMs,
         snapshotLimits,
@@ -603,10 +606,11 @@ class World {
         ...(overflowLimits && { overflow: { store: createMemoryRunStore(), ...overflowLimits } }),
         leasePeriodMs,
         onAlive: () => {
-          running.aliveMs = this.#scheduler.nowMs;
+          running.aliveMs = clock.now();
         },
       }),
-      aliveMs: this.#scheduler.nowMs,
+      clock,
+      aliveMs: clock.now(),
     };
     this.#workers.set(task, running);
     this.#note(`${task.name} starts`);
