@@ -22,7 +22,7 @@ const headerBytes = 8;
  * Nothing is compressed: zstd would halve the bytes, and cost a processor as much again as all else that is done to an entry.
  *
  * A file loses its name as soon as it is open. So its room is given back when the process ends, however it ends, and no process
- * ever meets what another one left.
+ * ever meets what another one left, but an empty file if that was killed between the two.
  */
 export function createDiskRunStore(folder: string): RunStore {
   mkdirSync(folder, { recursive: true });
