@@ -2,6 +2,7 @@ import { nearest } from '#shared/pipeline/nearest.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { aggregateNames } from '#shared/sql/parse/aggregate-names.ts';
 import type { Call } from '#shared/sql/parse/ast.ts';
+import { grouped, ordered } from '#shared/sql/parse/other-clauses.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import type { Compiled } from './compiled.ts';
 import { choiceFunctions } from './functions/choice.ts';
@@ -40,9 +41,6 @@ const impure: Readonly<Record<string, string>> = {
 };
 
 const quantiles = 'Write APPROX_QUANTILE(x, 0.5), which is off by at most 1 %.';
-const grouped =
-  'Write a query for each: of windows with UNION ALL between them, otherwise each with an INSERT INTO of its own.';
-const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
 const listed = 'Write collect(…) in TypeScript around the query: docs/language/aggregators.md.';
 
 const ofZone = "Times are in UTC. For another zone add its offset: x + INTERVAL '1' HOUR.";

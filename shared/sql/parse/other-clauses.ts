@@ -1,7 +1,9 @@
 import type { Cursor } from './cursor.ts';
 import { SqlProblem } from './problem.ts';
 
-const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
+export const ordered = 'Write a process function in TypeScript around the query: docs/language/operators.md.';
+export const grouped =
+  'Write a query for each: of windows with UNION ALL between them, otherwise each with an INSERT INTO of its own.';
 const flattened = 'Make a record of each element before the query: stream.flatMap(…) in TypeScript.';
 const named = '* stands for all columns. Name those that you want.';
 
@@ -14,8 +16,7 @@ const clauses: Readonly<Record<string, string>> = {
     "windows are a part of GROUP BY. Write GROUP BY k, HOP(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE).",
   'WINDOW SESSION': "windows are a part of GROUP BY. Write GROUP BY k, SESSION(ts, INTERVAL '5' MINUTE).",
   WINDOW: 'named windows (WINDOW w AS …) are not supported. Write OVER (PARTITION BY … ORDER BY …) out.',
-  'GROUPING SETS':
-    'GROUPING SETS is not supported. Write a query for each: of windows with UNION ALL between them, otherwise each with an INSERT INTO of its own.',
+  'GROUPING SETS': `GROUPING SETS is not supported. ${grouped}`,
   'MATCH_RECOGNIZE (': `MATCH_RECOGNIZE is not supported. ${ordered}`,
   'UNNEST (': `UNNEST is not supported: a record gives one row. ${flattened}`,
   'LATERAL TABLE': `LATERAL TABLE is not supported: a record gives one row. ${flattened}`,

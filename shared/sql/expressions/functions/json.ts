@@ -1,8 +1,7 @@
-import type { Call } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { type Compiled, constantOf, type Strict, strictly } from '../compiled.ts';
 import { booleanType, describeType, type SqlType, stringType } from '../types.ts';
-import type { FunctionTable, ScalarFunction } from './signature.ts';
+import { type FunctionTable, placeOf, type ScalarFunction } from './signature.ts';
 
 /** A part of a path: the field of an object, or the element of a list, counted from 0 as in all paths of JSON. */
 type Step = string | number;
@@ -81,10 +80,6 @@ function walk(value: unknown, steps: readonly Step[]): unknown {
 
 function isScalar(value: unknown): boolean {
   return typeof value !== 'object' && value !== null;
-}
-
-function placeOf({ args, at }: Call, index: number): Call['at'] {
-  return args[index]?.at ?? at;
 }
 
 /** Functions of JSON, as Flink has them. */

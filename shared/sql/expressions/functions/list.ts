@@ -3,7 +3,7 @@ import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { type Compiled, constantOf, strictly } from '../compiled.ts';
 import { alike } from '../operators.ts';
 import { anyType, booleanType, describeType, integerType, isNumeric, type SqlType } from '../types.ts';
-import type { FunctionTable, ScalarFunction } from './signature.ts';
+import { type FunctionTable, placeOf, type ScalarFunction } from './signature.ts';
 
 /** The element of a list, counted from 1, or from the end below 0; or the field of a row. NULL when there is none. */
 const elementAt: ScalarFunction = {
@@ -100,10 +100,6 @@ function elementType({ type }: Compiled, call: Call): SqlType {
     placeOf(call, 0),
     `expected a list in ${call.name}, and found a value of type ${describeType(type)}.`,
   );
-}
-
-function placeOf({ args, at }: Call, index: number): Call['at'] {
-  return args[index]?.at ?? at;
 }
 
 /** Functions of lists, and of what is in JSON. */

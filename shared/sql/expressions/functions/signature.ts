@@ -70,6 +70,11 @@ export function argumentOf(
   }
 }
 
+/** Where an argument of a call stands; the call itself where there is none. */
+export function placeOf({ args, at }: Call, index: number): Call['at'] {
+  return args[index]?.at ?? at;
+}
+
 /** Any values as texts. */
 export function textsOf(args: readonly Compiled[], { args: places }: Call): readonly Compiled[] {
   return args.map((arg, index) => asText(arg, (places[index] as Call['args'][number]).at));
