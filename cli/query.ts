@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty';
 import { pipelines } from '#pipelines/index.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { MillraceError, withoutCode } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { openOutput, writeRows } from './output.ts';
@@ -85,6 +85,6 @@ export async function fetchJson(url: URL): Promise<unknown> {
   }
   if (response.ok) return body;
   // The read API has put its code before the message.
-  const message = (body.message ?? `the read API answered ${response.status}`).replace(/^[A-Z_]+: /, '');
+  const message = withoutCode(body.message ?? `the read API answered ${response.status}`);
   throw new MillraceError('QUERY_INVALID', message);
 }

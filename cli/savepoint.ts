@@ -16,7 +16,7 @@ import { listSavepoints, readManifest } from '#shared/runtime/savepoint.ts';
 import { createSavepoint } from '#shared/runtime/savepoint-create.ts';
 import { restoreSavepoint } from '#shared/runtime/savepoint-restore.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
-import { MillraceError } from '#shared/schemas/error.ts';
+import { MillraceError, withoutCode } from '#shared/schemas/error.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
 import { listOf, wholeNumber } from './arguments.ts';
 import { type Deployment, deploymentOnAws, stoppedDeployment, withDeployment } from './deployment.ts';
@@ -153,7 +153,7 @@ async function find(store: BlobStore, place: string, id: string | undefined): Pr
   if (damaged !== undefined)
     throw new MillraceError(
       'SAVEPOINT_UNREADABLE',
-      `${damaged.message.replace(/^[A-Z_]+: /, '')} Name another one with --id, or delete that.`,
+      `${withoutCode(damaged.message)} Name another one with --id, or delete that.`,
     );
   const newest = manifests.at(-1);
   if (newest !== undefined) return newest;

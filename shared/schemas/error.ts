@@ -36,6 +36,11 @@ const codes = {
 
 export type ErrorCode = keyof typeof codes;
 
+/** The message of an error without the code that stands before it, for who puts another one there. */
+export function withoutCode(message: string): string {
+  return message.replace(/^[A-Z_]+: /, '');
+}
+
 /**
  * The outside world failing, or being used wrongly. Bad data is never one of these: it is a value that goes to the dead
  * letters. Match on `code`: classes do not survive bundles and worker threads.
