@@ -83,12 +83,15 @@ export function planJoin(
     totals: () => [],
     allowedLatenessMs: 0,
   };
-  const conditionsText = JSON.stringify([
+  const identity = `join ${kind} (${left.relation.identity}) (${right.relation.identity}) ${JSON.stringify([
+    asOf,
+    columns.map(({ text }) => text),
     parts.keys.map((key) => [key.left.text, key.right.text]),
+    parts.leftOnly.map(({ text }) => text),
+    parts.rightOnly.map(({ text }) => text),
     parts.lowerMs,
     parts.upperMs,
-  ]);
-  const identity = `join ${kind} (${left.relation.identity}) (${right.relation.identity}) ${conditionsText}`;
+  ])}`;
   const name = once(() => env.stepNamed('join'));
   const relation: Relation = {
     // The event time of a joined row is the later one of both, which is no column's.

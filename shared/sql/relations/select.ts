@@ -132,11 +132,7 @@ function planGrouped(
     ...select.items.flatMap((item) => (item.op === 'item' ? [item.expression] : [])),
     ...(select.having === undefined ? [] : [select.having]),
   ];
-  const totals = findTotals(
-    expressions,
-    relation,
-    (query) => planFrom(query.from as NonNullable<Select['from']>, [], env, planQuery).relation,
-  );
+  const totals = findTotals(expressions, relation, (from, conditions) => planFrom(from, conditions, env, planQuery));
   const condition = together(where, recordScope(relation));
   const grouping = groupRecords(select, relation, { where: condition, totals });
   const selected = selectItems(select, { scope: grouping.scope, relation, targets, isGrouped: true });

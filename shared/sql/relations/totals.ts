@@ -1,10 +1,10 @@
 import type { Compiled } from '#shared/sql/expressions/compiled.ts';
 import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
-import { condition } from '#shared/sql/expressions/operators.ts';
-import type { Call, Expression, ScalarQuery, Select } from '#shared/sql/parse/ast.ts';
+import type { Call, Expression, From, ScalarQuery } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
-import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
+import { conjunctsOf, findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { type Relation, recordScope } from './relation.ts';
+import { together } from './select.ts';
 
 /** `(SELECT SUM(bytes) FROM t)` beside the groups of the same table: a total over all of them. */
 export interface TotalQuery {
@@ -19,11 +19,14 @@ export interface TotalQuery {
 
 const form = 'SELECT k, SUM(x) / (SELECT SUM(x) FROM t) AS share FROM t GROUP BY k';
 
-/** The queries that stand for a value in the expressions of a query with groups. `relationOf` gives what a FROM reads. */
+/** The queries that stand for a value in the expressions of a query with groups. `planInput` gives what one reads, as `planFrom` does. */
 export function findTotals(
   expressions: readonly Expression[],
   relation: Relation,
-  relationOf: (select: Select, expression: ScalarQuery) => Relation,
+  planInput: (
+    from: From,
+    where: readonly Expression[],
+  ) => { readonly relation: Relation; readonly where: readonly Expression[] },
 ): readonly TotalQuery[] {
   const found: ScalarQuery[] = [];
   for (const expression of expressions)
@@ -46,15 +49,18 @@ export function findTotals(
         item.at,
         `a query for a value selects an aggregate, since there must be one row. Write ${form}.`,
       );
-    const own = relationOf(select, expression);
+    const { relation: own, where } = planInput(select.from, conjunctsOf(select.where));
     if (own.identity !== relation.identity && own.identity !== relation.baseIdentity)
       throw new SqlProblem(
         select.from.at,
-        `a query for a value reads the table of the query around it. Of another table join the rows. Write ${form}.`,
+        relation.table === undefined || own.table === undefined
+          ? `a query for a value reads the table of the query around it. Of another table join the rows. Write ${form}.`
+          : 'a query for a value reads the join of the query around it: the same tables under the same names, and the same conditions on one of them or on the times. A condition of its own stands in the aggregate: SUM(x) FILTER (WHERE …).',
       );
-    const scope = recordScope(own);
-    const where = select.where && condition(compileExpression(select.where, scope), select.where.at);
-    return { expression, value: item.expression, scope, condition: where, where: where?.text };
+    // Of a join only what is read of it crosses the exchange, and the one that is built is that of the query around.
+    const scope = recordScope(own.identity === relation.identity && relation.table !== undefined ? relation : own);
+    const all = together(where, scope);
+    return { expression, value: item.expression, scope, condition: all, where: all?.text };
   });
 }
 

@@ -57,6 +57,7 @@ test.each([
   'SELECT n, SUM(COUNT(*)) OVER () AS share FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) GROUP BY n',
   'SELECT COUNT(*) FROM (SELECT ip, COUNT(*) / (SELECT COUNT(*) FROM requests) AS share FROM requests GROUP BY ip) WHERE share > 0.1',
   'SELECT a.ip FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) a JOIN requests b ON a.ip = b.ip',
+  "SELECT a.ip, COUNT(*) / (SELECT COUNT(*) FROM requests a JOIN requests b ON a.ip = b.ip AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '1' MINUTE) AS share FROM requests a JOIN requests b ON a.ip = b.ip AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '1' MINUTE WHERE a.status = 200 GROUP BY a.ip",
   'SELECT ip FROM (SELECT ip, RANK() OVER (ORDER BY n) AS place FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)) WHERE place = 1',
   'SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip UNION ALL SELECT ip, status FROM requests',
   "CREATE TABLE s WITH ('connector' = 's3', 'format' = 'parquet', 'every' = '5 min'); INSERT INTO s SELECT n, COUNT(*) AS groups FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip) GROUP BY n",
