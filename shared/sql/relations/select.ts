@@ -152,13 +152,8 @@ function planGrouped(
 
 /** Different rows are groups of all columns. */
 function planDistinct(select: Select, input: Input, env: Environment, targets: Targets | undefined): Planned {
-  const items = selectItems(select, {
-    scope: () => scopeOf(input.relation),
-    relation: input.relation,
-    targets: undefined,
-  });
   const expressions = select.items.flatMap((item): readonly SelectItem[] =>
-    item.op === 'item' ? [item] : items.map(({ name }) => itemOf(name, item.at)),
+    item.op === 'item' ? [item] : allColumns(input.relation, item).map((column) => itemOf(column, item.at)),
   );
   const groupBy = expressions.map((item): Expression => {
     const { expression } = item as Extract<SelectItem, { op: 'item' }>;
@@ -170,8 +165,9 @@ function planDistinct(select: Select, input: Input, env: Environment, targets: T
   return planGrouped({ ...select, distinct: false, items: expressions, groupBy }, input, env, targets);
 }
 
-function itemOf(name: string, at: Span): SelectItem {
-  return { op: 'item', at, expression: { op: 'column', path: [{ text: name, at }], at } };
+function itemOf({ table, name }: RelationColumn, at: Span): SelectItem {
+  const path = (table === undefined ? [name] : [table, name]).map((text) => ({ text, at }));
+  return { op: 'item', at, expression: { op: 'column', path, at } };
 }
 
 /** A row of each record. */

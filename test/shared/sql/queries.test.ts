@@ -59,6 +59,16 @@ const queries: Readonly<Record<string, Query>> = {
     sql: 'SELECT DISTINCT status, ip FROM requests',
     duckdb: 'SELECT DISTINCT status, ip FROM requests',
   },
+  'different rows of all columns beside others': {
+    sql: 'SELECT DISTINCT status % 3 AS rest, r.*, bytes + 1 AS more FROM (SELECT ip, status, bytes FROM requests) AS r',
+    duckdb:
+      'SELECT DISTINCT status % 3 AS rest, r.*, bytes + 1 AS more FROM (SELECT ip, status, bytes FROM requests) AS r',
+  },
+  'different rows of all columns of both sides of a join': {
+    sql: "SELECT DISTINCT * FROM (SELECT ip, status, ts FROM requests) a JOIN (SELECT ip, bytes, ts FROM requests) b ON a.ip = b.ip AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '1' MINUTE",
+    duckdb:
+      'SELECT DISTINCT a.ip, a.status, epoch_ms(a.ms) AS ts, b.ip AS ip_2, b.bytes, epoch_ms(b.ms) AS ts_2 FROM requests a JOIN requests b ON a.ip = b.ip AND b.ms BETWEEN a.ms AND a.ms + 60000',
+  },
   'different rows of several queries': {
     sql: "SELECT status, ip FROM requests WHERE bytes > 3 UNION SELECT status + 1, ip FROM requests UNION DISTINCT SELECT 1, 'x' FROM requests",
     duckdb:
