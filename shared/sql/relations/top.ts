@@ -85,19 +85,20 @@ function readCount(
   where: readonly Expression[],
   { column, at }: Ranking,
 ): { readonly count: number; readonly rest: readonly Expression[] } {
-  let count: number | undefined;
+  let least: { readonly count: number; readonly part: Expression } | undefined;
   const rest = where.filter((part) => {
     const found = countIn(part, column);
     if (found === undefined) return true;
-    count = Math.min(count ?? found.count, found.count);
+    if (least === undefined || found.count < least.count) least = { count: found.count, part };
     return found.isPartial;
   });
-  if (count === undefined)
+  if (least === undefined)
     throw new SqlProblem(at, `up to which number rows are wanted stands in WHERE around this query. Write ${form}.`);
-  if (count < 1) throw new SqlProblem(where[0]?.at ?? at, 'numbers begin with 1, so no row is wanted.');
+  const { count, part } = least;
+  if (count < 1) throw new SqlProblem(part.at, 'numbers begin with 1, so no row is wanted.');
   if (count > countMax)
     throw new SqlProblem(
-      where[0]?.at ?? at,
+      part.at,
       `at most the first ${countMax} rows of a group can be shown: they wait in one memory.`,
     );
   return { count, rest };

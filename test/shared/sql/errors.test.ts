@@ -39,6 +39,7 @@ test.each([
   'SELECT ip FROM requests ORDER BY ip LIMIT 3',
   'SELECT ip FROM requests LIMIT 3 OFFSET 1',
   'SELECT ip FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY bytes) AS status FROM requests) WHERE status = 1',
+  'SELECT ip FROM (SELECT ip, bytes, ROW_NUMBER() OVER (ORDER BY bytes) AS n FROM requests) WHERE bytes > 1 AND n <= 0',
   'SELECT ip, NOW() FROM requests',
   'SELECT ip FROM requests WHERE ip IN (SELECT ip FROM requests)',
   'SELECT ip FROM requests a WHERE EXISTS (SELECT ip FROM requests b WHERE a.ip = b.ip)',
