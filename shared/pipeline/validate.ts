@@ -282,8 +282,8 @@ function checkFinal(where: string, { emit }: AggregateDefinition, why: string): 
 function checkEarly(where: string, { emit, window, sinks }: AggregateDefinition, { everyMs, time }: EarlyRows): void {
   checkDuration(where, 'every of early', everyMs, 1);
   checkOneOf(where, 'time of early', time, ['event', 'arrival']);
-  if (!isAligned(window))
-    throw invalid(where, "shows early rows, but its windows' bounds change until they close. Leave early out.");
+  if (window.kind === 'global')
+    throw invalid(where, 'shows early rows, but the row of a global window is shown by its triggers. Leave early out.');
   if (emit !== 'on-close')
     throw invalid(
       where,

@@ -41,12 +41,19 @@ export interface FinalWindowOptions extends WindowOptions {
    * Shows what a window has so far, as rows that are not final, besides its final row: each time that the watermark has passed a multiple of
    * `every` (`event`), or `every` after they were shown last (`arrival`, which is the default). Only what has changed is shown.
    */
-  readonly early?: { readonly every: Duration; readonly time?: 'event' | 'arrival' };
+  readonly early?: EarlyOptions;
 }
 
-/** Bounds of sessions and of every n records are known when they close, so a row is written once, when it is final. */
+export interface EarlyOptions {
+  readonly every: Duration;
+  readonly time?: 'event' | 'arrival';
+}
+
+/** Bounds of sessions and of every n records are known when they close, which is when their rows are final. */
 export interface SessionOptions extends CommonWindowOptions {
   readonly emit?: 'on-close';
+  /** As that of other windows. The end of such a row is the one that is known so far, and the row is taken back when the final one comes. */
+  readonly early?: EarlyOptions;
 }
 
 /** A global window's row is shown when its triggers say so. */
@@ -102,10 +109,12 @@ export function windowStepOf(
 /** A session's row, say, is never refreshed, so how often would be passed over in silence. */
 function optionsOf(window: WindowSpec): readonly ('allowedLateness' | 'placement' | 'emit' | 'refresh' | 'early')[] {
   if (isAligned(window)) return ['allowedLateness', 'emit', 'refresh', 'early', 'placement'];
-  return window.kind === 'global' ? ['allowedLateness', 'placement'] : ['allowedLateness', 'emit', 'placement'];
+  return window.kind === 'global'
+    ? ['allowedLateness', 'placement']
+    : ['allowedLateness', 'emit', 'early', 'placement'];
 }
 
-function earlyOf(early: NonNullable<FinalWindowOptions['early']>): EarlyRows {
+function earlyOf(early: EarlyOptions): EarlyRows {
   const { every, time = 'arrival' } = givenOptions(
     'early of a window',
     early,

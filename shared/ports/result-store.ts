@@ -1,6 +1,6 @@
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 
-/** The rows that users read. A row is its view's, key's and window's, both bounds: sessions may share one of them; a joined row has an id of its own besides. A write wins only over a row of a strictly lower order (rule 14); losing is no error. */
+/** The rows that users read. A row is its view's, key's and window's, both bounds: sessions may share one of them; a joined row has an id of its own besides, and a provisional one no end. A write wins only over a row of a strictly lower order (rule 14); losing is no error. Rows that are gone are not given, and keep their order. */
 export interface ResultStore {
   /** Gives how many of them lost against a newer row (fenced writes). */
   readonly writeRows: (rows: readonly Row[]) => Promise<{ readonly fenced: number }>;

@@ -15,7 +15,7 @@ import type { StateStore } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { columnsOfKey } from '#shared/schemas/key.ts';
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
-import type { PrintedRow, Row } from '#shared/schemas/row.ts';
+import { type PrintedRow, type Row, rowOrder } from '#shared/schemas/row.ts';
 import type { Checkpoint, Stage } from '#shared/schemas/state.ts';
 
 export interface ReaderOptions {
@@ -119,7 +119,7 @@ async function readWindows(
 ): Promise<readonly PrintedRow[]> {
   // Rule 16: every slot's W first, then the partials.
   const watermarkMs = await leastWatermark(state, pipeline, step);
-  const rows = await findRows(results, query);
+  const rows = withoutOutdated(step, await findRows(results, query));
   const totals = new Map<string, Totals>();
   if (step.totals.length > 0) {
     for (const [startMs, ofStart] of Map.groupBy(rows, (row) => row.windowStartMs)) {
@@ -138,6 +138,31 @@ async function readWindows(
     return printRows(step, final === row.final ? row : { ...row, final }, total ?? {});
   });
   return printed;
+}
+
+/** Without provisional rows that are about to be taken back, since another row has what they have. */
+function withoutOutdated({ plan }: CompiledAggregate, rows: readonly Row[]): readonly Row[] {
+  const provisional = rows.filter((row) => row.provisional !== undefined);
+  if (provisional.length === 0) return rows;
+  const ofKeys = Map.groupBy(rows, ({ key }) => key);
+  const isOfSame = plan.window.kind === 'count' ? isOfSameCount : overlaps;
+  const outdated = new Set(
+    provisional.filter((row) =>
+      ofKeys.get(row.key)?.some((other) => rowOrder(other) > rowOrder(row) && isOfSame(row, other)),
+    ),
+  );
+  return rows.filter((row) => !outdated.has(row));
+}
+
+/** No two sessions of a key overlap, so these are one, as it was and as it is. */
+function overlaps(one: Row, other: Row): boolean {
+  return one.windowStartMs < other.windowEndMs && other.windowStartMs < one.windowEndMs;
+}
+
+/** Of the windows that begin in one millisecond all but the last lie in it, and have ids of their own. */
+function isOfSameCount(one: Row, other: Row): boolean {
+  const { windowStartMs, windowEndMs, id } = other;
+  return windowStartMs === one.windowStartMs && (windowEndMs > windowStartMs + 1 || id === one.id);
 }
 
 /**

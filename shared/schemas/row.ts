@@ -12,6 +12,11 @@ export interface Row {
   /** A row without a window has one. It tells those of one key and the same times apart, and is the same in every attempt. At most 600 characters. */
   readonly id?: string;
   readonly final: boolean;
+  /**
+   * `shown`: the end of the window is not known yet. Such a row is that of its key and the start of its window, whatever its end is so far, and
+   * is taken back, `gone`, when the window closes or begins at another time.
+   */
+  readonly provisional?: 'shown' | 'gone';
   /** The position of the state that the row was made from. */
   readonly position: LogPosition;
   /** The aggregated or selected columns. */

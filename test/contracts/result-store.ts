@@ -334,6 +334,57 @@ export function resultStoreContract(name: string, open: () => Promise<ResultStor
       expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([...rows, other]);
     });
 
+    const shown = (windowStartMs: number, windowEndMs: number, sequence: string, part: Partial<Row> = {}): Row =>
+      row({ windowStartMs, windowEndMs, position: logPosition(1, sequence), provisional: 'shown', ...part });
+    const gone = (windowStartMs: number, sequence: string, part: Partial<Row> = {}): Row =>
+      shown(windowStartMs, windowStartMs, sequence, { provisional: 'gone', columns: {}, ...part });
+
+    test('a provisional row is that of its start, whatever its end is, beside final ones', async () => {
+      const store = await open();
+      const rows = [shown(day, day + 9, '2'), row({ windowStartMs: day, windowEndMs: day + 5, final: true })];
+      await store.writeRows([shown(day, day + 7, '1'), ...rows.slice(1)]);
+      expect(await store.writeRows(rows)).toEqual({ fenced: 1 });
+      expect(await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always })).toEqual(rows);
+      expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual(rows);
+    });
+
+    test('provisional rows of one start are told apart by their ids', async () => {
+      const store = await open();
+      const rows = [shown(day, day + 1, '1'), shown(day, day + 1, '1', { id: '000001' })];
+      expect(await store.writeRows(rows)).toEqual({ fenced: 0 });
+      expect(await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always })).toEqual(rows);
+      await store.writeRows([gone(day, '2', { id: '000001' })]);
+      expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual(rows.slice(0, 1));
+    });
+
+    test('what is gone is not given, and no older writer shows it again', async () => {
+      const store = await open();
+      await store.writeRows([shown(day, day + 9, '1'), shown(3 * day, 3 * day + 9, '1')]);
+      expect(await store.writeRows([gone(3 * day, '3')])).toEqual({ fenced: 0 });
+      expect(await store.writeRows([shown(3 * day, 3 * day + 7, '2')])).toEqual({ fenced: 1 });
+      expect(await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always })).toEqual([shown(day, day + 9, '1')]);
+      expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([shown(day, day + 9, '1')]);
+      expect(await store.newestWindow('by-ip')).toBe(day);
+      const again = shown(3 * day, 3 * day + 7, '4');
+      expect(await store.writeRows([again])).toEqual({ fenced: 0 });
+      expect(await store.newestWindow('by-ip')).toBe(3 * day);
+    });
+
+    test('rows that are gone count with none that are asked for', async () => {
+      const store = await open();
+      await store.writeRows([1, 2, 3].map((start) => gone(start, '1')));
+      await store.writeRows([shown(4, 9, '1')]);
+      const found = await store.rowsOfKey({ view: 'by-ip', key: 'ip=1', ...always, rowsMax: 1 });
+      expect(found).toEqual([shown(4, 9, '1')]);
+    });
+
+    test('what was never shown may be gone', async () => {
+      const store = await open();
+      await store.writeRows([gone(day, '1')]);
+      expect(await store.rowsOfView({ view: 'by-ip', ...always })).toEqual([]);
+      expect(await store.newestWindow('by-ip')).toBeUndefined();
+    });
+
     test('the newest window of a view is the highest start of any key', async () => {
       const store = await open();
       await store.writeRows(

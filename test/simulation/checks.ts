@@ -57,6 +57,8 @@ async function findWrong(end: WorldEnd): Promise<readonly string[]> {
   );
   for (const view of Object.keys(pipeline.outputs)) if (!isWhole.has(view)) checkNewView(view, rows, wrong);
 
+  for (const view of viewsOf(pipeline.plan)) await checkTakenBack(end, view, wrong);
+
   const last = new Map(rows.map((row) => [nameOfRow(row), JSON.stringify(row)]));
   for (const [name, text] of end.seenFinal) {
     if (!isWhole.has((JSON.parse(text) as PrintedRow).view)) continue;
@@ -94,6 +96,13 @@ async function findWrong(end: WorldEnd): Promise<readonly string[]> {
 }
 
 const noVerdict: Verdict = { late: new Map(), cells: new Map() };
+
+/** Every window has closed. A reader would not show what is left, and the table does. */
+async function checkTakenBack({ results }: WorldEnd, view: string, wrong: string[]): Promise<void> {
+  const all = { fromMs: Number.MIN_SAFE_INTEGER, toMs: Number.MAX_SAFE_INTEGER, rowsMax: Number.MAX_SAFE_INTEGER };
+  for (const row of await results.rowsOfView({ view, ...all }))
+    if (row.provisional !== undefined) wrong.push(`a provisional row was not taken back: ${JSON.stringify(row)}`);
+}
 
 /** A step that a deploy has added begins somewhere; from there on it counts each record once. */
 function checkNewView(view: string, rows: readonly PrintedRow[], wrong: string[]): void {

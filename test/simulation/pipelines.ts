@@ -22,7 +22,7 @@ import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { chain, chainedJoin, chainedProcess, chainedTies, ranked } from './chained.ts';
 import { enriched, enrichedAnew } from './enriched.ts';
 import { byKey, byTag, columns, ids, type Keyed, kept, records, shares, sink, type Tagged } from './records.ts';
-import { closingInSilence, inOrderOfTime, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
+import { closingInSilence, inOrderOfTime, ofKeys, ofSeveralSizes, withEarlyRows, withLateViews } from './windowed.ts';
 
 /** A pipeline that seeds draw from, with what the workload must know of it. */
 export interface SimPipeline {
@@ -375,6 +375,7 @@ export const simPipelines: readonly SimPipeline[] = [
   ),
   ...define('enriched', (withIdle) => ({ outputs: enriched(records('a', withIdle)), sources: ['a'] })),
   ...define('late', (withIdle) => ({ outputs: withLateViews(byKey(records('a', withIdle))), sources: ['a'] })),
+  ...define('early-by-key', (withIdle) => ({ outputs: ofKeys(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('early', (withIdle) => ({ outputs: withEarlyRows(byKey(records('a', withIdle))), sources: ['a'] })),
   ...define('silent', (withIdle) => ({
     outputs: closingInSilence(byKey(records('a', withIdle, 'advance')), byKey(records('b', withIdle, 'advance'))),

@@ -44,6 +44,7 @@ const fileBuffer = 'shared/engine/rows/file-buffer.ts';
 const keysInOrder = 'shared/engine/operators/keys-in-order.ts';
 const process = 'shared/engine/operators/process.ts';
 const waiting = 'shared/engine/operators/waiting.ts';
+const session = 'shared/engine/operators/session.ts';
 const ordered = 'shared/engine/operators/ordered.ts';
 const processTurn = 'shared/engine/operators/process-turn.ts';
 const rowBatchCodec = 'shared/runtime/row-batch-codec.ts';
@@ -71,6 +72,8 @@ const moving = { moves: 1, late: false, idle: false };
 const onLambda = { pipelines: ['lambda', 'both'] };
 const enriching = { pipelines: ['enriched'] };
 const processing = { pipelines: ['process', 'table'] };
+/** Windows that each key has of its own, which are shown before they close. */
+const provisional = { pipelines: ['early-by-key'] };
 /** Steps whose rows are a stream again, in workers that die. */
 const chained = {
   pipelines: ['chain', 'top', 'chained-join', 'chained-ties'],
@@ -825,6 +828,58 @@ export const sabotages = {
       },
     ],
     bias: { pipelines: ['ordered'] },
+  },
+  'a-closed-session-takes-back': {
+    rule: 'windows: a session that closes takes back what was shown of it',
+    mutations: [
+      {
+        file: session,
+        find: 'for (const startMs of session.shownStarts) takeBack(emission, this.#step, context, { key, startMs });',
+        replace: '',
+      },
+    ],
+    bias: provisional,
+  },
+  'a-merged-session-takes-back': {
+    rule: 'windows: a session takes back what was shown of those that became a part of it',
+    mutations: [
+      {
+        file: session,
+        find: 'into.shownStarts = [...into.shownStarts, ...from.shownStarts];',
+        replace: '',
+      },
+    ],
+    bias: provisional,
+  },
+  'what-was-shown-is-saved': {
+    rule: 'windows: a snapshot has what is to be taken back',
+    mutations: [
+      {
+        file: session,
+        find: 'return early.shownStarts.length === 0 ? saved :',
+        replace: 'return early.shownStarts.length >= 0 ? saved :',
+      },
+    ],
+    bias: provisional,
+  },
+  'a-whole-window-takes-back': {
+    rule: 'windows: a window of records in order takes back what was shown of it',
+    mutations: [
+      { file: ordered, find: 'open.isShown = true; this.#takeBack(open, turn);', replace: 'open.isShown = true;' },
+    ],
+    bias: provisional,
+  },
+  'what-is-gone-stays-gone': {
+    rule: 'windows: a row that was taken back is not shown again by an older writer',
+    mutations: [
+      {
+        file: memoryResults,
+        find: 'stored.set(id, Object.freeze(kept));',
+        replace:
+          "if ('provisional' in written && written.provisional === 'gone') stored.delete(id); else stored.set(id, Object.freeze(kept));",
+      },
+    ],
+    bias: { ...rivals, ...provisional },
   },
   'late-records-are-shown': {
     rule: 'windows: the aggregate stage shows late records where their block is applied',

@@ -119,6 +119,28 @@ export function withEarlyRows(keyed: Keyed): readonly AnyOutput[] {
   ];
 }
 
+/** Windows that each key has of its own, which show what they have so far until they close. */
+export function ofKeys(keyed: Keyed): readonly AnyOutput[] {
+  const windows = { allowedLateness: seconds(1), early: { every: milliseconds(500) } } as const;
+  return [
+    keyed
+      .window(session({ gap: seconds(4) }), windows)
+      .aggregate('sessions', columns)
+      .to(sink),
+    keyed
+      .window(session({ gap: seconds(4), maxLength: seconds(9) }), {
+        ...windows,
+        early: { every: seconds(2), time: 'event' },
+      })
+      .aggregate('visits', columns)
+      .to(sink, kinesis()),
+    keyed
+      .window(countWindow(4, { incomplete: 'emit' }), windows)
+      .aggregate('fours', columns)
+      .to(sink),
+  ];
+}
+
 /** Windows that close while their stream is silent, here, in sessions, behind a join of two streams and behind other windows. */
 export function closingInSilence(a: Keyed, b: Keyed): readonly AnyOutput[] {
   const windows = { allowedLateness: seconds(0) };

@@ -14,6 +14,8 @@ import { sortableDay, sortableTime } from './sortable-time.ts';
 //   row    by-ip#ip=1.2.3.4    <start>/<end>              view, ip, windowStart, windowEnd, final, requests, bytes, ...,
 //                                                         position, ttl, window, windowKey
 //   joined by-ip#ip=1.2.3.4    <start>/<end>#<id>         as a row, without windowStart and windowEnd: it has no window; emitted ones too
+//   shown  by-ip#ip=1.2.3.4    <start>/..[#<id>]          as a row, with the end that it has so far: see `provisional`
+//   gone   by-ip#ip=1.2.3.4    <start>/..[#<id>]          position, ttl: it keeps older writers from showing it again
 //   total  by-ip#total#<ISO>   00007/<end> (of the slot)  view, slot, windowStart, windowEnd, final, columns, position, ttl
 //   day    by-ip#days          2015-05-17                 ttl
 //
@@ -22,8 +24,8 @@ import { sortableDay, sortableTime } from './sortable-time.ts';
 //   windowKey   2015-05-17T10:00:00.000Z#ip=1.2.3.4
 //
 // `position` is the row's order (rule 14). The key columns are there for readers; the key itself is read from `pk`. A canonical
-// key holds no `#`, so rows, totals and days never meet. Totals and days have no `window`, so they are not in the index. Why the
-// index is cut this way: docs/decisions/0002-results-table.md.
+// key holds no `#`, so rows, totals and days never meet. Totals and days have no `window`, so they are not in the index, and neither are
+// rows that are gone. Why the index is cut this way: docs/decisions/0002-results-table.md. `/..` is the open end of ISO 8601-2.
 
 export const indexName = 'by-window';
 
@@ -46,6 +48,7 @@ const ownAttributes: ReadonlySet<string> = new Set([
 ]);
 
 export function itemOfRow(row: Row, indexParts: number): Item {
+  if (row.provisional === 'gone') return itemOfGone(row);
   const item: Item = {};
   const keyColumns = decodeKey(row.key);
   for (const [name, value] of Object.entries(keyColumns)) {
@@ -64,7 +67,7 @@ export function itemOfRow(row: Row, indexParts: number): Item {
     pk: { S: pk },
     sk: { S: sk },
     view: { S: row.view },
-    ...(row.id === undefined
+    ...(row.id === undefined || row.provisional === 'shown'
       ? { windowStart: { S: isoOf(row.windowStartMs) }, windowEnd: { S: isoOf(row.windowEndMs) } }
       : undefined),
     final: { BOOL: row.final },
@@ -82,6 +85,17 @@ export function itemOfRow(row: Row, indexParts: number): Item {
   };
 }
 
+function itemOfGone(row: Row): Item {
+  const { pk, sk } = keyOfRow(row);
+  return {
+    pk: { S: pk },
+    sk: { S: sk },
+    position: { S: rowOrder(row) },
+    ttl: { N: String(expirySeconds(row.expiresMs)) },
+  };
+}
+
+/** Of an item that is in the index. */
 export function rowOf(item: Item): Row {
   const view = textOf(item, 'view');
   const { wholeKey } = item;
@@ -93,7 +107,15 @@ export function rowOf(item: Item): Row {
     else if (!ownAttributes.has(name) && !Object.hasOwn(keyColumns, name)) columns[name] = fromAttribute(attribute);
   }
   const bounds = item['windowStart'] === undefined ? pairOf(item) : boundsOf(item);
-  return { view, key, ...bounds, ...orderOf(item), columns, expiresMs: numberOf(item, 'ttl') * 1_000 };
+  return {
+    view,
+    key,
+    ...bounds,
+    ...shownOf(item),
+    ...orderOf(item),
+    columns,
+    expiresMs: numberOf(item, 'ttl') * 1_000,
+  };
 }
 
 /** The times and the id of a joined row, from its sort key. Event times are of the years 1 to 9999, so they stand there in ISO 8601. */
@@ -103,9 +125,18 @@ function pairOf(item: Item): Pick<Row, 'windowStartMs' | 'windowEndMs'> & { read
   return { windowStartMs: Date.parse(start), windowEndMs: Date.parse(end), id };
 }
 
+function shownOf(item: Item): Pick<Row, 'provisional' | 'id'> {
+  const [, end = '', id] = /\/([^#]*)#?(.*)$/s.exec(textOf(item, 'sk')) ?? [];
+  if (end !== openEnd) return {};
+  return { provisional: 'shown', ...(id === '' || id === undefined ? {} : { id }) };
+}
+
+const openEnd = '..';
+
 function keyOfRow(row: Row): { readonly pk: string; readonly sk: string } {
-  const { view, key, windowStartMs, windowEndMs, id } = row;
-  const interval = `${sortableTime(windowStartMs)}/${sortableTime(windowEndMs)}`;
+  const { view, key, windowStartMs, windowEndMs, id, provisional } = row;
+  const end = provisional === undefined ? sortableTime(windowEndMs) : openEnd;
+  const interval = `${sortableTime(windowStartMs)}/${end}`;
   return { pk: partitionOfKey(view, key), sk: id === undefined ? interval : `${interval}#${id}` };
 }
 

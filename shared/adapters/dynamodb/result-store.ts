@@ -42,7 +42,8 @@ export function createDynamoDbResultStore(options: {
   /** Which days of a view have rows. Written before the rows: a row whose day is unknown would not be found. */
   const noteDays = async (rows: readonly Row[]) => {
     const missing = new Map<string, { readonly key: Item; readonly ttlSeconds: number }>();
-    for (const { view, windowStartMs, expiresMs } of rows) {
+    for (const { view, windowStartMs, expiresMs, provisional } of rows) {
+      if (provisional === 'gone') continue;
       const day = sortableDay(windowStartMs);
       const name = `${view}#${day}`;
       const ttlSeconds = expirySeconds(expiresMs);
@@ -141,6 +142,9 @@ export function createDynamoDbResultStore(options: {
         TableName: table,
         ConsistentRead: true,
         KeyConditionExpression: 'pk = :pk AND sk BETWEEN :from AND :to',
+        // Neither are rows that are gone.
+        FilterExpression: 'attribute_exists(#window)',
+        ExpressionAttributeNames: { '#window': 'window' },
         ExpressionAttributeValues: {
           ':pk': { S: partitionOfKey(view, key) },
           ':from': { S: sortableTime(range.firstMs) },

@@ -3,7 +3,7 @@ import { type Row, rowOrder, type TotalPartial } from '#shared/schemas/row.ts';
 
 /** All that a memory result store holds, as plain values: for a test to look at, and to start another store from. */
 export interface ResultDump {
-  /** By view, then window start, then key, then window end, then id. */
+  /** By view, then window start, then key, then window end, then id. Those that are gone are there too. */
   readonly rows: readonly Row[];
   /** By view, then window start, then slot, then window end. */
   readonly totals: readonly TotalPartial[];
@@ -22,7 +22,7 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
     const found: Row[] = [];
     for (const [, ofWindow] of windowsOf(rows, view, fromMs, toMs)) {
       if (found.length >= rowsMax) break;
-      found.push(...[...ofWindow.values()].sort(byKeyAndEnd));
+      found.push(...[...ofWindow.values()].filter(isThere).sort(byKeyAndEnd));
     }
     return found.slice(0, rowsMax);
   };
@@ -35,15 +35,15 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
 
     rowsOfKey: async ({ view, key, fromMs, toMs, rowsMax }) => {
       const found = windowsOf(rows, view, fromMs, toMs).flatMap(([, ofWindow]) =>
-        [...ofWindow.values()].filter((row) => row.key === key).sort(byKeyAndEnd),
+        [...ofWindow.values()].filter((row) => row.key === key && isThere(row)).sort(byKeyAndEnd),
       );
       return found.slice(0, rowsMax);
     },
     rowsOfView,
     newestWindow: async (view) => {
       let newest: number | undefined;
-      for (const startMs of rows.get(view)?.keys() ?? []) {
-        if (newest === undefined || startMs > newest) newest = startMs;
+      for (const [startMs, ofWindow] of rows.get(view) ?? []) {
+        if ((newest === undefined || startMs > newest) && [...ofWindow.values()].some(isThere)) newest = startMs;
       }
       return newest;
     },
@@ -63,7 +63,11 @@ export function createMemoryResultStore(from?: ResultDump): MemoryResultStore {
 
 /** What tells the rows of a view that start at the same time apart. */
 function idOf(row: Row): string {
-  return `${row.windowEndMs} ${row.id ?? ''} ${row.key}`;
+  return `${row.provisional === undefined ? row.windowEndMs : '..'} ${row.id ?? ''} ${row.key}`;
+}
+
+function isThere({ provisional }: Row): boolean {
+  return provisional !== 'gone';
 }
 
 function idOfTotal(total: TotalPartial): string {
@@ -74,8 +78,15 @@ function bySlotAndEnd(a: TotalPartial, b: TotalPartial): number {
   return a.slot - b.slot || a.windowEndMs - b.windowEndMs;
 }
 
+/** What has no end yet comes first. */
 function byKeyAndEnd(a: Row, b: Row): number {
-  return compareKeys(a.key, b.key) || a.windowEndMs - b.windowEndMs || compareKeys(a.id ?? '', b.id ?? '');
+  const isEnded = (row: Row): number => (row.provisional === undefined ? 1 : 0);
+  return (
+    compareKeys(a.key, b.key) ||
+    isEnded(a) - isEnded(b) ||
+    a.windowEndMs - b.windowEndMs ||
+    compareKeys(a.id ?? '', b.id ?? '')
+  );
 }
 
 /** By view, window start, and row or slot. */

@@ -1,7 +1,13 @@
 import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
 import { isRefreshDue } from './emit.ts';
-import type { SavedWindows } from './saved-slice.ts';
 import { alignDown } from './window.ts';
+
+/** When rows were shown. A `type`, since an interface is no JSON. */
+export type SavedCadence = {
+  readonly emittedMs: number;
+  /** Of early rows by event time. */
+  readonly earlyMs?: number;
+};
 
 /** When the windows of a step show what they have so far. A function of the slot's log: of its clock, or of the step's watermark. */
 export class Cadence {
@@ -27,11 +33,11 @@ export class Cadence {
     return true;
   }
 
-  save(): Pick<SavedWindows, 'emittedMs' | 'earlyMs'> {
+  save(): SavedCadence {
     return { emittedMs: this.shownMs, ...(Number.isFinite(this.#reachedMs) ? { earlyMs: this.#reachedMs } : {}) };
   }
 
-  restore({ emittedMs, earlyMs = Number.NEGATIVE_INFINITY }: Pick<SavedWindows, 'emittedMs' | 'earlyMs'>): void {
+  restore({ emittedMs, earlyMs = Number.NEGATIVE_INFINITY }: SavedCadence): void {
     this.shownMs = emittedMs;
     this.#reachedMs = earlyMs;
   }

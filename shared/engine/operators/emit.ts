@@ -109,6 +109,43 @@ export function emitRow(
   emission.rows.push(row.id === undefined ? made : { ...made, id: row.id });
 }
 
+/** Shows what a window whose end is not known yet has so far. */
+export function emitProvisional(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  row: {
+    readonly key: string;
+    readonly window: WindowRange;
+    readonly accumulators: Accumulators;
+    readonly id?: string;
+  },
+): void {
+  emitRow(emission, step, context, { ...row, final: false });
+  emission.rows.push({ ...(emission.rows.pop() as Row), provisional: 'shown' });
+}
+
+/** Takes back what `emitProvisional` has shown of the window that was thought to begin there. */
+export function takeBack(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  { key, startMs, id }: { readonly key: string; readonly startMs: number; readonly id?: string },
+): void {
+  emission.rows.push({
+    view: step.plan.id,
+    key,
+    windowStartMs: startMs,
+    windowEndMs: startMs,
+    ...(id === undefined ? {} : { id }),
+    final: false,
+    provisional: 'gone',
+    position: context.position,
+    columns: {},
+    expiresMs: expiryOf(step, context.clockMs),
+  });
+}
+
 /** Makes a slot's partial of a window's total over all keys. */
 export function emitTotal(
   emission: Emission,

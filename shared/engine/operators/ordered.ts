@@ -5,7 +5,8 @@ import type { OrderedWindow } from '#shared/pipeline/window.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { type Accumulators, createAccumulators, decodeAccumulators, encodeAccumulators } from './accumulate.ts';
-import { type Emission, type EmissionContext, emitRow } from './emit.ts';
+import { EarlyKeys } from './early-keys.ts';
+import { type Emission, type EmissionContext, emitInSteps, emitProvisional, emitRow, takeBack } from './emit.ts';
 import { type KeptKind, KeysInOrder, type SavedKey, type ScheduledEntry } from './keys-in-order.ts';
 import type { StepInput } from './operator.ts';
 import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
@@ -26,6 +27,8 @@ interface OpenWindow {
   count: number;
   /** The row that was shown last has all of it. */
   isShown: boolean;
+  /** A provisional row of it stands in the table. */
+  isProvisional: boolean;
   readonly accumulators: Accumulators;
 }
 
@@ -57,6 +60,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   readonly #window: OrderedWindow;
   /** What is passed when the stream is over, and not before. */
   readonly #overMs: number;
+  readonly #early: EarlyKeys;
   /** Of the watermark at hand; see `Turn`. */
   #places = new Map<string, number>();
 
@@ -65,6 +69,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     this.#step = step;
     this.#window = window;
     this.#overMs = endOfStreamMs - 1 - step.plan.allowedLatenessMs;
+    this.#early = new EarlyKeys(step, overflow);
   }
 
   /** Of what lies on the disk, one a key. */
@@ -83,11 +88,34 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
 
   override advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
     this.#places = new Map();
+    this.#early.advance(watermarkMs);
     super.advance(watermarkMs, context, emission);
   }
 
-  refresh(): void {
-    // What is shown follows event time, so it is made when the watermark moves.
+  refresh(context: EmissionContext, emission: Emission): void {
+    if (this.#early.isDue(context.clockMs)) emitInSteps(emission, this.#refresh(context, emission));
+  }
+
+  override save(): Iterable<Json> {
+    return this.#early.saveBefore(super.save());
+  }
+
+  override saveChanges(): Iterable<Json> {
+    return this.#early.saveBefore(super.saveChanges());
+  }
+
+  protected override restoreEntry(saved: Json): void {
+    if (this.#early.restore(saved)) return;
+    super.restoreEntry(saved);
+    for (const [key, kept] of saved as unknown as readonly SavedKey<Kept>[]) {
+      const shown = kept?.[0]?.[3];
+      if (shown !== undefined && (shown & isShownBit) === 0) this.#early.note(key);
+    }
+  }
+
+  override close(): void {
+    super.close();
+    this.#early.close();
   }
 
   /** Takes the records of one time, then does what is due at that time behind them. */
@@ -111,10 +139,12 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
       before: turn.whole,
       lastMs: timeMs,
       count: 0,
-      isShown: false,
+      isShown: true,
+      isProvisional: false,
       accumulators: createAccumulators(this.#step),
     };
     const { open } = entry;
+    if (open.isShown) this.#early.note(turn.key);
     for (const [at, aggregator] of aggregators.entries())
       open.accumulators[at] = aggregator.add(open.accumulators[at], values[at]);
     open.lastMs = timeMs;
@@ -155,6 +185,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
       return;
     }
     if (window.kind === 'session' || window.incomplete === 'emit') this.#show(open, turn, true);
+    else this.#takeBack(open, turn);
     entry.open = undefined;
   }
 
@@ -162,6 +193,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     const { key, context, emission } = turn;
     const { startMs, lastMs, accumulators } = open;
     open.isShown = true;
+    this.#takeBack(open, turn);
     const row = { key, final, accumulators };
     const window = this.#window;
     switch (window.kind) {
@@ -170,7 +202,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
         return;
       case 'count': {
         // Only windows that lie in one millisecond may have the bounds of others.
-        const id = startMs < lastMs || open.before === 0 ? {} : { id: String(open.before).padStart(6, '0') };
+        const id = startMs < lastMs ? {} : idOf(open);
         if (startMs === turn.timeMs) turn.whole += 1;
         emitRow(emission, this.#step, context, { ...row, window: { startMs, endMs: lastMs + 1 }, ...id });
         return;
@@ -184,6 +216,32 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     }
   }
 
+  #takeBack(open: OpenWindow, { key, context, emission }: Pick<Turn, 'key' | 'context' | 'emission'>): void {
+    if (!open.isProvisional) return;
+    takeBack(emission, this.#step, context, { key, startMs: open.startMs, ...idOf(open) });
+    open.isProvisional = false;
+  }
+
+  *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
+    const window = this.#window;
+    for (const key of this.#early.take(context.clockMs)) {
+      const open = this.keys.load(key)?.open;
+      if (open === undefined || open.isShown || window.kind === 'global') continue;
+      const { startMs, lastMs, accumulators } = open;
+      const endMs = window.kind === 'session' ? sessionEnd(open, window) : lastMs + 1;
+      emitProvisional(emission, this.#step, context, {
+        key,
+        window: { startMs, endMs },
+        accumulators,
+        ...idOf(open),
+      });
+      open.isShown = true;
+      open.isProvisional = true;
+      this.keys.noteChange(key);
+      yield;
+    }
+  }
+
   protected dueOf({ waiting, open }: KeyEntry): number {
     return Math.min(
       waiting[0]?.timeMs ?? Number.POSITIVE_INFINITY,
@@ -194,6 +252,11 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
 
 function createEntry(): KeyEntry {
   return { waiting: [], open: undefined, scheduled: [] };
+}
+
+/** Tells a window apart from those that began in the same millisecond before it. */
+function idOf({ before }: OpenWindow): { readonly id?: string } {
+  return before === 0 ? {} : { id: String(before).padStart(6, '0') };
 }
 
 /** A gap behind the last record, and no further from the first than the greatest length. */
@@ -217,7 +280,9 @@ function kindOf(step: CompiledAggregate): KeptKind<KeyEntry, Kept> {
 export function notShown(saved: Json): Json {
   return (saved as unknown as readonly SavedKey<Kept>[]).map(([key, kept]): SavedKey<Kept> => {
     const [open, waiting] = kept ?? [];
-    return open && waiting ? [key, [open.with(3, 0) as unknown as SavedWindow, waiting]] : [key, kept];
+    return open && waiting
+      ? [key, [open.with(3, (open[3] as number) & isProvisionalBit) as unknown as SavedWindow, waiting]]
+      : [key, kept];
   }) as unknown as Json;
 }
 
@@ -226,8 +291,9 @@ function keptOf(step: CompiledAggregate, { waiting, open }: KeyEntry): Kept {
 }
 
 function savedOf(step: CompiledAggregate, open: OpenWindow): SavedWindow {
-  const { startMs, before, lastMs, count, isShown, accumulators } = open;
-  return [startMs, lastMs, count, isShown ? 1 : 0, encodeAccumulators(step, accumulators), before];
+  const { startMs, before, lastMs, count, isShown, isProvisional, accumulators } = open;
+  const shown = (isShown ? isShownBit : 0) | (isProvisional ? isProvisionalBit : 0);
+  return [startMs, lastMs, count, shown, encodeAccumulators(step, accumulators), before];
 }
 
 function setKept(step: CompiledAggregate, entry: KeyEntry, kept: Kept | null): void {
@@ -237,20 +303,26 @@ function setKept(step: CompiledAggregate, entry: KeyEntry, kept: Kept | null): v
     entry.open = undefined;
     return;
   }
-  const [startMs, lastMs, count, isShown, encoded, before] = open;
+  const [startMs, lastMs, count, shown, encoded, before] = open;
   const accumulators = decodeAccumulators(step, encoded);
-  entry.open = { startMs, before, lastMs, count, isShown: isShown === 1, accumulators };
+  const isShown = (shown & isShownBit) !== 0;
+  const isProvisional = (shown & isProvisionalBit) !== 0;
+  entry.open = { startMs, before, lastMs, count, isShown, isProvisional, accumulators };
 }
 
 function isEmpty({ waiting, open }: KeyEntry): boolean {
   return waiting.length === 0 && open === undefined;
 }
 
+// What a saved window says of the rows that were shown of it.
+const isShownBit = 1;
+const isProvisionalBit = 2;
+
 type SavedWindow = readonly [
   startMs: number,
   lastMs: number,
   count: number,
-  isShown: 0 | 1,
+  shown: number,
   accumulators: readonly Json[],
   before: number,
 ];

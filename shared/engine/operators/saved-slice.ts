@@ -3,14 +3,12 @@ import type { HeldLayers } from '#shared/engine/state/layer-stack.ts';
 import { type Codec, entriesOf, jsonOf, type Stored } from '#shared/engine/state/layers.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { encodeAccumulators } from './accumulate.ts';
+import type { SavedCadence } from './cadence.ts';
 import { perEntry } from './operator.ts';
 import { changedPlaces, contentOf, type KeyState, type Slice } from './slice.ts';
 
 /** What is not of one slice alone. A `type`, since an interface is no JSON. */
-export type SavedWindows = {
-  readonly emittedMs: number;
-  /** Of early rows by event time. */
-  readonly earlyMs?: number;
+export type SavedWindows = SavedCadence & {
   /** Names of the windows that became open, and of those that are no longer. */
   readonly opened: readonly number[];
   readonly fired: readonly number[];

@@ -12,7 +12,8 @@ import {
   encodeAccumulators,
   mergeAccumulators,
 } from './accumulate.ts';
-import { type Emission, type EmissionContext, emitInSteps, emitRow } from './emit.ts';
+import { EarlyKeys } from './early-keys.ts';
+import { type Emission, type EmissionContext, emitInSteps, emitProvisional, emitRow, takeBack } from './emit.ts';
 import { KeyedOperator } from './keyed-operator.ts';
 import { perEntry, type StepInput } from './operator.ts';
 import { isClosed } from './window.ts';
@@ -24,6 +25,10 @@ interface Session {
   /** An end that it has or had, under which there is a timer. */
   timerMs: number;
   accumulators: Accumulators;
+  /** Starts under which it, or what became a part of it, was shown. */
+  shownStarts: number[];
+  /** It is shown as it is, or need not be. */
+  isShown: boolean;
 }
 
 /** The open sessions of a key, ascending, no two of which touch. */
@@ -47,6 +52,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
   readonly #gapMs: number;
   readonly #allowedLatenessMs: number;
   readonly #timers: Timers;
+  readonly #early: EarlyKeys;
 
   constructor(step: CompiledAggregate, window: SessionWindow, overflow?: Overflow) {
     super({ codec: codecOf(step), overflow, bytesPerKey, gone });
@@ -56,6 +62,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
     // and its continuation would be one or two rows depending on which block came first.
     this.#allowedLatenessMs = Math.max(step.plan.allowedLatenessMs, 1);
     this.#timers = new Timers(overflow);
+    this.#early = new EarlyKeys(step, overflow);
   }
 
   /** Of what lies on the disk, a session a key. */
@@ -85,6 +92,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
       addValues(this.#step, only.accumulators, values);
       if (only.startMs > startMs) only.startMs = startMs;
       only.endMs = endMs;
+      if (only.isShown) this.#noteUnshown(key, only);
       this.keys.noteSize(ofKey);
       return true;
     }
@@ -97,8 +105,10 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
     this.keys.noteChange(key);
     const [first, ...others] = touched;
     if (first === undefined) {
-      const session = { startMs, endMs, timerMs: endMs, accumulators: createAccumulators(this.#step) };
-      addValues(this.#step, session.accumulators, values);
+      const accumulators = createAccumulators(this.#step);
+      const session = { startMs, endMs, timerMs: endMs, accumulators, shownStarts: [], isShown: true };
+      addValues(this.#step, accumulators, values);
+      this.#noteUnshown(key, session);
       this.#timers.add(endMs, key);
       open.push(session);
       open.sort((a, b) => a.startMs - b.startMs);
@@ -111,36 +121,41 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         takeIn(this.#step, first, other);
         open.splice(open.indexOf(other), 1);
       }
+      this.#noteUnshown(key, first);
     }
     if (ofKey !== undefined) this.keys.noteSize(ofKey);
     return true;
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
+    this.#early.advance(watermarkMs);
     const next = this.#timers.peek();
     if (next !== undefined && isClosed(next.endMs, this.#allowedLatenessMs, watermarkMs))
       emitInSteps(emission, this.#close(watermarkMs, context, emission));
   }
 
-  refresh(): void {
-    // A session's bounds change until it closes, so there is nothing to show before.
+  refresh(context: EmissionContext, emission: Emission): void {
+    if (this.#early.isDue(context.clockMs)) emitInSteps(emission, this.#refresh(context, emission));
   }
 
   save(): Iterable<Json> {
-    return saveEntries(0, present(this.keys.hold(), this.keys.codec), this.keys.codec);
+    return this.#early.saveBefore(saveEntries(0, present(this.keys.hold(), this.keys.codec), this.keys.codec));
   }
 
-  *saveChanges(): Iterable<Json> {
-    for (const [part, entries] of this.keys.changes()) yield* saveEntries(part, entries, this.keys.codec);
+  saveChanges(): Iterable<Json> {
+    return this.#early.saveBefore(this.#changes());
   }
 
   protected restoreEntry(entry: Json): void {
-    const { part = 0, keys } = (Array.isArray(entry) ? { keys: entry } : entry) as unknown as SavedSessions;
+    if (this.#early.restore(entry)) return;
+    const { part = 0, keys } = listOf(entry);
     this.keys.startPart(part);
     for (const [key, saved, isWhole = true] of keys) {
-      const sessions = saved.map(([startMs, endMs, encoded]): Session => {
-        this.#timers.add(endMs, key);
-        return { startMs, endMs, timerMs: endMs, accumulators: decodeAccumulators(this.#step, encoded) };
+      const sessions = saved.map((one) => {
+        const session = sessionOf(this.#step, one);
+        this.#timers.add(session.endMs, key);
+        if (!session.isShown) this.#early.note(key);
+        return session;
       });
       const ofKey = { sessions, isWhole };
       if (isWhole && sessions.length === 0) this.keys.remove(key);
@@ -152,6 +167,17 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
   override close(): void {
     super.close();
     this.#timers.close();
+    this.#early.close();
+  }
+
+  *#changes(): Iterable<Json> {
+    for (const [part, entries] of this.keys.changes()) yield* saveEntries(part, entries, this.keys.codec);
+  }
+
+  #noteUnshown(key: string, session: Session): void {
+    if (!this.#early.areShown) return;
+    if (session.isShown) this.#early.note(key);
+    session.isShown = false;
   }
 
   /** What memory has of a key or, if all is asked for, what there is. */
@@ -180,11 +206,29 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
           continue;
         }
         const { accumulators } = session;
+        for (const startMs of session.shownStarts) takeBack(emission, this.#step, context, { key, startMs });
         emitRow(emission, this.#step, context, { key, window: session, final: true, accumulators });
         ofKey.sessions.splice(ofKey.sessions.indexOf(session), 1);
         this.keys.noteChange(key);
       }
       if (ofKey.sessions.length === 0) this.keys.remove(key);
+      yield;
+    }
+  }
+
+  /** A session of which the disk may have a part is shown whole. */
+  *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
+    for (const key of this.#early.take(context.clockMs)) {
+      for (const session of this.#sessionsOf(key, true)?.sessions ?? []) {
+        if (session.isShown) continue;
+        const { startMs, accumulators } = session;
+        for (const shownMs of session.shownStarts)
+          if (shownMs !== startMs) takeBack(emission, this.#step, context, { key, startMs: shownMs });
+        emitProvisional(emission, this.#step, context, { key, window: session, accumulators });
+        session.shownStarts = [startMs];
+        session.isShown = true;
+        this.keys.noteChange(key);
+      }
       yield;
     }
   }
@@ -200,25 +244,12 @@ function gone(): SessionsOfKey {
 function codecOf(step: CompiledAggregate): Codec<SessionsOfKey> {
   return {
     encode: ({ sessions, isWhole }) =>
-      [
-        isWhole ? 1 : 0,
-        sessions.map(({ startMs, endMs, timerMs, accumulators }) => [
-          startMs,
-          endMs,
-          encodeAccumulators(step, accumulators),
-          timerMs,
-        ]),
-      ] as Json,
+      [isWhole ? 1 : 0, sessions.map((session) => [session.timerMs, ...savedOf(step, session)])] as Json,
     decode: (encoded) => {
       const [isWhole, sessions] = encoded as unknown as readonly [number, readonly EncodedSession[]];
       return {
         isWhole: isWhole === 1,
-        sessions: sessions.map(([startMs, endMs, accumulators, timerMs]) => ({
-          startMs,
-          endMs,
-          timerMs,
-          accumulators: decodeAccumulators(step, accumulators),
-        })),
+        sessions: sessions.map(([timerMs, ...saved]) => ({ ...sessionOf(step, saved), timerMs })),
       };
     },
     merge: (parts) => {
@@ -236,7 +267,7 @@ function joinTouching(step: CompiledAggregate, sessions: readonly Session[]): Se
   for (const session of [...sessions].sort((a, b) => a.startMs - b.startMs)) {
     let last = joined.at(-1);
     if (last === undefined || last.endMs < session.startMs) {
-      last = { ...session, accumulators: createAccumulators(step) };
+      last = { ...session, accumulators: createAccumulators(step), shownStarts: [] };
       joined.push(last);
     }
     takeIn(step, last, session);
@@ -249,7 +280,34 @@ function takeIn(step: CompiledAggregate, into: Session, from: Session): void {
   into.startMs = Math.min(into.startMs, from.startMs);
   into.endMs = Math.max(into.endMs, from.endMs);
   into.timerMs = Math.min(into.timerMs, from.timerMs);
+  into.shownStarts = [...into.shownStarts, ...from.shownStarts];
+  into.isShown &&= from.isShown;
   mergeAccumulators(step, into.accumulators, from.accumulators);
+}
+
+/** Without what was shown it was not shown, and is to be, where sessions are. */
+function savedOf(step: CompiledAggregate, { startMs, endMs, accumulators, ...early }: Session): SavedSession {
+  const saved = [startMs, endMs, encodeAccumulators(step, accumulators)] as const;
+  return early.shownStarts.length === 0 ? saved : [...saved, [early.isShown ? 1 : 0, ...early.shownStarts]];
+}
+
+function sessionOf(step: CompiledAggregate, [startMs, endMs, encoded, early]: SavedSession): Session {
+  const [isShown = step.plan.early === undefined ? 1 : 0, ...shownStarts] = early ?? [];
+  const accumulators = decodeAccumulators(step, encoded);
+  return { startMs, endMs, timerMs: endMs, accumulators, shownStarts, isShown: isShown === 1 };
+}
+
+/** What `save` or `saveChanges` gave, with sessions that are all to be shown again; those that stand in a table are known still. */
+export function notShown(saved: Json): Json {
+  const { part, keys } = listOf(saved);
+  const unshown = keys.map(([key, sessions, ...isWhole]) => [
+    key,
+    sessions.map(([startMs, endMs, accumulators, early]) =>
+      early === undefined ? [startMs, endMs, accumulators] : [startMs, endMs, accumulators, early.with(0, 0)],
+    ),
+    ...isWhole,
+  ]);
+  return (part === undefined ? unshown : { part, keys: unshown }) as unknown as Json;
 }
 
 function* present(
@@ -271,14 +329,18 @@ function* saveEntries(
     const keys = some.map(([key, stored]) => {
       if (stored === undefined) return [key, []] as const;
       const [isWhole, sessions] = codec.encode(readStored(codec, stored)) as unknown as EncodedOfKey;
-      const saved = sessions.map(([startMs, endMs, accumulators]) => [startMs, endMs, accumulators]);
+      const saved = sessions.map(([, ...session]) => session);
       return isWhole === 1 || part === 0 ? ([key, saved] as const) : ([key, saved, false] as const);
     });
     yield (part === 0 ? keys : { part, keys }) as unknown as Json;
   }
 }
 
-type EncodedSession = readonly [startMs: number, endMs: number, accumulators: readonly Json[], timerMs: number];
+function listOf(entry: Json): SavedSessions {
+  return (Array.isArray(entry) ? { keys: entry } : entry) as unknown as SavedSessions;
+}
+
+type EncodedSession = readonly [timerMs: number, ...session: SavedSession];
 type EncodedOfKey = readonly [isWhole: number, sessions: readonly EncodedSession[]];
 
 /** Open sessions of some keys; a whole one without any is gone. Of the first part it is the keys alone, and they are whole. */
@@ -287,4 +349,10 @@ interface SavedSessions {
   readonly keys: readonly (readonly [key: string, sessions: readonly SavedSession[], isWhole?: boolean])[];
 }
 
-type SavedSession = readonly [startMs: number, endMs: number, accumulators: readonly Json[]];
+type SavedSession = readonly [
+  startMs: number,
+  endMs: number,
+  accumulators: readonly Json[],
+  /** Where it was shown: whether it is shown as it is, and its `shownStarts`. */
+  early?: readonly [isShown: number, ...shownStarts: number[]],
+];

@@ -6,6 +6,7 @@ import {
   decodeAccumulators,
   encodeAccumulators,
 } from '#shared/engine/operators/accumulate.ts';
+import { isSavedCadence } from '#shared/engine/operators/early-keys.ts';
 import type { SavedSlice, SavedWindows } from '#shared/engine/operators/saved-slice.ts';
 import { gridOf } from '#shared/engine/operators/window.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
@@ -130,6 +131,8 @@ export function moveEntries(
       else moved.push([id, ofStep.take(entry as unknown as SavedSlice, isOwn) as unknown as Json]);
     } else if (step?.op === 'top') {
       if (isOwn(encodeKey(keyOfTop(id)))) moved.push([id, entry]);
+    } else if (isSavedCadence(entry)) {
+      moved.push([id, entry as Json]);
     } else if (step !== undefined && isByKey(step.op)) {
       moved.push([id, (entry as readonly (readonly [string, ...Json[]])[]).filter(([key]) => isOwn(key))]);
     } else {

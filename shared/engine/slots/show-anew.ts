@@ -1,9 +1,11 @@
 import type { CompiledPipeline } from '#shared/engine/compile/compile.ts';
+import type { SavedCadence } from '#shared/engine/operators/cadence.ts';
+import { isSavedCadence } from '#shared/engine/operators/early-keys.ts';
 import { notShown as notShownOrdered } from '#shared/engine/operators/ordered.ts';
 import { notShown as notShownRunning } from '#shared/engine/operators/running.ts';
-import type { SavedWindows } from '#shared/engine/operators/saved-slice.ts';
+import { notShown as notShownSessions } from '#shared/engine/operators/session.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { isAligned } from '#shared/pipeline/window.ts';
+import { isAligned, isOrdered } from '#shared/pipeline/window.ts';
 import type { StateEntry } from './memory-stage.ts';
 
 /**
@@ -17,12 +19,12 @@ export function showAnew(pipeline: CompiledPipeline, entries: readonly StateEntr
     if (step?.op === 'running') return [id, step.sinks.table === undefined ? entry : notShownRunning(entry)];
     if (step?.op !== 'aggregate') return [id, entry];
     const { window } = step.plan;
-    if (isAligned(window))
-      return [id, Array.isArray(entry) ? entry : notShownWindows(entry as unknown as SavedWindows)];
-    return [id, window.kind === 'global' ? notShownOrdered(entry) : entry];
+    if (isSavedCadence(entry)) return [id, notShownYet(entry)];
+    if (isAligned(window)) return [id, entry];
+    return [id, isOrdered(window) ? notShownOrdered(entry) : notShownSessions(entry)];
   });
 }
 
-function notShownWindows({ earlyMs: _, ...saved }: SavedWindows): Json {
+function notShownYet({ earlyMs: _, ...saved }: SavedCadence): Json {
   return { ...saved, emittedMs: 0 };
 }

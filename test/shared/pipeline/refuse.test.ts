@@ -103,7 +103,7 @@ test.each<readonly [() => unknown, string]>([
   ],
   [
     () => window(language.session({ gap: language.minutes(1) }), { refresh: 5 }),
-    'a window of kind session has no option refresh. There are allowedLateness, emit, placement.',
+    'a window of kind session has no option refresh. There are allowedLateness, emit, early, placement.',
   ],
   [
     () => window(language.tumbling(language.minutes(1)), { early: { evry: 5 } }),

@@ -14,6 +14,7 @@ import {
 import type { Placement } from '#shared/pipeline/placement.ts';
 import { createReader, rowsMax } from '#shared/runtime/read.ts';
 import { logPosition, outputsPerRecordMax } from '#shared/schemas/position.ts';
+import type { Row } from '#shared/schemas/row.ts';
 import type { Checkpoint, SlotCounts, Stage } from '#shared/schemas/state.ts';
 import { columns, pipelineOf, type Reading, readings, sink } from '../readings.ts';
 
@@ -331,5 +332,53 @@ describe('the counts', () => {
     await world.state.addLateMarks([mark]);
     await world.state.addLateMarks([mark]);
     expect(await world.reader.counts()).toMatchObject({ counted: 1, late: 0 });
+  });
+});
+
+describe('a provisional row', () => {
+  const visit = (startMs: number, endMs: number, sequence: string, part: Partial<Row> = {}): Row => ({
+    view: 'visits',
+    key: 'key=a',
+    windowStartMs: startMs,
+    windowEndMs: endMs,
+    final: false,
+    position: logPosition(1, sequence),
+    columns: { amounts: sequence, requests: 1 },
+    expiresMs: 1,
+    ...part,
+  });
+  const shown = { provisional: 'shown' } as const;
+  const read = async (...rows: readonly Row[]): Promise<readonly unknown[]> => {
+    const { results, reader } = setUp();
+    await results.writeRows(rows);
+    const found = await reader.rows({ view: 'visits', fromMs: 0, toMs: 1_000 });
+    return found.map(({ amounts, final }) => [amounts, final]);
+  };
+
+  test('is shown', async () => {
+    expect(await read(visit(0, 10, '1', shown), visit(20, 30, '2', shown))).toEqual([
+      ['1', false],
+      ['2', false],
+    ]);
+  });
+
+  test('is not shown beside the final row of its session', async () => {
+    expect(await read(visit(5, 20, '1', shown), visit(0, 30, '2', { final: true }))).toEqual([['2', true]]);
+  });
+
+  test('is not shown beside a newer one that it became a part of', async () => {
+    expect(await read(visit(20, 30, '1', shown), visit(5, 40, '2', shown), visit(5, 7, '1', { key: 'key=b' }))).toEqual(
+      [
+        ['2', false],
+        ['1', false],
+      ],
+    );
+  });
+
+  test('is shown beside the final row of a session that ends where it begins', async () => {
+    expect(await read(visit(0, 10, '2', { final: true }), visit(10, 20, '1', shown))).toEqual([
+      ['2', true],
+      ['1', false],
+    ]);
   });
 });

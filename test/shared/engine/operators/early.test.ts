@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { type CompiledStep, compile } from '#shared/engine/compile/compile.ts';
+import { createEmission, type Emission } from '#shared/engine/operators/emit.ts';
+import type { Operator } from '#shared/engine/operators/operator.ts';
+import { createOperator } from '#shared/engine/slots/memory-stage.ts';
 import {
   count,
+  countWindow,
+  everyRecords,
+  global,
   hours,
   milliseconds,
   minutes,
@@ -11,8 +18,11 @@ import {
   sum,
   tumbling,
 } from '#shared/pipeline/index.ts';
+import type { CountWindow, SessionWindow } from '#shared/pipeline/window.ts';
+import { logStart } from '#shared/schemas/position.ts';
 import { testDriver } from '#shared/testing/index.ts';
 import { pipelineOf, type Reading, readings, sink } from '../../readings.ts';
+import { inputOf, keyAs } from './operators.ts';
 
 const keyed = readings().keyBy((reading) => ({ key: reading.key }));
 const allowedLateness = seconds(0);
@@ -91,6 +101,153 @@ describe('early rows', () => {
   );
 });
 
+/** The rows of a view, `minutes n` and `so far` for those that are not final. */
+async function told(driver: ReturnType<typeof testDriver>, view: string): Promise<readonly string[]> {
+  const rows = (await driver.read(view, all)) as unknown as readonly {
+    readonly windowStart: Date;
+    readonly windowEnd: Date;
+    readonly n: number;
+    readonly final: boolean;
+  }[];
+  const minuteOf = (time: Date): number => Number(time) / 60_000;
+  return rows.map(
+    ({ windowStart, windowEnd, n, final }) =>
+      `${minuteOf(windowStart)} to ${minuteOf(windowEnd)}: ${n}${final ? '' : ' so far'}`,
+  );
+}
+
+describe('early rows of windows that each key has of its own', () => {
+  const early = { every: minutes(1) } as const;
+  const keyedPipeline = (window: SessionWindow | CountWindow) =>
+    pipelineOf([keyed.window(window, { allowedLateness, early }).aggregate('v', { n: count() }).to(sink)]);
+  const later = async (driver: ReturnType<typeof testDriver>): Promise<readonly string[]> => {
+    await driver.advance(minutes(2));
+    return told(driver, 'v');
+  };
+
+  test('of a session grow with it, and are gone when it is final', async () => {
+    const driver = testDriver(keyedPipeline(session({ gap: minutes(10) })));
+    await driver.send('readings', [at(10)]);
+    expect(await later(driver)).toEqual(['10 to 20: 1 so far']);
+    await driver.send('readings', [at(15)]);
+    expect(await later(driver)).toEqual(['10 to 25: 2 so far']);
+    await driver.send('readings', [at(40)]);
+    expect(await later(driver)).toEqual(['10 to 25: 2', '40 to 50: 1 so far']);
+    await driver.close();
+    expect(await told(driver, 'v')).toEqual(['10 to 25: 2', '40 to 50: 1']);
+  });
+
+  test('of sessions that become one are gone but for that of the whole', async () => {
+    const keepsOpen = testDriver(
+      pipelineOf([
+        keyed
+          .window(session({ gap: minutes(10) }), { allowedLateness: minutes(60), early })
+          .aggregate('v', { n: count() })
+          .to(sink),
+      ]),
+    );
+    await keepsOpen.send('readings', [at(30), at(50)]);
+    expect(await later(keepsOpen)).toEqual(['30 to 40: 1 so far', '50 to 60: 1 so far']);
+    await keepsOpen.send('readings', [at(40)]);
+    expect(await later(keepsOpen)).toEqual(['30 to 60: 3 so far']);
+    await keepsOpen.send('readings', [at(25)]);
+    expect(await later(keepsOpen)).toEqual(['25 to 60: 4 so far']);
+    await keepsOpen.close();
+    expect(await told(keepsOpen, 'v')).toEqual(['25 to 60: 4']);
+  });
+
+  test('of a session with a greatest length have what the watermark has passed', async () => {
+    const driver = testDriver(keyedPipeline(session({ gap: minutes(10), maxLength: minutes(15) })));
+    await driver.send('readings', [at(10), at(18)]);
+    expect(await later(driver)).toEqual(['10 to 20: 1 so far']);
+    await driver.promise('readings', 19 * 60_000);
+    expect(await later(driver)).toEqual(['10 to 25: 2 so far']);
+    await driver.send('readings', [at(26)]);
+    await driver.promise('readings', 27 * 60_000);
+    expect(await later(driver)).toEqual(['10 to 25: 2', '26 to 36: 1 so far']);
+  });
+
+  test('of every n records are gone when the window is whole, and when the rest is dropped', async () => {
+    const driver = testDriver(keyedPipeline(countWindow(2, { ttl: hours(1) })));
+    await driver.send('readings', [at(1), at(1), at(1)]);
+    await driver.promise('readings', 2 * 60_000);
+    const [rest, whole] = await later(driver);
+    expect([whole, rest]).toEqual([
+      expect.stringMatching(/^1 to .*: 2$/),
+      expect.stringMatching(/^1 to .*: 1 so far$/),
+    ]);
+    await driver.promise('readings', 62 * 60_000);
+    expect(await later(driver)).toEqual([whole]);
+  });
+
+  test('by event time are shown when the watermark passes a multiple', async () => {
+    const driver = testDriver(
+      pipelineOf([
+        keyed
+          .window(session({ gap: minutes(10) }), { allowedLateness, early: { every: minutes(5), time: 'event' } })
+          .aggregate('v', { n: count() })
+          .to(sink),
+      ]),
+    );
+    const seen: string[][] = [];
+    for (const minute of [11, 12, 14, 15, 16]) {
+      await driver.send('readings', [at(minute)]);
+      seen.push([...(await told(driver, 'v'))]);
+    }
+    expect(seen).toEqual([
+      ['11 to 21: 1 so far'],
+      ['11 to 21: 1 so far'],
+      ['11 to 21: 1 so far'],
+      ['11 to 25: 4 so far'],
+      ['11 to 25: 4 so far'],
+    ]);
+  });
+});
+
+describe('state goes on where early rows', () => {
+  const window = session({ gap: milliseconds(10) });
+  const context = { slot: 0, position: logStart, clockMs: 50 };
+  const operatorOf = (isEarly: boolean): { readonly operator: Operator; readonly add: (timeMs: number) => void } => {
+    const table = keyed
+      .window(window, { allowedLateness, ...(isEarly ? { early: { every: milliseconds(1) } } : {}) })
+      .aggregate('v', { n: count() });
+    const step = compile(pipelineOf([table.to(sink)])).steps[0] as CompiledStep;
+    const operator = createOperator(step);
+    return {
+      operator,
+      add: (timeMs) => void operator.add(inputOf({ key: keyAs('key=a'), timeMs, values: [null] })),
+    };
+  };
+  const rowsOf = (make: (emission: Emission) => void): readonly (readonly unknown[])[] => {
+    const emission = createEmission();
+    make(emission);
+    return emission.rows.map(({ windowStartMs, provisional, final }) => [windowStartMs, provisional, final]);
+  };
+
+  test('begin to be shown', () => {
+    const before = operatorOf(false);
+    before.add(5);
+    const after = operatorOf(true).operator;
+    for (const entry of before.operator.save()) after.restore(entry);
+    after.endRestore();
+    expect(rowsOf((emission) => after.refresh(context, emission))).toEqual([[5, 'shown', false]]);
+  });
+
+  test('are no longer shown: those that are there are taken back in the end', () => {
+    const before = operatorOf(true);
+    before.add(5);
+    before.operator.refresh(context, createEmission());
+    const after = operatorOf(false).operator;
+    for (const entry of before.operator.save()) after.restore(entry);
+    after.endRestore();
+    expect(rowsOf((emission) => after.refresh({ ...context, clockMs: 99 }, emission))).toEqual([]);
+    expect(rowsOf((emission) => after.advance(1_000, context, emission))).toEqual([
+      [5, 'gone', false],
+      [5, undefined, true],
+    ]);
+  });
+});
+
 describe('early rows are refused', () => {
   const early = { every: minutes(1) } as const;
   const messageOf = (make: () => unknown): string => {
@@ -102,18 +259,18 @@ describe('early rows are refused', () => {
     }
   };
 
-  test('for sessions', () => {
+  test('for global windows', () => {
     const options = { allowedLateness, early } as never;
     expect(
       messageOf(() =>
         pipelineOf([
           keyed
-            .window(session({ gap: minutes(1) }), options)
+            .window(global({ trigger: everyRecords(2) }), options)
             .aggregate('v', { n: count() })
             .to(sink),
         ]),
       ),
-    ).toMatch(/a window of kind session has no option early/);
+    ).toMatch(/a window of kind global has no option early/);
   });
 
   test('for windows that are refreshed anyway', () => {

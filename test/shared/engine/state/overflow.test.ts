@@ -38,11 +38,14 @@ const aligned = (window: Extract<WindowSpec, { kind: 'tumbling' | 'sliding' }>, 
 const pipeline = compile(
   pipelineOf([
     keyed
-      .window(session({ gap: milliseconds(10) }), common)
+      .window(session({ gap: milliseconds(10) }), { ...common, early: { every: milliseconds(4) } })
       .aggregate('visits', columns)
       .to(sink),
     keyed
-      .window(session({ gap: milliseconds(200) }), { allowedLateness: milliseconds(0) })
+      .window(session({ gap: milliseconds(200) }), {
+        allowedLateness: milliseconds(0),
+        early: { every: milliseconds(20), time: 'event' },
+      })
       .aggregate('long-visits', { amounts, middle: quantile(0.5, amount) })
       .to(sink),
     aligned(tumbling(milliseconds(10)), 7)
@@ -83,11 +86,17 @@ const pipeline = compile(
 const others = compile(
   pipelineOf([
     keyed
-      .window(session({ gap: milliseconds(10), maxLength: milliseconds(25) }), common)
+      .window(session({ gap: milliseconds(10), maxLength: milliseconds(25) }), {
+        ...common,
+        early: { every: milliseconds(5), time: 'event' },
+      })
       .aggregate('capped', columns)
       .to(sink),
     keyed
-      .window(countWindow(3, { incomplete: 'emit', ttl: milliseconds(40) }), common)
+      .window(countWindow(3, { incomplete: 'emit', ttl: milliseconds(40) }), {
+        ...common,
+        early: { every: milliseconds(4) },
+      })
       .aggregate('threes', columns)
       .to(sink),
     keyed
