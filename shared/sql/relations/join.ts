@@ -24,7 +24,7 @@ import {
   sqlValue,
   startField,
 } from './relation.ts';
-import type { BuiltTable, StepTable } from './step-table.ts';
+import { type BuiltTable, refuseNumbers, type StepTable } from './step-table.ts';
 import { expanded } from './windows.ts';
 
 interface JoinSide {
@@ -122,6 +122,7 @@ function sideOf(
 ): JoinSide {
   const table = from.op === 'table' && from.asOf !== undefined ? { ...from, asOf: undefined } : from;
   const { relation: found } = planFrom(table as From, [], env, planQuery);
+  refuseNumbers(found.ranking);
   const relation = expanded(found, from.at);
   const columns = relation.columns.map((column) => {
     const wanted = isColumnName(column.name) ? column.name : 'column_of';

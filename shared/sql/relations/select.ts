@@ -52,11 +52,8 @@ export function planQuery(query: Query, env: Environment, targets?: Targets): Pl
   }
   const [first, ...rest] = query.selects as readonly [Select, ...Select[]];
   if (rest.length === 0) return planSelect(first, own, targets);
-  return planUnion(
-    query.selects.map((select) => planSelect(select, own, targets)),
-    query.selects,
-    own,
-  );
+  const parts = query.selects.map((select) => planSelect(select, own, targets));
+  return planUnion(parts, query.selects);
 }
 
 export function namesOf(columns: readonly { readonly text: string }[]): Targets {

@@ -100,7 +100,7 @@ export function refuseNumbers(ranking: Ranking | undefined): void {
   if (ranking !== undefined)
     throw new SqlProblem(
       ranking.at,
-      `the numbers of rows are used in WHERE: SELECT * FROM (…) WHERE ${ranking.column} <= 10.`,
+      `the numbers of rows are used in WHERE right around their query: SELECT * FROM (…) WHERE ${ranking.column} <= 10.`,
     );
 }
 

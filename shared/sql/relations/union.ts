@@ -4,13 +4,14 @@ import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
 import { commonType, describeType } from '#shared/sql/expressions/types.ts';
 import type { Select } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
-import type { Environment, Planned } from './plan.ts';
+import type { Planned } from './plan.ts';
 import { compiledColumn, once, type Relation, selectedRelation } from './relation.ts';
 import { recordsOutput } from './select.ts';
+import { refuseNumbers } from './step-table.ts';
 import { expanded } from './windows.ts';
 
 /** `SELECT … UNION ALL SELECT …`: the rows of all, by the places of their columns; the names are the first one's. */
-export function planUnion(parts: readonly Planned[], selects: readonly Select[], _env: Environment): Planned {
+export function planUnion(parts: readonly Planned[], selects: readonly Select[]): Planned {
   const [first] = parts as readonly [Planned];
   const types = first.columns.map(({ name, type }, place) =>
     parts.reduce((found, part, index) => {
@@ -31,9 +32,11 @@ export function planUnion(parts: readonly Planned[], selects: readonly Select[],
     }, type),
   );
   const relation = once((): Relation => {
-    const relations = parts.map((part, index) =>
-      alike(expanded(part.relation(), (selects[index] as Select).at), first, types),
-    );
+    const relations = parts.map((part, index) => {
+      const own = part.relation();
+      refuseNumbers(own.ranking);
+      return alike(expanded(own, (selects[index] as Select).at), first, types);
+    });
     const streams = relations.map((one) => one.stream());
     const isTimed = first.columns.map((_, place) => relations.every((one) => one.columns[place]?.role === 'time'));
     const own = relations[0] as Relation;

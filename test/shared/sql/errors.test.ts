@@ -49,6 +49,8 @@ test.each([
   'SELECT a.ip FROM requests a JOIN requests b ON a.bytes < b.bytes',
   'SELECT ip FROM requests a JOIN requests b ON a.ip = b.ip',
   'SELECT *, ROW_NUMBER() OVER (PARTITION BY ip ORDER BY bytes DESC) AS n FROM requests',
+  'SELECT ip, ROW_NUMBER() OVER (ORDER BY bytes) AS n FROM requests UNION ALL SELECT ip FROM requests',
+  "SELECT n FROM (SELECT ip, ts, ROW_NUMBER() OVER (ORDER BY bytes) AS n FROM requests) a JOIN requests b ON a.ip = b.ip AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '1' MINUTE WHERE n <= 3",
   "SELECT ip, SUM(bytes) AS b, RANK() OVER (PARTITION BY window_start, window_end ORDER BY SUM(bytes)) AS n FROM TABLE(TUMBLE(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, ip",
   'SELECT MAX(n) FROM (SELECT ip, COUNT(*) AS n FROM requests GROUP BY ip)',
   'SELECT COUNT(DISTINCT *) FROM requests',
