@@ -114,8 +114,8 @@ export class Cursor {
     return { text: token.text, at: token, ...(token.kind === 'quoted' ? { isQuoted: true } : {}) };
   }
 
-  isName(ahead = 0): boolean {
-    const token = this.peek(ahead);
+  isName(): boolean {
+    const { token } = this;
     return token.kind === 'quoted' || (token.kind === 'word' && !reservedWords.has(token.word));
   }
 

@@ -5,6 +5,8 @@ export const ordered = 'Write a process function in TypeScript around the query:
 export const grouped =
   'Write a query for each: of windows with UNION ALL between them, otherwise each with an INSERT INTO of its own.';
 const flattened = 'Make a record of each element before the query: stream.flatMap(…) in TypeScript.';
+export const namedWindows =
+  'named windows (WINDOW w AS …) are not supported. Write OVER (PARTITION BY … ORDER BY …) out.';
 const named = '* stands for all columns. Name those that you want.';
 
 /** What other databases have behind or within a query, by the words that begin it, and what says the same here. */
@@ -15,7 +17,7 @@ const clauses: Readonly<Record<string, string>> = {
   'WINDOW HOPPING':
     "windows are a part of GROUP BY. Write GROUP BY k, HOP(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE).",
   'WINDOW SESSION': "windows are a part of GROUP BY. Write GROUP BY k, SESSION(ts, INTERVAL '5' MINUTE).",
-  WINDOW: 'named windows (WINDOW w AS …) are not supported. Write OVER (PARTITION BY … ORDER BY …) out.',
+  WINDOW: namedWindows,
   'GROUPING SETS': `GROUPING SETS is not supported. ${grouped}`,
   'MATCH_RECOGNIZE (': `MATCH_RECOGNIZE is not supported. ${ordered}`,
   'UNNEST (': `UNNEST is not supported: a record gives one row. ${flattened}`,

@@ -1,5 +1,6 @@
 import type { Call, Expression, OrderItem, Over } from './ast.ts';
 import type { Cursor } from './cursor.ts';
+import { namedWindows } from './other-clauses.ts';
 import { parseExpression, parseSum } from './parse-expression.ts';
 import { parseTypeName } from './parse-type.ts';
 import { type Span, SqlProblem, spanOf } from './problem.ts';
@@ -132,8 +133,7 @@ export function parseOrder(cursor: Cursor): readonly OrderItem[] {
 }
 
 function parseOver(cursor: Cursor): Over {
-  if (cursor.isName())
-    throw new SqlProblem(cursor.spot, 'named windows are not supported. Write OVER (PARTITION BY … ORDER BY …) out.');
+  if (cursor.isName()) throw new SqlProblem(cursor.spot, namedWindows);
   const open = cursor.expect('(', 'behind OVER');
   const partition = cursor.takes('PARTITION', 'BY') ? cursor.list(() => parseExpression(cursor)) : [];
   const order = cursor.isNext('ORDER') ? parseOrder(cursor) : [];
