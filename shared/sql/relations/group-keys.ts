@@ -152,16 +152,12 @@ function keyOf(
   return { text: compiled.text, column, compiled };
 }
 
-const nothing = '_is_null';
-
 /** A key has no NULL, so a column that is NULL is left out, and said to be. */
-export function keySelector(keys: readonly Key[], isInherited: boolean): (values: Values) => KeyShape {
-  const columns = keys.map(({ column, compiled: { evaluate, nullable } }) => ({
-    column,
-    evaluate,
-    nullable,
-    none: `${column}${nothing}`,
-  }));
+export function keySelector(
+  keys: readonly { readonly column: string; readonly compiled: Pick<Compiled, 'evaluate'> }[],
+  isInherited: boolean,
+): (values: Values) => KeyShape {
+  const columns = keys.map(({ column, compiled: { evaluate } }) => ({ column, evaluate, none: `${column}_is_null` }));
   if (columns.length === 0 && !isInherited) return () => ({ all: true });
   const select = (values: Values): KeyShape => {
     const key: Record<string, string | number | boolean> = {};

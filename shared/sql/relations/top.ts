@@ -9,6 +9,7 @@ import type { Call, Expression, Select } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isRank } from '#shared/sql/parse/walk.ts';
 import { runningTable } from './changes.ts';
+import { keySelector } from './group-keys.ts';
 import type { Environment, Planned } from './plan.ts';
 import {
   endField,
@@ -215,13 +216,18 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
       ranking.at,
       'sessions of different keys have different bounds, so their records are not ranked with one another.',
     );
-  const keys = ranking.partition.filter(({ role }) => role === undefined).map(({ field }) => field);
+  const keys = ranking.partition
+    .filter(({ role }) => role === undefined)
+    .map(({ field }, index) => ({
+      column: `partition_${index + 1}`,
+      compiled: { evaluate: (values: Values) => values[field] ?? null },
+    }));
   const fields = relation.columns
     .filter(({ role }) => windows?.op !== 'pending' || role?.startsWith('window-') !== true)
     .map(({ name }) => name);
   const top = { kind: ranking.kind, count, order: ranking.order, fields } as const;
   const keyedRecords = (): KeyedStream<Values, KeyShape> =>
-    relation.stream().keyBy(keySelector(keys, isInherited)) as unknown as KeyedStream<Values, KeyShape>;
+    relation.stream().keyBy(keySelector(keys, isInherited)) as KeyedStream<Values, KeyShape>;
   return {
     build: (name, emit) => {
       const options = {
@@ -263,22 +269,5 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
     isUpdating: !isWindowed,
     totals: () => [],
     allowedLatenessMs: relation.allowedLatenessMs,
-  };
-}
-
-function keySelector(fields: readonly string[], isInherited: boolean): (values: Values) => Record<string, string> {
-  return (values) => {
-    const key: Record<string, unknown> = {};
-    for (const [index, field] of fields.entries()) {
-      const value = values[field] ?? null;
-      // A key has no NULL, so a column that is NULL is left out, and said to be.
-      key[value === null ? `partition_${index + 1}_is_null` : `partition_${index + 1}`] = value === null ? true : value;
-    }
-    if (isInherited) {
-      key['window_start'] = values[startField];
-      key['window_end'] = values[endField];
-    }
-    if (Object.keys(key).length === 0) key['all'] = true;
-    return key as Record<string, string>;
   };
 }
