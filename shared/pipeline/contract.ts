@@ -106,13 +106,14 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
 /** When the row of a global window is shown says nothing of what it holds. */
 function withoutTrigger(window: Fields): Fields {
   if (window['kind'] !== 'global') return window;
-  const { everyRecords: _records, everyMs: _ms, ...held } = window;
+  const { everyRecords: _records, everyMs: _ms, everyArrivalMs: _arrivalMs, ...held } = window;
   return held;
 }
 
 function triggerOf({ window }: Readonly<Record<string, Json>>): Fields {
   if (window === undefined || !isObject(window) || window['kind'] !== 'global') return {};
-  return defined({ everyRecords: window['everyRecords'], everyMs: window['everyMs'] });
+  const { everyRecords, everyMs, everyArrivalMs } = window;
+  return defined({ everyRecords, everyMs, everyArrivalMs });
 }
 
 const tokens = new WeakMap<StepPlan, string>();

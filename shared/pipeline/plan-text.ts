@@ -133,6 +133,7 @@ function describeWindow({ window }: AggregatePlan): string {
       const shown = [
         ...(window.everyRecords === undefined ? [] : [`every ${window.everyRecords} records`]),
         ...(window.everyMs === undefined ? [] : [`every ${duration(window.everyMs)}`]),
+        ...(window.everyArrivalMs === undefined ? [] : [`every ${duration(window.everyArrivalMs)} of arrival time`]),
       ];
       return `all records of a key, shown ${shown.join(' and ')}${forgotten(window.ttlMs)}`;
     }

@@ -249,13 +249,14 @@ function checkAggregate(where: string, step: AggregateDefinition): void {
       checkFinal(where, step, 'of which only the last record tells when it is whole');
       break;
     case 'global':
-      if (window.everyRecords === undefined && window.everyMs === undefined)
+      if (window.everyRecords === undefined && window.everyMs === undefined && window.everyArrivalMs === undefined)
         throw invalid(
           where,
           'has a global window without a trigger. Give it everyRecords(n), everyTime(duration) or both.',
         );
       if (window.everyRecords !== undefined) checkCount(where, 'records of a trigger', window.everyRecords);
-      if (window.everyMs !== undefined) checkDuration(where, 'time of a trigger', window.everyMs, 1);
+      for (const everyMs of [window.everyMs, window.everyArrivalMs])
+        if (everyMs !== undefined) checkDuration(where, 'time of a trigger', everyMs, 1);
       if (window.ttlMs !== undefined) checkDuration(where, 'ttl of the window', window.ttlMs, 1);
       if (!step.sinks.some(({ kind }) => kind === 'dynamodb'))
         throw invalid(where, 'has rows that change, which only a table can take. Add dynamodb().');

@@ -1,7 +1,7 @@
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Duration } from './duration.ts';
-import { given, givenOptions } from './refuse.ts';
+import { checkOneOf, given, givenOptions } from './refuse.ts';
 
 /** Windows of one size, side by side: each record is in exactly one. Aligned to the epoch; [start, end). */
 export interface TumblingWindow {
@@ -41,6 +41,8 @@ export interface GlobalWindow {
   readonly everyRecords?: number;
   /** Shows the row when event time has passed a multiple of this, if it has changed. */
   readonly everyMs?: number;
+  /** Shows the row so long after rows were shown last, by the clock, if it has changed. */
+  readonly everyArrivalMs?: number;
   /** After so long without a record of the key it begins anew; without it, never. */
   readonly ttlMs?: number;
 }
@@ -189,6 +191,7 @@ export function countWindow(
 export interface Trigger {
   readonly everyRecords?: number;
   readonly everyMs?: number;
+  readonly everyArrivalMs?: number;
 }
 
 /** Shows a row after every `count` records of its key. */
@@ -196,9 +199,14 @@ export function everyRecords(count: number): Trigger {
   return { everyRecords: count };
 }
 
-/** Shows a row that has changed whenever event time has passed a multiple of `duration`. */
-export function everyTime(duration: Duration): Trigger {
-  return { everyMs: duration };
+/**
+ * Shows a row that has changed whenever event time has passed a multiple of `duration`, which is the default, or, by `arrival`, `duration` after
+ * rows were shown last, by the clock.
+ */
+export function everyTime(duration: Duration, options: { readonly time?: EarlyRows['time'] } = {}): Trigger {
+  const { time = 'event' } = givenOptions('everyTime', options, ['time'], "{ time: 'arrival' }");
+  checkOneOf('everyTime:', 'time', time, ['event', 'arrival']);
+  return time === 'event' ? { everyMs: duration } : { everyArrivalMs: duration };
 }
 
 /**
@@ -206,18 +214,18 @@ export function everyTime(duration: Duration): Trigger {
  * shows it on both occasions. The row is final only when the stream is over. With `ttl` a key begins anew after so long without a record.
  */
 export function global(options: {
-  readonly trigger: Trigger | readonly [Trigger, Trigger];
+  readonly trigger: Trigger | readonly [Trigger, Trigger, Trigger?];
   readonly ttl?: Duration;
 }): GlobalWindow {
   const { trigger = [], ttl } = givenOptions('global', options, ['trigger', 'ttl'], '{ trigger: everyRecords(100) }');
-  const such = 'everyRecords(100), or a list of two';
+  const such = 'everyRecords(100), or a list of several';
   const triggers = [given('global', 'trigger', trigger, such)].flat() as readonly Trigger[];
   const kinds = triggers.flatMap((one) => Object.keys(given('global', 'trigger', one, such)));
   const twice = kinds.find((kind, at) => kinds.indexOf(kind) < at);
   if (twice !== undefined)
     throw new MillraceError(
       'PIPELINE_INVALID',
-      `a global window has two triggers of one kind (${twice}), of which one alone would count. Give one everyRecords(n), one everyTime(duration) or one of each.`,
+      `a global window has two triggers of one kind (${twice}), of which one alone would count. Give one everyRecords(n), one everyTime(duration), one everyTime(duration, { time: 'arrival' }), or several of these.`,
     );
   return { kind: 'global', ...Object.assign({}, ...triggers), ...(ttl === undefined ? {} : { ttlMs: ttl }) };
 }

@@ -818,6 +818,17 @@ export const sabotages = {
     mutations: [{ file: ordered, find: 'else emission.rows[place] = emission.rows.pop() as Row;', replace: '' }],
     bias: { pipelines: ['ordered'] },
   },
+  'one-row-of-a-block': {
+    rule: 'windows: a global row that the clock shows takes the place of the one that its block has led to',
+    mutations: [
+      {
+        file: ordered,
+        find: 'for (const key of [...this.#places.keys()]) this.#showOpen(key, context, emission);',
+        replace: '',
+      },
+    ],
+    bias: { pipelines: ['ordered'] },
+  },
   'sessions-are-cut': {
     rule: 'windows: a record at the greatest length of a session begins the next one',
     mutations: [

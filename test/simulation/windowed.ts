@@ -4,6 +4,7 @@ import {
   count,
   countWindow,
   cumulative,
+  days,
   everyRecords,
   everyTime,
   global,
@@ -193,6 +194,13 @@ export function inOrderOfTime(keyed: Keyed): readonly AnyOutput[] {
       .window(global({ trigger: [everyRecords(3), everyTime(seconds(5))] }), strict)
       .aggregate('all', columns)
       .derive({ mean: ratio('total', 'requests') })
+      .to(sink),
+    keyed
+      .window(
+        global({ trigger: [everyRecords(2), everyTime(milliseconds(500), { time: 'arrival' })], ttl: days(1) }),
+        strict,
+      )
+      .aggregate('by-arrival', columns)
       .to(sink),
     keyed
       .window(global({ trigger: everyTime(seconds(7)), ttl: seconds(10) }), { allowedLateness: seconds(2) })

@@ -1,5 +1,5 @@
 import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
-import { isRefreshDue } from './emit.ts';
+import { isRefreshDue, shownEvery } from './emit.ts';
 import { alignDown } from './window.ts';
 
 /** When rows were shown. A `type`, since an interface is no JSON. */
@@ -25,9 +25,9 @@ export class Cadence {
 
   /** Whether rows are to be shown now. By event time that is once for each multiple that is passed. */
   isDue(clockMs: number): boolean {
-    const { early } = this.#step.plan;
-    if (early?.time !== 'event') return isRefreshDue(this.#step, this.shownMs, clockMs);
-    const reachedMs = alignDown(this.watermarkMs, early.everyMs);
+    const every = shownEvery(this.#step.plan);
+    if (every?.time !== 'event') return isRefreshDue(this.#step, this.shownMs, clockMs);
+    const reachedMs = alignDown(this.watermarkMs, every.everyMs);
     if (!(reachedMs > this.#reachedMs)) return false;
     this.#reachedMs = reachedMs;
     return true;

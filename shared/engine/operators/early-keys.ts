@@ -3,10 +3,10 @@ import type { Overflow } from '#shared/engine/state/overflow.ts';
 import { Timers } from '#shared/engine/state/timers.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { Cadence, type SavedCadence } from './cadence.ts';
+import { shownEvery } from './emit.ts';
 
 /**
- * The keys of a step whose open windows have something to show, and when they are to show it: for windows that each key has of its own, whose
- * rows are provisional until they close. Which keys these are follows from the state, where each window says whether it was shown as it is.
+ * The keys of a step whose open windows have something to show, and when they are to show it: for windows that each key has of its own. Which keys these are follows from the state, where each window says whether it was shown as it is.
  */
 export class EarlyKeys {
   /** Without early rows nothing is noted, and nothing is due. */
@@ -16,7 +16,7 @@ export class EarlyKeys {
   readonly #keys: Timers;
 
   constructor(step: CompiledAggregate, overflow: Overflow | undefined) {
-    this.areShown = step.plan.early !== undefined;
+    this.areShown = shownEvery(step.plan) !== undefined;
     this.#cadence = new Cadence(step);
     this.#keys = new Timers(overflow);
   }

@@ -1,4 +1,5 @@
 import type { CompiledAggregate, CompiledProcess, CompiledStep } from '#shared/engine/compile/compile.ts';
+import type { EarlyRows } from '#shared/pipeline/window.ts';
 import type { LogPosition } from '#shared/schemas/position.ts';
 import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 import type { RowBatch, RowFile } from '#shared/schemas/row-file.ts';
@@ -194,10 +195,15 @@ export function expiryOf({ sinks }: CompiledStep, clockMs: number): number {
   return clockMs + (sinks.table?.ttlMs ?? 0);
 }
 
+/** How often the rows of open windows show what has changed; undefined where only other triggers do. */
+export function shownEvery({ emit, refreshMs, early, window }: CompiledAggregate['plan']): EarlyRows | undefined {
+  if (window.kind === 'global')
+    return window.everyArrivalMs === undefined ? undefined : { everyMs: window.everyArrivalMs, time: 'arrival' };
+  return emit === 'on-update' ? { everyMs: refreshMs, time: 'arrival' } : early;
+}
+
 /** A row that fills is refreshed at a cadence on the slot's clock, which is the same in every attempt. */
-export function isRefreshDue(step: CompiledAggregate, emittedMs: number, clockMs: number): boolean {
-  const { emit, refreshMs, early } = step.plan;
-  const everyMs =
-    emit === 'on-update' ? refreshMs : early?.time === 'arrival' ? early.everyMs : Number.POSITIVE_INFINITY;
-  return clockMs >= emittedMs + everyMs;
+export function isRefreshDue({ plan }: CompiledAggregate, shownMs: number, clockMs: number): boolean {
+  const every = shownEvery(plan);
+  return every?.time === 'arrival' && clockMs >= shownMs + every.everyMs;
 }

@@ -93,7 +93,11 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
-    if (this.#early.isDue(context.clockMs)) emitInSteps(emission, this.#refresh(context, emission));
+    if (!this.#early.isDue(context.clockMs)) return;
+    // Of a row that this block has led to already, the one that is there is written over.
+    for (const key of [...this.#places.keys()]) this.#showOpen(key, context, emission);
+    this.#places = new Map();
+    emitInSteps(emission, this.#refresh(context, emission));
   }
 
   override save(): Iterable<Json> {
@@ -223,23 +227,28 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   }
 
   *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
-    const window = this.#window;
     for (const key of this.#early.take(context.clockMs)) {
-      const open = this.keys.load(key)?.open;
-      if (open === undefined || open.isShown || window.kind === 'global') continue;
-      const { startMs, lastMs, accumulators } = open;
-      const endMs = window.kind === 'session' ? sessionEnd(open, window) : lastMs + 1;
-      emitProvisional(emission, this.#step, context, {
-        key,
-        window: { startMs, endMs },
-        accumulators,
-        ...idOf(open),
-      });
-      open.isShown = true;
-      open.isProvisional = true;
-      this.keys.noteChange(key);
+      this.#showOpen(key, context, emission);
       yield;
     }
+  }
+
+  /** Shows the open window of a key, unless it is shown as it is. */
+  #showOpen(key: string, context: EmissionContext, emission: Emission): void {
+    const window = this.#window;
+    const open = this.keys.load(key)?.open;
+    if (open === undefined || open.isShown) return;
+    const { startMs, lastMs, accumulators } = open;
+    this.keys.noteChange(key);
+    if (window.kind === 'global') {
+      this.#show(open, { key, timeMs: lastMs, context, emission, places: this.#places, whole: 0 }, false);
+      return;
+    }
+    const endMs = window.kind === 'session' ? sessionEnd(open, window) : lastMs + 1;
+    const row = { key, window: { startMs, endMs }, accumulators, ...idOf(open) };
+    emitProvisional(emission, this.#step, context, row);
+    open.isShown = true;
+    open.isProvisional = true;
   }
 
   protected dueOf({ waiting, open }: KeyEntry): number {

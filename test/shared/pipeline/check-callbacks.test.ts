@@ -338,10 +338,21 @@ describe('a definition that no types have checked is refused:', () => {
   }
 });
 
-test('triggers of both kinds are kept, in any order', () => {
+test('triggers of several kinds are kept, in any order', () => {
   expect(P.global({ trigger: [P.everyTime(P.minutes(1)), P.everyRecords(2)] })).toEqual({
     kind: 'global',
     everyRecords: 2,
     everyMs: 60_000,
   });
+  expect(P.global({ trigger: [P.everyTime(P.minutes(1), { time: 'arrival' }), P.everyTime(P.minutes(2))] })).toEqual({
+    kind: 'global',
+    everyMs: 120_000,
+    everyArrivalMs: 60_000,
+  });
+});
+
+test('the time of a trigger is one of two', () => {
+  expect(() => P.everyTime(P.minutes(1), { time: 'clock' as 'arrival' })).toThrow(
+    "PIPELINE_INVALID: everyTime: time is \"clock\"; use 'event' or 'arrival'.",
+  );
 });

@@ -46,7 +46,10 @@ test('every kind of window is described', () => {
       .aggregate('tens', columns)
       .to(sink),
     keyed
-      .window(global({ trigger: [everyRecords(100), everyTime(minutes(1))] }), late)
+      .window(
+        global({ trigger: [everyRecords(100), everyTime(minutes(1)), everyTime(minutes(2), { time: 'arrival' })] }),
+        late,
+      )
       .aggregate('ever', columns)
       .to(sink),
   ]);
@@ -60,6 +63,6 @@ test('every kind of window is described', () => {
     'calendar windows of a week from Sunday on in UTC, allowed lateness 0 ms, rows refreshed every 5 s',
     'sessions with a gap of 30 min and at most 4 h long, allowed lateness 0 ms, rows when windows close',
     'every 10 records of a key, the last ones fewer, given up 1 h after the last one, allowed lateness 0 ms, rows when windows close',
-    'all records of a key, shown every 100 records and every 1 min, allowed lateness 0 ms, rows when they are triggered',
+    'all records of a key, shown every 100 records and every 1 min and every 2 min of arrival time, allowed lateness 0 ms, rows when they are triggered',
   ]);
 });

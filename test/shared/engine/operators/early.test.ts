@@ -7,6 +7,7 @@ import {
   count,
   countWindow,
   everyRecords,
+  everyTime,
   global,
   hours,
   milliseconds,
@@ -202,6 +203,29 @@ describe('early rows of windows that each key has of its own', () => {
       ['11 to 25: 4 so far'],
     ]);
   });
+});
+
+test('the row of a global window is shown by the clock, when its trigger says so', async () => {
+  const driver = testDriver(
+    pipelineOf([
+      keyed
+        .window(global({ trigger: everyTime(minutes(10), { time: 'arrival' }) }), { allowedLateness })
+        .aggregate('v', { n: count() })
+        .to(sink),
+    ]),
+  );
+  const shownNow = async (): Promise<unknown> =>
+    (await driver.read('v', all)).map((row) => (row as unknown as { n: number }).n);
+  await driver.send('readings', [at(1)]);
+  await driver.promise('readings', 2 * 60_000);
+  await driver.advance(minutes(11));
+  expect(await shownNow()).toEqual([1]);
+  await driver.send('readings', [at(3), at(4)]);
+  await driver.promise('readings', 5 * 60_000);
+  await driver.advance(minutes(5));
+  expect(await shownNow()).toEqual([1]);
+  await driver.advance(minutes(6));
+  expect(await shownNow()).toEqual([3]);
 });
 
 describe('state goes on where early rows', () => {

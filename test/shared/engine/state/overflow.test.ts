@@ -103,6 +103,10 @@ const others = compile(
       .window(global({ trigger: [everyRecords(3), everyTime(milliseconds(10))], ttl: milliseconds(30) }), common)
       .aggregate('ever', columns)
       .to(sink),
+    keyed
+      .window(global({ trigger: [everyRecords(3), everyTime(milliseconds(4), { time: 'arrival' })] }), common)
+      .aggregate('by-arrival', columns)
+      .to(sink),
     aligned(sliding(milliseconds(40), { every: milliseconds(5) }), 20)
       .aggregate('leaving', { n: count(), amounts: amountsThatLeave, mean: mean(amount) })
       .to(sink),
