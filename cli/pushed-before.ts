@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { readJsonFile, replaceFile } from '#local/folder.ts';
+import { readJsonFile, writeJsonFile } from '#local/folder.ts';
 import { comesOnce, type Input } from './input.ts';
 
 /** When each file was first pushed into a stack, by its full path. */
@@ -18,7 +18,7 @@ export function notePushed(folder: string, inputs: readonly Input[]): readonly s
   const files = inputs.filter((input) => !comesOnce(input.path)).map((input) => input.path);
   const now = new Date().toISOString();
   const pushed = { ...Object.fromEntries(files.map((file) => [resolve(file), now])), ...before };
-  if (files.length > 0) replaceFile(path, `${JSON.stringify(pushed, null, 2)}\n`);
+  if (files.length > 0) writeJsonFile(path, pushed);
   return files
     .filter((file) => before[resolve(file)] !== undefined)
     .map(

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ownerOf, readJsonFile, replaceFile } from '#local/folder.ts';
+import { ownerOf, readJsonFile, writeJsonFile } from '#local/folder.ts';
 import type { LocalStack } from '#local/stack.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 
@@ -29,7 +29,7 @@ export function folderOf(
 /** Beside its folder: a bounded run has a folder of its own, and may run beside a stack of the same pipeline. */
 export function writeStackFile(file: StackFile): void {
   mkdirSync(dirname(file.folder), { recursive: true });
-  replaceFile(pathOf(file.folder), `${JSON.stringify(file, null, 2)}\n`);
+  writeJsonFile(pathOf(file.folder), file);
 }
 
 export function stackFileOf(folder: string, stack: LocalStack): StackFile {

@@ -41,7 +41,12 @@ export function ownerOf(path: string): number | undefined {
   return isAlive(Number(owner), startedTicks) ? Number(owner) : undefined;
 }
 
-/** What a file that only `replaceFile` writes holds, as JSON. Throws `STATE_UNREADABLE`, with what a damaged one `means`. */
+/** Writes JSON that people may read too, in one step as `replaceFile` does. */
+export function writeJsonFile(path: string, value: unknown): void {
+  replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** What a file that is only replaced in one step holds, as JSON. Throws `STATE_UNREADABLE`, with what a damaged one `means`. */
 export function readJsonFile<Value>(path: string, means: string): Value {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as Value;
