@@ -88,11 +88,17 @@ export function checkDuration(where: string, what: string, ms: number, min: numb
 
 /** Whether what a predicate has given is true, as `if` has it. Of a promise it would always be. */
 export function isTrue(what: string, found: unknown): boolean {
+  if (isPromise(found))
+    throw new Error(`${what} gave a promise, which is not waited for; look things up with enrich instead`);
+  return Boolean(found);
+}
+
+/** Whether a callback gave what comes later. Nobody else hears when that fails, which would end the process. */
+export function isPromise(found: unknown): boolean {
   const later = found as { readonly then?: unknown } | null | undefined;
-  if (typeof found !== 'object' || typeof later?.then !== 'function') return Boolean(found);
-  // Nobody else hears when it fails, which would end the process.
+  if (typeof found !== 'object' || typeof later?.then !== 'function') return false;
   later.then(undefined, () => {});
-  throw new Error(`${what} gave a promise, which is not waited for; look things up with enrich instead`);
+  return true;
 }
 
 /** For what types refuse too: a pipeline also runs where nobody has checked them, and a word that is not known would do nothing. */

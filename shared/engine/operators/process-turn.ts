@@ -3,6 +3,7 @@ import { messageOf } from '#shared/engine/decode/decode.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { refuseJson } from '#shared/pipeline/join.ts';
 import { type AnyProcessContext, refuseRow, stateCharactersMax, timersMax } from '#shared/pipeline/process.ts';
+import { isPromise } from '#shared/pipeline/refuse.ts';
 import { decodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 
 /** What a process step keeps of a key between its records. */
@@ -72,7 +73,8 @@ export class ProcessTurn {
     this.#emitted = [];
     if (!isTimer) kept.lastMs = by.timeMs;
     try {
-      refusePromise(callback());
+      // What a promise would do comes after the turn, when another key may have its own.
+      if (isPromise(callback())) throw new Error('it returned a promise; callbacks are synchronous');
       this.rows = this.#emitted;
       return undefined;
     } catch (error) {
@@ -161,12 +163,4 @@ function encodeState(state: Json): string {
   if (text.length > stateCharactersMax)
     throw new Error(`the state has ${text.length} characters as JSON; at most ${stateCharactersMax} are allowed`);
   return text;
-}
-
-/** What a promise would do comes after the turn, when another key may have its own. */
-function refusePromise(returned: unknown): void {
-  if (typeof returned !== 'object' || returned === null || !('then' in returned)) return;
-  // Nobody waits for its rejection.
-  if (typeof returned.then === 'function') returned.then(undefined, () => {});
-  throw new Error('it returned a promise; callbacks are synchronous');
 }
