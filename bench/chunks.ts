@@ -13,3 +13,13 @@ export async function* readChunks(path: string): AsyncGenerator<string> {
   }
   if (rest !== '') yield rest;
 }
+
+/** Calls `visit` for each line of such a piece that is not empty. */
+export function walkLines(text: string, visit: (line: string) => void): void {
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf('\n', start);
+    const end = found === -1 ? text.length : found;
+    if (end > start) visit(text.slice(start, end));
+    start = end + 1;
+  }
+}

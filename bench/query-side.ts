@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readInputPieces } from '#cli/input.ts';
-import { walkLines } from '#shared/pipeline/lines.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
-import { readChunks } from './chunks.ts';
+import { readChunks, walkLines } from './chunks.ts';
 import { type FlowRecord, HandWritten } from './hand-written.ts';
 import { queries, type Side } from './queries.ts';
 
