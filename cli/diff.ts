@@ -8,7 +8,7 @@ import { contractOf, type StateContract } from '#shared/pipeline/contract.ts';
 import { type Difference, diffContracts } from '#shared/pipeline/contract-diff.ts';
 import { readContractFile } from '#shared/runtime/contract-file.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { writeLines } from './output.ts';
+import { printLines } from './output.ts';
 import { inRegion } from './region.ts';
 import { loadPipeline } from './registry.ts';
 import { readStackFile } from './stack-file.ts';
@@ -58,7 +58,7 @@ export const diffCommand = defineCommand({
         `the contract is of pipeline ${before.pipeline}, and not of ${pipeline.id}.`,
       );
     const differences = diffContracts(before, contractOf(pipeline.plan));
-    writeLines('-', args.json === true ? [JSON.stringify(differences, null, 2)] : describe(differences));
+    printLines(args.json === true ? [JSON.stringify(differences, null, 2)] : describe(differences));
     if (differences.some(({ kind }) => kind === 'breaking')) process.exitCode = 1;
   },
 });

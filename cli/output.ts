@@ -20,9 +20,9 @@ export function writeRows(output: Output, rows: Iterable<PrintedRow>): void {
   output.close();
 }
 
-/** Writes lines to a file, or to standard output for `-`. */
-export function writeLines(path: string, lines: readonly string[]): void {
-  const output = openOutput(path);
+/** Writes lines to standard output. */
+export function printLines(lines: readonly string[]): void {
+  const output = openOutput('-');
   for (const line of lines) output.write(line);
   output.close();
 }

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty';
 import { describePlan, drawPlan } from '#shared/pipeline/plan-text.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { writeLines } from './output.ts';
+import { printLines } from './output.ts';
 import { loadPipeline } from './registry.ts';
 
 export const planCommand = defineCommand({
@@ -23,8 +23,8 @@ export const planCommand = defineCommand({
     const { plan, planHash } = await loadPipeline(args.pipeline);
     if (args.json === true && args.mermaid === true)
       throw new MillraceError('INPUT_INVALID', 'give --json or --mermaid, not both.');
-    if (args.json === true) writeLines('-', [JSON.stringify({ planHash, plan }, null, 2)]);
-    else if (args.mermaid === true) writeLines('-', drawPlan(plan));
-    else writeLines('-', describePlan(plan, planHash));
+    if (args.json === true) printLines([JSON.stringify({ planHash, plan }, null, 2)]);
+    else if (args.mermaid === true) printLines(drawPlan(plan));
+    else printLines(describePlan(plan, planHash));
   },
 });

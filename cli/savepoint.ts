@@ -20,7 +20,7 @@ import { MillraceError, withoutCode } from '#shared/schemas/error.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
 import { listOf, wholeNumber } from './arguments.ts';
 import { type Deployment, deploymentOnAws, stoppedDeployment, withDeployment } from './deployment.ts';
-import { writeLines } from './output.ts';
+import { printLines } from './output.ts';
 import { inRegion } from './region.ts';
 
 const actions = ['create', 'list', 'restore'] as const;
@@ -95,7 +95,7 @@ export const savepointCommand = defineCommand({
     switch (args.action as (typeof actions)[number]) {
       case 'list': {
         const { manifests, unreadable } = await listSavepoints(store);
-        writeLines('-', manifests.map(describe));
+        printLines(manifests.map(describe));
         if (unreadable.length > 0) process.exitCode = 1;
         else if (manifests.length === 0) process.stderr.write(`millrace: there is no savepoint in ${place}.\n`);
         for (const { message } of unreadable) process.stderr.write(`millrace: ${message}\n`);
@@ -106,9 +106,7 @@ export const savepointCommand = defineCommand({
         const drainMsMax = args.drained === true ? wholeNumber('wait', args.wait, 1) * 1_000 : undefined;
         // Of a stack that does not run there is nothing to wait for.
         const create = (from: Deployment) => take(from, store, id, drainMsMax && (from.isStopped ? 0 : drainMsMax));
-        return writeLines('-', [
-          describe(await (onAws === undefined ? withDeployment(pipeline, create) : create(onAws))),
-        ]);
+        return printLines([describe(await (onAws === undefined ? withDeployment(pipeline, create) : create(onAws)))]);
       }
       case 'restore': {
         const manifest = await find(store, place, args.id);
@@ -123,7 +121,7 @@ export const savepointCommand = defineCommand({
             await restore(to);
             writeContractFile(contractPath, settled.file);
           });
-        return writeLines('-', [`restored ${describe(manifest)}`]);
+        return printLines([`restored ${describe(manifest)}`]);
       }
       default:
         throw new MillraceError(

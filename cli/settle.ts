@@ -1,9 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import type { LocalStack } from '#local/stack.ts';
+import { eventTimeMsMin } from '#shared/engine/decode/decode.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { viewsOf } from '#shared/pipeline/plan.ts';
 import type { Counts, Reader } from '#shared/runtime/read.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
+import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import type { Feed } from './feed.ts';
 
@@ -51,7 +53,7 @@ export async function waitUntilFinal(it: {
 export async function finalRows(pipeline: Pipeline, reader: Reader): Promise<readonly PrintedRow[]> {
   const rows: PrintedRow[] = [];
   for (const view of viewsOf(pipeline.plan).toSorted())
-    rows.push(...(await rowsBetween(reader, view, -62_135_596_800_000, 253_402_300_800_000)));
+    rows.push(...(await rowsBetween(reader, view, eventTimeMsMin, endOfStreamMs + 1)));
   return rows;
 }
 
