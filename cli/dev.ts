@@ -5,6 +5,7 @@ import { type LocalStack, startStack } from '#local/stack.ts';
 import { pipelines } from '#pipelines/index.ts';
 import { readContractFile, settleContract, writeContractFile } from '#shared/runtime/contract-file.ts';
 import type { Counts } from '#shared/runtime/read.ts';
+import { lookupsInItems } from '#shared/runtime/run.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
@@ -103,6 +104,9 @@ export const devCommand = defineCommand({
     checkReadable(inputs);
     const output = args.output === undefined ? undefined : openOutput(args.output);
     const tables = readTables(listOf(rawArgs, 'table'));
+    // What a stack would find out when it has started, and dropped what was kept.
+    lookupsInItems(pipeline, tables);
+    // The hosts tell the formats of a source apart by themselves; one that they do not read is refused here.
     withFormat(pipeline, args.format);
     const rate = parseRate(args.rate, inputs.length === 0 ? generatedPerSecond : undefined);
     const seed = wholeNumber('seed', args.seed);

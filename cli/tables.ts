@@ -27,24 +27,12 @@ export function readTables(values: readonly string[]): TableItems {
   return tables;
 }
 
-/** Puts the items into the tables of the embedded DynamoDB, beside those that are there. Throws `INPUT_INVALID` for one that is not a table's. */
-export async function putTables(stack: LocalStack, { id, plan }: Pipeline, tables: TableItems): Promise<void> {
+/** Puts the items into the tables of the embedded DynamoDB, beside those that are there. Throws `INPUT_INVALID` for one without its table's key. */
+export async function putTables(stack: LocalStack, { plan }: Pipeline, tables: TableItems): Promise<void> {
   const client = new DynamoDBClient(localClient(stack.endpoints.dynamodb));
-  const specs = lookupTablesOf(plan).map(({ spec }) => spec);
-  for (const [name, items] of Object.entries(tables)) {
-    const spec = specs.find((one) => one.name === name);
-    if (spec === undefined)
-      throw new MillraceError(
-        'INPUT_INVALID',
-        `pipeline ${id} looks nothing up in table ${name}; it does in ${namesOf(specs)}.`,
-      );
-    await writeLookupItems({ client, clock: wallClock }, spec, items);
-  }
+  for (const { spec } of lookupTablesOf(plan))
+    await writeLookupItems({ client, clock: wallClock }, spec, tables[spec.name] ?? []);
   client.destroy();
-}
-
-function namesOf(specs: readonly { readonly name: string }[]): string {
-  return specs.map(({ name }) => name).join(', ') || 'none';
 }
 
 function readItems(path: string): readonly LookupItem[] {

@@ -113,23 +113,28 @@ export function createBoundedRun(
 }
 
 function lookupsOf(pipeline: Pipeline, tables: TableItems): Lookups | undefined {
-  const wanted = lookupTablesOf(pipeline.plan);
-  const names = wanted.map(({ spec }) => spec.name);
+  const names = lookupTablesOf(pipeline.plan).map(({ spec }) => spec.name);
   const missing = names.find((name) => !Object.hasOwn(tables, name));
   if (missing !== undefined)
     throw new MillraceError(
       'INPUT_INVALID',
       `pipeline ${pipeline.id} looks records up in table ${missing}, whose items were not given: add --table ${missing}=FILE.`,
     );
-  const unknown = Object.keys(tables).find((name) => !names.includes(name));
+  const lookups = lookupsInItems(pipeline, tables);
+  return names.length === 0 ? undefined : lookups;
+}
+
+/** Throws `INPUT_INVALID` for a table that the pipeline looks nothing up in, and for an item without its table's key. */
+export function lookupsInItems({ id, plan }: Pipeline, tables: TableItems): Lookups {
+  const specs = lookupTablesOf(plan).map(({ spec }) => spec);
+  const unknown = Object.keys(tables).find((name) => !specs.some((spec) => spec.name === name));
   if (unknown !== undefined)
     throw new MillraceError(
       'INPUT_INVALID',
-      `pipeline ${pipeline.id} looks nothing up in table ${unknown}; it does in ${names.join(', ') || 'none'}.`,
+      `pipeline ${id} looks nothing up in table ${unknown}; it does in ${specs.map(({ name }) => name).join(', ') || 'none'}.`,
     );
-  if (wanted.length === 0) return undefined;
   try {
-    return lookupsInTables(wanted.map(({ spec }) => ({ spec, items: tables[spec.name] ?? [] })));
+    return lookupsInTables(specs.map((spec) => ({ spec, items: tables[spec.name] ?? [] })));
   } catch (error) {
     throw new MillraceError('INPUT_INVALID', `an item is not one of its table: ${(error as Error).message}.`, {
       cause: error,

@@ -39,6 +39,19 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     expect(code).toBe(1);
   });
 
+  it.each([
+    ['a table in which nothing is looked up', 'owners', '{"ip":"192.0.2.1"}', 'it does in addresses'],
+    ['an item without its key', 'addresses', '{"owner":"us"}', 'an item is not one of its table'],
+  ])('%s, before what was kept is dropped', async (_, table, item, message) => {
+    const kept = join(folder, '.millrace', 'owners', 'kept');
+    mkdirSync(join(kept, '..'), { recursive: true });
+    writeFileSync(kept, '');
+    writeFileSync(join(folder, 'items.ndjson'), `${item}\n`);
+    const { code, stderr } = await millrace(folder, ['dev', 'owners', '--fresh', '--table', `${table}=items.ndjson`]);
+    expect(stderr).toContain(message);
+    expect([code, existsSync(kept)]).toEqual([1, true]);
+  });
+
   it('a place without savepoints is told', async () => {
     const { code, stdout, stderr } = await millrace(folder, ['savepoint', 'list', 'flow', '--in', 'none']);
     expect(stderr).toContain('there is no savepoint in none.');
