@@ -145,7 +145,7 @@ function withoutOutdated({ plan }: CompiledAggregate, rows: readonly Row[]): rea
   const provisional = rows.filter((row) => row.provisional !== undefined);
   if (provisional.length === 0) return rows;
   const ofKeys = Map.groupBy(rows, ({ key }) => key);
-  const isOfSame = plan.window.kind === 'count' ? isOfSameCount : overlaps;
+  const isOfSame = plan.window.kind === 'count' ? isOfSameCount : isPartOf;
   const outdated = new Set(
     provisional.filter((row) =>
       ofKeys.get(row.key)?.some((other) => rowOrder(other) > rowOrder(row) && isOfSame(row, other)),
@@ -154,9 +154,9 @@ function withoutOutdated({ plan }: CompiledAggregate, rows: readonly Row[]): rea
   return rows.filter((row) => !outdated.has(row));
 }
 
-/** No two sessions of a key overlap, so these are one, as it was and as it is. */
-function overlaps(one: Row, other: Row): boolean {
-  return one.windowStartMs < other.windowEndMs && other.windowStartMs < one.windowEndMs;
+/** Sessions only grow. One that begins before the end of a closed one, with a record that alone was not late, ends behind that. */
+function isPartOf(one: Row, other: Row): boolean {
+  return one.windowStartMs >= other.windowStartMs && one.windowEndMs <= other.windowEndMs;
 }
 
 /** Of the windows that begin in one millisecond all but the last lie in it, and have ids of their own. */

@@ -375,6 +375,13 @@ describe('a provisional row', () => {
     );
   });
 
+  test('is shown beside the final row of a session that was closed before its first record came', async () => {
+    expect(await read(visit(0, 20, '1', { final: true }), visit(15, 25, '2', shown))).toEqual([
+      ['1', true],
+      ['2', false],
+    ]);
+  });
+
   test('is shown beside the final row of a session that ends where it begins', async () => {
     expect(await read(visit(0, 10, '2', { final: true }), visit(10, 20, '1', shown))).toEqual([
       ['2', true],
