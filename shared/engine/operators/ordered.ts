@@ -170,7 +170,10 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
         return sessionEnd(open, window);
       case 'count':
         if (window.ttlMs !== undefined) return Math.min(open.lastMs + window.ttlMs, this.#overMs);
-        return window.incomplete === 'emit' ? this.#overMs : Number.POSITIVE_INFINITY;
+        // What was shown of the last ones is taken back when they give no row.
+        return window.incomplete === 'emit' || this.#early.areShown || open.isProvisional
+          ? this.#overMs
+          : Number.POSITIVE_INFINITY;
       case 'global': {
         const goneMs = window.ttlMs === undefined ? this.#overMs : open.lastMs + window.ttlMs;
         if (open.isShown || window.everyMs === undefined) return goneMs;

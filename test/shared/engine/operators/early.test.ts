@@ -181,6 +181,14 @@ describe('early rows of windows that each key has of its own', () => {
     expect(await later(driver)).toEqual([whole]);
   });
 
+  test('of the last records, which are too few for a window, are gone when the stream is over', async () => {
+    const driver = testDriver(keyedPipeline(countWindow(3)));
+    await driver.send('readings', [at(1), at(2)]);
+    expect(await later(driver)).toEqual([expect.stringMatching(/^1 to .*: 1 so far$/)]);
+    await driver.close();
+    expect(await told(driver, 'v')).toEqual([]);
+  });
+
   test('by event time are shown when the watermark passes a multiple', async () => {
     const driver = testDriver(
       pipelineOf([
