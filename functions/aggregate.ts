@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { SQSClient } from '@aws-sdk/client-sqs';
@@ -13,7 +12,7 @@ import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createPowertoolsTelemetry } from '#shared/adapters/telemetry/powertools.ts';
 import { createAggregate } from '#shared/runtime/aggregate.ts';
 import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
-import { shardOf } from './event.ts';
+import { batchOf } from './event.ts';
 
 const settings = readSettings('aggregate', process.env);
 const pipeline = selectPipeline(pipelines, settings);
@@ -36,14 +35,7 @@ const aggregate = createAggregate({
 /** The aggregate stage: one batch of one exchange shard into state and rows. An error sends the whole batch again (rule 11). */
 export async function handler(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
   try {
-    await aggregate.process({
-      shardId: shardOf(event),
-      records: event.Records.map(({ kinesis: record }) => ({
-        sequence: record.sequenceNumber,
-        bytes: Buffer.from(record.data, 'base64'),
-        arrivalMs: Math.round(record.approximateArrivalTimestamp * 1_000),
-      })),
-    });
+    await aggregate.process(batchOf(event));
     return { batchItemFailures: [] };
   } finally {
     telemetry.flush();

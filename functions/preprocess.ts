@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { SQSClient } from '@aws-sdk/client-sqs';
@@ -14,7 +13,7 @@ import { createSqsDeadLetters } from '#shared/adapters/sqs/dead-letters.ts';
 import { createPowertoolsTelemetry } from '#shared/adapters/telemetry/powertools.ts';
 import { createPreprocess } from '#shared/runtime/preprocess.ts';
 import { readSettings, selectPipeline } from '#shared/runtime/settings.ts';
-import { shardOf } from './event.ts';
+import { batchOf } from './event.ts';
 
 const settings = readSettings('preprocess', process.env);
 const pipeline = selectPipeline(pipelines, settings);
@@ -39,15 +38,7 @@ const preprocess = createPreprocess({
 /** The preprocess stage: one batch of one raw shard into the exchange. */
 export async function handler(event: KinesisStreamEvent): Promise<KinesisStreamBatchResponse> {
   try {
-    const { failedFrom } = await preprocess.process({
-      shardId: shardOf(event),
-      records: event.Records.map(({ kinesis: record }) => ({
-        sequence: record.sequenceNumber,
-        partitionKey: record.partitionKey,
-        bytes: Buffer.from(record.data, 'base64'),
-        arrivalMs: record.approximateArrivalTimestamp * 1_000,
-      })),
-    });
+    const { failedFrom } = await preprocess.process(batchOf(event));
     return { batchItemFailures: failedFrom === undefined ? [] : [{ itemIdentifier: failedFrom }] };
   } finally {
     telemetry.flush();
