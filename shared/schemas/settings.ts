@@ -61,7 +61,6 @@ export interface SinkNames {
 }
 
 export type Setting = keyof typeof settingNames;
-export type SettingName = (typeof settingNames)[Setting];
 
 /** How `droppedState` says that no loss is allowed: an empty setting is one that was forgotten. */
 export const noLosses = 'none';

@@ -39,15 +39,3 @@ export function fleetLoadExpression(it: { readonly drainLoad: string; readonly b
   const isLifted = `${it.behindMs} >= ${behindMsMin} AND ${it.drainLoad} < ${drainLoadTarget}`;
   return `IF(${isLifted}, ${drainLoadTarget}, ${it.drainLoad})`;
 }
-
-/** How many tasks bring a fleet to its target, as target tracking works it out: in proportion, rounded up. */
-export function wantedTasks(it: {
-  readonly tasks: number;
-  readonly fleetLoad: number;
-  readonly tasksMin: number;
-  readonly tasksMax: number;
-}): number {
-  // 3 * 0.7 / 0.7 is a little more than 3.
-  const wanted = Math.ceil((it.tasks * it.fleetLoad) / drainLoadTarget - 1e-9);
-  return Math.min(it.tasksMax, Math.max(it.tasksMin, wanted));
-}

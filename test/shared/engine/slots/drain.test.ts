@@ -5,9 +5,8 @@ import {
   drainLoadTarget,
   fleetLoadExpression,
   fleetLoadOf,
-  wantedTasks,
 } from '#shared/engine/slots/drain.ts';
-import { runFleet } from './fleet.ts';
+import { runFleet, wantedTasks } from './fleet.ts';
 import recorded from './recorded-load.json' with { type: 'json' };
 
 const drainMs = 300_000;

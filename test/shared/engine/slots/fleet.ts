@@ -1,4 +1,4 @@
-import { drainLoadOf, drainLoadTarget, fleetLoadOf, wantedTasks } from '#shared/engine/slots/drain.ts';
+import { drainLoadOf, drainLoadTarget, fleetLoadOf } from '#shared/engine/slots/drain.ts';
 
 // A fleet and what scales it, minute by minute. Target tracking has two alarms: one that wants more tasks, when the metric was above its target for
 // three minutes, and one that wants fewer, when it was below nine tenths of it for fifteen; and a time after each change in which it waits.
@@ -81,4 +81,16 @@ function take(backlog: { minute: number; records: number }[], count: number): nu
     if (backlog[0].records === 0) backlog.shift();
   }
   return count - left;
+}
+
+/** How many tasks bring a fleet to its target, as target tracking works it out: in proportion, rounded up. */
+export function wantedTasks(it: {
+  readonly tasks: number;
+  readonly fleetLoad: number;
+  readonly tasksMin: number;
+  readonly tasksMax: number;
+}): number {
+  // 3 * 0.7 / 0.7 is a little more than 3.
+  const wanted = Math.ceil((it.tasks * it.fleetLoad) / drainLoadTarget - 1e-9);
+  return Math.min(it.tasksMax, Math.max(it.tasksMin, wanted));
 }
