@@ -27,7 +27,7 @@ interface Session {
   accumulators: Accumulators;
   /** Starts under which it, or what became a part of it, was shown. */
   shownStarts: number[];
-  /** It is shown as it is, or need not be. */
+  /** It is shown as it is. */
   isShown: boolean;
 }
 
@@ -106,9 +106,9 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
     const [first, ...others] = touched;
     if (first === undefined) {
       const accumulators = createAccumulators(this.#step);
-      const session = { startMs, endMs, timerMs: endMs, accumulators, shownStarts: [], isShown: true };
+      const session = { startMs, endMs, timerMs: endMs, accumulators, shownStarts: [], isShown: false };
       addValues(this.#step, accumulators, values);
-      this.#noteUnshown(key, session);
+      this.#early.note(key);
       this.#timers.add(endMs, key);
       open.push(session);
       open.sort((a, b) => a.startMs - b.startMs);
@@ -175,7 +175,6 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
   }
 
   #noteUnshown(key: string, session: Session): void {
-    if (!this.#early.areShown) return;
     if (session.isShown) this.#early.note(key);
     session.isShown = false;
   }
@@ -285,14 +284,14 @@ function takeIn(step: CompiledAggregate, into: Session, from: Session): void {
   mergeAccumulators(step, into.accumulators, from.accumulators);
 }
 
-/** Without what was shown it was not shown, and is to be, where sessions are. */
+/** Without what was shown it was not shown. */
 function savedOf(step: CompiledAggregate, { startMs, endMs, accumulators, ...early }: Session): SavedSession {
   const saved = [startMs, endMs, encodeAccumulators(step, accumulators)] as const;
   return early.shownStarts.length === 0 ? saved : [...saved, [early.isShown ? 1 : 0, ...early.shownStarts]];
 }
 
 function sessionOf(step: CompiledAggregate, [startMs, endMs, encoded, early]: SavedSession): Session {
-  const [isShown = step.plan.early === undefined ? 1 : 0, ...shownStarts] = early ?? [];
+  const [isShown = 0, ...shownStarts] = early ?? [];
   const accumulators = decodeAccumulators(step, encoded);
   return { startMs, endMs, timerMs: endMs, accumulators, shownStarts, isShown: isShown === 1 };
 }

@@ -278,6 +278,20 @@ describe('state goes on where early rows', () => {
       [5, undefined, true],
     ]);
   });
+
+  test('are shown again: what came meanwhile is in them', () => {
+    const first = operatorOf(true);
+    first.add(5);
+    first.operator.refresh(context, createEmission());
+    const between = operatorOf(false);
+    for (const entry of first.operator.save()) between.operator.restore(entry);
+    between.operator.endRestore();
+    between.add(8);
+    const last = operatorOf(true).operator;
+    for (const entry of between.operator.save()) last.restore(entry);
+    last.endRestore();
+    expect(rowsOf((emission) => last.refresh(context, emission))).toEqual([[5, 'shown', false]]);
+  });
 });
 
 describe('early rows are refused', () => {
