@@ -9,7 +9,7 @@ import type { Expression, Select } from '#shared/sql/parse/ast.ts';
 import { freeName, isColumnName } from '#shared/sql/parse/names.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
-import { endField, type Relation, type Role, resolve, startField } from './relation.ts';
+import { endField, isBound, type Relation, type Role, resolve, startField } from './relation.ts';
 import { groupedWindow } from './windows.ts';
 
 /** A column that is grouped by. */
@@ -47,7 +47,7 @@ export function readKeys(
       continue;
     }
     const role = roleOf(expression, relation);
-    if (role !== undefined && isBound(role) && relation.windows !== undefined) {
+    if (isBound(role) && relation.windows !== undefined) {
       bounds.add(role);
       continue;
     }
@@ -100,10 +100,6 @@ function meant(expression: Expression, { items }: Select, relation: Relation): E
     return item.expression;
   }
   return aliasedBy(expression, { items }, relation)?.expression ?? expression;
-}
-
-function isBound(role: Role): boolean {
-  return role.startsWith('window-');
 }
 
 /** What SELECT names so, where a name is that of no column. */

@@ -14,7 +14,19 @@ import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { compileAggregate } from './aggregates.ts';
 import { apartFrom, changeField, refuseTotal, runningTable } from './changes.ts';
 import { aliasedBy, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
-import { endField, once, type Relation, type Role, recordScope, resolve, scopeOf, startField } from './relation.ts';
+import {
+  type BoundRole,
+  endField,
+  isBound,
+  once,
+  type Relation,
+  type Role,
+  readBound,
+  recordScope,
+  resolve,
+  scopeOf,
+  startField,
+} from './relation.ts';
 import type { BuiltTable, StepTable } from './step-table.ts';
 import { scalarTotal, type TotalQuery } from './totals.ts';
 import { boundOf, bucketOf, groupedWindow } from './windows.ts';
@@ -283,8 +295,7 @@ function keyColumn(
   isWindowed: boolean,
 ): Compiled {
   const { column } = resolve(relation, reference);
-  if (column.role?.startsWith('window-') === true && isWindowed && relation.windows !== undefined)
-    return bound(column.role);
+  if (isBound(column.role) && isWindowed && relation.windows !== undefined) return bound(column.role);
   const { text, type, nullable } = scopeOf(relation).column(reference);
   const key = keys.find((candidate) => candidate.text === text);
   if (key !== undefined)
@@ -299,16 +310,8 @@ function keyColumn(
   );
 }
 
-function bound(role: Role): Compiled {
-  const field = role === 'window-start' ? startField : endField;
-  const shift = role === 'window-time' ? -1 : 0;
-  return {
-    type: timestampType,
-    nullable: false,
-    text: role,
-    isConstant: false,
-    evaluate: (values) => (values[field] as number) + shift,
-  };
+function bound(role: BoundRole): Compiled {
+  return { type: timestampType, nullable: false, text: role, isConstant: false, evaluate: readBound[role] };
 }
 
 /** `TUMBLE_START(ts, INTERVAL '1' MINUTE)`: the same window as in GROUP BY. */
@@ -326,7 +329,7 @@ function boundColumn(
       call.at,
       `${call.name} shows a bound of a window that is in GROUP BY. Write GROUP BY ${call.name.replace(/_(START|END|ROWTIME)$/, '')}(…) with the same arguments.`,
     );
-  return bound(boundOf(call) as Role);
+  return bound(boundOf(call) as BoundRole);
 }
 
 /** The role of a column that shows nothing but a bound of the window. */
@@ -363,7 +366,7 @@ function windowTotal(
   for (const part of over.partition) {
     const role = part.op === 'call' ? boundOf(part) : roleOf(part, relation);
     const isWindow = groupedWindow(part, relation) !== undefined;
-    if (role?.startsWith('window-') !== true && !isWindow)
+    if (!isBound(role) && !isWindow)
       throw new SqlProblem(
         part.at,
         `a total is over all groups of a window, so PARTITION BY names the window and nothing else. Write ${form}; for the share within ${part.op === 'column' ? part.path.at(-1)?.text : 'a group'} group twice and join.`,

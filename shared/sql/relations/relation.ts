@@ -11,7 +11,13 @@ import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import type { StepTable } from './step-table.ts';
 
 /** What a column is to windows. */
-export type Role = 'time' | 'window-start' | 'window-end' | 'window-time';
+export type Role = 'time' | BoundRole;
+/** What shows a bound of the window that a record or a row is in. */
+export type BoundRole = 'window-start' | 'window-end' | 'window-time';
+
+export function isBound(role: Role | undefined): role is BoundRole {
+  return role !== undefined && role !== 'time';
+}
 
 /** A column of a relation. */
 export interface RelationColumn extends Column {
@@ -113,7 +119,7 @@ export function recordScope(relation: Relation): Scope {
   return {
     column: (reference) => {
       const { name, role } = resolve(relation, reference).column;
-      if (role?.startsWith('window-') === true)
+      if (isBound(role))
         throw new SqlProblem(
           reference.at,
           `a record may be in several windows, so ${name} is that of a group here. Move the condition to HAVING, or compute before the groups: … FROM (SELECT *, ts - ${name} AS x FROM TABLE(…)) GROUP BY ….`,
@@ -335,8 +341,15 @@ const timeField = '#time';
 export const startField = '#window_start';
 export const endField = '#window_end';
 
+/** How the bounds of its window are read off a row. */
+export const readBound: Readonly<Record<BoundRole, (values: Values) => number>> = {
+  'window-start': (values) => values[startField] as number,
+  'window-end': (values) => values[endField] as number,
+  'window-time': (values) => (values[endField] as number) - 1,
+};
+
 /** The window columns that a table function adds. */
-export function windowColumns(readerOf: (role: Role) => RelationColumn['read']): readonly RelationColumn[] {
+export function windowColumns(readerOf: (role: BoundRole) => RelationColumn['read']): readonly RelationColumn[] {
   return (
     [
       ['window_start', 'window-start'],

@@ -16,6 +16,7 @@ import { groupRecords, holds, roleOfBound } from './group.ts';
 import type { Environment, Planned, Targets } from './plan.ts';
 import {
   compiledColumn,
+  isBound,
   isSame,
   once,
   type Relation,
@@ -184,7 +185,7 @@ function planRecords(
   } => {
     let nested = false;
     const scope = scopeOf(from, (column) => {
-      nested ||= column.role?.startsWith('window-') === true;
+      nested ||= isBound(column.role);
     });
     const selected = selectItems(select, { scope: () => scope, relation: from, targets, direct: scopeOf(from) });
     return { selected, condition: together(where, scope), nested, from };

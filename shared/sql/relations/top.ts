@@ -13,12 +13,14 @@ import { keySelector } from './group-keys.ts';
 import type { Environment, Planned } from './plan.ts';
 import {
   endField,
+  isBound,
   isSame,
   once,
   type Ranking,
   type Relation,
   type RelationColumn,
   type Role,
+  readBound,
   type Selected,
   scopeOf,
   startField,
@@ -64,7 +66,7 @@ export function readRanking(
     const role = roleOf(expression);
     const field = `#partition ${index}`;
     // The bounds of windows are known where the windows are made.
-    if (role?.startsWith('window-') === true) return { text: role, role, field };
+    if (isBound(role)) return { text: role, role, field };
     return { text: hide(expression, field).text, field };
   });
   const order = over.order.map(({ expression, descending, nullsFirst }, index) => {
@@ -161,16 +163,10 @@ export function planTop(
 /** The columns of the ranked rows, with the number of each. */
 function rankedRelation(relation: Relation, { column, partition }: Ranking): Relation {
   const isWindowed = isOfWindows(partition);
-  const fields: Readonly<Partial<Record<Role, (values: Values) => unknown>>> = {
-    'window-start': (values) => values[startField],
-    'window-end': (values) => values[endField],
-    'window-time': (values) => (values[endField] as number) - 1,
-  };
   const columns = relation.columns.map((one): RelationColumn => {
     const { role, ...plain } = one;
     // A ranked row has the event time of its window. Of all records it keeps the bounds that it came with, as columns like others.
-    const read = role === undefined || !isWindowed ? undefined : fields[role];
-    return read === undefined ? plain : { ...one, read };
+    return isWindowed && isBound(role) ? { ...one, read: readBound[role] } : plain;
   });
   const table = relation.columns[0]?.table;
   const number: RelationColumn = {
@@ -223,7 +219,7 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
       compiled: { evaluate: (values: Values) => values[field] ?? null },
     }));
   const fields = relation.columns
-    .filter(({ role }) => windows?.op !== 'pending' || role?.startsWith('window-') !== true)
+    .filter(({ role }) => windows?.op !== 'pending' || !isBound(role))
     .map(({ name }) => name);
   const top = { kind: ranking.kind, count, order: ranking.order, fields } as const;
   const keyedRecords = (): KeyedStream<Values, KeyShape> =>

@@ -6,11 +6,13 @@ import { compileExpression } from '#shared/sql/expressions/expression.ts';
 import type { Call, Expression, WindowKind, WindowTable } from '#shared/sql/parse/ast.ts';
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import {
+  type BoundRole,
   endField,
+  isBound,
   once,
   type Relation,
   type RelationColumn,
-  type Role,
+  readBound,
   resolve,
   scopeOf,
   sqlValue,
@@ -75,7 +77,7 @@ function lengthOf(size: Expression): number {
 }
 
 /** The functions of a grouped window, and which of its bounds they show. */
-const boundFunctions: Readonly<Record<string, Role>> = Object.fromEntries(
+const boundFunctions: Readonly<Record<string, BoundRole>> = Object.fromEntries(
   (['TUMBLE', 'HOP', 'SESSION', 'CUMULATE'] as const).flatMap((kind) => [
     [`${kind}_START`, 'window-start'],
     [`${kind}_END`, 'window-end'],
@@ -84,7 +86,7 @@ const boundFunctions: Readonly<Record<string, Role>> = Object.fromEntries(
 );
 
 /** The bound that `TUMBLE_START(ts, …)` and its like show; undefined for any other call. */
-export function boundOf({ name }: Call): Role | undefined {
+export function boundOf({ name }: Call): BoundRole | undefined {
   return Object.hasOwn(boundFunctions, name) ? boundFunctions[name] : undefined;
 }
 
@@ -149,7 +151,7 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
 
 /** The bounds of the one window that a record is in; of other windows it has none before they are made. */
 function boundReader(
-  role: Role,
+  role: BoundRole,
   spec: WindowSpec,
   readTime: (values: Values) => number,
 ): (values: Values) => number | null {
@@ -172,19 +174,13 @@ export function expanded(relation: Relation, at: Span): Relation {
   const boundsAt = aligned(spec, at);
   const expand = (values: Values): readonly Values[] =>
     boundsAt(readTime(values)).map(([start, end]) => ({ ...values, [startField]: start, [endField]: end }));
-  const fields: Readonly<Record<Role, (values: Values) => unknown>> = {
-    time: readTime,
-    'window-start': (values) => values[startField],
-    'window-end': (values) => values[endField],
-    'window-time': (values) => (values[endField] as number) - 1,
-  };
   const { windows: _windows, table: _table, ...rest } = relation;
   return {
     ...rest,
     ...('sizeMs' in spec ? { spanMs: spec.sizeMs } : {}),
     isTumbling: spec.kind === 'tumbling',
     columns: relation.columns.map((column) =>
-      column.role?.startsWith('window-') ? { ...column, read: fields[column.role] } : column,
+      isBound(column.role) ? { ...column, read: readBound[column.role] } : column,
     ),
     stream: once(() => relation.stream().flatMap(expand)),
   };
