@@ -7,6 +7,7 @@ import { BlockDecoder } from './block-codec.ts';
 import { behindMsOf, bytesOf, firstCursor, placeBlocks } from './exchange-batch.ts';
 import { readBytesMax } from './read-budget.ts';
 import { RowFeed } from './row-feed.ts';
+import { SaveCadence } from './save-cadence.ts';
 import type { ShardReaderOptions } from './shard-reader-options.ts';
 import { restoreSlot, type SnapshotOptions, type StoredSnapshot, saveKindOf, saveSlot } from './snapshots.ts';
 import { Turn } from './turn.ts';
@@ -39,7 +40,7 @@ export class ShardReader {
   #request: 'go-on' | 'stop' | 'abandon' = 'go-on';
   /** Where the shard is read from next. */
   #cursor: string | undefined;
-  #savedMs: number;
+  readonly #cadence: SaveCadence;
   readonly #feed: RowFeed;
   #progress = 0;
   /** The slots whose bases are being stored. */
@@ -60,7 +61,7 @@ export class ShardReader {
   constructor(options: ShardReaderOptions) {
     this.#options = options;
     this.#feed = new RowFeed({ ...options, isAbandoned: () => this.#isAbandoned(), onProgress: () => this.#goOn() });
-    this.#savedMs = options.savedMs ?? options.clock.now();
+    this.#cadence = new SaveCadence(options.checkpointEveryMs, options.savedMs ?? options.clock.now());
   }
 
   /** Rises with every step that was taken, also with one that found nothing new: what stands still is stuck. */
@@ -70,7 +71,7 @@ export class ShardReader {
 
   /** When its state was last written, or else when it began. */
   get savedMs(): number {
-    let savedMs = this.#savedMs;
+    let { savedMs } = this.#cadence;
     for (const slot of this.#slots.values()) if (slot.saving !== undefined) savedMs = Math.min(savedMs, slot.savedMs);
     return savedMs;
   }
@@ -120,10 +121,10 @@ export class ShardReader {
   }
 
   async #read(): Promise<ReaderEnd> {
-    const { clock, shard, generation, telemetry, checkpointEveryMs, budget } = this.#options;
+    const { clock, shard, generation, telemetry, budget } = this.#options;
     await this.#restore();
     this.#isRestored = true;
-    this.#savedMs = this.#options.savedMs ?? clock.now();
+    this.#cadence.savedMs = this.#options.savedMs ?? clock.now();
     while (this.#request === 'go-on') {
       if (this.#isAtEnd()) return 'ended';
       const batch = await this.#readBatch();
@@ -135,7 +136,7 @@ export class ShardReader {
       this.#taken = budget.replace(this.#taken, 0);
       if (batch.ended) for (const { stage } of this.#slots.values()) stage.endShard(logEnd(generation));
       if (batch.ended) await this.#saveAll();
-      else if (clock.now() - this.#savedMs >= checkpointEveryMs) await this.#save();
+      else if (this.#cadence.isDue(clock.now())) await this.#save();
       this.#goOn();
       if (batch.records.length === 0 && !batch.ended) await clock.sleep(idleMs);
     }
@@ -165,7 +166,7 @@ export class ShardReader {
       if (this.#request !== 'go-on') return;
       const { stage, snapshot } = await restoreSlot(this.#snapshotOptions(), slot);
       const { position } = stage.reader.log;
-      const owned: OwnedSlot = { stage, snapshot, savedPosition: position, savedMs: this.#savedMs, saving: undefined };
+      const owned: OwnedSlot = { stage, snapshot, savedPosition: position, savedMs: this.savedMs, saving: undefined };
       this.#slots.set(slot, owned);
       if (snapshot !== undefined && position < snapshot.position && generationOf(position) < generation)
         await this.#readAncestors(stage);
@@ -196,6 +197,8 @@ export class ShardReader {
       stage.apply(placed);
       if (!turn.isOver(stage, record.bytes.length)) continue;
       await this.#writeAll();
+      // Behind every block state is exactly at P, so it may be stored here as well as behind a batch.
+      if (!this.#isAbandoned() && this.#cadence.isDue(clock.now())) await this.#save();
       this.#goOn();
       // The others have their turn, also when there was nothing to write.
       await clock.sleep(0);
@@ -313,7 +316,7 @@ export class ShardReader {
         );
       }
     }
-    this.#savedMs = clock.now();
+    this.#cadence.note(clock.now());
   }
 
   /** Everything, and waits until it is stored. */
