@@ -4,7 +4,7 @@ import type { LogPosition, RecordPosition } from './position.ts';
  * The version of what operators save. Whoever changes an operator's entries raises it and adds to the migrations of
  * `shared/engine/slots/state-versions.ts` how a part of the version before becomes one of this, with a test that reads a stored part of that version.
  */
-export const stateVersion = 3;
+export const stateVersion = 4;
 
 /** What the state was made under last: the plan's hash, and its contract as JSON. */
 export interface RecordedContract {

@@ -8,6 +8,8 @@ const migrations: Readonly<Record<number, (part: unknown, checkpoint: Checkpoint
   1: (part, checkpoint) => fromWholeStates(part as Readonly<Record<string, Json>>, checkpoint),
   // Entries without a part, which operators read as those of one.
   2: (part) => part,
+  // Sessions and windows of n records of which nothing was shown.
+  3: (part) => part,
 };
 
 /** A part of any version up to this one, as this version has it. */

@@ -73,11 +73,16 @@ test.each([
   expect(() => decodePart(part, { ...expected, kind, index })).toThrow(`is not part ${index} of a ${kind}`);
 });
 
+/** A part as a host of another version writes it. */
+function ofVersion(version: number, written: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(written);
+  bytes.writeUInt8(version, 4);
+  bytes.writeUInt32BE(crc32(bytes.subarray(14), crc32(bytes.subarray(0, 10))), 10);
+  return bytes;
+}
+
 test('a part of a later version says what is missing', () => {
-  const later = Buffer.from(part);
-  later.writeUInt8(stateVersion + 1, 4);
-  later.writeUInt32BE(crc32(later.subarray(14), crc32(later.subarray(0, 10))), 10);
-  expect(() => decodePart(later, expected)).toThrow(
+  expect(() => decodePart(ofVersion(stateVersion + 1, part), expected)).toThrow(
     `STATE_UNREADABLE: the object folder/object holds state of version ${stateVersion + 1}`,
   );
 });
@@ -146,12 +151,12 @@ test('state of version 1 that is torn or gone is STATE_UNREADABLE and named', as
   }
 });
 
-test('state of version 2 is read, its base and its delta', async () => {
+test.each([2, 3])('state of version %i is read, its base and its delta', async (version) => {
   const {
     checkpoint,
     blobs,
     finals: expected,
-  } = JSON.parse(readFileSync(new URL('./fixtures/state-2.json', import.meta.url), 'utf8')) as {
+  } = JSON.parse(readFileSync(new URL(`./fixtures/state-${version}.json`, import.meta.url), 'utf8')) as {
     readonly checkpoint: Checkpoint;
     readonly blobs: Readonly<Record<string, string>>;
     readonly finals: unknown;
