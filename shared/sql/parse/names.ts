@@ -1,5 +1,5 @@
 import { reservedColumns } from '#shared/schemas/row.ts';
-import type { Expression, SelectItem } from './ast.ts';
+import type { Expression, Name, SelectItem } from './ast.ts';
 import { type Span, SqlProblem } from './problem.ts';
 
 const reserved = new Set(reservedColumns.map((column) => column.toLowerCase()));
@@ -8,6 +8,16 @@ const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
 /** Whether a row of a step may have a column of this name. */
 export function isColumnName(name: string): boolean {
   return columnForm.test(name) && !reserved.has(name.toLowerCase());
+}
+
+/** Refuses a name that stands twice in a list. */
+export function checkApart(names: readonly Name[], what: 'column' | 'query'): void {
+  const taken = new Set<string>();
+  for (const { text, at } of names) {
+    if (taken.has(text.toLowerCase()))
+      throw new SqlProblem(at, `there is a ${what} ${text} already; the case does not count. Rename one.`);
+    taken.add(text.toLowerCase());
+  }
 }
 
 /** Refuses what a row that is shown cannot have; whether it may have a column `final` is seen when it is known which rows they are. */

@@ -14,6 +14,7 @@ import type {
   WindowTable,
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
+import { checkApart } from './names.ts';
 import { refuseClause } from './other-clauses.ts';
 import { parseOrder } from './parse-call.ts';
 import { parseExpression } from './parse-expression.ts';
@@ -67,7 +68,7 @@ const viewsMax = 100;
 
 function parseViews(cursor: Cursor): readonly View[] {
   let count = 0;
-  return cursor.list(() => {
+  const views = cursor.list((): View => {
     count += 1;
     if (count > viewsMax) throw new SqlProblem(cursor.spot, `WITH names at most ${viewsMax} queries.`);
     const name = cursor.name('a query');
@@ -78,6 +79,9 @@ function parseViews(cursor: Cursor): readonly View[] {
     cursor.expect(')', `at the end of ${name.text}`);
     return { name, columns, query };
   });
+  const names = views.map(({ name }) => name);
+  checkApart(names, 'query');
+  return views;
 }
 
 /** `(a, b)`, when it stands next. */
@@ -85,6 +89,7 @@ export function parseColumnNames(cursor: Cursor): readonly Name[] {
   if (!cursor.takes('(')) return [];
   const names = cursor.list(() => cursor.name('a column'));
   cursor.expect(')', 'behind the names of the columns');
+  checkApart(names, 'column');
   return names;
 }
 

@@ -1,5 +1,6 @@
 import type { ColumnDefinition, CreateTable, Insert, Name, Option, Setting, Statement } from './ast.ts';
 import { Cursor } from './cursor.ts';
+import { checkApart } from './names.ts';
 import { parseExpression } from './parse-expression.ts';
 import { parseColumnNames, parseQuery } from './parse-query.ts';
 import { parseTypeName } from './parse-type.ts';
@@ -108,6 +109,8 @@ function parseCreateTable(cursor: Cursor, start: Name['at']): CreateTable {
       } else if (!isPassedOver(cursor)) columns.push(parseColumnDefinition(cursor));
     } while (cursor.takes(','));
     cursor.expect(')', 'or a comma behind the columns of the table');
+    const names = columns.map((column) => column.name);
+    checkApart(names, 'column');
   }
   if (cursor.takes('COMMENT')) parseText(cursor, 'a comment');
   if (cursor.isNext('PARTITIONED') || cursor.isNext('DISTRIBUTED'))

@@ -114,7 +114,6 @@ export function readTable(
       at,
       `table ${name.text} has no columns. Write CREATE TABLE ${name.text} (ip STRING, bytes BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH (…).`,
     );
-  checkNames(columns);
   const physical = columns.flatMap((column): readonly Column[] =>
     column.op === 'physical'
       ? [{ name: column.name.text, type: typeOfName(column.type), nullable: !column.type.notNull }]
@@ -159,12 +158,6 @@ function readFormats(value: Name | undefined, table: Name): readonly TableFormat
   return texts.map((text) =>
     oneOf({ text: text.trim(), at: value?.at ?? table.at }, tableFormatNames, "'format' of a table that is read"),
   );
-}
-
-function checkNames(columns: readonly ColumnDefinition[]): void {
-  for (const [index, { name }] of columns.entries())
-    if (columns.findIndex((other) => isSame(other.name.text, name.text)) < index)
-      throw new SqlProblem(name.at, `there is a column ${name.text} already; the case does not count. Rename one.`);
 }
 
 function computedColumns(
