@@ -115,6 +115,7 @@ export function aliasedBy(
   return item?.op === 'item' ? { name, expression: item.expression } : undefined;
 }
 
+/** The role of a column that stands alone. */
 export function roleOf(expression: Expression, relation: Relation): Role | undefined {
   if (expression.op !== 'column') return undefined;
   const { column, rest } = resolve(relation, expression);

@@ -8,13 +8,15 @@ import { alike, condition } from '#shared/sql/expressions/operators.ts';
 import { commonType } from '#shared/sql/expressions/types.ts';
 import type { Expression, From, Join } from '#shared/sql/parse/ast.ts';
 import { freeName, isColumnName } from '#shared/sql/parse/names.ts';
-import { SqlProblem } from '#shared/sql/parse/problem.ts';
+import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { conjunctsOf } from '#shared/sql/parse/walk.ts';
 import { type PlanQuery, planFrom } from './from.ts';
+import { roleOf } from './group-keys.ts';
 import { type JoinCondition, readCondition, type Side } from './join-condition.ts';
 import type { Environment } from './plan.ts';
 import {
   endField,
+  isOfTable,
   isSame,
   once,
   type Relation,
@@ -47,6 +49,7 @@ export function planJoin(
   const taken = new Set<string>([...joinTimeColumns, 'time', 'tabletime'].map((name) => name.toLowerCase()));
   const first = sideOf(join.left, { env, planQuery, taken });
   const second = sideOf(join.right, { env, planQuery, taken });
+  checkTables(first, second, join.right.at);
   const [left, right] = isRight ? [second, first] : [first, second];
   const used = new Set<string>();
   const sides = new Map<RelationColumn, Side>();
@@ -57,9 +60,8 @@ export function planJoin(
   });
   // A column of USING is on both sides.
   const sideOfColumn = (column: RelationColumn): Side => sides.get(column) ?? 'left';
-  const isOpen = left.relation.isOpen || right.relation.isOpen;
   const combined: Relation = { ...left.relation, columns, isOpen: false };
-  if (isOpen)
+  if (left.relation.isOpen || right.relation.isOpen)
     throw new SqlProblem(
       join.at,
       'the columns of a joined stream must be known. Select them by name first: JOIN (SELECT a, b FROM t) AS x ON ….',
@@ -131,6 +133,14 @@ function sideOf(
     return { ...column, field };
   });
   return { relation, columns };
+}
+
+/** Which of two tables of one name is meant cannot be said. */
+function checkTables(first: JoinSide, second: JoinSide, at: Span): void {
+  const tables = first.columns.flatMap(({ table }) => table ?? []);
+  const name = tables.find((table) => second.columns.some((column) => isOfTable(column, table)));
+  if (name !== undefined)
+    throw new SqlProblem(at, `there are two tables ${name} here. Give one another name: … JOIN t AS other ON ….`);
 }
 
 /** A bound of a side that may be missing is NULL then, so it is none of the row's window. */
@@ -245,7 +255,7 @@ function partsOf(
       case 'equal': {
         const [a, b] = alike(compileExpression(one.left, leftScope), compileExpression(one.right, rightScope), one.at);
         keys.push({ left: a, right: b });
-        const roles = [roleIn(left, one.left), roleIn(right, one.right)];
+        const roles = [roleOf(one.left, left.relation), roleOf(one.right, right.relation)];
         if (roles[0] !== undefined && roles[0] === roles[1]) equated.add(roles[0]);
         break;
       }
@@ -306,12 +316,6 @@ function partsOf(
         : [left, right].map((side) => [fieldOf(side, 'window-start'), fieldOf(side, 'window-end')]),
     bucketMs: windowed?.bucketMs,
   };
-}
-
-function roleIn({ relation }: JoinSide, expression: Expression): string | undefined {
-  if (expression.op !== 'column') return undefined;
-  const { column } = resolve(relation, expression);
-  return column.role;
 }
 
 function fieldOf({ columns }: JoinSide, role: RelationColumn['role']): string {

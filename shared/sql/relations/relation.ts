@@ -184,8 +184,8 @@ export function resolve(
 ): { readonly column: RelationColumn; readonly rest: readonly Name[] } {
   const [first, second] = path as readonly [Name, Name | undefined];
   const { columns } = relation;
-  if (second !== undefined && columns.some(({ table }) => table !== undefined && isSame(table, first.text))) {
-    const ofTable = columns.filter(({ table }) => table !== undefined && isSame(table, first.text));
+  if (second !== undefined && columns.some((column) => isOfTable(column, first.text))) {
+    const ofTable = columns.filter((column) => isOfTable(column, first.text));
     const column = pick(ofTable, second) ?? openColumn(relation, second, first);
     if (column !== undefined) return { column, rest: path.slice(2) };
     throw unknownColumn(second, ofTable, ` in ${first.text}`);
@@ -206,6 +206,10 @@ export function resolve(
     );
   }
   throw unknownColumn(first, columns, '');
+}
+
+export function isOfTable({ table }: RelationColumn, name: string): boolean {
+  return table !== undefined && isSame(table, name);
 }
 
 /** By its exact name, or by one that differs in the case alone. */

@@ -13,16 +13,17 @@ import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { conjunctsOf, findPart, isAggregate, isRank } from '#shared/sql/parse/walk.ts';
 import { planFrom } from './from.ts';
 import { groupRecords, holds, roleOfBound } from './group.ts';
+import { roleOf } from './group-keys.ts';
 import type { Environment, Planned, Targets } from './plan.ts';
 import {
   compiledColumn,
   isBound,
+  isOfTable,
   isSame,
   once,
   type Relation,
   type RelationColumn,
   recordScope,
-  resolve,
   type Selected,
   scopeOf,
   selectedRelation,
@@ -308,7 +309,7 @@ function selectItems(select: Select, context: ItemContext): readonly Selected[] 
     const scope = isDirect && context.direct !== undefined ? context.direct : context.scope(item.alias?.text);
     const compiled = compileExpression(item.expression, scope);
     const role =
-      context.isGrouped === true ? roleOfBound(item.expression, relation) : roleOfColumn(item.expression, relation);
+      context.isGrouped === true ? roleOfBound(item.expression, relation) : roleOf(item.expression, relation);
     add(name, compiled, role, item.alias?.at ?? item.at, item.alias !== undefined);
   }
   return targets === undefined ? selected.map((column) => checked(column)) : renamed(selected, targets, select.at);
@@ -319,17 +320,11 @@ function checked(column: Selected & { readonly at: Span }): Selected {
   return column;
 }
 
-function roleOfColumn(expression: Expression, relation: Relation): Selected['role'] {
-  if (expression.op !== 'column') return undefined;
-  const { column, rest } = resolve(relation, expression);
-  return rest.length === 0 ? column.role : undefined;
-}
-
 function allColumns(relation: Relation, { of, at }: Extract<SelectItem, { op: 'all' }>): readonly RelationColumn[] {
   const columns =
     of === undefined
       ? relation.columns.filter(({ isQualified }) => isQualified !== true)
-      : relation.columns.filter(({ table }) => table?.toLowerCase() === of.text.toLowerCase());
+      : relation.columns.filter((column) => isOfTable(column, of.text));
   if (relation.isOpen)
     throw new SqlProblem(
       at,
