@@ -82,6 +82,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends Ke
         this.take(key, entry, timeMs, context, emission);
       }
       this.#settle(key, entry);
+      this.keys.makeRoom();
     }
   }
 

@@ -232,6 +232,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
     for (const key of this.#early.take(context.clockMs)) {
       this.#showOpen(key, context, emission);
+      this.keys.makeRoom();
       yield;
     }
   }

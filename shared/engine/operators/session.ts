@@ -211,6 +211,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         this.keys.noteChange(key);
       }
       if (ofKey.sessions.length === 0) this.keys.remove(key);
+      this.keys.makeRoom();
       yield;
     }
   }
@@ -228,6 +229,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         session.isShown = true;
         this.keys.noteChange(key);
       }
+      this.keys.makeRoom();
       yield;
     }
   }

@@ -1,6 +1,6 @@
 import { type HeldLayers, LayerStack } from './layer-stack.ts';
 import { type Codec, entriesOf, MemoryLayer, type Stored } from './layers.ts';
-import { type Overflow, SizeEstimate } from './overflow.ts';
+import { entriesPerWait, type Overflow, SizeEstimate } from './overflow.ts';
 
 export interface KeyedStateOptions<V> {
   readonly codec: Codec<V>;
@@ -20,6 +20,7 @@ export class KeyedState<V> {
   readonly #gone: () => V;
   readonly #older: LayerStack<V>;
   readonly #size: SizeEstimate | undefined;
+  readonly #bytesAtOnceMax: number;
   #top = new Map<string, V>();
   #part = 0;
   /** Keys on top, and those that are gone from there, that have changed since the last save; undefined before the first, when all is new. */
@@ -34,6 +35,7 @@ export class KeyedState<V> {
     this.#gone = gone;
     this.#older = new LayerStack(codec, overflow && { store: overflow.store, isSearched: true });
     this.#size = overflow && new SizeEstimate(bytesPerKey);
+    this.#bytesAtOnceMax = overflow?.bytesAtOnceMax ?? Number.POSITIVE_INFINITY;
   }
 
   /** A key that several layers have counts with each. */
@@ -183,6 +185,13 @@ export class KeyedState<V> {
     if (isRestoring) this.#part = part;
     this.#changed?.clear();
     this.#older.leave();
+  }
+
+  /** Between keys that are loaded one after the other, all of which may be more than memory holds: writes what is on top, and waits for that. */
+  makeRoom(): void {
+    if (this.#top.size * (this.#size?.bytes ?? 0) <= this.#bytesAtOnceMax) return;
+    this.spill(false);
+    while (this.#older.memoryCounts.leaving > 0) this.work(entriesPerWait);
   }
 
   work(entryCount: number): void {

@@ -24,6 +24,8 @@ export class Overflow {
   readonly store: RunStore;
   /** Of an operator. */
   readonly timersInMemoryMax: number;
+  /** Of an operator, estimated: what it has brought to memory, key by key, without a record between. */
+  readonly bytesAtOnceMax: number;
   readonly #bytesMax: number;
   readonly #holders = new Set<Holder>();
   #recordsSince = 0;
@@ -31,6 +33,7 @@ export class Overflow {
   constructor(store: RunStore, limits: OverflowLimits) {
     this.store = store;
     this.#bytesMax = limits.bytesMax;
+    this.bytesAtOnceMax = limits.bytesMax * shareAtOnce;
     this.timersInMemoryMax = limits.timersInMemoryMax ?? timersInMemoryMaxDefault;
   }
 
@@ -66,7 +69,9 @@ export class Overflow {
 
 /** By which a record may make state grow, or nearly so: some are larger, but not all. */
 const bytesPerRecordMax = 65_536;
-const entriesPerWait = 10_000;
+export const entriesPerWait = 10_000;
+/** Several slots may do it at a time, beside what records bring. */
+const shareAtOnce = 1 / 8;
 /** Some 20 MB. */
 const timersInMemoryMaxDefault = 200_000;
 

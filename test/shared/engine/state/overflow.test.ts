@@ -315,3 +315,33 @@ test.each([
   },
   fuzzTimeoutMs,
 );
+
+test.each([
+  ['sessions', session({ gap: milliseconds(10) })],
+  ['sessions with a greatest length', session({ gap: milliseconds(10), maxLength: milliseconds(25) })],
+  ['windows of n records', countWindow(9)],
+] as const)('state of %s stays in little memory when a block has all keys looked at', (_, window) => {
+  const options = { ...common, early: { every: milliseconds(1_000) } };
+  const of = compile(pipelineOf([keyed.window(window, options).aggregate('v', columns).to(sink)]));
+  const bytesMax = 200_000;
+  const stage = new MemoryStage(of, 0, { overflow: new Overflow(createMemoryRunStore(), { bytesMax }) });
+  let at = 0;
+  let shown = 0;
+  const apply = (arrival: number, watermark: number, outputs: readonly TestOutput[] = []): void => {
+    at += 1;
+    stage.apply(placed(of, { at, arrival, watermark, outputs }));
+    const emission = stage.takeEmission();
+    do shown += emission.rows.length;
+    while (emitMore(emission));
+    expect(stage.bytesHeld + stage.bytesLeaving).toBeLessThanOrEqual(bytesMax);
+  };
+  const keys = 2_000;
+  for (let key = 0; key < keys; key += 1)
+    apply(1, 0, [{ record: at + 1, at: 100 + (key % 5), amount: 1, key: `k${key}` }]);
+  apply(1, 109);
+  apply(2_000, 109);
+  expect(shown).toBe(keys);
+  apply(2_000, 1_000);
+  if (window.kind === 'session') expect(shown).toBe(3 * keys);
+  stage.close();
+});
