@@ -1,14 +1,13 @@
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { pipelines } from '#pipelines/index.ts';
-import { readContractFile, settleContract } from '#shared/runtime/contract-file.ts';
+import { readContractFile } from '#shared/runtime/contract-file.ts';
+import { stateVersion } from '#shared/schemas/state.ts';
 
-test.each(pipelines.map((pipeline) => [pipeline.id, pipeline] as const))(
-  'the contract of %s that lies beside it is the one that synth writes',
-  (id, pipeline) => {
-    const path = fileURLToPath(new URL(`../../pipelines/contracts/${id}.json`, import.meta.url));
-    const { differences, file } = settleContract(pipeline, readContractFile(path), { dropState: [] });
-    expect(differences).toEqual([]);
-    expect(file).toEqual(readContractFile(path));
-  },
-);
+// What a pipeline is now may differ from what is deployed, which is what a contract says. The version of its state is not the pipeline's.
+const folder = new URL('../../pipelines/contracts/', import.meta.url);
+
+test.each(readdirSync(folder))('the contract %s is of the version of state that is written now', (name) => {
+  const file = readContractFile(fileURLToPath(new URL(name, folder)));
+  expect(file?.contract.stateVersion, 'run npm run synth, which brings contracts up to date').toBe(stateVersion);
+});
