@@ -145,7 +145,7 @@ function workerStopped(scope: Construct, { cluster, service }: Worker): Alarm {
     }),
     threshold: 1,
     comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
-    // A deployment stops the old worker, which takes up to two minutes, before it starts the new one.
+    // A deployment leaves no gap; a single task that has died is missed until another one has pulled its image.
     evaluationPeriods: 10,
     treatMissingData: TreatMissingData.BREACHING,
   });
