@@ -12,15 +12,10 @@ import type { Telemetry } from '#shared/ports/telemetry.ts';
 import type { ReadBudget } from './read-budget.ts';
 import type { SnapshotLimits } from './snapshots.ts';
 
-/** What a reader of one shard reads from, keeps its state in, and writes to. */
-export interface ShardReaderOptions {
-  readonly pipeline: CompiledPipeline;
-  readonly shard: ExchangeShard;
-  /** Of the shard (rule 7). */
-  readonly generation: number;
-  readonly generationOf: (shardId: string) => Promise<number>;
+/** What a worker reads from, keeps its state in, and writes to: each of its readers alike. */
+export interface ReadingOptions {
   readonly reader: ExchangeReader;
-  /** Where rows go that are a stream again: the stream that is read. Only where steps have some. */
+  /** The way into the stream that is read: rows that are a stream again go through it. Only where steps have some. */
   readonly exchange?: Exchange;
   readonly state: StateStore;
   readonly results: ResultStore;
@@ -32,10 +27,21 @@ export interface ShardReaderOptions {
   readonly deadLetters: DeadLetters;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  /** Of the snapshots: unique to this reader. */
-  readonly owner: string;
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   readonly chunkLimits?: ChunkLimits;
+  /** How often at most all slots are told that the watermarks of rows have moved. By default it follows the number of slots. */
+  readonly heartbeatEveryMs?: number;
+}
+
+/** What the reader of one shard is given. */
+export interface ShardReaderOptions extends ReadingOptions {
+  readonly pipeline: CompiledPipeline;
+  readonly shard: ExchangeShard;
+  /** Of the shard (rule 7). */
+  readonly generation: number;
+  readonly generationOf: (shardId: string) => Promise<number>;
+  /** Of the snapshots: unique to this reader. */
+  readonly owner: string;
   /** Shared by all readers of the process. Without it all state is in memory. */
   readonly overflow?: Overflow;
   /** How often at most the state is written. A crash repeats the work since the last time. */
@@ -44,6 +50,4 @@ export interface ShardReaderOptions {
   readonly budget: ReadBudget;
   /** When the state was written last, where the reader before this one failed: one that fails again and again must not look well. */
   readonly savedMs?: number | undefined;
-  /** How often at most all slots are told that the watermarks of rows have moved. */
-  readonly heartbeatEveryMs?: number;
 }

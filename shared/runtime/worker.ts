@@ -1,50 +1,25 @@
 import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
 import { LeaseBook } from '#shared/engine/slots/leases.ts';
 import { Overflow, type OverflowLimits } from '#shared/engine/state/overflow.ts';
-import type { ChunkLimits } from '#shared/engine/transform/exchange.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import type { BlobStore } from '#shared/ports/blob-store.ts';
-import type { Clock } from '#shared/ports/clock.ts';
-import type { DeadLetters } from '#shared/ports/dead-letters.ts';
-import type { Exchange } from '#shared/ports/exchange.ts';
-import type { ExchangeReader, ExchangeShard } from '#shared/ports/exchange-reader.ts';
+import type { ExchangeShard } from '#shared/ports/exchange-reader.ts';
 import type { LeaseStore } from '#shared/ports/lease-store.ts';
-import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { RunStore } from '#shared/ports/run-store.ts';
-import type { StateStore } from '#shared/ports/state-store.ts';
-import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { hasCode, MillraceError } from '#shared/schemas/error.ts';
 import type { Lease } from '#shared/schemas/lease.ts';
 import { createAdmission } from './admission.ts';
 import { createGenerations } from './generations.ts';
 import { ReadBudget } from './read-budget.ts';
 import { type ReaderEnd, ShardReader } from './shard-reader.ts';
-import type { SnapshotLimits } from './snapshots.ts';
+import type { ReadingOptions } from './shard-reader-options.ts';
 
-export interface WorkerOptions {
+export interface WorkerOptions extends ReadingOptions {
   readonly pipeline: Pipeline;
   /** A name that no other process has or had. */
   readonly worker: string;
-  readonly reader: ExchangeReader;
-  /** The way into the stream that is read: rows that are a stream again go through it. */
-  readonly exchange?: Exchange;
-  readonly state: StateStore;
   readonly leases: LeaseStore;
-  readonly results: ResultStore;
-  readonly blobs: BlobStore;
-  /** Where the views' files go; needed by a pipeline that has a view with files. */
-  readonly archive?: BlobStore;
-  /** The views' streams; needed for each view that goes to one. */
-  readonly rowStreams?: ReadonlyMap<string, Exchange>;
-  readonly deadLetters: DeadLetters;
-  readonly clock: Clock;
-  readonly telemetry: Telemetry;
   /** How often at most the state is written. A crash repeats the work since the last time. Default 10 s. */
   readonly checkpointEveryMs?: number;
-  readonly snapshotLimits?: Partial<SnapshotLimits>;
-  readonly chunkLimits?: ChunkLimits;
-  /** How often at most all slots are told that the watermarks of rows have moved. By default it follows the number of slots. */
-  readonly heartbeatEveryMs?: number;
   /** Where state goes that memory has no room for, and how much that has. Without it all state is in memory. */
   readonly overflow?: OverflowLimits & { readonly store: RunStore };
   /** After how long without progress a shard goes to somebody else. Default 10 s. */
