@@ -174,10 +174,12 @@ async function describeNewest(readUrl: string, views: readonly string[]): Promis
   return lines.length === 0 ? [`${views.slice(0, viewsShown).join(', ')}: no rows yet`, ''] : lines;
 }
 
-function describeRow({ view: _view, final: _final, ...columns }: PrintedRow): string {
-  return `  ${Object.entries(columns)
-    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join('   ')}`;
+function describeRow({ view: _view, final, ...columns }: PrintedRow): string {
+  const shown = Object.entries(columns).map(
+    ([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  // What is never final does not say so.
+  return `  ${[...shown, ...(final === false ? ['so far'] : [])].join('   ')}`;
 }
 
 /** Each line is for a terminal of 80 columns: what is cut there must not be what was lost. */
