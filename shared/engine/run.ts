@@ -121,11 +121,11 @@ export class DirectRun {
         operator: createOperator(step),
         counts,
         sources,
-        lateView: undefined,
+        lateViews: [],
         watermarkMs: Number.NEGATIVE_INFINITY,
       };
       this.stepCounts.set(run.id, counts);
-      for (const other of runs.values()) if (lateOf(step) === other.id) other.lateView = run;
+      for (const other of runs.values()) if (lateOf(step) === other.id) other.lateViews.push(run);
       for (const source of sources) source.steps.push(run);
       runs.set(step, run);
     }
@@ -214,7 +214,7 @@ export class DirectRun {
         const step = steps[at] as StepRun;
         if (offer(step, input)) continue;
         lateCount += 1;
-        if (step.lateView === undefined && !lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
+        if (step.lateViews.length === 0 && !lateSteps.includes(step.id)) lateSteps = [...lateSteps, step.id];
       }
     }
     if (wanted === 0) this.dispositions.filtered += 1;
@@ -335,21 +335,21 @@ interface StepRun {
   /** When its rows are a stream again. */
   readonly rows: RowRun | undefined;
   /** Where what it finds late is shown, instead of among the dead letters. */
-  lateView: StepRun | undefined;
+  readonly lateViews: StepRun[];
   /** The least of its sources'. */
   watermarkMs: number;
 }
 
-/** Gives a step an output; one that it finds late goes to the view of those, if there is one. False when it was late. */
+/** Gives a step an output; one that it finds late goes to the views of those, if there are any. False when it was late. */
 function offer(step: StepRun, input: StepInput): boolean {
-  const { operator, counts, lateView } = step;
+  const { operator, counts, lateViews } = step;
   input.watermarkMs = step.watermarkMs;
   if (operator.add(input)) {
     counts.counted += 1;
     return true;
   }
   counts.late += 1;
-  if (lateView !== undefined) offer(lateView, input);
+  for (const view of lateViews) offer(view, input);
   return false;
 }
 

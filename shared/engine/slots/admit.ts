@@ -11,8 +11,8 @@ import type { Checkpoint, Stage } from '#shared/schemas/state.ts';
 /** Who of a stage is given the outputs of a route. */
 export interface Delivery {
   readonly targets: readonly Target[];
-  /** For each target, where its late records are shown: the place of that view among the targets. */
-  readonly lateViews: readonly (number | undefined)[];
+  /** For each target, where its late records are shown: the places of those views among the targets. */
+  readonly lateViews: readonly (readonly number[])[];
   /** How many of the targets are steps that want every record. */
   readonly wantedCount: number;
   /** This stage is the home of the records' counts. */
@@ -100,10 +100,9 @@ export function deliveryOf(
 }
 
 function withLateViews(targets: readonly Target[]): Omit<Delivery, 'isHome'> {
-  const lateViews = targets.map(({ step: { plan } }) => {
-    const at = targets.findIndex(({ step }) => lateOf(step) === plan.id);
-    return at === -1 ? undefined : at;
-  });
+  const lateViews = targets.map(({ step: { plan } }) =>
+    targets.flatMap(({ step }, at) => (lateOf(step) === plan.id ? [at] : [])),
+  );
   return { targets, lateViews, wantedCount: targets.filter(({ step }) => lateOf(step) === undefined).length };
 }
 

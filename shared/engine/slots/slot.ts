@@ -204,7 +204,7 @@ export class SlotReader {
     return delivery;
   }
 
-  /** Offers the output to each step that wants it, and where one finds it late to the view of that; gives the places of the late ones. */
+  /** Offers the output to each step that wants it, and where one finds it late to the views of that; gives the places of the late ones. */
   #offer(delivery: Delivery, watermarks: readonly number[], add: AddToStep): readonly number[] {
     const { targets, lateViews } = delivery;
     let late: number[] = none;
@@ -214,8 +214,8 @@ export class SlotReader {
       if (late === none) late = [];
       late.push(index);
       this.#lateWatermarkMs = watermarks[index] as number;
-      const view = lateViews[index];
-      if (view !== undefined) this.#offerTo(targets[view] as Target, watermarks[view] as number, add);
+      for (const view of lateViews[index] as readonly number[])
+        this.#offerTo(targets[view] as Target, watermarks[view] as number, add);
     }
     return late;
   }
@@ -249,7 +249,9 @@ export class SlotReader {
     const isLate = late.length === wantedCount;
     if (late.length > 0) {
       // What a view shows needs no letter.
-      const steps = late.flatMap((index) => (lateViews[index] === undefined ? [targets[index] as Target] : []));
+      const steps = late.flatMap((index) =>
+        (lateViews[index] as readonly number[]).length === 0 ? [targets[index] as Target] : [],
+      );
       if (steps.length > 0)
         this.letters.push(
           this.#letter(

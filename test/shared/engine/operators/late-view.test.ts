@@ -71,6 +71,31 @@ describe('a view of late records', () => {
     expect([...run.finish('late')].map(({ at }) => at)).toEqual([3]);
   });
 
+  test.each(['lambda', 'fargate'] as const)('is one of several of a step, on %s as in run', async (placement) => {
+    const table = keyed
+      .window(tumbling(milliseconds(10)), { allowedLateness, placement })
+      .aggregate('tens', { n: count() });
+    const views = pipelineOf([
+      table.late('amounts', { amount: (reading) => reading.amount }).to(sink),
+      table.to(sink),
+      table.late('times', { at: (reading) => reading.at }).to(sink),
+    ]);
+    const expected = { amounts: lateRows.map(({ amount }) => amount), times: lateRows.map(({ at }) => at) };
+    const driver = testDriver(views);
+    await driver.send('readings', values);
+    await driver.close();
+    const run = createBoundedRun(views);
+    for (const value of values) run.takeValue('readings', value);
+    for (const [view, column] of Object.entries({ amounts: 'amount', times: 'at' } as const)) {
+      const rows: readonly Readonly<Record<string, unknown>>[] = await driver.read(view);
+      expect([...rows].map((row) => row[column])).toEqual(expected[view as 'amounts']);
+      expect([...run.finish(view)].map((row) => row[column])).toEqual(expected[view as 'amounts']);
+    }
+    expect(await driver.deadLetters()).toEqual([]);
+    expect(await driver.counts()).toMatchObject({ sent: 5, counted: 2, late: 3, rejected: 0, filtered: 0 });
+    expect(run.counts()).toEqual({ sent: 5, counted: 2, late: 3, rejected: 0, filtered: 0 });
+  });
+
   test('leaves the letters of steps that have none', () => {
     const other = keyed.window(tumbling(milliseconds(5)), { allowedLateness }).aggregate('fives', { n: count() });
     const table = keyed.window(tumbling(milliseconds(10)), { allowedLateness }).aggregate('tens', { n: count() });
