@@ -5,35 +5,39 @@ import { given, givenOptions, invalid, shown } from './refuse.ts';
  * A column that is computed when a view is read, from the row's other columns. Plain data, kept in the plan. Where a column holds an object
  * or a list, what it needs is a part of it, as a path: `latency.p99`, `sizes.0`.
  */
-export interface Derived<Column extends string> {
-  readonly kind: DerivedKind;
+export interface Derived<Column extends string, Kind extends DerivedKind = DerivedKind> {
+  readonly kind: Kind;
   readonly columns: readonly Column[];
   /** Of a prediction: where it is asked for, variable by variable; null where one of `columns` says it. */
   readonly at?: readonly (number | null)[];
 }
 
-type DerivedKind = 'share-of-total' | 'ratio' | 'rate' | 'part' | 'prediction';
+export type DerivedKind = 'share-of-total' | 'ratio' | 'rate' | 'part' | 'prediction';
+/** What needs no total of a window that all keys share. */
+export type DerivedOfKey = Exclude<DerivedKind, 'share-of-total'>;
+/** What needs no window. */
+export type DerivedOfAll = Exclude<DerivedOfKey, 'rate'>;
 
 /**
  * The row's part of the column's total over all keys of the window, from 0 to 1. Null when the total is 0 and the part is not; of a
  * total of 0 a part of 0 is 0.
  */
-export function shareOfTotal<C extends string>(column: C): Derived<C> {
+export function shareOfTotal<C extends string>(column: C): Derived<C, 'share-of-total'> {
   return { kind: 'share-of-total', columns: [column] };
 }
 
 /** One column divided by another: `ratio('errors', 'requests')`. Null when the second is 0 and the first is not; 0 / 0 is 0. */
-export function ratio<C extends string>(numerator: C, denominator: C): Derived<C> {
+export function ratio<C extends string>(numerator: C, denominator: C): Derived<C, 'ratio'> {
   return { kind: 'ratio', columns: [numerator, denominator] };
 }
 
 /** The column per second of the window. */
-export function rate<C extends string>(column: C): Derived<C> {
+export function rate<C extends string>(column: C): Derived<C, 'rate'> {
   return { kind: 'rate', columns: [column] };
 }
 
 /** A number of a column that holds several: `part('latency.p99')`. Null where there is none. */
-export function part<C extends string>(path: C): Derived<C> {
+export function part<C extends string>(path: C): Derived<C, 'part'> {
   return { kind: 'part', columns: [path] };
 }
 
@@ -44,11 +48,11 @@ export function part<C extends string>(path: C): Derived<C> {
 export function prediction<
   Fit extends string,
   const At extends number | string | Readonly<Record<string, number | string>>,
->(fit: Fit, options: { readonly at: At }): Derived<PredictionPaths<Fit, At>>;
+>(fit: Fit, options: { readonly at: At }): Derived<PredictionPaths<Fit, At>, 'prediction'>;
 export function prediction(
   fit: string,
   options: { readonly at: number | string | Readonly<Record<string, number | string>> },
-): Derived<string> {
+): Derived<string, 'prediction'> {
   const { at } = givenOptions('prediction', options, ['at'], '{ at: 100 }');
   const isLine = typeof at !== 'object';
   const places = isLine ? [at] : Object.values(given('prediction', 'at', at, 'a number or the name of a column'));

@@ -75,8 +75,6 @@ export {
   type Source,
   type Stream,
   stream,
-  type WindowedStream,
-  type WindowedTable,
 } from './stream.ts';
 export type { ThrottleOptions, Throttling } from './throttle.ts';
 export {
@@ -98,3 +96,4 @@ export {
   tumbling,
   type WindowSpec,
 } from './window.ts';
+export type { WindowedStream, WindowedTable } from './window-options.ts';

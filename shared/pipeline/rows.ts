@@ -1,6 +1,7 @@
 import { assert } from '#shared/schemas/error.ts';
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
+import type { DerivedKind, DerivedOfKey } from './derive.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { TopPlan } from './plan.ts';
 import { givenOptions, named } from './refuse.ts';
@@ -18,10 +19,10 @@ import type {
   Simplify,
   StepDefinition,
   Stream,
-  WindowedTable,
   Without,
 } from './stream.ts';
 import { isAligned } from './window.ts';
+import type { WindowedTable } from './window-options.ts';
 
 /** Windows that give a row once, when they are final: their rows may be a stream again. */
 export interface FinalWindowedStream<T, K extends KeyShape, Kind extends 'aligned' | 'session'> {
@@ -29,12 +30,13 @@ export interface FinalWindowedStream<T, K extends KeyShape, Kind extends 'aligne
   aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
     name: Name,
     aggregates: Without<A, ReservedColumn | NamesOf<K>>,
-  ): FinalTable<Name, K, ResultRow<A>> &
+  ): FinalTable<Name, K, ResultRow<A>, Kind extends 'aligned' ? DerivedKind : DerivedOfKey> &
     LateTable<T, K> &
     (Kind extends 'aligned' ? FinalWindowTable<K, ResultRow<A>> : unknown);
 }
 
-export interface FinalTable<Name extends string, K extends KeyShape, Row> extends WindowedTable<Name, K, Row> {
+export interface FinalTable<Name extends string, K extends KeyShape, Row, Kind extends DerivedKind = DerivedKind>
+  extends WindowedTable<Name, K, Row, Row, Kind> {
   /**
    * The final rows as a stream again: key columns, window bounds and aggregated columns, without those that are derived when a view is
    * read. A row's event time is the last millisecond of its window. The rows may be keyed anew, windowed, joined; none of them is ever

@@ -9,7 +9,6 @@ import type { Duration } from './duration.ts';
 import { type Enriching, type EnrichNode, enrichingOf } from './enrich.ts';
 import { type JoinInterval, type JoinKind, keyGiven, type SameKey, type Selectors } from './join.ts';
 import { type EverJoinOptions, type JoinedStream, type JoinOptions, joinedOf } from './joined.ts';
-import type { NumericPath } from './numeric-path.ts';
 import { type Parts, partsOf } from './parts.ts';
 import type { Placement } from './placement.ts';
 import type {
@@ -33,7 +32,7 @@ import {
 } from './processed.ts';
 import type { Projection } from './projection.ts';
 import { given, givenColumns, givenOptions, shown } from './refuse.ts';
-import type { KeyShape, NamesOf, Output, ResultRow, Simplify, WindowBounds, Without } from './row-types.ts';
+import type { KeyShape, NamesOf, ResultRow, Without } from './row-types.ts';
 import {
   type FinalTable,
   type FinalWindowedStream,
@@ -49,7 +48,6 @@ import {
   runningOf,
 } from './running.ts';
 import {
-  type LateTable,
   lateOf,
   type SelectDefinition,
   type SelectedColumns,
@@ -65,6 +63,7 @@ import {
   type GlobalOptions,
   type GlobalWindowedStream,
   type SessionOptions,
+  type WindowedStream,
   type WindowOptions,
   windowStepOf,
 } from './window-options.ts';
@@ -250,24 +249,6 @@ export interface KeyedStream<T, K extends KeyShape> extends Throttling<T, K> {
     name: Name,
     options: ProcessOptions<T, K, C, S, Without<R, ReservedColumn | 'time' | NamesOf<K>>>,
   ): ProcessedTable<Name, K, EmittedRow<R>>;
-}
-
-export interface WindowedStream<T, K extends KeyShape> {
-  /** Computes columns for each key and window. `name` is the view's name and the identity of its state. */
-  aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
-    name: Name,
-    aggregates: Without<A, ReservedColumn | NamesOf<K>>,
-  ): WindowedTable<Name, K, ResultRow<A>> & LateTable<T, K>;
-}
-
-/** `Kept` are the columns of `Row` that are not derived. */
-export interface WindowedTable<Name extends string, K extends KeyShape, Row, Kept = Row> {
-  /** Adds columns that are computed when the view is read, from the row and from the window's totals; null where there is no value. */
-  derive<const D extends Readonly<Record<string, Derived<NumericPath<Kept>>>>>(
-    columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
-  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }, Kept>;
-  /** Names where the rows go: to one sink or several, of different kinds. */
-  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & WindowBounds & Row>>;
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { AnyAggregator } from './aggregator.ts';
-import type { Derived } from './derive.ts';
+import type { Derived, DerivedKind, DerivedOfAll } from './derive.ts';
 import type { Duration } from './duration.ts';
+import type { NumericPath } from './numeric-path.ts';
 import type { Placement } from './placement.ts';
 import { given, givenOptions } from './refuse.ts';
+import type { WindowBounds } from './row-types.ts';
 import type { LateTable } from './select.ts';
 import type { SinkSpec } from './sink.ts';
 import type {
@@ -11,7 +13,6 @@ import type {
   KeyNode,
   KeyShape,
   NamesOf,
-  NumericColumn,
   Output,
   ResultRow,
   Simplify,
@@ -59,6 +60,30 @@ export interface SessionOptions extends CommonWindowOptions {
 /** A global window's row is shown when its triggers say so. */
 export type GlobalOptions = CommonWindowOptions;
 
+export interface WindowedStream<T, K extends KeyShape> {
+  /** Computes columns for each key and window. `name` is the view's name and the identity of its state. */
+  aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
+    name: Name,
+    aggregates: Without<A, ReservedColumn | NamesOf<K>>,
+  ): WindowedTable<Name, K, ResultRow<A>> & LateTable<T, K>;
+}
+
+/** `Kept` are the columns of `Row` that are not derived, `Kind` what may be derived from them. */
+export interface WindowedTable<
+  Name extends string,
+  K extends KeyShape,
+  Row,
+  Kept = Row,
+  Kind extends DerivedKind = DerivedKind,
+> {
+  /** Adds columns that are computed when the view is read, from the row and from the window's totals; null where there is no value. */
+  derive<const D extends Readonly<Record<string, Derived<NumericPath<Kept>, Kind>>>>(
+    columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
+  ): WindowedTable<Name, K, Row & { readonly [Column in keyof D]: number | null }, Kept, Kind>;
+  /** Names where the rows go: to one sink or several, of different kinds. */
+  to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & WindowBounds & Row>>;
+}
+
 /** One window of all records of a key: its row has no bounds, and changes. */
 export interface GlobalWindowedStream<T, K extends KeyShape> {
   /** Computes columns for each key. `name` is the view's name and the identity of its state. */
@@ -68,11 +93,11 @@ export interface GlobalWindowedStream<T, K extends KeyShape> {
   ): GlobalTable<Name, K, ResultRow<A>> & LateTable<T, K>;
 }
 
-export interface GlobalTable<Name extends string, K extends KeyShape, Row> {
+export interface GlobalTable<Name extends string, K extends KeyShape, Row, Kept = Row> {
   /** Adds columns that are computed when the view is read, from the row. */
-  derive<const D extends Readonly<Record<string, Derived<NumericColumn<Row>>>>>(
+  derive<const D extends Readonly<Record<string, Derived<NumericPath<Kept>, DerivedOfAll>>>>(
     columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
-  ): GlobalTable<Name, K, Row & { readonly [Column in keyof D]: number | null }>;
+  ): GlobalTable<Name, K, Row & { readonly [Column in keyof D]: number | null }, Kept>;
   /** Names the table where the rows go. */
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
 }

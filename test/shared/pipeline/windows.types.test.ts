@@ -9,8 +9,15 @@ import {
   everyTime,
   global,
   hours,
+  linearRegression,
   minutes,
+  part,
+  prediction,
+  rate,
+  ratio,
   seconds,
+  session,
+  shareOfTotal,
   stream,
   sum,
   tumbling,
@@ -34,6 +41,35 @@ test('the row of a global window has no bounds', () => {
     .aggregate('ever', { n: count(), bytes: sum((r) => r.bytes) })
     .to(sink);
   expectTypeOf<RowOf<typeof ever>>().toEqualTypeOf<{ host: string; readonly n: number; readonly bytes: number }>();
+});
+
+test('a model of all records predicts, and windows of each key derive what needs no total', () => {
+  interface Request {
+    readonly bytes: number;
+    readonly at: number;
+  }
+  const line = linearRegression<Request>(
+    (r) => r.at,
+    (r) => r.bytes,
+  );
+  const all = byHost.window(global({ trigger: everyRecords(10) }), lateness).aggregate('ever', { n: count(), line });
+  const ever = all
+    .derive({ next: prediction('line', { at: 10 }) })
+    .derive({ slope: part('line.slope'), each: ratio('line.slope', 'n') })
+    .to(sink);
+  expectTypeOf<RowOf<typeof ever>['next']>().toEqualTypeOf<number | null>();
+  const visits = byHost.window(session({ gap: minutes(1) }), lateness).aggregate('visits', { n: count() });
+  expectTypeOf(visits.derive({ perSecond: rate('n') })).toHaveProperty('to');
+  void (() => {
+    // @ts-expect-error: a global window has no length.
+    all.derive({ r: rate('n') });
+    // @ts-expect-error: it has no total of all keys either.
+    all.derive({ s: shareOfTotal('n') });
+    // @ts-expect-error: sessions of different keys have none.
+    visits.derive({ s: shareOfTotal('n') });
+    // @ts-expect-error: there is no such part.
+    all.derive({ p: part('line.slpe') });
+  });
 });
 
 test('rows that change are no stream, and those of every n records are', () => {

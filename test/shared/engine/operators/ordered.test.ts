@@ -213,7 +213,7 @@ describe('is refused:', () => {
         keyed
           .window(global({ trigger: everyRecords(1) }), { allowedLateness })
           .aggregate('v', { n: count() })
-          .derive({ r: rate('n') })
+          .derive({ r: rate('n') as never })
           .to(sink),
       /derived column r: a global window has no length/,
     ],
@@ -223,7 +223,7 @@ describe('is refused:', () => {
         keyed
           .window(countWindow(2), { allowedLateness })
           .aggregate('v', { n: count() })
-          .derive({ s: shareOfTotal('n') })
+          .derive({ s: shareOfTotal('n') as never })
           .to(sink),
       /count windows of different keys have different bounds/,
     ],
