@@ -140,7 +140,7 @@ export function list<In, Out>(item: Field<In, Out, false>): Field<readonly In[],
     issues.push(wrong(path, 'a list', value));
     return undefined;
   };
-  return { shape: { value: judged(read), isOptional: false, isNullable: false }, isOptional: false, read };
+  return { shape: { value: judged(read, item.shape), isOptional: false, isNullable: false }, isOptional: false, read };
 }
 
 /** The field may be missing. */
@@ -175,13 +175,16 @@ function fieldOf<T, Out>(
   };
 }
 
-function judged(read: (value: unknown, path: Path, issues: Issue[]) => unknown): ValueShape {
+function judged(
+  read: (value: unknown, path: Path, issues: Issue[]) => unknown,
+  items: Omit<FieldShape, 'name'>,
+): ValueShape {
   const validate = (value: unknown): StandardSchemaV1.Result<unknown> => {
     const issues: Issue[] = [];
     const result = read(value, [], issues);
     return issues.length > 0 ? { issues } : { value: result };
   };
-  return { kind: 'judged', schema: { '~standard': { version: 1, vendor: 'millrace', validate } } };
+  return { kind: 'judged', schema: { '~standard': { version: 1, vendor: 'millrace', validate } }, items };
 }
 
 const shownCharactersMax = 40;

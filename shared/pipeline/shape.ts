@@ -37,8 +37,8 @@ export type ValueShape =
   | { readonly kind: 'timestamp' }
   /** One of a few texts, or one of a few numbers. */
   | { readonly kind: 'choice'; readonly values: readonly (string | number)[] }
-  /** Any JSON value, which the field's own schema judges. */
-  | { readonly kind: 'judged'; readonly schema: StandardSchemaV1 };
+  /** Any JSON value, which the field's own schema judges. `items`: it is a list of these. */
+  | { readonly kind: 'judged'; readonly schema: StandardSchemaV1; readonly items?: Omit<FieldShape, 'name'> };
 
 /** Where a schema of ours says its shape. */
 export const shapeSymbol: unique symbol = Symbol('shape');

@@ -6,7 +6,7 @@ import type { Source } from '#shared/pipeline/stream.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { givenDurationMs, givenShare, givenTimeMs, givenWhole } from './given.ts';
 import type { Sent } from './same-as-batch.ts';
-import { type Fields, takesNumber, valuesOf } from './schema-values.ts';
+import { differentValuesOf, type Fields, takesNumber, valuesOf } from './schema-values.ts';
 
 type FieldOf<In> = In extends unknown ? keyof In & string : never;
 
@@ -98,7 +98,7 @@ function history<const Ins extends readonly object[]>(
         nodeOf(stream).schema,
         {
           ...(typeof time === 'string' ? { [time]: fc.constant(undefined) } : {}),
-          ...keysOf(nodeOf(stream).schema, keys as Readonly<Record<string, number>>),
+          ...keysOf(nodeOf(stream).schema, keys as Readonly<Record<string, number>>, stream.name),
           ...(fields as Fields),
         },
         stream.name,
@@ -128,16 +128,16 @@ function nodeOf(stream: StreamHistory<object>['stream']) {
   );
 }
 
-function keysOf(schema: StandardSchemaV1, counts: Readonly<Record<string, number>>): Fields {
+function keysOf(schema: StandardSchemaV1, counts: Readonly<Record<string, number>>, where: string): Fields {
   return Object.fromEntries(
-    Object.entries(counts).map(([name, count]) => {
-      const isNumber = takesNumber(schema, name);
-      return [name, hotAndCold(Array.from({ length: count }, (_, index) => (isNumber ? index : `${name}-${index}`)))];
+    Object.entries(counts).map(([field, count]) => {
+      givenWhole(`history: keys.${field}`, count, 1, recordsMax);
+      return [field, hotAndCold(differentValuesOf(schema, { field, count, where }))];
     }),
   );
 }
 
-function hotAndCold(values: readonly (string | number)[]): fc.Arbitrary<string | number> {
+function hotAndCold(values: readonly unknown[]): fc.Arbitrary<unknown> {
   const hot = values.slice(0, hotKeys);
   const cold = values.slice(hotKeys);
   if (cold.length === 0) return fc.constantFrom(...hot);
