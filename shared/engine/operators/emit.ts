@@ -83,19 +83,21 @@ export interface EmissionContext {
   readonly clockMs: number;
 }
 
-/** Makes the row of one key in one window. */
+/** What one key has in one window. */
+interface KeyInWindow {
+  readonly key: string;
+  readonly window: WindowRange;
+  readonly accumulators: Accumulators;
+  /** Tells rows of one key and the same window apart, or says that there is no window. */
+  readonly id?: string;
+}
+
+/** Makes its row. */
 export function emitRow(
   emission: Emission,
   step: CompiledAggregate,
   context: EmissionContext,
-  row: {
-    readonly key: string;
-    readonly window: WindowRange;
-    readonly final: boolean;
-    readonly accumulators: Accumulators;
-    /** Tells rows of one key and the same window apart, or says that there is no window. */
-    readonly id?: string;
-  },
+  row: KeyInWindow & { readonly final: boolean },
 ): void {
   const made: Row = {
     view: step.plan.id,
@@ -115,12 +117,7 @@ export function emitProvisional(
   emission: Emission,
   step: CompiledAggregate,
   context: EmissionContext,
-  row: {
-    readonly key: string;
-    readonly window: WindowRange;
-    readonly accumulators: Accumulators;
-    readonly id?: string;
-  },
+  row: KeyInWindow,
 ): void {
   emitRow(emission, step, context, { ...row, final: false });
   emission.rows.push({ ...(emission.rows.pop() as Row), provisional: 'shown' });
