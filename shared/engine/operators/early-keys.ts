@@ -6,7 +6,8 @@ import { Cadence, type SavedCadence } from './cadence.ts';
 import { shownEvery } from './emit.ts';
 
 /**
- * The keys of a step whose open windows have something to show, and when they are to show it: for windows that each key has of its own. Which keys these are follows from the state, where each window says whether it was shown as it is.
+ * The keys of a step whose open windows have something to show, and when they are to show it: for windows that each key has of its own. Which
+ * keys these are follows from the state, where each window says whether it was shown as it is.
  */
 export class EarlyKeys {
   /** Without early rows nothing is noted, and nothing is due. */
