@@ -125,7 +125,7 @@ function planGrouped(
   if (select.distinct)
     throw new SqlProblem(
       select.at,
-      'the rows of groups are different by themselves. Leave DISTINCT out, or group by what you select.',
+      'groups that select what they are grouped by are different by themselves. Leave DISTINCT out, or put the groups into another query: SELECT DISTINCT n FROM (SELECT … GROUP BY …).',
     );
   const expressions = [
     ...select.items.flatMap((item) => (item.op === 'item' ? [item.expression] : [])),

@@ -41,6 +41,7 @@ test.each([
   'CREATE VIEW v (n, N) AS SELECT status, bytes FROM requests; SELECT * FROM v',
   'WITH v AS (SELECT ip FROM requests), V AS (SELECT bytes FROM requests) SELECT * FROM v',
   'SELECT ip FROM requests LIMIT 3 OFFSET 1',
+  'SELECT DISTINCT SUM(bytes) AS bytes FROM requests GROUP BY ip',
   "SELECT a.ip FROM requests a JOIN requests b ON a.ip = b.ip AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '1' MINUTE JOIN requests A ON a.ip = b.ip",
   'SELECT ip FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY bytes) AS status FROM requests) WHERE status = 1',
   'SELECT ip FROM (SELECT ip, bytes, ROW_NUMBER() OVER (ORDER BY bytes) AS n FROM requests) WHERE bytes > 1 AND n <= 0',
