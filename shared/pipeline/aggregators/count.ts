@@ -2,7 +2,7 @@ import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
 import { isCount, unreadable } from './numeric.ts';
 
-/** Counts records, or those for which `where` holds: `count((r) => r.status >= 500)`. */
+/** Counts records, or those for which `where` holds, exactly: `count((r) => r.status >= 500)`. */
 export function count<In>(where?: (record: In) => boolean): Aggregator<In, number, number, number> {
   return {
     kind: 'count',

@@ -1,7 +1,7 @@
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
 import { checkOneOf, givenOptions } from '../refuse.ts';
-import { roundQuotient, times } from './exact-ratio.ts';
+import { roundQuotient, roundRoot, times } from './exact-ratio.ts';
 import {
   addPoint,
   centredProduct,
@@ -27,7 +27,9 @@ type PairAggregator<In> = Aggregator<In, readonly number[], Moments, number | nu
 export function covariance<In>(x: Variable<In>, y: Variable<In>, options: SpreadOptions = {}): PairAggregator<In> {
   const { population = false } = givenOptions('covariance', options, ['population'], '{ population: true }');
   checkOneOf('covariance:', 'population', population, [true, false]);
-  return pair('covariance', { population }, x, y, (moments) => covarianceOf(moments, 0, 1, population));
+  return pair('covariance', { population }, x, y, (moments) =>
+    covarianceOf(moments, [0, 1], { population, round: roundQuotient }),
+  );
 }
 
 /**
@@ -43,7 +45,7 @@ export function correlation<In>(x: Variable<In>, y: Variable<In>): PairAggregato
     const yy = centredProduct(moments, 1, 1);
     if (xx.mantissa === 0n || yy.mantissa === 0n) return null;
     const xy = centredProduct(moments, 0, 1);
-    const magnitude = Math.sqrt(roundQuotient(times(xy, xy), times(xx, yy)));
+    const magnitude = roundRoot(times(xy, xy), times(xx, yy));
     return xy.mantissa < 0n ? -magnitude : magnitude;
   });
 }

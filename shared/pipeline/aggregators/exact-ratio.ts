@@ -53,6 +53,22 @@ export function roundQuotient(dividend: Binary, divisor: Binary): number {
   return isNegative ? 0 - magnitude : magnitude;
 }
 
+/**
+ * The square root of `dividend` / `divisor`, which is not below 0, off by at most one unit in the last place. It is rounded twice, before and
+ * after the root, which may be a number where the quotient is too large or too small for one: so even powers of 2 are taken out before.
+ */
+export function roundRoot(dividend: Binary, divisor: Binary): number {
+  if (dividend.mantissa === 0n) return 0;
+  const power = exponentOf(dividend) - exponentOf(divisor);
+  const half = Math.floor(power / 2);
+  return Math.sqrt(roundQuotient({ ...dividend, exponent: dividend.exponent - 2 * half }, divisor)) * 2 ** half;
+}
+
+/** The power of 2 that the value is below. */
+function exponentOf({ mantissa, exponent }: Binary): number {
+  return bitLengthOf(magnitudeOf(mantissa)) + exponent;
+}
+
 const zero: Binary = { mantissa: 0n, exponent: 0 };
 const significantBits = 53;
 const quotientBits = significantBits + 2;

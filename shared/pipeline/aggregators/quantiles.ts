@@ -9,7 +9,7 @@ export const quantilesMax = 100;
 
 /**
  * Several quantiles of one sketch, by the names that they are to have: `quantiles({ p50: 0.5, p99: 0.99 }, (r) => r.latencyMs)` gives
- * `{ p50, p99 }`, with the error bound and the state of one `quantile`. `part('column.p99')` makes a column of one.
+ * `{ p50, p99 }`, each off by at most `accuracy` of itself, with the state of one `quantile`. `part('column.p99')` makes a column of one.
  */
 export function quantiles<In, const Name extends string>(
   parts: Readonly<Record<Name, number>>,

@@ -14,7 +14,8 @@ type Ends = undefined | readonly [first: TimedValue, last: TimedValue];
  * last value and the first one, divided by the time between them. Null while all values have one event time.
  *
  * Of several values at the first time it is the least, at the last time the greatest, so it does not depend on the order of arrival. The
- * difference, the quotient and the product are each rounded. For what lies between the first and the last value see `linearRegression`.
+ * difference, the quotient and the product are each rounded, so it is off by at most 3 parts in 2^53. For what lies between the first and
+ * the last value see `linearRegression`.
  */
 export function rateOfChange<In>(
   of: (record: In, timeMs: number) => number,

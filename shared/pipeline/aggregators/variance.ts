@@ -1,7 +1,7 @@
 import type { Aggregator } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
 import { checkOneOf, givenOptions } from '../refuse.ts';
-import { binaryOf, roundQuotient } from './exact-ratio.ts';
+import { binaryOf, roundQuotient, roundRoot } from './exact-ratio.ts';
 import {
   addPoint,
   centredProduct,
@@ -31,25 +31,25 @@ export function variance<In>(
   of: (record: In, timeMs: number) => number,
   options: SpreadOptions = {},
 ): Aggregator<In, number, Moments, number | null> {
-  return spread('variance', of, options, (value) => value);
+  return spread('variance', of, options, roundQuotient);
 }
 
 /**
- * The standard deviation: `stddev((r) => r.latencyMs)`. The square root of what `variance` gives, with its options and its limits, so
- * off by less than one unit in the last place.
+ * The standard deviation: `stddev((r) => r.latencyMs)`. The square root of the variance, with the options and the limits of `variance`,
+ * off by at most one unit in the last place.
  */
 export function stddev<In>(
   of: (record: In, timeMs: number) => number,
   options: SpreadOptions = {},
 ): Aggregator<In, number, Moments, number | null> {
-  return spread('stddev', of, options, Math.sqrt);
+  return spread('stddev', of, options, roundRoot);
 }
 
 function spread<In>(
   kind: string,
   of: (record: In, timeMs: number) => number,
   options: SpreadOptions,
-  show: (variance: number) => number,
+  round: typeof roundQuotient,
 ): Aggregator<In, number, Moments, number | null> {
   const { population = false } = givenOptions(kind, options, ['population'], '{ population: true }');
   checkOneOf(`${kind}:`, 'population', population, [true, false]);
@@ -61,19 +61,20 @@ function spread<In>(
     create: () => createMoments(1),
     add: addPoint,
     merge: mergeMoments,
-    result: (moments) => {
-      const found = covarianceOf(moments, 0, 0, population);
-      return found === null ? null : show(found);
-    },
+    result: (moments) => covarianceOf(moments, [0, 0], { population, round }),
     encode: encodeMoments,
     decode: (encoded) => decodeMoments(kind, 1, encoded),
   };
 }
 
-/** The covariance of two variables, of one and itself its variance; null where there are too few points for one. */
-export function covarianceOf(moments: Moments, a: number, b: number, population: boolean): number | null {
+/** The covariance of two variables, of one and itself its variance, as `round` shows the quotient; null where there are too few points for one. */
+export function covarianceOf(
+  moments: Moments,
+  of: readonly [a: number, b: number],
+  { population, round }: { readonly population: boolean; readonly round: typeof roundQuotient },
+): number | null {
   const { count } = moments;
   const divisor = population ? count : count - 1;
   if (divisor <= 0) return null;
-  return roundQuotient(centredProduct(moments, a, b), binaryOf([count * divisor]));
+  return round(centredProduct(moments, ...of), binaryOf([count * divisor]));
 }

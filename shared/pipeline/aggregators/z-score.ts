@@ -1,6 +1,6 @@
 import type { Aggregator, Json } from '../aggregator.ts';
 import { readingThrough } from '../reads.ts';
-import { binaryOf, minus, roundQuotient, times } from './exact-ratio.ts';
+import { binaryOf, minus, roundRoot, times } from './exact-ratio.ts';
 import { binaryOfSum, type ExactSum } from './exact-sum.ts';
 import {
   addPoint,
@@ -29,7 +29,8 @@ interface Past {
  *
  * The past is the window's: a sliding window of a day that slides by a minute holds each minute against its day. The latest value is that
  * of the greatest event time, at one time the greatest value. The result is calculated exactly and rounded twice, before and after a
- * square root, whatever the order of arrival; the limits of values are those of `variance`. To judge every record see `anomalies`.
+ * square root, so it is off by at most one unit in the last place, whatever the order of arrival; the limits of values are those of
+ * `variance`. To judge every record see `anomalies`.
  */
 export function zScore<In>(
   of: (record: In, timeMs: number) => number,
@@ -71,7 +72,7 @@ function scoreOf({ count, sums, products }: Moments, value: number): number | nu
   if (count < 3 || centred.mantissa === 0n) return null;
   const distance = minus(times(n, latest), sum);
   const square = times(times(distance, distance), binaryOf([count - 2]));
-  const magnitude = Math.sqrt(roundQuotient(square, times(n, centred)));
+  const magnitude = roundRoot(square, times(n, centred));
   return distance.mantissa < 0n ? -magnitude : magnitude;
 }
 

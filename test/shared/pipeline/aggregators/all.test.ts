@@ -26,6 +26,15 @@ test('every aggregator of the language is here', () => {
   expect(aggregators.map(([name]) => name).sort()).toEqual(Object.keys(all).sort());
 });
 
+test('the comment of every aggregator says how exact it is', () => {
+  const silent = Object.keys(all).filter((name) => {
+    const file = execFileSync('cat', [`shared/pipeline/${sourceOf(name)}`], { encoding: 'utf8' });
+    const [before = ''] = file.split(`export function ${name}<`);
+    return !/exact|nearest|off by|standard error/i.test(before.slice(before.lastIndexOf('/**')));
+  });
+  expect(silent).toEqual([]);
+});
+
 /** The file that the language's index takes a name from. */
 function sourceOf(name: string): string {
   const line = exportLines.find(([names]) => names.has(name));

@@ -57,7 +57,7 @@ describe('ewma', () => {
     expect(resultOf(average, [])).toBeNaN();
   });
 
-  test('is the average by weights of 2^(age / half-life), to one part in a billion', () => {
+  test('is the average by weights of 2^(age / half-life), to one part in 2^32', () => {
     const random = seededRandom(3);
     const list = Array.from({ length: 500 }, (): Reading => [Math.floor(random() * 300), 50 + random()]);
     let weights = 0;
@@ -67,7 +67,7 @@ describe('ewma', () => {
       weights += weight;
       values += weight * value;
     }
-    expect(Math.abs(resultOf(average, list) / (values / weights) - 1)).toBeLessThan(1e-9);
+    expect(Math.abs(resultOf(average, list) / (values / weights) - 1)).toBeLessThan(2 ** -32);
   });
 
   test('what is 64 half-lives older than the newest counts nothing', () => {
@@ -175,6 +175,22 @@ describe('zScore', () => {
       ]),
     ).toBeNull();
     expect(resultOf(zScore(numberOf), [])).toBeNull();
+  });
+
+  test('is a number, however far the latest value is off or how near the others are', () => {
+    const far: readonly Reading[] = [
+      [1, 0],
+      [2, 2 ** -100],
+      [3, -(2 ** 450)],
+    ];
+    // The others are 2^-100.5 apart from their mean.
+    expect(resultOf(zScore(numberOf), far)).toBe(-Math.SQRT2 * 2 ** 550);
+    const near: readonly Reading[] = [
+      [1, 0],
+      [2, 2 ** 450],
+      [3, 2 ** 449 + 2 ** 420],
+    ];
+    expect(resultOf(zScore(numberOf), near)).toBe(Math.SQRT2 * 2 ** -30);
   });
 
   test('agrees with the definition on measured data far from 0', () => {

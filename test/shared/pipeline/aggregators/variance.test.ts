@@ -60,6 +60,13 @@ describe('variance', () => {
     expect(resultOf(stddev(identity, { population: true }), values)).toBeCloseTo(standardDeviation(values), 9);
   });
 
+  test('a standard deviation is as exact where its square is too small for a number to hold all its digits', () => {
+    const value = 2 ** -478;
+    const near = value + 2 ** -530;
+    const found = resultOf(stddev(identity, { population: true }), [value, value, near]) ?? 0;
+    expect(found / 2 ** -530).toBeCloseTo(Math.SQRT2 / 3, 15);
+  });
+
   test('a value whose square a number cannot hold is refused, and a tiny one is 0', () => {
     expect(sample.refuse?.(momentMagnitudeMax * 1.01)).toContain('too large');
     expect(sample.refuse?.(-momentMagnitudeMax)).toBeUndefined();
