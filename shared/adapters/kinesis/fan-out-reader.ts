@@ -6,6 +6,7 @@ import { listShards } from './list-shards.ts';
 import { shardOf } from './read-shapes.ts';
 import { unavailable } from './request.ts';
 import { ShardSubscription } from './shard-subscription.ts';
+import { type Start, startingPositions } from './starting-position.ts';
 import { registerStreamConsumer } from './stream-consumer.ts';
 
 /**
@@ -20,10 +21,12 @@ export function createFanOutReader(options: {
   readonly consumerName: string;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  readonly start?: Start;
   /** Draws from [0, 1). */
   readonly random?: () => number;
 }): Required<ExchangeReader> {
-  const { client, streamName, random = Math.random } = options;
+  const { client, streamName, clock, start = 'trim-horizon', random = Math.random } = options;
+  const positionBehind = startingPositions(start, clock);
   const subscriptions = new Map<string, ShardSubscription>();
   const subscribedMs = new Map<string, number>();
   let registered: Promise<string> | undefined;
@@ -43,7 +46,8 @@ export function createFanOutReader(options: {
 
   const subscribe = (shardId: string, after: string | undefined): ShardSubscription => {
     release(shardId);
-    const subscription = new ShardSubscription({ ...options, random, shardId, consumerArn, after, subscribedMs });
+    const from = positionBehind(after);
+    const subscription = new ShardSubscription({ ...options, random, shardId, consumerArn, after, from, subscribedMs });
     subscriptions.set(shardId, subscription);
     return subscription;
   };

@@ -4,7 +4,7 @@ import type { ExchangeBatch, ExchangeReader } from '#shared/ports/exchange-reade
 import { listShards } from './list-shards.ts';
 import { recordOf, recordsOf, shardOf, sizeOf } from './read-shapes.ts';
 import { backoffMs, isThrottled, nameOf, unavailable } from './request.ts';
-import { positionBehind } from './starting-position.ts';
+import { type Start, startingPositions } from './starting-position.ts';
 
 /** Kinesis answers five reads a second and shard, at most so many records each, and gives so many bytes a second and shard. */
 const readIntervalMs = 200;
@@ -22,10 +22,12 @@ export function createPollingReader(options: {
   readonly client: KinesisClient;
   readonly streamName: string;
   readonly clock: Clock;
+  readonly start?: Start;
   /** Draws from [0, 1). */
   readonly random?: () => number;
 }): Required<ExchangeReader> {
-  const { client, streamName, clock, random = Math.random } = options;
+  const { client, streamName, clock, start = 'trim-horizon', random = Math.random } = options;
+  const positionBehind = startingPositions(start, clock);
   const cursors = new Map<string, Cursor>();
   const nextReadMs = new Map<string, number>();
 
@@ -39,13 +41,14 @@ export function createPollingReader(options: {
   };
 
   const openIterator = async (shardId: string, after: string | undefined) => {
-    const { Type, SequenceNumber } = positionBehind(after);
+    const { Type, SequenceNumber, Timestamp } = positionBehind(after);
     const answer = await client.send(
       new GetShardIteratorCommand({
         StreamName: streamName,
         ShardId: shardId,
         ShardIteratorType: Type,
         StartingSequenceNumber: SequenceNumber,
+        Timestamp,
       }),
     );
     return answer.ShardIterator;

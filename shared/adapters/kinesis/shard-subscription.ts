@@ -9,7 +9,6 @@ import type { ExchangeBatch, ExchangeRecord } from '#shared/ports/exchange-reade
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { recordOf, sizeOf } from './read-shapes.ts';
 import { backoffMs, isLasting, nameOf } from './request.ts';
-import { positionBehind } from './starting-position.ts';
 
 /** Kinesis sends an event at least every 5 s, empty or not: a connection that is silent for longer than this is dead. */
 export const silenceMsMax = 12_000;
@@ -29,8 +28,9 @@ export interface SubscriptionOptions {
   readonly client: KinesisClient;
   readonly shardId: string;
   readonly consumerArn: () => Promise<string>;
-  /** Behind which record it begins. */
+  /** Behind which record it begins, and the same in the words of Kinesis. */
   readonly after: string | undefined;
+  readonly from: StartingPosition;
   /** When each shard was subscribed to last, in milliseconds since the epoch. */
   readonly subscribedMs: Map<string, number>;
   readonly clock: Clock;
@@ -64,7 +64,7 @@ export class ShardSubscription {
   constructor(options: SubscriptionOptions) {
     this.#options = options;
     this.#after = options.after;
-    this.#from = positionBehind(options.after);
+    this.#from = options.from;
     this.#takenMs = options.clock.now();
     this.#keep();
   }

@@ -286,3 +286,15 @@ describe('a subscription', () => {
     expect(local.sent.filter((one) => one.startsWith('SubscribeToShard'))).toHaveLength(1);
   });
 });
+
+test('a reader begins where it was told', async () => {
+  const { local, settings, put, shardId } = await openShard();
+  put(1);
+  local.passMs(10_000);
+  const timestampMs = local.clock.now();
+  put(2);
+  const reader = createFanOutReader({ ...settings, start: { timestampMs } });
+  const { records } = await local.settle(reader.read(shardId, undefined));
+  expect(numbersOf(records)).toEqual([2]);
+  reader.release(shardId);
+});

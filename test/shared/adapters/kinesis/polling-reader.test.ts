@@ -1,5 +1,5 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { createPollingReader, readAttemptsMax } from '#shared/adapters/kinesis/polling-reader.ts';
 import { createKinesisShardDirectory } from '#shared/adapters/kinesis/shard-directory.ts';
 import { exchangeReaderContract } from '#test/contracts/exchange-reader.ts';
@@ -171,15 +171,45 @@ test('a shard that is released is read from a new iterator, and still five times
   expect(sleepsMs).toEqual([200]);
 });
 
-test('a reader that starts skips nothing, and goes on behind a record', async () => {
-  const { reader, requests } = open(answerEmpty);
-  await reader.read('s-0', undefined);
-  await reader.read('s-0', '12');
-  const iterators = requests.filter(({ operation }) => operation === 'GetShardIterator');
-  expect(iterators.map(({ fields }) => [fields['ShardIteratorType'], fields['StartingSequenceNumber']])).toEqual([
-    ['TRIM_HORIZON', undefined],
-    ['AFTER_SEQUENCE_NUMBER', '12'],
-  ]);
+describe('a reader that starts', () => {
+  const iteratorsOf = (requests: readonly ScriptedRequest[]) =>
+    requests
+      .filter(({ operation }) => operation === 'GetShardIterator')
+      .map(({ fields }) => [fields['ShardIteratorType'], fields['StartingSequenceNumber'] ?? fields['Timestamp']]);
+
+  test.each([
+    ['nowhere in particular', {}, ['TRIM_HORIZON', undefined]],
+    ['at the trim horizon', { start: 'trim-horizon' }, ['TRIM_HORIZON', undefined]],
+    ['at a time', { start: { timestampMs: 1_500 } }, ['AT_TIMESTAMP', 1.5]],
+  ] as const)('%s reads from there, and goes on behind a record', async (_, change, from) => {
+    const { reader, requests } = open(answerEmpty, change);
+    await reader.read('s-0', undefined);
+    await reader.read('s-0', '12');
+    expect(iteratorsOf(requests)).toEqual([from, ['AFTER_SEQUENCE_NUMBER', '12']]);
+  });
+
+  test('at the latest skips what was there, but nothing of what comes, in shards of later too', async () => {
+    const local = await openKinesis({ throttle: false });
+    opened.push(local);
+    const { kinesis, client, clock, passMs } = local;
+    const streamName = 'raw';
+    kinesis.createStream({ streamName, shardCount: 1 });
+    const put = (number: number) =>
+      kinesis.putRecord({ streamName, partitionKey: 'any', explicitHashKey: 0n, data: new Uint8Array([number]) });
+    put(1);
+    passMs(10_000);
+    const reader = createPollingReader({ client, streamName, clock, start: 'latest' });
+    put(2);
+    const [root = { shardId: '' }] = kinesis.listShards(streamName);
+    kinesis.splitShard({ streamName, shardId: root.shardId, newStartingHashKey: 2n ** 127n });
+    put(3);
+    const [, low = { shardId: '' }] = kinesis.listShards(streamName);
+    passMs(10_000);
+    const numbers = [];
+    for (const { shardId } of [root, low])
+      numbers.push((await reader.read(shardId, undefined)).records.map(({ bytes }) => bytes[0]));
+    expect(numbers).toEqual([[2], [3]]);
+  });
 });
 
 test('a read that is throttled all the time gives up', async () => {

@@ -52,6 +52,7 @@ function subscribe(...scripts: readonly Script[]) {
     shardId: 's-0',
     consumerArn: async () => 'arn',
     after: undefined,
+    from: { Type: 'TRIM_HORIZON' },
     subscribedMs: new Map(),
     clock,
     random: () => 0,
