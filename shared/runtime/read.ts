@@ -148,7 +148,7 @@ function withoutOutdated({ plan }: CompiledAggregate, rows: readonly Row[]): rea
   const isOfSame = plan.window.kind === 'count' ? isOfSameCount : isPartOf;
   const outdated = new Set(
     provisional.filter((row) =>
-      ofKeys.get(row.key)?.some((other) => rowOrder(other) > rowOrder(row) && isOfSame(row, other)),
+      ofKeys.get(row.key)?.some((other) => isOfSame(row, other) && rowOrder(other) > rowOrder(row)),
     ),
   );
   return rows.filter((row) => !outdated.has(row));
