@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { agree } from './agree.ts';
-import { type Suite, suites } from './suites.ts';
+import type { Suite } from './suite.ts';
+import { suites } from './suites.ts';
 
 // A few histories of each pipeline; `npm run agree -- --histories 10000` has as many as one wants.
 

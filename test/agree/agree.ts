@@ -9,7 +9,7 @@ import {
   inTable,
   viewsOfBatch,
 } from '#shared/testing/same-as-batch.ts';
-import type { Suite } from './suites.ts';
+import type { Suite } from './suite.ts';
 
 export interface Agreement {
   readonly histories: number;

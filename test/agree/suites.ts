@@ -39,43 +39,27 @@ import {
   rate,
   rateOfChange,
   ratio,
+  sampled,
   seconds,
   session,
   shareOfTotal,
   sliding,
   stddev,
   sum,
+  topK,
   tumbling,
   variance,
   zScore,
 } from '#shared/pipeline/index.ts';
 import { sourcesOf } from '#shared/pipeline/plan.ts';
 import type { LookupItem } from '#shared/schemas/lookup.ts';
-import {
-  arbitraries,
-  type BatchAggregate,
-  type BatchFunction,
-  type BatchOptions,
-  type HistoryOptions,
-  type Sent,
-  type StreamHistory,
-} from '#shared/testing/index.ts';
+import type { BatchAggregate, BatchFunction, StreamHistory } from '#shared/testing/index.ts';
 import { pipelineOf, type Reading, readings, sink } from '../shared/readings.ts';
 import { stillTables } from '../simulation/enriched.ts';
 import { simPipelines } from '../simulation/pipelines.ts';
 import { records as simRecords } from '../simulation/records.ts';
-
-/** A pipeline, and what it is given. */
-export interface Suite {
-  readonly name: string;
-  readonly pipeline: Pipeline;
-  readonly histories: fc.Arbitrary<readonly Sent[]>;
-  /** How DuckDB says what is the pipeline's own. */
-  readonly own?: Pick<BatchOptions, 'aggregates' | 'functions' | 'driver'>;
-}
-
-const key = fc.constantFrom('a', 'b', 'c', 'd');
-const amount = fc.integer({ min: 0, max: 40 });
+import { sqlSuites } from './sql-suites.ts';
+import { amount, fewSlots, historiesOf, key, type Suite } from './suite.ts';
 
 /** Of the benchmark's events, each with the member that its type names, at the time that is drawn. */
 const members = ['person', 'auction', 'bid'] as const;
@@ -183,6 +167,7 @@ function tablesOf({ plan }: Pipeline): Readonly<Record<string, readonly LookupIt
 /** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
 export const suites: readonly Suite[] = [
   ...gridOf(),
+  ...sqlSuites(),
   ...pipelines.map((pipeline): Suite => {
     const streams = sourcesOf(pipeline.plan).map(({ id }) => {
       const stream = drawn[id];
@@ -215,21 +200,6 @@ export const suites: readonly Suite[] = [
       }),
     ),
 ];
-
-function historiesOf(streams: readonly StreamHistory<never>[], options: HistoryOptions): Suite['histories'];
-function historiesOf(streams: readonly object[], options: HistoryOptions): Suite['histories'];
-function historiesOf(streams: readonly object[], options: HistoryOptions): Suite['histories'] {
-  // Half of the histories have no late records.
-  const kinds = [0, 0.15].map((late) =>
-    arbitraries.history(streams as readonly StreamHistory<object>[], { ...options, late }),
-  );
-  return fc.constantFrom(...kinds).chain((kind) => kind);
-}
-
-/** Slots say where a key is kept, and not what becomes of it. */
-function fewSlots(pipeline: Pipeline): Pipeline {
-  return { ...pipeline, plan: { ...pipeline.plan, slots: 2, groups: 1 } };
-}
 
 /** Every window, with every aggregator that a query can say, wherever it may be placed. */
 function gridOf(): readonly Suite[] {
@@ -267,6 +237,8 @@ function gridOf(): readonly Suite[] {
     tags: distinct((reading: Reading) => reading.tags ?? null, { max: 2 }),
     amounts: exactDistinct((reading: Reading) => reading.amount, { max: 3 }),
     money: decimalSum((reading: Reading) => `${reading.amount}.${reading.amount % 7}0`),
+    frequent: topK((reading: Reading) => reading.tags ?? null, { k: 2, weight: (reading) => reading.amount }),
+    few: sampled((reading: Reading) => reading.amount, { size: 2, by: (reading) => reading.key }),
   };
   const perRow = { each: ratio('total', 'n'), perSecond: rate('n') } as const;
   const lateColumns = { amount: (reading: Reading) => reading.amount, at: (reading: Reading) => reading.at };

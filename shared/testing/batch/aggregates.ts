@@ -22,3 +22,10 @@ export type Maker = (config: AnyAggregator<unknown>['config']) => BatchAggregate
 
 /** By the aggregator's kind. What is not here is refused, or said by the caller. */
 export const batchAggregates: Readonly<Record<string, Maker>> = { ...numberAggregates, ...valueAggregates };
+
+/** Whether the results of a kind may differ from a batch's by more than the last digits of a sum. */
+export function isRough({ kind, config }: AnyAggregator<unknown>): boolean {
+  const batch = batchAggregates[kind]?.(config);
+  const isSum = kind === 'sum' || kind === 'mean';
+  return batch !== undefined && !isSum && (batch.share !== undefined || batch.slack !== undefined);
+}

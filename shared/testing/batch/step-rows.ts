@@ -1,28 +1,17 @@
-import type { Aggregator } from '#shared/pipeline/aggregator.ts';
-import { columnOfPath, type Derived, evaluateDerived, totalledColumns } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import {
-  type AggregatePlan,
-  type JoinPlan,
-  type RunningPlan,
-  type SelectPlan,
-  type StepPlan,
-  stepsOf,
-  type TopPlan,
-} from '#shared/pipeline/plan.ts';
+import { type JoinPlan, type SelectPlan, type StepPlan, stepsOf, type TopPlan } from '#shared/pipeline/plan.ts';
 import { isOrdered } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { selectorsOf } from '../join-oracle.ts';
-import { canonical } from '../process-oracle.ts';
 import { selectedRowOf } from '../select-oracle.ts';
-import { aggregatesOf } from '../walk.ts';
-import { type BatchAggregate, batchAggregates } from './aggregates.ts';
+import type { BatchAggregate } from './aggregates.ts';
 import type { Database } from './database.ts';
 import type { Judged } from './flat.ts';
-import { inTimeSql, placesOf, tiesOf } from './places.ts';
+import { inTimeSql, placesOf } from './places.ts';
 import { type OwnFunctions, processedRows } from './processed-rows.ts';
+import { windowRows } from './window-rows.ts';
 import { windowedSql } from './windows.ts';
 
 /** A row as the batch has it, and by column how large a difference is none. */
@@ -84,109 +73,7 @@ export function refusal({ id }: Pipeline, step: StepPlan, why: string): Millrace
   );
 }
 
-async function windowRows(
-  database: Database,
-  pipeline: Pipeline,
-  step: AggregatePlan | RunningPlan,
-  records: readonly Judged[],
-  own: OwnAggregates,
-): Promise<readonly BatchRow[]> {
-  // All records of a key are one window, which no watermark closes.
-  const windowed = step.op === 'running' ? 'SELECT *, 0 AS ws, 0 AS we FROM records' : windowedSql('records', step);
-  const columns = Object.entries(aggregatesOf(pipeline, step)).map(([name, aggregator], index) => {
-    const { kind, config } = aggregator;
-    // Aggregates that take rows back again (shared/sql/relations/changes.ts) are of those that are there in the end, which a query over all of them does not say.
-    const batch = own[kind] ?? ('changes' in config ? undefined : batchAggregates[kind]?.(config));
-    if (batch === undefined)
-      throw refusal(
-        pipeline,
-        step,
-        `its column ${name} is of kind ${kind}; say in the option aggregates how it is computed`,
-      );
-    return { name, aggregator: aggregator as Aggregator<unknown, unknown, unknown, unknown>, batch, index };
-  });
-  const isTaken = step.op === 'running' || !isOrdered(step.window);
-  const textOf = ({ value, timeMs }: Judged): string =>
-    canonical(columns.map(({ aggregator }) => aggregator.select(value, timeMs) ?? null));
-  const cells = columns.flatMap(({ aggregator, batch, index }) => {
-    const selected = records.map(({ value, timeMs }) => aggregator.select(value, timeMs));
-    return batch.inputs.map(({ type, cell }, input) => ({
-      name: `c${index}_${input}`,
-      type,
-      cells: selected.map((one) => cell(one as never)),
-    }));
-  });
-  const ties = tiesOf(isTaken ? records.map(() => '') : records.map(textOf));
-  await database.put('records', { columns: [...placesOf(records), ties, ...cells] });
-  const aggregates = columns.flatMap(({ batch, index }) => {
-    const names = batch.inputs.map((_, input) => `c${index}_${input}`);
-    return [`${batch.sql(names)} AS v${index}`, `${batch.slack?.(names) ?? 0} AS s${index}`];
-  });
-  const names = columns.map(({ name }) => name);
-  const totalled = (step.op === 'running' ? [] : totalledColumns(names, step)).flatMap((index) => columns[index] ?? []);
-  const totals = totalled.map(({ index }) => `totals.v${index}`);
-  const sql = `
-    WITH windowed AS (${windowed}),
-    rows AS (SELECT history, key, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, key, ws, we, life),
-    totals AS (SELECT history, ws, we, ${aggregates.join(', ')} FROM windowed GROUP BY history, ws, we)
-    SELECT rows.*${totals.map((total) => `, ${total}`).join('')} FROM rows
-    ${totalled.length === 0 ? '' : 'JOIN totals ON totals.history = rows.history AND totals.ws = rows.ws AND totals.we = rows.we'}
-    ORDER BY history, ws, key, we`;
-  const slackOfColumn = columns.map(({ batch }) => slacks(batch.share ?? 0));
-  return (await database.query(sql)).map((found) => {
-    const [history, key, ws, we, ...values] = found as [number, string, number, number, ...unknown[]];
-    const row: Record<string, unknown> = { view: step.id, ...shownWith(step, ws, we), ...decodeKey(key) };
-    const slack: Record<string, Slack> = {};
-    for (const { name, batch, index } of columns) {
-      const value = values[index * 2];
-      row[name] = batch.read === undefined ? value : batch.read(value);
-      slack[name] = slackOfColumn[index]?.(Number(values[index * 2 + 1])) as Slack;
-    }
-    const total: Record<string, unknown> = {};
-    for (const [at, { name, batch }] of totalled.entries()) {
-      const value = values[columns.length * 2 + at];
-      total[name] = batch.read === undefined ? value : batch.read(value);
-    }
-    for (const [name, derived] of Object.entries(step.op === 'running' ? {} : step.derived)) {
-      row[name] = evaluateDerived(derived, { row, totals: total, windowMs: we - ws });
-      slack[name] = slackOf(derived, row, slack);
-    }
-    return { history, row: row as PrintedRow, slack, totals: total };
-  });
-}
-
-/** The bounds of a row, where it has some, and whether it is final: of what has no end it never is, unless the stream's end is its own. */
-function shownWith(step: AggregatePlan | RunningPlan, startMs: number, endMs: number): object {
-  if (step.op === 'running') return {};
-  if (step.window.kind === 'global') return { final: step.window.ttlMs === undefined };
-  return { ...boundsOf(startMs, endMs), final: true };
-}
-
-/** One object for as long as it is the same, as it is for most columns of all rows. */
-function slacks(share: number): (by: number) => Slack {
-  let last: Slack = { by: 0, share };
-  return (by) => {
-    if (by !== last.by) last = { by, share };
-    return last;
-  };
-}
-
-/** As much as all that it is computed of may be off. */
-function slackOf(
-  { kind, columns }: Derived<string>,
-  row: Readonly<Record<string, unknown>>,
-  slack: Readonly<Record<string, Slack>>,
-): Slack {
-  const parts = columns.map((path) => slack[columnOfPath(path)] ?? { by: 0, share: 0 });
-  const by = Math.max(...parts.map((one) => one.by));
-  const share = Math.max(1e-14, 2 * Math.max(...parts.map((one) => one.share)));
-  // A number of an object is off as the object's are; what is computed of several by the sum of what they are.
-  if (kind === 'part' || kind === 'prediction') return { by: by * parts.length, share };
-  const wholes = columns.map((path, at) => (parts[at]?.by ?? 0) / Math.abs(Number(row[path])));
-  return { by: 0, share: by === 0 ? share : share + 2 * Math.max(...wholes) };
-}
-
-function boundsOf(startMs: number, endMs: number): { readonly windowStart: string; readonly windowEnd: string } {
+export function boundsOf(startMs: number, endMs: number): { readonly windowStart: string; readonly windowEnd: string } {
   return { windowStart: new Date(startMs).toISOString(), windowEnd: new Date(endMs).toISOString() };
 }
 

@@ -1,3 +1,4 @@
+import { MillraceError } from '#shared/schemas/error.ts';
 import type { BatchAggregate, Maker } from './aggregates.ts';
 
 type Offer = readonly [by: unknown, timeMs: number, value: unknown];
@@ -106,17 +107,70 @@ export const valueAggregates: Readonly<Record<string, Maker>> = {
     },
     read: (values) => (values as readonly string[]).map((value) => JSON.parse(value) as unknown),
   }),
-  distinct: ({ max }) => ({
+  // Without a bound it is SQL's COUNT(DISTINCT x), which passes over NULL.
+  distinct: ({ max }) =>
+    max === undefined
+      ? {
+          inputs: [{ type: 'VARCHAR', cell: (value: unknown) => (value === null ? null : JSON.stringify(value)) }],
+          sql: ([v]) => `count(DISTINCT ${v})::DOUBLE`,
+        }
+      : {
+          inputs: alone,
+          sql: ([v]) => `list(DISTINCT ${v})`,
+          read: (texts) => {
+            const values = sorted(texts as readonly string[]);
+            return { complete: values.length <= Number(max), values: values.slice(0, Number(max)) };
+          },
+        },
+  // SQL's MIN and MAX of texts and of truths.
+  'min-text': () => ({
     inputs: alone,
     sql: ([v]) => `list(DISTINCT ${v})`,
-    read: (texts) => {
-      const values = sorted(texts as readonly string[]);
-      return { complete: values.length <= Number(max), values: values.slice(0, Number(max)) };
+    read: (texts) => sorted(texts as readonly string[]).at(0),
+  }),
+  'max-text': () => ({
+    inputs: alone,
+    sql: ([v]) => `list(DISTINCT ${v})`,
+    read: (texts) => sorted(texts as readonly string[]).at(-1),
+  }),
+  // Exact while all values are counted; beyond, which of them are is a matter of how the records were cut.
+  'top-k': ({ k, capacity }) => ({
+    inputs: [
+      { type: 'VARCHAR', cell: ([value]: readonly unknown[]) => JSON.stringify(value) },
+      { type: 'DOUBLE', cell: ([, weight]: readonly unknown[]) => Number(weight) },
+    ],
+    sql: ([v, weight]) => `coalesce(list({'value': ${v}, 'weight': ${weight}}) FILTER (${weight} > 0), [])`,
+    read: (entries) => {
+      const byValue = Map.groupBy(entries as readonly { value: string; weight: number }[], ({ value }) => value);
+      if (byValue.size >= Number(capacity))
+        throw new MillraceError(
+          'PIPELINE_INVALID',
+          `topK counts ${byValue.size} different values with a capacity of ${capacity}, and estimates; no query says by how much. Give it a greater capacity.`,
+        );
+      const counted = sorted([...byValue.keys()]).map((value) => {
+        const weights = byValue.get(JSON.stringify(value)) ?? [];
+        return { value, count: weights.reduce((sum, { weight }) => sum + weight, 0), error: 0 };
+      });
+      return counted.sort((a, b) => b.count - a.count).slice(0, Number(k));
+    },
+  }),
+  // Of each identity the least value; the least hashes are the sample.
+  sampled: ({ size }) => ({
+    inputs: [
+      { type: 'DOUBLE', cell: ([hash]: readonly number[]) => hash ?? null },
+      { type: 'VARCHAR', cell: ([, value]: readonly unknown[]) => JSON.stringify(value) },
+    ],
+    sql: ([hash, v]) => `list(DISTINCT {'hash': ${hash}, 'value': ${v}})`,
+    read: (entries) => {
+      const byHash = Map.groupBy(entries as readonly { hash: number; value: string }[], ({ hash }) => hash);
+      return [...byHash]
+        .sort(([a], [b]) => a - b)
+        .slice(0, Number(size))
+        .map(([, same]) => sorted(same.map(({ value }) => value))[0]);
     },
   }),
   // The rows that a query in SQL ranks within their group. Those that share a place with the last one are kept too.
   'top-rows': ({ rank, count, order }) => {
-    if (rank === 'DENSE_RANK') return undefined;
     const directions = order as readonly (readonly [descending: boolean, nullsFirst: boolean])[];
     type Ranked = readonly [order: readonly unknown[], values: readonly unknown[], tie: string];
     return {
@@ -139,7 +193,11 @@ export const valueAggregates: Readonly<Record<string, Maker>> = {
         const list = `list({'shown': ${shown}, 'by': row(${by.join(', ')})} ORDER BY ${[...sorted, tie].join(', ')})`;
         const last = Number(count);
         if (rank === 'ROW_NUMBER') return `list_transform(${list}[:${last}], lambda one: one.shown)`;
-        const kept = `list_filter(${list}, lambda one, place: place <= ${last} OR one.by = ${list}[${last}].by)`;
+        const places = `list_distinct(list_transform(${list}[:place], lambda other: other.by))`;
+        const kept =
+          rank === 'DENSE_RANK'
+            ? `list_filter(${list}, lambda one, place: len(${places}) <= ${last})`
+            : `list_filter(${list}, lambda one, place: place <= ${last} OR one.by = ${list}[${last}].by)`;
         return `list_transform(${kept}, lambda one: one.shown)`;
       },
       read: (texts) => (texts as readonly string[]).map((text) => JSON.parse(text) as unknown),

@@ -20,6 +20,7 @@ import {
   shareOfTotal,
   sliding,
   sum,
+  topK,
   tumbling,
 } from '#shared/pipeline/index.ts';
 import { expectSameAsBatch, sent } from '#shared/testing/index.ts';
@@ -241,5 +242,46 @@ test('a function of the pipeline is compared with the rows of a query that says 
   const records = sent('readings', [{ at: 1, key: 'a', amount: 2 }]);
   await expect(expectSameAsBatch(pipeline, records, { functions: functionOf(1) })).rejects.toThrow(
     'the run lacks the row {"view":"rises","final":true,"key":"a","time":"1970-01-01T00:00:00.001Z","by":1}',
+  );
+});
+
+test('a key that all rows have left may be there or not, with sums of nothing', async () => {
+  const sizes = keyed
+    .aggregate('sizes', { n: columns.n, total: columns.total })
+    .asChanges()
+    .keyBy((row) => ({ n: row.n }))
+    .aggregate('by-size', { keys: sum((row) => row.change), total: sum((row) => row.change * row.total) })
+    .to(sink);
+  const wrong = keyed
+    .aggregate('sizes', { n: columns.n })
+    .asChanges()
+    .keyBy((row) => ({ n: row.n }))
+    .aggregate('by-size', { keys: count() })
+    .to(sink);
+  const ofReadings = history.map((records) => records.filter(({ stream }) => stream === 'readings'));
+  await fc.assert(
+    fc.asyncProperty(ofReadings, (records) => expectSameAsBatch(pipelineOf([sizes], { slots: 2 }), records)),
+    { numRuns: 20 },
+  );
+  const twice = sent(
+    'readings',
+    [1, 2].map((at) => ({ at, key: 'a', amount: 2 })),
+  );
+  await expect(expectSameAsBatch(pipelineOf([wrong]), twice)).rejects.toThrow('the batch has not');
+});
+
+test('values that are counted by estimate are refused, and by the size that would count them', async () => {
+  const top = (capacity: number) =>
+    keyed
+      .window(tumbling(milliseconds(10)), { allowedLateness })
+      .aggregate('top', { top: topK(amount, { k: 1, capacity }) })
+      .to(sink);
+  const records = sent(
+    'readings',
+    [1, 2, 3, 3].map((one) => ({ at: 1, key: 'a', amount: one })),
+  );
+  await expectSameAsBatch(pipelineOf([top(4)]), records);
+  await expect(expectSameAsBatch(pipelineOf([top(3)]), records)).rejects.toThrow(
+    'topK counts 3 different values with a capacity of 3, and estimates',
   );
 });
