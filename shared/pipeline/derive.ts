@@ -73,6 +73,18 @@ type PredictionPaths<Fit extends string, At> =
       ? `${Fit}.slope` | Extract<At, string>
       : `${Fit}.coefficients.${keyof At & string}` | Extract<At[keyof At], string>);
 
+/** Derived columns as a plan has them. */
+export function derivedPlanOf(
+  columns: Readonly<Record<string, Derived<string>>>,
+): Readonly<Record<string, Derived<string>>> {
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, { kind, columns: of, at }]) => [
+      name,
+      { kind, columns: of, ...(at === undefined ? {} : { at }) },
+    ]),
+  );
+}
+
 /** The column that holds what a path names. No column has a point in its name. */
 export function columnOfPath(path: string): string {
   return path.split('.', 1)[0] ?? path;

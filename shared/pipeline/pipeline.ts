@@ -3,6 +3,7 @@ import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import { checkCallbacks } from './check-callbacks.ts';
 import type { Decoder } from './decoder.ts';
+import { derivedPlanOf } from './derive.ts';
 import { type EnrichBinding, planEnrich } from './enrich.ts';
 import type { Selectors } from './join.ts';
 import { checkName, checkNames, checkOutputs } from './names.ts';
@@ -207,11 +208,7 @@ class Graph {
         refreshMs: step.refreshMs,
         ...(step.early === undefined ? {} : { early: step.early }),
         aggregates: kindsOf(step.aggregates),
-        derived: mapValues(step.derived, ({ kind, columns, at }) => ({
-          kind,
-          columns,
-          ...(at === undefined ? {} : { at }),
-        })),
+        derived: derivedPlanOf(step.derived),
         sinks: step.sinks,
         placement,
         reason,
@@ -384,8 +381,4 @@ class Graph {
     while (this.bindings.has(`${wanted}-${number}`)) number += 1;
     return `${wanted}-${number}`;
   }
-}
-
-function mapValues<V, W>(values: Readonly<Record<string, V>>, change: (value: V) => W): { readonly [name: string]: W } {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
 }

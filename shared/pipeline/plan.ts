@@ -91,6 +91,7 @@ export interface RunningPlan extends InputPlan {
   readonly id: string;
   readonly refreshMs: number;
   readonly aggregates: AggregatePlan['aggregates'];
+  readonly derived?: AggregatePlan['derived'];
   readonly allowedLatenessMs: 0;
   readonly sinks: readonly SinkSpec[];
   readonly placement: Placement;
@@ -279,7 +280,8 @@ export function timeColumnsOf(step: StepPlan): readonly string[] {
 export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; readonly derived: readonly string[] } {
   switch (step.op) {
     case 'aggregate':
-      return { kept: Object.keys(step.aggregates), derived: Object.keys(step.derived) };
+    case 'running':
+      return { kept: Object.keys(step.aggregates), derived: Object.keys(derivedOf(step)) };
     case 'join':
       return { kept: [...joinTimeColumns, ...step.left.columns, ...step.right.columns], derived: [] };
     case 'process':
@@ -290,7 +292,10 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
     }
     case 'select':
       return { kept: step.columns, derived: [] };
-    case 'running':
-      return { kept: Object.keys(step.aggregates), derived: [] };
   }
+}
+
+/** The columns that are computed when a row of the step is read. */
+export function derivedOf(step: StepPlan): AggregatePlan['derived'] {
+  return ('derived' in step ? step.derived : undefined) ?? {};
 }

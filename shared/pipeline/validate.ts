@@ -1,7 +1,7 @@
 import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { checkAggregators, checkSelectors } from './check-callbacks.ts';
-import { columnOfPath, refusePath } from './derive.ts';
+import { checkDerived } from './check-derived.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
 import { checkName } from './names.ts';
 import { overlapOf } from './placement.ts';
@@ -105,12 +105,13 @@ function checkTop(where: string, { input, count, by, ties }: TopDefinition): voi
     throw invalid(where, `ranks rows that have a column ${column} already. Rename it in ${step.name}.`);
 }
 
-function checkRunning(where: string, { refreshMs, aggregates, sinks }: RunningDefinition): void {
+function checkRunning(where: string, { refreshMs, aggregates, derived, sinks }: RunningDefinition): void {
   checkDuration(where, 'refresh', refreshMs, 0);
-  const columns = Object.keys(aggregates);
-  if (columns.length === 0)
+  const columns = [...Object.keys(aggregates), ...Object.keys(derived)];
+  if (Object.keys(aggregates).length === 0)
     throw invalid(where, 'aggregates no columns; name at least one, such as { count: count() }.');
   checkAggregators(where, aggregates);
+  checkDerived(where, { aggregates, derived, sinks });
   // A row that is never final does not say so.
   for (const column of columns) if (column !== 'final') checkColumn(where, column);
   const duplicate = [changeColumn, ...columns].find(isNamedBefore);
@@ -158,6 +159,7 @@ function checkSinks(where: string, step: StepDefinition): void {
 function columnsOfStep(step: StepDefinition): readonly string[] {
   switch (step.op) {
     case 'aggregate':
+    case 'running':
       return [...Object.keys(step.aggregates), ...Object.keys(step.derived)];
     case 'join':
       return [...Object.keys(step.left.columns), ...Object.keys(step.right.columns)];
@@ -167,8 +169,6 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
       return columnsOfStep(step.input.step);
     case 'select':
       return Object.keys(step.columns);
-    case 'running':
-      return Object.keys(step.aggregates);
   }
 }
 
@@ -331,37 +331,7 @@ function checkColumns(where: string, step: AggregateDefinition): void {
   if (duplicate !== undefined)
     throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
   checkTotals(where, step);
-  for (const [column, derived] of Object.entries(step.derived)) {
-    if (!Array.isArray(derived?.columns) || derived.columns.some((path) => typeof path !== 'string'))
-      throw invalid(
-        where,
-        `derived column ${column} names no columns; make it of some, such as ratio('errors', 'requests').`,
-      );
-    const missing = derived.columns.map(columnOfPath).find((input) => !Object.hasOwn(step.aggregates, input));
-    if (missing !== undefined)
-      throw invalid(where, `derived column ${column} needs ${missing}, which is not aggregated.`);
-    const path = derived.columns.find((one) => refusePath(one, step.aggregates) !== undefined);
-    if (path !== undefined)
-      throw invalid(
-        where,
-        `derived column ${column} needs a number at ${path}, and ${refusePath(path, step.aggregates)}. Name a part that is a number, such as sizes.0 or latency.p99.`,
-      );
-    if (derived.kind === 'share-of-total' && !isAligned(step.window)) {
-      const windows = step.window.kind === 'session' ? 'sessions' : `${step.window.kind} windows`;
-      throw invalid(
-        where,
-        `derived column ${column}: ${windows} of different keys have different bounds, so there is no total to share.`,
-      );
-    }
-    if (derived.kind === 'rate' && step.window.kind === 'global')
-      throw invalid(where, `derived column ${column}: a global window has no length to divide by.`);
-    if (derived.kind === 'share-of-total' && !step.sinks.some(({ kind }) => kind === 'dynamodb')) {
-      throw invalid(
-        where,
-        `derived column ${column} needs the total over all keys, which is known when the table is read, and its rows go to none. Add dynamodb(), or leave the column out.`,
-      );
-    }
-  }
+  checkDerived(where, step);
 }
 
 function checkTotals(where: string, { projection, window, sinks }: AggregateDefinition & Shown): void {

@@ -1,14 +1,14 @@
-import type { AggregatePlan } from '#shared/pipeline/plan.ts';
+import type { AggregatePlan, RunningPlan } from '#shared/pipeline/plan.ts';
 
 /** The derived columns of a row. Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
 export function deriveNaively(
-  step: AggregatePlan,
+  step: Pick<AggregatePlan | RunningPlan, 'derived'>,
   columns: Readonly<Record<string, unknown>>,
   totals: Readonly<Record<string, unknown>>,
   windowMs: number,
 ): Readonly<Record<string, number | null>> {
   const derived: Record<string, number | null> = {};
-  for (const [name, { kind, columns: inputs, at = [] }] of Object.entries(step.derived)) {
+  for (const [name, { kind, columns: inputs, at = [] }] of Object.entries(step.derived ?? {})) {
     const numbers = inputs.map((path) => numberIn(columns, path));
     const [first = Number.NaN, second = Number.NaN] = numbers;
     let value = first;

@@ -300,7 +300,8 @@ function runningRowsOf(pipeline: Pipeline, step: RunningPlan, evaluation: Evalua
     .map(([key, ofKey]) => {
       const ids = ofKey.map((output) => output.id);
       const columns = fold(aggregatesOf(pipeline, step), ids, evaluation);
-      return { view: step.id, ...decodeKey(key), ...columns } as unknown as PrintedRow;
+      const derived = deriveNaively(step, columns, {}, Number.NaN);
+      return { view: step.id, ...decodeKey(key), ...columns, ...derived } as unknown as PrintedRow;
     });
 }
 

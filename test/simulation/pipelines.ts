@@ -7,6 +7,7 @@ import {
   milliseconds,
   type Pipeline,
   pipeline,
+  ratio,
   s3,
   seconds,
   session,
@@ -301,7 +302,7 @@ export const simPipelines: readonly SimPipeline[] = [
     const perKey = byKey(a).aggregate('per-key', { requests: columns.requests, total: columns.total }, options);
     return {
       outputs: [
-        perKey.to(sink),
+        perKey.derive({ mean: ratio('total', 'requests') }).to(sink),
         // What changes adds up to what is, however often it changed.
         perKey
           .asChanges()

@@ -1,7 +1,8 @@
 import type { CompiledStep } from '#shared/engine/compile/compile.ts';
 import { oncePer } from '#shared/engine/compile/once-per.ts';
 import { alignDown } from '#shared/engine/operators/window.ts';
-import { type Derived, formulaOf } from '#shared/pipeline/derive.ts';
+import { formulaOf } from '#shared/pipeline/derive.ts';
+import { derivedOf } from '#shared/pipeline/plan.ts';
 import type { TumblingWindow } from '#shared/pipeline/window.ts';
 import { columnsOfKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row } from '#shared/schemas/row.ts';
@@ -41,8 +42,7 @@ export class RowPrinter {
 
   constructor(step: CompiledStep) {
     this.#step = step;
-    const derived = step.op === 'aggregate' ? step.plan.derived : {};
-    this.#derived = Object.entries(derived).map(([name, one]) => [name, formulaOf(one as Derived<string>)]);
+    this.#derived = Object.entries(derivedOf(step.plan)).map(([name, one]) => [name, formulaOf(one)]);
     this.#names = new Set(step.columns);
     this.#showsWindow = showsWindow(step);
     this.#showsOthers = step.op === 'running' || (step.op !== 'select' && this.#showsWindow);

@@ -1,7 +1,7 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
 import { columnOfPath, type Derived, evaluateDerived, totalledColumns } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import type { AggregatePlan, RunningPlan } from '#shared/pipeline/plan.ts';
+import { type AggregatePlan, derivedOf, type RunningPlan } from '#shared/pipeline/plan.ts';
 import { isOrdered } from '#shared/pipeline/window.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -74,7 +74,7 @@ export async function windowRows(
     for (const [at, { name, batch }] of totalled.entries()) {
       total[name] = shownValue(batch, values[columns.length * 2 + at]);
     }
-    for (const [name, derived] of Object.entries(step.op === 'running' ? {} : step.derived)) {
+    for (const [name, derived] of Object.entries(derivedOf(step))) {
       row[name] = evaluateDerived(derived, { row, totals: total, windowMs: we - ws });
       slack[name] = slackOf(derived, row, slack);
     }

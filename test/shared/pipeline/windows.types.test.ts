@@ -67,6 +67,8 @@ test('a model of all records predicts, and windows of each key derive what needs
     all.derive({ s: shareOfTotal('n') });
     // @ts-expect-error: sessions of different keys have none.
     visits.derive({ s: shareOfTotal('n') });
+    // @ts-expect-error: records without a window have no length.
+    byHost.aggregate('v', { n: count() }).derive({ r: rate('n') });
     // @ts-expect-error: there is no such part.
     all.derive({ p: part('line.slpe') });
   });
