@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import * as language from '#shared/pipeline/index.ts';
+import * as sql from '#shared/sql/index.ts';
 import * as testing from '#shared/testing/index.ts';
 import { readingSchema } from '../shared/readings.ts';
 import { fencesOf } from './page.ts';
@@ -24,6 +25,12 @@ function missing(names: readonly string[], pattern: (name: string) => RegExp): r
 
 test('every value that the language exports has an example', () => {
   expect(missing(Object.keys(language), (name) => new RegExp(`(?<![.\\w])${name}\\b`))).toEqual([]);
+});
+
+test('every way to write SQL in TypeScript has an example', () => {
+  const ways = Object.keys(sql).filter((name) => name.startsWith('sql'));
+  expect(ways.length).toBeGreaterThan(2);
+  expect(missing(ways, (name) => new RegExp(`(?<![.\\w])${name}\\b`))).toEqual([]);
 });
 
 test('every value that the test kit exports has an example', () => {
