@@ -40,6 +40,7 @@ export async function batchOf(
   const rows: BatchRow[] = [];
   const refused = new Map<string, unknown>();
   const onTimeOnly = new Map<string, unknown>();
+  const rowsOfStep = new Map<string, readonly BatchRow[]>();
   for (const step of stepsOf(pipeline.plan)) {
     const sources = inputsOf(step).flatMap(sourcesOfInput);
     const before = sources.find((source) => refused.has(source));
@@ -56,14 +57,17 @@ export async function batchOf(
     }
     let made: readonly BatchRow[];
     try {
-      made = await batchRowsOf(database, pipeline, step, judge(pipeline, judgeOf(pipeline, step), outputs), own);
+      const records = judge(pipeline, judgeOf(pipeline, step), outputs);
+      made = await batchRowsOf(database, pipeline, step, records, { own, rowsOfStep });
     } catch (error) {
       if (!hasCode(error, 'PIPELINE_INVALID')) throw error;
       refused.set(step.id, error);
       continue;
     }
     if (step.sinks.length > 0) rows.push(...made.flatMap((row) => shownOf(pipeline, row) ?? [row]));
-    if (feeding.has(step)) outputs.push(...recordsOf(pipeline, step, made, outputs.length));
+    if (!feeding.has(step)) continue;
+    outputs.push(...recordsOf(pipeline, step, made, outputs.length));
+    rowsOfStep.set(step.id, made);
   }
   return { rows, behind, refused, onTimeOnly };
 }

@@ -44,7 +44,7 @@ export async function batchRowsOf(
   pipeline: Pipeline,
   step: StepPlan,
   records: readonly Judged[],
-  own: Own,
+  { own, rowsOfStep }: { readonly own: Own; readonly rowsOfStep: ReadonlyMap<string, readonly BatchRow[]> },
 ): Promise<readonly BatchRow[]> {
   switch (step.op) {
     case 'aggregate':
@@ -53,7 +53,7 @@ export async function batchRowsOf(
     case 'join':
       return joinRows(database, pipeline, step, records);
     case 'top':
-      return topRows(database, step, records);
+      return topRows(database, step, records, rowsOfStep.get(step.source) ?? []);
     case 'select':
       return selectedRows(pipeline, step, await lateOnly(database, pipeline, step, records));
     case 'process': {
@@ -119,8 +119,16 @@ async function joinRows(
   });
 }
 
-async function topRows(database: Database, step: TopPlan, records: readonly Judged[]): Promise<readonly BatchRow[]> {
+/** What is ranked is as far off as it is in the rows of the step that has made it. */
+async function topRows(
+  database: Database,
+  step: TopPlan,
+  records: readonly Judged[],
+  rows: readonly BatchRow[],
+): Promise<readonly BatchRow[]> {
   const kept = Object.keys(step.aggregates);
+  const placeOf = (history: number, key: KeyColumns, bounds: ReturnType<typeof boundsOf>): string =>
+    `${history}/${bounds.windowStart}/${bounds.windowEnd}/${encodeKey(key)}`;
   const ranked = records.map((record) => {
     const { windowStart, windowEnd, ...row } = record.value as Readonly<Record<string, unknown>>;
     const names = Object.keys(row)
@@ -142,6 +150,13 @@ async function topRows(database: Database, step: TopPlan, records: readonly Judg
   const sql = `
     SELECT history, ${rank} AS rank, place FROM ranked
     WINDOW win AS (PARTITION BY history, t, start) QUALIFY rank <= ${step.count}`;
+  const keyNames = Object.keys(ranked[0]?.key ?? {});
+  const slacksOf = new Map(
+    rows.map(({ history, row, slack }) => {
+      const key = Object.fromEntries(keyNames.map((name) => [name, row[name]])) as KeyColumns;
+      return [placeOf(history, key, row as ReturnType<typeof boundsOf>), slack];
+    }),
+  );
   return (await database.query(sql)).map((found) => {
     const [history, rank, at] = found as [number, number, number];
     const { bounds, key, columns } = ranked[at] as (typeof ranked)[number];
@@ -155,7 +170,7 @@ async function topRows(database: Database, step: TopPlan, records: readonly Judg
       ...key,
       ...columns,
     };
-    return { history, row: row as unknown as PrintedRow, slack: {} };
+    return { history, row: row as unknown as PrintedRow, slack: slacksOf.get(placeOf(history, key, bounds)) ?? {} };
   });
 }
 

@@ -22,6 +22,7 @@ import {
   sum,
   topK,
   tumbling,
+  variance,
 } from '#shared/pipeline/index.ts';
 import { expectSameAsBatch, sent } from '#shared/testing/index.ts';
 import { amounts, pipelineOf, type Reading, readings, sink } from '../readings.ts';
@@ -160,6 +161,26 @@ test('a step that reads records and rows is compared where no record is late, an
   await expect(expectSameAsBatch(pipeline, [...records, ...(late ?? [])])).rejects.toThrow(
     'no query says what step mixed does: it reads records and rows, which are judged by each other, and some records are late',
   );
+});
+
+test('what is ranked may be off as it may where it was made', async () => {
+  const rows = keyed
+    .window(tumbling(milliseconds(10)), { allowedLateness, emit: 'on-close' })
+    .aggregate('rows', { ...columns, spread: variance(amount) });
+  const ranked = pipelineOf([
+    rows.top('first', 2, { by: 'n' }).to(sink),
+    rows.rank('equal', 1, { by: 'total', as: 'place' }).to(sink),
+  ]);
+  const records = [1, 7, 9, 100, 3].map((amount, at) => ({ at, key: 'ab'.charAt(at % 2), amount: amount / 7 }));
+  await expectSameAsBatch(ranked, sent('readings', records));
+});
+
+test('windows of one key at one time have the rows of a batch in whatever order', async () => {
+  const ones = keyed
+    .window(countWindow(1), { allowedLateness })
+    .aggregate('ones', { total: sum(amount), half: mean((reading) => reading.amount / 3) });
+  const records = [5, 3, 20, 11, 4].map((amount) => ({ at: 1, key: 'a', amount }));
+  await expectSameAsBatch(pipelineOf([ones.to(sink)]), sent('readings', records));
 });
 
 test('what is different is said', async () => {
