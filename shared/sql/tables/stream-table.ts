@@ -1,3 +1,5 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { shapeOf, type ValueShape } from '#shared/pipeline/shape.ts';
 import type { Stream, StreamNode } from '#shared/pipeline/stream.ts';
 import type { Values } from '#shared/sql/expressions/compiled.ts';
 import {
@@ -38,8 +40,40 @@ function sourceOf(node: StreamNode): Extract<StreamNode, { op: 'source' }> | und
 function knownColumns(node: StreamNode): readonly Column[] | undefined {
   const source = sourceOf(node);
   if (source === undefined) return undefined;
-  const type = typeOfSchema(source.schema);
-  return type.type.kind === 'row' ? type.type.fields : undefined;
+  const { type } = typeOfRecords(source.schema);
+  return type.kind === 'row' ? type.fields : undefined;
+}
+
+/** Of a `record` its own word, otherwise what Zod says. */
+function typeOfRecords(schema: StandardSchemaV1): { readonly type: SqlType } {
+  const shape = schema['~standard'].vendor === 'zod' ? undefined : shapeOf(schema);
+  return shape === undefined ? typeOfSchema(schema) : { type: typeOfShape(shape) };
+}
+
+function typeOfShape(shape: ValueShape): SqlType {
+  switch (shape.kind) {
+    case 'object':
+      return {
+        kind: 'row',
+        fields: shape.fields.map(({ name, value, isNullable, isOptional }) => ({
+          name,
+          type: typeOfShape(value),
+          nullable: isNullable || isOptional,
+        })),
+      };
+    case 'string':
+      return stringType;
+    case 'number':
+      return shape.isInteger ? integerType : doubleType;
+    case 'boolean':
+      return booleanType;
+    case 'timestamp':
+      return timestampType;
+    case 'choice':
+      return shape.values.every((value) => typeof value === 'string') ? stringType : anyType;
+    case 'judged':
+      return shape.items === undefined ? anyType : { kind: 'array', element: typeOfShape(shape.items.value) };
+  }
 }
 
 /** The parts of a schema of Zod that tell a type. They are looked at, not imported: any Standard Schema may stand here. */

@@ -1,6 +1,24 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
-import { count, days, dynamodb, minutes, pipeline, seconds, stream, tumbling } from '#shared/pipeline/index.ts';
+import {
+  boolean,
+  count,
+  days,
+  dynamodb,
+  integer,
+  list,
+  minutes,
+  nullable,
+  oneOf,
+  optional,
+  pipeline,
+  record,
+  seconds,
+  stream,
+  string,
+  timestamp,
+  tumbling,
+} from '#shared/pipeline/index.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { sql, sqlQuery } from '#shared/sql/index.ts';
 import { columnsOf } from './run-sql.ts';
@@ -33,6 +51,39 @@ test('a query over a stream of TypeScript is a branch of a pipeline', () => {
     { ip: 'b', bytes: null },
     { ip: 'a', bytes: 30 },
   ]);
+});
+
+test('a stream with a schema of our own has its columns and their types', () => {
+  const schema = record({
+    at: timestamp(),
+    ip: string(),
+    bytes: nullable(integer()),
+    way: oneOf('get', 'put'),
+    cached: optional(boolean()),
+    tags: list(string()),
+    user: record({ id: integer() }),
+  });
+  const own = stream('requests', { schema, timestamp: (r) => r.at, outOfOrderness: minutes(1) });
+  const runOf = (...outputs: Parameters<typeof pipeline>[1]) => {
+    const run = createBoundedRun(pipeline('p', outputs));
+    for (const { at, ip, bytes } of records) {
+      const value = { at, ip, bytes, way: 'get', tags: ['a', ip], user: { id: 7 } };
+      expect(run.takeValue('requests', value).rejection).toBeUndefined();
+    }
+    return columnsOf([...run.finish()]);
+  };
+  expect(runOf(sql('all')`SELECT * FROM ${own} WHERE bytes = 30`.to(sink))).toEqual([
+    { at: '2026-11-21T09:01:03.000Z', ip: 'a', bytes: 30, way: 'get', cached: null, tags: ['a', 'a'], user: { id: 7 } },
+  ]);
+  const sums = sql('sums')`
+    SELECT ip, SUM(bytes) AS bytes, MAX(HOUR(at)) AS hour, MAX(UPPER(tags[2])) AS tag, SUM(user.id) AS ids
+    FROM ${own} GROUP BY ip, TUMBLE(at, INTERVAL '5' MINUTE)`.to(sink);
+  expect(runOf(sums)).toEqual([
+    { ip: 'a', bytes: 40, hour: 9, tag: 'A', ids: 14 },
+    { ip: 'b', bytes: null, hour: 9, tag: 'B', ids: 7 },
+  ]);
+  expect(() => sql('x')`SELECT ipp FROM ${own}`).toThrow('there is no column ipp. Did you mean ip?');
+  expect(() => sql('x')`SELECT UPPER(bytes) FROM ${own}`).toThrow('expected a text in UPPER(text), and found BIGINT');
 });
 
 test('values in the template are literals, whatever they hold', () => {
