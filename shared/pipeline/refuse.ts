@@ -80,7 +80,7 @@ export function shown(value: unknown): string {
   }
 }
 
-export function checkDuration(where: string, what: string, ms: number, min: number): void {
+export function checkDuration(where: string, what: string, ms: number | undefined, min: number): void {
   if (typeof ms !== 'number') throw invalid(where, `${what} is ${shown(ms)}; give a duration, such as minutes(5).`);
   if (!Number.isSafeInteger(ms) || ms < min)
     throw invalid(where, `${what} is ${ms} ms; it must be a whole number of at least ${min} ms.`);

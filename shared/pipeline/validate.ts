@@ -2,6 +2,7 @@ import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { checkAggregators, checkSelectors } from './check-callbacks.ts';
 import { checkDerived } from './check-derived.ts';
+import { refusePath } from './derive.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
 import { checkName } from './names.ts';
 import { overlapOf } from './placement.ts';
@@ -97,6 +98,9 @@ function checkTop(where: string, { input, count, by, ties }: TopDefinition): voi
     );
   if (!Object.hasOwn(step.aggregates, by))
     throw invalid(where, `ranks by column ${shown(by)}, which ${step.name} does not aggregate.`);
+  const refusal = refusePath(by, step.aggregates);
+  if (refusal !== undefined)
+    throw invalid(where, `ranks by a number, and ${refusal}. Rank by a column of ${step.name} that is one.`);
   const added = ties === undefined ? rankColumn : ties.as;
   if (added === null) return;
   if (ties !== undefined) checkColumn(where, added);
@@ -177,7 +181,8 @@ function checkProcess(where: string, { does, row, ttlMs, duplicateColumn }: Proc
   if (refusal !== undefined) throw invalid(where, refusal);
   if (does.kind === 'table-join') checkOneOf(where, 'kind', does.join, ['inner', 'left']);
   if (does.kind === 'dedupe') checkDuration(where, 'within', does.withinMs, 0);
-  else if (ttlMs !== undefined) checkDuration(where, 'ttl of the state', ttlMs, 1);
+  // Versions of a table may be kept until they are deleted, and no other state may.
+  else if (ttlMs !== undefined || does.kind !== 'table-join') checkDuration(where, 'ttl of the state', ttlMs, 1);
   const added = duplicateColumn === undefined ? [processTimeColumn] : [processTimeColumn, duplicateColumn];
   for (const column of Object.keys(row)) checkColumn(where, column);
   const duplicate = [...added, ...Object.keys(row)].find(isNamedBefore);

@@ -16,7 +16,8 @@ interface Change {
   readonly name?: string;
   readonly columns?: Columns;
   readonly emits?: RowColumns;
-  readonly ttl?: number;
+  /** Null for none, which the types refuse. */
+  readonly ttl?: number | null;
   readonly allowedLateness?: number;
   readonly initial?: number;
 }
@@ -29,7 +30,7 @@ function processed(change: Change = {}): AnyOutput {
       emits: change.emits ?? { total: 'number', last: 'json?' },
       state: () => ({ total: change.initial ?? 0 }),
       onEvent: () => {},
-      ttl: milliseconds(change.ttl ?? 1_000),
+      ttl: change.ttl === null ? (undefined as never) : milliseconds(change.ttl ?? 1_000),
       allowedLateness: milliseconds(change.allowedLateness ?? 5),
     })
     .to(sink);
@@ -172,6 +173,7 @@ describe('a step that cannot be meant is refused:', () => {
   const cases: readonly (readonly [string, () => AnyOutput, RegExp])[] = [
     ['a state that does not live', () => processed({ ttl: 0 }), /ttl of the state is 0 ms/],
     ['a life in fractions', () => processed({ ttl: 0.5 }), /ttl of the state is 0.5 ms/],
+    ['no life', () => processed({ ttl: null }), /ttl of the state is missing; give a duration/],
     ['a negative lateness', () => processed({ allowedLateness: -1 }), /allowedLateness is -1 ms/],
     ['the name of the time', () => processed({ emits: { time: 'number' } }), /column time is there twice/],
     ['the name of an own column', () => processed({ emits: { view: 'number' } }), /column view is a name that every/],

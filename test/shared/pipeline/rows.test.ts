@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { compile } from '#shared/engine/compile/compile.ts';
 import {
   type AnyOutput,
+  collect,
   count,
+  decimalSum,
   milliseconds,
   pipeline,
   session,
@@ -162,6 +164,20 @@ describe('the best rows of windows', () => {
     expect(refusal('PIPELINE_INVALID', () => [tens().top('best', 1, missing).to(sink)])).toMatch(
       /ranks by column "missing", which tens does not aggregate/,
     );
+    const texts = keyed.window(tumbling(milliseconds(10)), onClose).aggregate('tens', {
+      exact: decimalSum((reading) => reading.amount),
+      list: collect((reading) => reading.amount, { max: 3 }),
+    });
+    for (const [by, is] of [
+      ['exact', 'a string'],
+      ['list', 'a list'],
+    ]) {
+      const untypedBy = { by } as unknown as { readonly by: never };
+      for (const ranking of [texts.top('best', 1, untypedBy), texts.rank('best', 1, untypedBy)])
+        expect(refusal('PIPELINE_INVALID', () => [ranking.to(sink)])).toContain(
+          `step best ranks by a number, and ${by} is ${is}. Rank by a column of tens that is one.`,
+        );
+    }
     const ranked = keyed.window(tumbling(milliseconds(10)), onClose).aggregate('tens', { rank: total });
     expect(refusal('PIPELINE_INVALID', () => [ranked.top('best', 1, { by: 'rank' }).to(sink)])).toMatch(
       /have a column rank already/,
