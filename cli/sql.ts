@@ -7,6 +7,8 @@ import { sourcesOf } from '#shared/pipeline/plan.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import {
   type Arrange,
+  binaryAdvice,
+  binaryFormats,
   declaredTable,
   durationText,
   type InferredFormat,
@@ -261,7 +263,7 @@ function formatOf(format: string | undefined): InferredFormat | undefined {
   if (found === undefined && format !== undefined)
     throw new MillraceError(
       'INPUT_INVALID',
-      `--format ${format} is not known; it is one of ${inferredFormats.join(', ')}.`,
+      `--format ${format} is not known; it is one of ${inferredFormats.join(', ')}.${binaryFormats.includes(format) ? ` ${binaryAdvice}` : ''}`,
     );
   return found;
 }

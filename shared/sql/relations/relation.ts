@@ -242,6 +242,11 @@ function unknownColumn({ text, at, isQuoted }: Name, columns: readonly RelationC
   const advice = isQuoted === true ? ` A text stands in single quotes: '${text}'.` : '';
   const impure = impurity(text.toUpperCase());
   if (impure !== undefined) return new SqlProblem(at, impure);
+  if (/^window$/i.test(text))
+    return new SqlProblem(
+      at,
+      'there is no column window. A window is named by its bounds, window_start, window_end, which TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …)) adds; beside GROUP BY TUMBLE(ts, …) it is TUMBLE(ts, …) here too.',
+    );
   if (/^window_(start|end)$/i.test(text))
     return new SqlProblem(
       at,

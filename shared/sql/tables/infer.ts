@@ -18,7 +18,7 @@ import { tokenize } from '#shared/sql/parse/lexer.ts';
 import { kebab } from '#shared/sql/parse/names.ts';
 import { withPositions } from '#shared/sql/parse/problem.ts';
 import { compiledColumn, isSame, plainColumn } from '#shared/sql/relations/relation.ts';
-import { type LogFormat, logFormats, recogniseLog, recordOf, tableFormats } from './table-formats.ts';
+import { binaryAdvice, type LogFormat, logFormats, recogniseLog, recordOf, tableFormats } from './table-formats.ts';
 import type { TableDefinition } from './tables.ts';
 
 export type InferredFormat = 'ndjson' | 'csv' | LogFormat;
@@ -85,8 +85,18 @@ function formatOf(lines: readonly string[]): InferredFormat {
   const begin = lines.slice(0, recognisedMax);
   const isJson = (line: string): boolean => json().recognises(line);
   if (isJson(first) || begin.filter(isJson).length * 2 >= begin.length) return 'ndjson';
-  return recogniseLog(begin) ?? 'csv';
+  const log = recogniseLog(begin);
+  if (log !== undefined) return log;
+  if (!controls.test(first)) return 'csv';
+  throw new MillraceError(
+    'INPUT_INVALID',
+    `the input is not text, so it has no lines to read columns off. ${binaryAdvice}`,
+  );
 }
+
+/** What no text holds. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const controls = /[\u0000-\u0008\u000e-\u001a]/;
 
 /** Some of the first lines may be of no format: a broken one, or the end of a longer file. */
 const recognisedMax = 10;

@@ -33,6 +33,11 @@ export const tableFormats = {
   syslog: (shape?: Pick<TableShape, 'syslog'>) => syslog(shape?.syslog),
 } as const satisfies Readonly<Record<string, (shape: TableShape) => Decoder>>;
 
+/** What to do with records whose schema is not a table's columns. */
+export const binaryAdvice =
+  'Records of Avro and Protocol Buffers are read by a stream of TypeScript with decode: avro() or protobuf(…), which a query in TypeScript names in its FROM (docs/language/sql.md).';
+export const binaryFormats: readonly string[] = ['avro', 'protobuf'];
+
 export type TableFormat = keyof typeof tableFormats;
 export const tableFormatNames = Object.keys(tableFormats) as readonly TableFormat[];
 

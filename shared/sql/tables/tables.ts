@@ -19,7 +19,7 @@ import {
   scopeOf,
 } from '#shared/sql/relations/relation.ts';
 import { Options, oneOf } from './options.ts';
-import { type TableFormat, tableFormatNames, tableFormats } from './table-formats.ts';
+import { binaryAdvice, binaryFormats, type TableFormat, tableFormatNames, tableFormats } from './table-formats.ts';
 import { type Reading, tableSchema } from './table-schema.ts';
 
 /** A stream of records as a table: what CREATE TABLE says, or what was found in a file. */
@@ -155,6 +155,9 @@ function takeSyslog(options: Options, table: Name): SyslogOptions {
 
 function readFormats(value: Name | undefined, table: Name): readonly TableFormat[] {
   const texts = value?.text.split(',') ?? ['json'];
+  const binary = texts.map((text) => text.trim().toLowerCase()).find((text) => binaryFormats.includes(text));
+  if (binary !== undefined && value !== undefined)
+    throw new SqlProblem(value.at, `'format' is '${binary}', which no table of SQL has. ${binaryAdvice}`);
   return texts.map((text) =>
     oneOf({ text: text.trim(), at: value?.at ?? table.at }, tableFormatNames, "'format' of a table that is read"),
   );

@@ -280,6 +280,16 @@ test('no record of a file is late, however old', () => {
   expect(columnsOf(rows)).toEqual([{ n: 1 }, { n: 1 }, { n: 1 }]);
 });
 
+test('what is no text is no CSV, and a text may hold any character', () => {
+  const infer = (...lines: readonly string[]) =>
+    inferTable({ name: 't', lines, timeColumns: [], outOfOrdernessMs: undefined }).columns.map(({ name }) => name);
+  expect(() => infer('Obj\u0001\u0004\u0016avro.schema')).toThrow(
+    'the input is not text, so it has no lines to read columns off. Records of Avro and Protocol Buffers are read by',
+  );
+  expect(infer('{"a":"\ufffd"}')).toEqual(['a']);
+  expect(infer('<34>1 2026-11-21T10:00:00Z web su - - - \u0007bell')).toContain('message');
+});
+
 test('which version is valid does not depend on what is asked of it', () => {
   const records = [
     { id: 1, s: 'a', x: null },

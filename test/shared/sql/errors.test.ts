@@ -36,6 +36,8 @@ test.each([
   "SELECT COUNT(*) FROM TABLE(SESSION(TABLE requests PARTITION BY ip, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
   "SELECT COUNT(*) FROM TABLE(SESSION(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) WHERE bytes > 1 GROUP BY window_start, window_end",
   "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE requests PARTITION BY ip, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
+  "SELECT ip, SUM(SUM(bytes)) OVER (PARTITION BY window) AS all_bytes FROM requests GROUP BY ip, TUMBLE(ts, INTERVAL '1' MINUTE)",
+  "CREATE TABLE clicks (ip STRING) WITH ('connector' = 'kinesis', 'format' = 'avro'); SELECT ip FROM clicks",
   'SELECT ip FROM requests ORDER BY ip LIMIT 3',
   "CREATE TABLE s (n INT, share DOUBLE) WITH ('connector' = 'dynamodb', 'ttl' = '1 d'); INSERT INTO s (n, n) SELECT status, bytes FROM requests",
   'CREATE VIEW v (n, N) AS SELECT status, bytes FROM requests; SELECT * FROM v',
