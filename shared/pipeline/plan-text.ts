@@ -26,7 +26,7 @@ export function describePlan(plan: Plan, planHash: string): readonly string[] {
     const idle =
       source.idleAfterMs === undefined
         ? 'waits for silent shards for ever'
-        : `gives up silent shards after ${duration(source.idleAfterMs)}`;
+        : `gives up silent shards after ${duration(source.idleAfterMs)}${source.whenSilent === 'advance' ? ', and goes on with the clock when all are silent' : ''}`;
     lines.push(
       `source ${source.id}`,
       `  reads ${source.formats.map(({ format }) => format).join(', ')}; out of order by up to ${duration(source.outOfOrdernessMs)}; ${idle}`,

@@ -11,9 +11,10 @@ import {
   minutes,
   seconds,
   session,
+  stream,
 } from '#shared/pipeline/index.ts';
 import { describePlan } from '#shared/pipeline/plan-text.ts';
-import { pipelineOf, type Reading, readings, sink } from '../readings.ts';
+import { pipelineOf, type Reading, readingSchema, readings, sink } from '../readings.ts';
 
 // What `millrace plan` says of each kind of window, before anything runs.
 
@@ -65,4 +66,18 @@ test('every kind of window is described', () => {
     'every 10 records of a key, the last ones fewer, given up 1 h after the last one, allowed lateness 0 ms, rows when windows close',
     'all records of a key, shown every 100 records and every 1 min and every 2 min of arrival time, allowed lateness 0 ms, rows when they are triggered',
   ]);
+});
+
+test('a stream that goes on with the clock is described', () => {
+  const source = stream('readings', {
+    schema: readingSchema,
+    timestamp: (reading) => reading.at,
+    outOfOrderness: seconds(0),
+    idleAfter: minutes(1),
+    whenSilent: 'advance',
+  });
+  const { plan } = pipelineOf([source.select('rows', { amount: ({ amount }) => amount }).to(sink)]);
+  expect(describePlan(plan, 'hash')).toContain(
+    '  reads json; out of order by up to 0 ms; gives up silent shards after 1 min, and goes on with the clock when all are silent',
+  );
 });
