@@ -1,4 +1,5 @@
 import { MillraceError } from '#shared/schemas/error.ts';
+import { checkCallback } from './check-callbacks.ts';
 import { readingThrough } from './reads.ts';
 import { given, givenOptions, isTrue, shown } from './refuse.ts';
 import { hashText, textOfRecord } from './select.ts';
@@ -49,6 +50,7 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
           'PIPELINE_INVALID',
           `a branch is called ${JSON.stringify(wrong[0])}; use a name that is no number, and not otherwise.`,
         );
+      for (const [name, holds] of entries) checkCallback('branch:', `predicate ${name}`, holds);
       const isFirst = (at: number, record: unknown): boolean =>
         entries.findIndex(([name, holds]) => isTrue(`branch ${name}`, holds(record))) === at;
       const partAt = (at: number): Stream<never> =>
@@ -67,6 +69,7 @@ export function partsOf<T>(node: StreamNode, streamOf: StreamOf): Parts<T> {
         throw new MillraceError('PIPELINE_INVALID', `a sample is a share of ${shown(share)}; it must be from 0 to 1.`);
       if (typeof seed !== 'number')
         throw new MillraceError('PIPELINE_INVALID', `a sample has ${shown(seed)} for its seed; give a number.`);
+      if (by !== undefined) checkCallback('sample:', 'by', by);
       const textOf = (record: unknown): string => (by === undefined ? textOfRecord(record) : String(by(record as T)));
       const isKept: Predicate = (record) => hashText(`${seed}:${textOf(record)}`) < share * 2 ** 32;
       return filtered(by === undefined ? isKept : readingThrough(isKept, [by]));

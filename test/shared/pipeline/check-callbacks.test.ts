@@ -58,7 +58,17 @@ const wrong: readonly (readonly [what: string, outputs: () => Untyped, message: 
         .a.select('step', { a: () => 1 })
         .to(sink),
     ],
-    `readings/filter: what filter is given ${advice}`,
+    `branch: predicate a ${advice}`,
+  ],
+  [
+    'an asynchronous identity of a sample',
+    () => [
+      source
+        .sample(0.5, { by: asynchronous as never })
+        .select('step', { a: () => 1 })
+        .to(sink),
+    ],
+    `sample: by ${advice}`,
   ],
   [
     'an asynchronous condition of a count',
