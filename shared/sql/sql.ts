@@ -1,7 +1,9 @@
 import type { Duration } from '#shared/pipeline/duration.ts';
 import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
+import { shown } from '#shared/pipeline/refuse.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import type { KeyShape, Output, Stream } from '#shared/pipeline/stream.ts';
+import { MillraceError } from '#shared/schemas/error.ts';
 import { kebab } from '#shared/sql/parse/names.ts';
 import { withPositions } from '#shared/sql/parse/problem.ts';
 import { once, type Relation } from '#shared/sql/relations/relation.ts';
@@ -27,7 +29,7 @@ export interface SqlQuery<Name extends string, Row> {
 }
 
 /** What stands between the parts of a query: a stream to read, or a value, which becomes a literal. */
-export type SqlValue = AnyStream | string | number | boolean | null;
+export type SqlValue = AnyStream | string | number | boolean | Date | null;
 
 /**
  * A query of SQL over streams of TypeScript: `sql('by-ip')` before a template, in which streams stand where tables do. `Row` says what its rows
@@ -64,11 +66,27 @@ function textOf(value: SqlValue, streams: Map<string, AnyStream>): string {
     case 'string':
       return `'${value.replaceAll("'", "''")}'`;
     case 'number':
+      if (!Number.isFinite(value)) throw noValue(value);
+      // Behind a minus another one would begin a comment.
+      return value < 0 || Object.is(value, -0) ? `(${value})` : String(value);
     case 'boolean':
       return String(value);
     default:
-      return value === null ? 'NULL' : tableOf(value, streams);
+      if (value === null) return 'NULL';
+      if (value instanceof Date) {
+        if (Number.isNaN(Number(value))) throw noValue(value);
+        return `TIMESTAMP '${value.toISOString()}'`;
+      }
+      if (typeof value !== 'object' || (value as Partial<AnyStream>).node === undefined) throw noValue(value);
+      return tableOf(value, streams);
   }
+}
+
+function noValue(value: unknown): MillraceError {
+  return new MillraceError(
+    'SQL_INVALID',
+    `the template has ${shown(value)}; between the parts of a query stand streams (before keyBy), texts, finite numbers, truth values, Dates and null.`,
+  );
 }
 
 /** A stream stands under its own name, one without a name under a number. */

@@ -91,6 +91,19 @@ test('values in the template are literals, whatever they hold', () => {
   expect(rowsOf(found)).toEqual([{ bytes: 30 }]);
 });
 
+test('a negative value begins no comment, and times are values too', () => {
+  const more = sql('more')`SELECT bytes FROM ${requests} WHERE bytes > 10 -${-5}
+    AND ROUND(bytes, ${-1}) > ${-0}`.to(sink);
+  expect(rowsOf(more)).toEqual([{ bytes: 30 }]);
+  const since = sql(
+    'since',
+  )`SELECT bytes FROM ${requests} WHERE CAST(at AS TIMESTAMP) >= ${new Date('2026-11-21T09:00:02Z')}`;
+  expect(rowsOf(since.to(sink))).toEqual([{ bytes: null }, { bytes: 30 }]);
+  const keyed = requests.keyBy((one) => ({ ip: one.ip }));
+  for (const value of [Number.NaN, undefined, new Date(Number.NaN), keyed, {}] as never[])
+    expect(() => sql('x')`SELECT ip FROM ${requests} WHERE bytes > ${value}`).toThrow('SQL_INVALID: the template has');
+});
+
 test('its rows are a stream again', () => {
   const ok = sqlQuery<{ ip: string }>('ok', { requests }, 'SELECT ip FROM requests WHERE status = 200').asStream();
   const counted = ok
