@@ -7,6 +7,9 @@ import { isNodeError } from './node-error.ts';
 /** Writing line by line costs more than making the lines. */
 const charactersPerWrite = 1 << 16;
 
+/** Names of files that others would read as what is not in them. */
+const otherFormat = /\.(?:parquet|csv|tsv|avro|gz|zst)$/i;
+
 /** Lines on their way to a file or to standard output. */
 export interface Output {
   /** False when nobody reads any more. */
@@ -32,6 +35,11 @@ export function printLines(lines: readonly string[]): void {
  * until there is something to write, so that it may be opened before the work whose results go into it.
  */
 export function openOutput(path: string, option = '--output'): Output {
+  if (otherFormat.test(path))
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `${option} writes lines of JSON, which ${path} does not say. Name a file such as rows.ndjson; Parquet is written by a view's sink s3({ format: 'parquet' }).`,
+    );
   const attempt = <T>(work: () => T): T => attemptAt(path, option, work);
   const file = attempt(() => (path === '-' ? 1 : openSync(path, constants.O_WRONLY | constants.O_CREAT)));
   let waiting = '';

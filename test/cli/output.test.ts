@@ -75,3 +75,7 @@ test('rows without end do end when nobody reads them any more', async () => {
   child.stdout.destroy();
   expect((await once(child, 'exit'))[0]).toBe(0);
 });
+
+test.each(['rows.parquet', 'rows.CSV', 'rows.ndjson.gz'])('a file of lines of JSON is not named %s', (name) => {
+  expect(() => openOutput(join(tmpdir(), name))).toThrow(/^INPUT_INVALID: --output writes lines of JSON/);
+});
