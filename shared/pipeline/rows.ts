@@ -2,6 +2,7 @@ import { assert } from '#shared/schemas/error.ts';
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import type { DerivedKind, DerivedOfKey } from './derive.ts';
+import type { NumericPath } from './numeric-path.ts';
 import type { PlacementDecision } from './placement.ts';
 import type { TopPlan } from './plan.ts';
 import { givenOptions, named } from './refuse.ts';
@@ -12,7 +13,6 @@ import type {
   AggregateDefinition,
   KeyShape,
   NamesOf,
-  NumericColumn,
   Output,
   ResultRow,
   RowsNode,
@@ -49,12 +49,12 @@ export interface FinalTable<Name extends string, K extends KeyShape, Row, Kind e
 export interface FinalWindowTable<K extends KeyShape, Row> {
   /**
    * The `count` rows of each window with the highest value in column `by`, over all keys: a view with a row for each rank from 1. Where the
-   * values are the same, the rows rank by their keys.
+   * values are the same, the rows rank by their keys. A row without a value, whose column is null, has no rank.
    */
   top<const Name extends string>(
     name: Name,
     count: number,
-    options: { readonly by: NumericColumn<Row> },
+    options: { readonly by: NumericPath<Row> },
   ): TopTable<Name, RankKey, Simplify<RankKey & WindowBounds & K & Row>>;
   /**
    * The rows of each window that less than `count` rows are above in column `by`, over all keys: of those with the same value all, as many
@@ -63,12 +63,12 @@ export interface FinalWindowTable<K extends KeyShape, Row> {
   rank<const Name extends string, const As extends string = never>(
     name: Name,
     count: number,
-    options: RankOptions<NumericColumn<Row>, As extends ReservedColumn | NamesOf<K> | NamesOf<Row> ? never : As>,
+    options: RankOptions<NumericPath<Row>, As extends ReservedColumn | NamesOf<K> | NamesOf<Row> ? never : As>,
   ): TopTable<Name, K, Simplify<WindowBounds & K & Row & { readonly [Column in As]: number }>>;
 }
 
 export interface RankOptions<By extends string, As extends string> {
-  /** The highest value ranks first. */
+  /** The highest value ranks first: a column, or a part of one, such as `latency.p99`. */
   readonly by: By;
   /** The name of a column that the rank has; without it the rows do not show it. */
   readonly as?: As;
@@ -90,7 +90,7 @@ export interface TopDefinition {
   readonly name: string;
   readonly input: RowsNode;
   readonly count: number;
-  /** A column of the input's rows. */
+  /** The path of a number in the input's rows. */
   readonly by: string;
   /** Rows with the same value share a rank and keep their keys, and the rank is in this column or in none. */
   readonly ties?: { readonly as: string | null };
@@ -104,6 +104,13 @@ export function keyOfTop(name: string): KeyShape {
 
 /** The column that tells the rows of one window apart. */
 export const rankColumn = 'rank';
+
+/** What a row ranks by; undefined where it has no value, and so no rank. */
+export function rankedBy({ by }: { readonly by: string }, columns: Readonly<Record<string, unknown>>): unknown {
+  let value: unknown = columns;
+  for (const name of by.split('.')) value = (value as Readonly<Record<string, unknown>> | null | undefined)?.[name];
+  return value ?? undefined;
+}
 
 /** How the final rows of a step become a stream. */
 export type RowsOf = <Row>(step: StepDefinition) => Stream<Row>;

@@ -2,7 +2,7 @@ import { isNamedBefore, reservedColumns } from '#shared/schemas/row.ts';
 import { filePartition, rowFileFormats } from '#shared/schemas/row-file.ts';
 import { checkAggregators, checkSelectors } from './check-callbacks.ts';
 import { checkDerived } from './check-derived.ts';
-import { refusePath } from './derive.ts';
+import { columnOfPath, refusePath } from './derive.ts';
 import { foreverMs, joinTimeColumns } from './join.ts';
 import { checkName } from './names.ts';
 import { overlapOf } from './placement.ts';
@@ -96,7 +96,7 @@ function checkTop(where: string, { input, count, by, ties }: TopDefinition): voi
       where,
       `ranks the rows of ${step.name}, whose keys share no windows. Rank those of windows that begin and end for all keys together, such as tumbling ones.`,
     );
-  if (!Object.hasOwn(step.aggregates, by))
+  if (!Object.hasOwn(step.aggregates, columnOfPath(by)))
     throw invalid(where, `ranks by column ${shown(by)}, which ${step.name} does not aggregate.`);
   const refusal = refusePath(by, step.aggregates);
   if (refusal !== undefined)

@@ -75,8 +75,9 @@ export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly Print
         const names = Object.keys(row).filter((name) => !Object.hasOwn(step.aggregates, name));
         const key = Object.fromEntries(names.sort().map((name) => [name, row[name]])) as KeyColumns;
         const columns = Object.fromEntries(Object.keys(step.aggregates).map((name) => [name, row[name]]));
-        return { key, text: encodeKey(key), columns, by: Number(row[step.by]), windowStart: windowStart as Date };
+        return { key, text: encodeKey(key), columns, by: numberAt(row, step.by), windowStart: windowStart as Date };
       })
+      .filter((row): row is typeof row & { readonly by: number } => row.by !== null)
       .sort((a, b) => b.by - a.by || (a.text < b.text ? -1 : 1))
       .map((row, at, all) => {
         const { ties } = step;
@@ -101,8 +102,14 @@ export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly Print
   );
 }
 
+/** What stands at a path, such as `latency.p99`; null where nothing does. */
+function numberAt(row: Readonly<Record<string, unknown>>, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => Object(value)[name], row) ?? null;
+}
+
 /** Whether a row can be ranked, and wait for it as JSON. */
 export function isRankable(step: TopPlan, row: Readonly<Record<string, unknown>>): boolean {
   const { windowStart: _start, windowEnd: _end, ...columns } = row;
-  return Number.isFinite(columns[step.by]) && Object.values(columns).every(isJson);
+  const value = numberAt(columns, step.by);
+  return value === null || (Number.isFinite(value) && Object.values(columns).every(isJson));
 }

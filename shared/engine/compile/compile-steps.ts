@@ -16,7 +16,7 @@ import {
   sourcesOfInput,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
-import { rankColumn } from '#shared/pipeline/rows.ts';
+import { rankColumn, rankedBy } from '#shared/pipeline/rows.ts';
 import { changeColumn } from '#shared/pipeline/running.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
@@ -206,8 +206,11 @@ export function compileTop(
   return { op: 'top', plan, ...common, columns, kept, input };
 }
 
-function refuseRanked({ by }: TopPlan, row: Readonly<Record<string, unknown>>): string | undefined {
-  if (!Number.isFinite(row[by])) return `ranks by column ${by}, which is ${row[by]} and no number`;
+/** A row that has no rank is taken, and forgotten. */
+function refuseRanked(plan: TopPlan, row: Readonly<Record<string, unknown>>): string | undefined {
+  const value = rankedBy(plan, row);
+  if (value === undefined) return undefined;
+  if (!Number.isFinite(value)) return `ranks by column ${plan.by}, which is ${value} and no number`;
   const refused = Object.entries(row).find(([, value]) => refuseJson(value) !== undefined);
   return refused && `column ${refused[0]} ${refuseJson(refused[1])}`;
 }

@@ -12,7 +12,7 @@ interface Ranked {
 }
 
 /**
- * Of a window's keys those whose rows may rank, and those whose rows are rejected, which must be seen. Which ones they are depends on their
+ * Of a window's keys those whose rows may rank, and those whose rows are not looked at here, since they may be rejected, which must be seen. Which ones they are depends on their
  * values alone, so a window gives the same rows in every attempt, in whatever order it holds its keys.
  */
 export function bestOf(contents: Iterable<Entry>, step: CompiledAggregate, top: TopPlan): readonly Entry[] {
@@ -29,6 +29,8 @@ export function bestOf(contents: Iterable<Entry>, step: CompiledAggregate, top: 
       if (index === by) value = result;
       isPlain = typeof result === 'number' ? Number.isFinite(result) : typeof result === 'string';
     }
+    // It has no rank.
+    if (value === null) continue;
     if (!isPlain || typeof value !== 'number') rejected.push(entry);
     // Nearly all of them are below the last rank, and need no object.
     else if (!(value < (ranked[top.count - 1]?.by ?? value)))

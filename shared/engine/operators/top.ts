@@ -1,6 +1,6 @@
 import type { CompiledTop } from '#shared/engine/compile/compile.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { rankColumn } from '#shared/pipeline/rows.ts';
+import { rankColumn, rankedBy } from '#shared/pipeline/rows.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import type { Operator, StepInput } from './operator.ts';
@@ -41,8 +41,10 @@ export class TopRows implements Operator {
   add({ timeMs, values, watermarkMs }: StepInput): boolean {
     const endMs = timeMs + 1;
     if (isClosed(endMs, 0, watermarkMs)) return false;
+    const columns = values[this.#step.input] as Ranked['columns'];
+    if (rankedBy(this.#step.plan, columns) === undefined) return true;
     const ranked = this.#windows.get(endMs) ?? [];
-    insertRanked(ranked, this.#rankedOf(values[this.#step.input] as Ranked['columns']), this.#step.plan);
+    insertRanked(ranked, this.#rankedOf(columns), this.#step.plan);
     this.#windows.set(endMs, ranked);
     this.#changed.add(endMs);
     return true;
@@ -134,7 +136,7 @@ export class TopRows implements Operator {
   #rankedOf(columns: Ranked['columns']): Ranked {
     const { plan, kept } = this.#step;
     const key = Object.fromEntries(Object.entries(columns).filter(([name]) => !kept.includes(name)));
-    return { by: columns[plan.by] as number, key: encodeKey(key as KeyColumns), columns };
+    return { by: rankedBy(plan, columns) as number, key: encodeKey(key as KeyColumns), columns };
   }
 }
 

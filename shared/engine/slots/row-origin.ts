@@ -6,6 +6,7 @@ import { type Chunk, type ChunkLimits, ChunkPacker } from '#shared/engine/transf
 import { Transformer } from '#shared/engine/transform/preprocess.ts';
 import type { StagedOutput } from '#shared/engine/transform/transform.ts';
 import type { TopPlan } from '#shared/pipeline/plan.ts';
+import { rankedBy } from '#shared/pipeline/rows.ts';
 import type { Block, Roster } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
@@ -163,7 +164,9 @@ function bestOf(rows: readonly Row[], top: TopPlan): ReadonlySet<Row> {
   const windows = new Map<number, { readonly by: number; readonly key: string; readonly row: Row }[]>();
   const best = new Set<Row>();
   for (const row of rows) {
-    const value = row.columns[top.by];
+    const value = rankedBy(top, row.columns);
+    // It has no rank.
+    if (value === undefined) continue;
     // It is rejected, and whatever is rejected must be seen.
     if (typeof value !== 'number' || !Number.isFinite(value)) best.add(row);
     else {

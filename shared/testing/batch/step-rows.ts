@@ -1,5 +1,6 @@
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type JoinPlan, type SelectPlan, type StepPlan, stepsOf, type TopPlan } from '#shared/pipeline/plan.ts';
+import { rankedBy } from '#shared/pipeline/rows.ts';
 import { isOrdered } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
@@ -129,7 +130,7 @@ async function topRows(
   const kept = Object.keys(step.aggregates);
   const placeOf = (history: number, key: KeyColumns, bounds: ReturnType<typeof boundsOf>): string =>
     `${history}/${bounds.windowStart}/${bounds.windowEnd}/${encodeKey(key)}`;
-  const ranked = records.map((record) => {
+  const ranked = records.flatMap((record) => {
     const { windowStart, windowEnd, ...row } = record.value as Readonly<Record<string, unknown>>;
     const names = Object.keys(row)
       .filter((name) => !kept.includes(name))
@@ -137,7 +138,10 @@ async function topRows(
     const key = Object.fromEntries(names.map((name) => [name, row[name]])) as KeyColumns;
     const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
     const bounds = boundsOf(Number(windowStart), Number(windowEnd));
-    return { record: { ...record, key: encodeKey(key) }, bounds, key, columns, by: Number(row[step.by]) };
+    const by = rankedBy(step, row);
+    return by === undefined
+      ? []
+      : [{ record: { ...record, key: encodeKey(key) }, bounds, key, columns, by: Number(by) }];
   });
   const places = placesOf(ranked.map(({ record }) => record));
   const score = { name: 'score', type: 'DOUBLE', cells: ranked.map((one) => one.by) } as const;

@@ -7,6 +7,7 @@ import {
   dynamodb,
   everyRecords,
   everyTime,
+  first,
   global,
   hours,
   linearRegression,
@@ -18,6 +19,7 @@ import {
   seconds,
   session,
   shareOfTotal,
+  stddev,
   stream,
   sum,
   tumbling,
@@ -80,6 +82,18 @@ test('rows that change are no stream, and those of every n records are', () => {
   const whole = byHost.window(countWindow(10), lateness).aggregate('tens', { n: count() });
   expectTypeOf(whole.asStream).toBeFunction();
   expectTypeOf(whole).not.toHaveProperty('top');
+});
+
+test('rows are ranked by numbers, which may be null, and by parts', () => {
+  const table = byHost.window(tumbling(minutes(1)), { ...lateness, emit: 'on-close' }).aggregate('spread', {
+    off: stddev((r: { bytes: number }) => r.bytes),
+    first: first((r: { host: string }) => r.host),
+  });
+  expectTypeOf(table.top('noisiest', 5, { by: 'off' })).toHaveProperty('to');
+  void (() => {
+    // @ts-expect-error: a text is no rank.
+    table.top('texts', 5, { by: 'first' });
+  });
 });
 
 test('a late record has the key and the columns that are selected', () => {
