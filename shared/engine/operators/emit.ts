@@ -99,6 +99,20 @@ export function emitRow(
   context: EmissionContext,
   row: KeyInWindow & { readonly final: boolean },
 ): void {
+  emission.rows.push(rowOf(step, context, row));
+}
+
+/** Shows what a window whose end is not known yet has so far. */
+export function emitProvisional(
+  emission: Emission,
+  step: CompiledAggregate,
+  context: EmissionContext,
+  row: KeyInWindow,
+): void {
+  emission.rows.push({ ...rowOf(step, context, { ...row, final: false }), provisional: 'shown' });
+}
+
+function rowOf(step: CompiledAggregate, context: EmissionContext, row: KeyInWindow & { readonly final: boolean }): Row {
   const made: Row = {
     view: step.plan.id,
     key: row.key,
@@ -109,18 +123,7 @@ export function emitRow(
     columns: resultsOf(step, row.accumulators),
     expiresMs: expiryOf(step, context.clockMs),
   };
-  emission.rows.push(row.id === undefined ? made : { ...made, id: row.id });
-}
-
-/** Shows what a window whose end is not known yet has so far. */
-export function emitProvisional(
-  emission: Emission,
-  step: CompiledAggregate,
-  context: EmissionContext,
-  row: KeyInWindow,
-): void {
-  emitRow(emission, step, context, { ...row, final: false });
-  emission.rows.push({ ...(emission.rows.pop() as Row), provisional: 'shown' });
+  return row.id === undefined ? made : { ...made, id: row.id };
 }
 
 /** Takes back what `emitProvisional` has shown of the window that was thought to begin there. */
