@@ -42,9 +42,10 @@ export class TopRows implements Operator {
     const endMs = timeMs + 1;
     if (isClosed(endMs, 0, watermarkMs)) return false;
     const columns = values[this.#step.input] as Ranked['columns'];
-    if (rankedBy(this.#step.plan, columns) === undefined) return true;
+    const by = rankedBy(this.#step.plan, columns);
+    if (by === undefined) return true;
     const ranked = this.#windows.get(endMs) ?? [];
-    insertRanked(ranked, this.#rankedOf(columns), this.#step.plan);
+    insertRanked(ranked, this.#rankedOf(columns, by as number), this.#step.plan);
     this.#windows.set(endMs, ranked);
     this.#changed.add(endMs);
     return true;
@@ -133,10 +134,10 @@ export class TopRows implements Operator {
     });
   }
 
-  #rankedOf(columns: Ranked['columns']): Ranked {
-    const { plan, kept } = this.#step;
+  #rankedOf(columns: Ranked['columns'], by = rankedBy(this.#step.plan, columns) as number): Ranked {
+    const { kept } = this.#step;
     const key = Object.fromEntries(Object.entries(columns).filter(([name]) => !kept.includes(name)));
-    return { by: rankedBy(plan, columns) as number, key: encodeKey(key as KeyColumns), columns };
+    return { by, key: encodeKey(key as KeyColumns), columns };
   }
 }
 
