@@ -205,13 +205,13 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     const window = this.#window;
     switch (window.kind) {
       case 'session':
-        emitRow(emission, this.#step, context, { ...row, window: { startMs, endMs: sessionEnd(open, window) } });
+        emitRow(emission, this.#step, context, { ...row, window: { startMs, endMs: endOf(open, window) } });
         return;
       case 'count': {
         // Only windows that lie in one millisecond may have the bounds of others.
         const id = startMs < lastMs ? {} : idOf(open);
         if (startMs === turn.timeMs) turn.whole += 1;
-        emitRow(emission, this.#step, context, { ...row, window: { startMs, endMs: lastMs + 1 }, ...id });
+        emitRow(emission, this.#step, context, { ...row, window: { startMs, endMs: endOf(open, window) }, ...id });
         return;
       }
       case 'global': {
@@ -248,9 +248,8 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
       this.#show(open, { key, timeMs: lastMs, context, emission, places: this.#places, whole: 0 }, false);
       return;
     }
-    const endMs = window.kind === 'session' ? sessionEnd(open, window) : lastMs + 1;
-    const row = { key, window: { startMs, endMs }, accumulators, ...idOf(open) };
-    emitProvisional(emission, this.#step, context, row);
+    const endMs = endOf(open, window);
+    emitProvisional(emission, this.#step, context, { key, window: { startMs, endMs }, accumulators, ...idOf(open) });
     open.isShown = true;
     open.isProvisional = true;
   }
@@ -270,6 +269,11 @@ function createEntry(): KeyEntry {
 /** Tells a window apart from those that began in the same millisecond before it. */
 function idOf({ before }: OpenWindow): { readonly id?: string } {
   return before === 0 ? {} : { id: String(before).padStart(6, '0') };
+}
+
+/** Where a window ends that has the records that it has so far. */
+function endOf(open: OpenWindow, window: Exclude<OrderedWindow, { kind: 'global' }>): number {
+  return window.kind === 'session' ? sessionEnd(open, window) : open.lastMs + 1;
 }
 
 /** A gap behind the last record, and no further from the first than the greatest length. */
