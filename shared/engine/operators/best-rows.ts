@@ -12,8 +12,8 @@ interface Ranked {
 }
 
 /**
- * Of a window's keys those whose rows may rank, and those whose rows are not looked at here, since they may be rejected, which must be seen. Which ones they are depends on their
- * values alone, so a window gives the same rows in every attempt, in whatever order it holds its keys.
+ * Of a window's keys those whose rows may rank, and those whose rows are not looked at here, since they may be rejected, which must be seen.
+ * Which ones they are depends on their values alone, so a window gives the same rows in every attempt, in whatever order it holds its keys.
  */
 export function bestOf(contents: Iterable<Entry>, step: CompiledAggregate, top: TopPlan): readonly Entry[] {
   const ranked: Ranked[] = [];

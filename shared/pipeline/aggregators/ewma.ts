@@ -28,8 +28,8 @@ export const ewmaSpansMax = 64;
  *
  * A weight is 2^(event time / half-life), rounded to one part in 2^33, which does not depend on any other record: so the average does not
  * depend on the order of arrival either. It is a ratio of exact sums, rounded once, and off by at most one part in 2^32 of the average of
- * the magnitudes. What is `ewmaSpansMax` half-lives older than the newest value counts nothing. State is two exact sums for each half-life that has values, 64 at most; the limits of values are those of
- * `variance`.
+ * the magnitudes. What is `ewmaSpansMax` half-lives older than the newest value counts nothing. State is two exact sums for each half-life
+ * that has values, 64 at most; the limits of values are those of `variance`.
  */
 export function ewma<In>(
   of: (record: In, timeMs: number) => number,

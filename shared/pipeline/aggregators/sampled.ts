@@ -20,7 +20,8 @@ export const sampleMax = 1_000;
  * the least hashes are the sample (bottom-k; E. Cohen, H. Kaplan, Summarizing data using bottom-k sketches, PODC 2007). So retries,
  * merges and the order of arrival cannot change it, records with one `by` count once, and the same records are drawn in another window
  * or step that asks for the same. Of fewer than `size` records it is all of them. The list goes by hash, so its beginning is a smaller
- * sample. What makes up the part p of the records makes up p of the sample with a standard error of sqrt(p (1 - p) / size). `size` is at most `sampleMax`, and the list has room for 40,000 characters as JSON, so each value for its share.
+ * sample. What makes up the part p of the records makes up p of the sample with a standard error of sqrt(p (1 - p) / size). `size` is at
+ * most `sampleMax`, and the list has room for 40,000 characters as JSON, so each value for its share.
  */
 export function sampled<In, Value extends Json>(
   of: (record: In, timeMs: number) => Value,
