@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { flows } from '#pipelines/flow.ts';
 import { createDiskRunStore } from '#shared/adapters/disk/run-store.ts';
 import { compile } from '#shared/engine/compile/compile.ts';
-import { emitMore } from '#shared/engine/operators/emit.ts';
 import { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import { Overflow } from '#shared/engine/state/overflow.ts';
 import type { Aggregator } from '#shared/pipeline/aggregator.ts';
@@ -76,7 +75,7 @@ export function measureSpill({ operator, mix, keyCount, recordCount, memoryMb }:
         stateBytes += row.key.length + (row.columns['last'] as string).length + entryChars;
       }
       anonymousBytesMax = Math.max(anonymousBytesMax, anonymousBytes());
-    } while (emitMore(emission));
+    } while (stage.showMore());
     const ms = performance.now() - startMs;
     const { user, system } = process.cpuUsage(startCpu);
     stage.close();

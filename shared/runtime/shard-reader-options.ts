@@ -29,6 +29,8 @@ export interface ReadingOptions {
   readonly telemetry: Telemetry;
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   readonly chunkLimits?: ChunkLimits;
+  /** Of what a block closes or shows: looked at in one go. */
+  readonly keysAtOnceMax?: number;
   /** How often at most all slots are told that the watermarks of rows have moved. By default it follows the number of slots. */
   readonly heartbeatEveryMs?: number;
 }

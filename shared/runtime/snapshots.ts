@@ -54,6 +54,8 @@ export interface SnapshotOptions {
   readonly snapshotLimits?: Partial<SnapshotLimits>;
   /** Of the blocks in which a step's rows cross the exchange again. */
   readonly chunkLimits?: ChunkLimits;
+  /** Of what a block closes or shows: looked at in one go. */
+  readonly keysAtOnceMax?: number;
   /** Called for every object that was read or written: a large state takes longer than a reader may be silent. */
   readonly onProgress?: () => void;
   /**

@@ -1,4 +1,3 @@
-import { emitMore } from '#shared/engine/operators/emit.ts';
 import type { MemoryStage } from '#shared/engine/slots/memory-stage.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { nameOfRowFile, type RowBatch, type RowFile } from '#shared/schemas/row-file.ts';
@@ -22,9 +21,26 @@ export interface WriteOptions
 /** What a slow store still takes within a second or two. */
 const itemsPerStep = 100;
 
-/** Writes what the stage has decided since the last time: letters, marks, totals, rows. */
+/** Writes what the stage has decided since the last time. */
 export async function writeEmission(options: WriteOptions, stage: MemoryStage): Promise<void> {
-  const { deadLetters, results, state, telemetry } = options;
+  const { clock, results } = options;
+  const emission = stage.takeEmission();
+  for (;;) {
+    await writeLetters(options, stage);
+    // As the aggregate stage does, so that no row is more than all of its total.
+    await writeInSteps(options, emission.totals, results.writeTotals);
+    await writeInSteps(options, emission.rows, results.writeRows);
+    await writeFiles(options, emission.files);
+    await writeBatches(options, stage.reader.slot, emission.batches);
+    if (options.isAbandoned() || !stage.showMore()) return;
+    // There may be nothing to write of very many keys, and the others have their turn.
+    options.goOn();
+    await clock.sleep(0);
+  }
+}
+
+async function writeLetters(options: WriteOptions, stage: MemoryStage): Promise<void> {
+  const { deadLetters, state, telemetry } = options;
   const letters = stage.reader.letters.splice(0);
   const marks = stage.reader.lateMarks.splice(0);
   await writeInSteps(options, letters, deadLetters.send);
@@ -38,15 +54,6 @@ export async function writeEmission(options: WriteOptions, stage: MemoryStage): 
     await writeInSteps(options, rejected, deadLetters.send);
     telemetry.metric('rejected_records_total', rejected.length, { stage: 'window' });
   }
-  const emission = stage.takeEmission();
-  do {
-    // As the aggregate stage does, so that no row is more than all of its total.
-    await writeInSteps(options, emission.totals, results.writeTotals);
-    await writeInSteps(options, emission.rows, results.writeRows);
-    await writeFiles(options, emission.files);
-    await writeBatches(options, stage.reader.slot, emission.batches);
-    if (options.isAbandoned()) return;
-  } while (emitMore(emission));
 }
 
 /** Every attempt writes the same bytes under the same name. */

@@ -815,7 +815,9 @@ export const sabotages = {
   },
   'the-last-row-of-a-block': {
     rule: 'windows: of the rows of a global window that one block leads to the last is written',
-    mutations: [{ file: ordered, find: 'else emission.rows[place] = emission.rows.pop() as Row;', replace: '' }],
+    mutations: [
+      { file: ordered, find: 'else emission.rows[this.#rowPlace] = emission.rows.pop() as Row;', replace: '' },
+    ],
     bias: { pipelines: ['ordered'] },
   },
   'one-row-of-a-block': {
@@ -823,11 +825,28 @@ export const sabotages = {
     mutations: [
       {
         file: ordered,
-        find: 'for (const key of [...this.#places.keys()]) this.#showOpen(key, context, emission);',
+        find: 'if (this.#isShowing && this.#rowPlace !== undefined) this.#showOpen(key, context, emission);',
         replace: '',
       },
     ],
     bias: { pipelines: ['ordered'] },
+  },
+  'a-row-of-each-key': {
+    rule: 'windows: what takes the place of a global row is of the same key',
+    mutations: [{ file: ordered, find: 'emission); this.#rowPlace = undefined; }', replace: 'emission); }' }],
+    bias: { pipelines: ['ordered'] },
+  },
+  'shown-to-its-end': {
+    rule: 'windows: the next block, and a save, wait until all is written that a block shows',
+    mutations: [
+      {
+        file: writeEmission,
+        find: 'if (options.isAbandoned() || !stage.showMore()) return;',
+        replace: 'if (emission.rest.length >= 0) return;',
+      },
+      { file: memoryStage, find: '|| this.hasMoreToShow || this.#taken.rest.length > 0;', replace: ';' },
+    ],
+    bias: { pipelines: ['ordered'], keysAtOnceMax: 1 },
   },
   'sessions-are-cut': {
     rule: 'windows: a record at the greatest length of a session begins the next one',
@@ -956,6 +975,23 @@ export const sabotages = {
     mutations: [{ file: processTurn, find: 'kept.state = state;', replace: '' }],
     bias: processing,
   },
+  'what-throws-later-is-noted': {
+    rule: 'process: what throws in any part of what a block leads to is counted and has a letter',
+    mutations: [{ file: memoryStage, find: 'this.#noteFailures(this.#taken);', replace: '' }],
+    bias: { ...processing, keysAtOnceMax: 1 },
+  },
+  'letters-of-each-part': {
+    rule: 'process: the letters of all parts are written before a save',
+    mutations: [
+      {
+        file: writeEmission,
+        find: 'await writeLetters(options, stage);',
+        replace:
+          "if (!('isBegun' in options)) await writeLetters(options, stage); Object.assign(options, { isBegun: true });",
+      },
+    ],
+    bias: { ...processing, keysAtOnceMax: 1 },
+  },
   'emitted-rows-have-numbers': {
     rule: 'process: a row has its number among those of its key and time in its name',
     mutations: [{ file: process, find: 'id: idOf(emission.rows.length - firstRow),', replace: 'id: idOf(0),' }],
@@ -1069,7 +1105,7 @@ export const sabotages = {
   'chained-rows-in-one-order': {
     rule: "chain: a block's rows have one order, in state that was restored and in state that has grown",
     mutations: [
-      { file: memoryStage, find: ': made).sort(compareRows);', replace: ': made); void compareRows;' },
+      { file: memoryStage, find: 'wanted.sort(compareRows)', replace: 'wanted' },
       // No law says in which order a snapshot has its keys.
       {
         file: 'shared/engine/operators/session.ts',

@@ -68,6 +68,8 @@ export interface Scenario {
   /** How often at most slots are told of the watermarks of rows that are a stream again. */
   readonly heartbeatEveryMs: number;
   readonly snapshotLimits: SnapshotLimits;
+  /** How many keys a worker looks at in one go, of what a block closes or shows. */
+  readonly keysAtOnceMax: number;
   /** What memory a worker has for its state; undefined: enough. */
   readonly overflowLimits: OverflowLimits | undefined;
   /** How many workers there should be, and after how long without progress one loses its shards. */
@@ -100,6 +102,7 @@ export interface Bias {
   readonly rowReshards?: number;
   readonly outputsPerChunkMax?: number;
   readonly workers?: number;
+  readonly keysAtOnceMax?: number;
   /** Whether memory is short. */
   readonly overflow?: boolean;
   readonly driftMax?: number;
@@ -178,6 +181,7 @@ function createStill(seed: number, bias: Bias): Scenario {
       deltaBytesMin: random.pick([0, 64 * 1_024]),
       partCharsMax: random.pick([100, 500, 4_000_000]),
     },
+    keysAtOnceMax: bias.keysAtOnceMax ?? createRandom(seed, 'parts').pick([1, 2, 10_000]),
     overflowLimits: overflowOf(createRandom(seed, 'overflow'), bias.overflow),
     workers: bias.workers ?? random.pick([1, 2, 3]),
     // A worker that cannot take its turns within a period would lose all it has taken.

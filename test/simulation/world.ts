@@ -574,7 +574,7 @@ class World {
 
   #startWorker(): void {
     const { checkpointEveryMs, snapshotLimits, overflowLimits, leasePeriodMs, skewMsMax, driftMax } = this.#scenario;
-    const { outputsPerChunkMax, blockBytesMax, heartbeatEveryMs } = this.#scenario;
+    const { outputsPerChunkMax, blockBytesMax, heartbeatEveryMs, keysAtOnceMax } = this.#scenario;
     const task = this.#newTask('worker');
     const pipeline = this.#pipeline;
     const host = { task };
@@ -603,6 +603,7 @@ class World {
         // A row may name all records there are.
         chunkLimits: { outputsPerChunkMax, blockBytesMax: Math.max(blockBytesMax, rowBytesMax) },
         heartbeatEveryMs,
+        keysAtOnceMax,
         ...(overflowLimits && { overflow: { store: createMemoryRunStore(), ...overflowLimits } }),
         leasePeriodMs,
         onAlive: () => {

@@ -14,7 +14,7 @@ import {
   encodeAccumulators,
 } from './accumulate.ts';
 import { Cadence } from './cadence.ts';
-import { type Emission, type EmissionContext, emitContents, emitInSteps } from './emit.ts';
+import { type Emission, type EmissionContext, emitContents } from './emit.ts';
 import type { Operator, StepInput } from './operator.ts';
 import { createRunningFold, type RunningFold } from './running-fold.ts';
 import {
@@ -125,11 +125,11 @@ export class WindowedAggregate implements Operator {
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
     this.#cadence.watermarkMs = watermarkMs;
-    if (watermarkMs >= this.#nextCloseMs) emitInSteps(emission, this.#close(watermarkMs, context, emission));
+    if (watermarkMs >= this.#nextCloseMs) emission.rest.push(this.#close(watermarkMs, context, emission));
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
-    if (this.#cadence.isDue(context.clockMs)) emitInSteps(emission, this.#refresh(context, emission));
+    if (this.#cadence.isDue(context.clockMs)) emission.rest.push(this.#refresh(context, emission));
   }
 
   save(): Iterable<Json> {
@@ -334,7 +334,7 @@ export class WindowedAggregate implements Operator {
     return closesAtMs(this.#grid.rangeOf(nameMs).endMs, this.#step.plan.allowedLatenessMs);
   }
 
-  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
+  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<number> {
     const closed = [...this.#open].filter((nameMs) => watermarkMs >= this.#closesAt(nameMs));
     for (const nameMs of closed.sort((a, b) => a - b)) {
       yield* this.#emitWindow(this.#grid.rangeOf(nameMs), true, 0, context, emission);
@@ -350,7 +350,7 @@ export class WindowedAggregate implements Operator {
     this.#lastSlice = undefined;
   }
 
-  *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
+  *#refresh(context: EmissionContext, emission: Emission): Generator<number> {
     for (const nameMs of this.#open)
       yield* this.#emitWindow(this.#grid.rangeOf(nameMs), false, this.#cadence.shownMs, context, emission);
     this.#cadence.shownMs = context.clockMs;
@@ -371,7 +371,7 @@ export class WindowedAggregate implements Operator {
     sinceMs: number,
     context: EmissionContext,
     emission: Emission,
-  ): Generator<void> {
+  ): Generator<number> {
     const slices: Slice[] = [];
     for (let startMs = window.startMs; startMs < window.endMs; startMs = this.#grid.sliceEnd(startMs)) {
       const slice = this.#slices.get(startMs);

@@ -17,8 +17,13 @@ export interface Emission {
   readonly files: RowFile[];
   readonly batches: RowBatch[];
   readonly failures: CallbackFailure[];
-  /** Each makes more of it, and changes the state that it is made of: nothing else may happen to that before all are through. */
-  readonly rest: Generator<void>[];
+  /**
+   * Each makes more of it, and changes the state that it is made of: nothing else may happen to that before all are through. At a pause it
+   * says how many keys it has looked at, or rows it has made, since the last one.
+   */
+  readonly rest: Generator<number>[];
+  /** Looked at in one go. */
+  readonly keysAtOnceMax: number;
 }
 
 /** A callback of a process step that threw, in the stage that keeps its state. */
@@ -35,42 +40,31 @@ export interface CallbackFailure {
   readonly message: string;
 }
 
-export function createEmission(): Emission {
-  return { rows: [], changes: [], totals: [], files: [], batches: [], failures: [], rest: [] };
-}
-
-/** Rows that are made at once. A window may have more than memory holds. */
-const rowsPerStep = 10_000;
+/** A window may have more rows than memory holds, and a key that lies on the disk takes some 30 µs: while it is looked at nothing else is done. */
+const keysAtOnceMaxDefault = 10_000;
 /** A pause costs as much as a row, and whether there are enough need not be asked after each. */
-const rowsPerPause = 100;
+const rowsPerPauseMax = 100;
 
-/** Shows what `steps` makes, row by row: as much as is made at once, and the rest when it is asked for. */
-export function emitInSteps(emission: Emission, steps: Generator<void>): void {
-  emission.rest.push(steps);
-  if (emission.rest.length === 1) makeRows(emission);
+export function createEmission(keysAtOnceMax = keysAtOnceMaxDefault): Emission {
+  return { rows: [], changes: [], totals: [], files: [], batches: [], failures: [], rest: [], keysAtOnceMax };
 }
 
 /** Puts the next part of the rest in the place of what was shown; false when there was none. */
 export function emitMore(emission: Emission): boolean {
   if (emission.rest.length === 0) return false;
   for (const shown of [emission.rows, emission.totals, emission.files, emission.batches]) shown.length = 0;
-  makeRows(emission);
+  emitRest(emission);
   return true;
 }
 
-/** Shows everything now. */
-export function emitAll(emission: Emission): void {
-  for (const steps of emission.rest.splice(0)) while (steps.next().done !== true);
-}
-
 /** Shows the next part of the rest beside what was shown. */
-export function emitRest(emission: Emission): void {
-  makeRows(emission, emission.rows.length + rowsPerStep);
-}
-
-function makeRows({ rows, rest }: Emission, rowsMax = rowsPerStep): void {
+export function emitRest({ rest, keysAtOnceMax }: Emission): void {
+  let left = keysAtOnceMax;
   for (let steps = rest[0]; steps !== undefined; steps = rest[0]) {
-    while (steps.next().done !== true) if (rows.length >= rowsMax) return;
+    for (let step = steps.next(); step.done !== true; step = steps.next()) {
+      left -= step.value;
+      if (left <= 0) return;
+    }
     rest.shift();
   }
 }
@@ -177,8 +171,9 @@ export function* emitContents(
     readonly contents: Iterable<readonly [key: string, accumulators: Accumulators]>;
     readonly totals: readonly Accumulators[];
   },
-): Generator<void> {
+): Generator<number> {
   const { window, final, totals } = of;
+  const rowsPerPause = Math.min(emission.keysAtOnceMax, rowsPerPauseMax);
   const contents = final && step.ranking !== undefined ? bestOf(of.contents, step, step.ranking) : of.contents;
   let isChanged = false;
   for (const [key, accumulators] of contents) {
@@ -186,7 +181,7 @@ export function* emitContents(
       emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
     isChanged = true;
     emitRow(emission, step, context, { key, window, final, accumulators });
-    if (emission.rows.length % rowsPerPause === 0) yield;
+    if (emission.rows.length % rowsPerPause === 0) yield rowsPerPause;
   }
 }
 

@@ -5,7 +5,7 @@ import { Timers } from '#shared/engine/state/timers.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { foreverMs } from '#shared/pipeline/join.ts';
 import { toIso } from '#shared/schemas/time.ts';
-import { type Emission, type EmissionContext, emitInSteps, expiryOf } from './emit.ts';
+import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import { KeyedOperator } from './keyed-operator.ts';
 import { perEntry, type StepInput } from './operator.ts';
 import { isClosed } from './window.ts';
@@ -86,7 +86,7 @@ export class IntervalJoin extends KeyedOperator<HeldOfKey> {
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
     for (const { key, left, right } of this.#pairs) this.#emit(emission, context, key, left, right);
     this.#pairs = [];
-    emitInSteps(emission, this.#close(watermarkMs, context, emission));
+    emission.rest.push(this.#close(watermarkMs, context, emission));
   }
 
   refresh(): void {
@@ -140,14 +140,15 @@ export class IntervalJoin extends KeyedOperator<HeldOfKey> {
     this.#timers.close();
   }
 
-  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
+  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<number> {
     for (;;) {
       const timer = this.#timers.peek();
       if (timer === undefined || !isClosed(timer.endMs, this.#step.plan.allowedLatenessMs, watermarkMs)) return;
       this.#timers.pop();
       const side = timer.key.startsWith('l') ? 'left' : 'right';
       this.#forget(timer.key.slice(1), side, watermarkMs, context, emission);
-      yield;
+      yield* this.keys.makeRoom();
+      yield 1;
     }
   }
 

@@ -1,6 +1,6 @@
 import { type Codec, readStored, type Stored } from '#shared/engine/state/layers.ts';
 import type { Overflow } from '#shared/engine/state/overflow.ts';
-import { Timers } from '#shared/engine/state/timers.ts';
+import { type Timer, Timers } from '#shared/engine/state/timers.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { assert } from '#shared/schemas/error.ts';
 import type { Emission, EmissionContext } from './emit.ts';
@@ -63,6 +63,9 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends Ke
     emission: Emission,
   ): void;
 
+  /** All that is due for a key is done. */
+  protected endTurn(_key: string, _context: EmissionContext, _emission: Emission): void {}
+
   override get keyCount(): number {
     let count = this.keys.olderCount;
     for (const entry of this.keys.top.values()) if (!this.#kind.isEmpty(entry)) count += 1;
@@ -70,20 +73,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends Ke
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    for (;;) {
-      const next = this.#byDue.peek();
-      if (next === undefined || !this.#isPassed(next.endMs, watermarkMs)) return;
-      this.#byDue.pop();
-      const { key } = next;
-      const entry = this.keys.load(key);
-      assert(entry?.scheduled.pop() === next.endMs, `key ${key} is scheduled for ${next.endMs}`);
-      for (let timeMs = this.dueOf(entry); this.#isPassed(timeMs, watermarkMs); timeMs = this.dueOf(entry)) {
-        this.keys.noteChange(key);
-        this.take(key, entry, timeMs, context, emission);
-      }
-      this.#settle(key, entry);
-      this.keys.makeRoom();
-    }
+    if (this.#nextDue(watermarkMs) !== undefined) emission.rest.push(this.#takeDue(watermarkMs, context, emission));
   }
 
   save(): Iterable<Json> {
@@ -112,6 +102,31 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends Ke
     this.keys.noteChange(key);
     this.keys.noteSize(entry);
     this.#schedule(key, entry);
+  }
+
+  #nextDue(watermarkMs: number): Timer | undefined {
+    const next = this.#byDue.peek();
+    return next !== undefined && this.#isPassed(next.endMs, watermarkMs) ? next : undefined;
+  }
+
+  /** All that is due for a key is done before the next one's turn, and before a pause. */
+  *#takeDue(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<number> {
+    for (let next = this.#nextDue(watermarkMs); next !== undefined; next = this.#nextDue(watermarkMs)) {
+      this.#byDue.pop();
+      const { key } = next;
+      const entry = this.keys.load(key);
+      assert(entry?.scheduled.pop() === next.endMs, `key ${key} is scheduled for ${next.endMs}`);
+      let count = 1;
+      for (let timeMs = this.dueOf(entry); this.#isPassed(timeMs, watermarkMs); timeMs = this.dueOf(entry)) {
+        this.keys.noteChange(key);
+        this.take(key, entry, timeMs, context, emission);
+        count += 1;
+      }
+      this.endTurn(key, context, emission);
+      this.#settle(key, entry);
+      yield* this.keys.makeRoom();
+      yield count;
+    }
   }
 
   #isPassed(timeMs: number, watermarkMs: number): boolean {

@@ -6,7 +6,7 @@ import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { type Accumulators, createAccumulators, decodeAccumulators, encodeAccumulators } from './accumulate.ts';
 import { EarlyKeys } from './early-keys.ts';
-import { type Emission, type EmissionContext, emitInSteps, emitProvisional, emitRow, takeBack } from './emit.ts';
+import { type Emission, type EmissionContext, emitProvisional, emitRow, takeBack } from './emit.ts';
 import { type KeptKind, KeysInOrder, type SavedKey, type ScheduledEntry } from './keys-in-order.ts';
 import type { StepInput } from './operator.ts';
 import { inOrder, insertWaiting, takeUntil } from './waiting.ts';
@@ -44,8 +44,6 @@ interface Turn {
   readonly timeMs: number;
   readonly context: EmissionContext;
   readonly emission: Emission;
-  /** Of a global window: where each key's row is in the emission. Of several that one block leads to only one can be written, so the last is made. */
-  readonly places: Map<string, number>;
   /** Windows that were whole in this time, and had begun in it. */
   whole: number;
 }
@@ -61,8 +59,13 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   /** What is passed when the stream is over, and not before. */
   readonly #overMs: number;
   readonly #early: EarlyKeys;
-  /** Of the watermark at hand; see `Turn`. */
-  #places = new Map<string, number>();
+  /**
+   * Of a global window: where the row of the key at hand is in the emission. Of several that one block leads to only one can be written, so
+   * the last is made.
+   */
+  #rowPlace: number | undefined;
+  /** The block at hand shows all open windows. */
+  #isShowing = false;
 
   constructor(step: CompiledAggregate, window: OrderedWindow, overflow?: Overflow) {
     super(kindOf(step), { allowedLatenessMs: step.plan.allowedLatenessMs, overflow });
@@ -87,17 +90,14 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
   }
 
   override advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    this.#places = new Map();
+    this.#isShowing = false;
     this.#early.advance(watermarkMs);
     super.advance(watermarkMs, context, emission);
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
-    if (!this.#early.isDue(context.clockMs)) return;
-    // Of a row that this block has led to already, the one that is there is written over.
-    for (const key of [...this.#places.keys()]) this.#showOpen(key, context, emission);
-    this.#places = new Map();
-    emitInSteps(emission, this.#refresh(context, emission));
+    this.#isShowing = this.#early.isDue(context.clockMs);
+    if (this.#isShowing) emission.rest.push(this.#refresh(context, emission));
   }
 
   override save(): Iterable<Json> {
@@ -124,12 +124,18 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
 
   /** Takes the records of one time, then does what is due at that time behind them. */
   protected take(key: string, entry: KeyEntry, timeMs: number, context: EmissionContext, emission: Emission): void {
-    const turn = { key, timeMs, context, emission, places: this.#places, whole: 0 };
+    const turn = { key, timeMs, context, emission, whole: 0 };
     const taken = takeUntil(entry.waiting, timeMs);
     // Of equal ones it does not matter which is first.
     for (const { values } of inOrder(taken.map((record) => ({ ...record, input: 0, at: '' }))))
       this.#takeValues(entry, values, turn);
     if (entry.open !== undefined && this.#endOf(entry.open) <= timeMs) this.#end(entry, entry.open, turn);
+  }
+
+  protected override endTurn(key: string, context: EmissionContext, emission: Emission): void {
+    // Of a row that this block has led to already, the one that is there is written over.
+    if (this.#isShowing && this.#rowPlace !== undefined) this.#showOpen(key, context, emission);
+    this.#rowPlace = undefined;
   }
 
   #takeValues(entry: KeyEntry, values: readonly unknown[], turn: Turn): void {
@@ -216,9 +222,8 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
       }
       case 'global': {
         emitRow(emission, this.#step, context, { ...row, window: { startMs: 0, endMs: 0 }, id: '' });
-        const place = turn.places.get(key);
-        if (place === undefined) turn.places.set(key, emission.rows.length - 1);
-        else emission.rows[place] = emission.rows.pop() as Row;
+        if (this.#rowPlace === undefined) this.#rowPlace = emission.rows.length - 1;
+        else emission.rows[this.#rowPlace] = emission.rows.pop() as Row;
       }
     }
   }
@@ -229,11 +234,12 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     open.isProvisional = false;
   }
 
-  *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
+  *#refresh(context: EmissionContext, emission: Emission): Generator<number> {
     for (const key of this.#early.take(context.clockMs)) {
       this.#showOpen(key, context, emission);
-      this.keys.makeRoom();
-      yield;
+      this.#rowPlace = undefined;
+      yield* this.keys.makeRoom();
+      yield 1;
     }
   }
 
@@ -245,7 +251,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     const { startMs, lastMs, accumulators } = open;
     this.keys.noteChange(key);
     if (window.kind === 'global') {
-      this.#show(open, { key, timeMs: lastMs, context, emission, places: this.#places, whole: 0 }, false);
+      this.#show(open, { key, timeMs: lastMs, context, emission, whole: 0 }, false);
       return;
     }
     const endMs = endOf(open, window);

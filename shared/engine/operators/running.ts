@@ -68,16 +68,15 @@ export class RunningAggregate extends KeyedOperator<Entry> {
   }
 
   advance(watermarkMs: number, context: EmissionContext, emission: Emission): void {
-    for (const [key, before] of this.#before) this.#emitChange(key, before, context, emission);
-    this.#before.clear();
+    if (this.#before.size > 0) emission.rest.push(this.#emitChanges(context, emission));
     // Nothing follows that would bring the rows up to date.
-    if (watermarkMs >= endOfStreamMs) this.#emitPending(context, emission);
+    if (watermarkMs >= endOfStreamMs) emission.rest.push(this.#emitPending(context, emission));
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
     if (context.clockMs < this.#emittedMs + this.#step.plan.refreshMs) return;
     this.#emittedMs = context.clockMs;
-    this.#emitPending(context, emission);
+    if (this.#pending.size > 0) emission.rest.push(this.#emitPending(context, emission));
   }
 
   save(): Iterable<Json> {
@@ -97,16 +96,27 @@ export class RunningAggregate extends KeyedOperator<Entry> {
     }
   }
 
-  #emitPending(context: EmissionContext, emission: Emission): void {
+  *#emitPending(context: EmissionContext, emission: Emission): Generator<number> {
     for (const key of this.#pending) {
       const entry = this.keys.load(key);
-      if (entry?.accumulators === undefined) continue;
-      entry.isPending = false;
-      this.keys.noteChange(key);
-      // A row has no time of its own: it is the same one for ever.
-      emission.rows.push(this.#rowOf(key, 0, runningId, context, resultsOf(this.#step, entry.accumulators)));
+      if (entry?.accumulators !== undefined) {
+        entry.isPending = false;
+        this.keys.noteChange(key);
+        // A row has no time of its own: it is the same one for ever.
+        emission.rows.push(this.#rowOf(key, 0, runningId, context, resultsOf(this.#step, entry.accumulators)));
+      }
+      yield* this.keys.makeRoom();
+      yield 1;
     }
     this.#pending.clear();
+  }
+
+  *#emitChanges(context: EmissionContext, emission: Emission): Generator<number> {
+    for (const [key, before] of this.#before) {
+      this.#emitChange(key, before, context, emission);
+      yield 1;
+    }
+    this.#before.clear();
   }
 
   #emitChange(key: string, before: Columns | undefined, context: EmissionContext, emission: Emission): void {

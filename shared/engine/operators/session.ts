@@ -13,7 +13,7 @@ import {
   mergeAccumulators,
 } from './accumulate.ts';
 import { EarlyKeys } from './early-keys.ts';
-import { type Emission, type EmissionContext, emitInSteps, emitProvisional, emitRow, takeBack } from './emit.ts';
+import { type Emission, type EmissionContext, emitProvisional, emitRow, takeBack } from './emit.ts';
 import { KeyedOperator } from './keyed-operator.ts';
 import { perEntry, type StepInput } from './operator.ts';
 import { isClosed } from './window.ts';
@@ -131,11 +131,11 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
     this.#early.advance(watermarkMs);
     const next = this.#timers.peek();
     if (next !== undefined && isClosed(next.endMs, this.#allowedLatenessMs, watermarkMs))
-      emitInSteps(emission, this.#close(watermarkMs, context, emission));
+      emission.rest.push(this.#close(watermarkMs, context, emission));
   }
 
   refresh(context: EmissionContext, emission: Emission): void {
-    if (this.#early.isDue(context.clockMs)) emitInSteps(emission, this.#refresh(context, emission));
+    if (this.#early.isDue(context.clockMs)) emission.rest.push(this.#refresh(context, emission));
   }
 
   save(): Iterable<Json> {
@@ -188,15 +188,14 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
     return all;
   }
 
-  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<void> {
+  *#close(watermarkMs: number, context: EmissionContext, emission: Emission): Generator<number> {
     for (;;) {
       const timer = this.#timers.peek();
       if (timer === undefined || !isClosed(timer.endMs, this.#allowedLatenessMs, watermarkMs)) return;
       this.#timers.pop();
       const { key } = timer;
       const ofKey = this.#sessionsOf(key, true);
-      if (ofKey === undefined) continue;
-      for (const session of [...ofKey.sessions]) {
+      for (const session of [...(ofKey?.sessions ?? [])]) {
         if (!isClosed(session.endMs, this.#allowedLatenessMs, watermarkMs)) {
           // It has grown since its timer was set.
           if (session.timerMs > timer.endMs) continue;
@@ -207,17 +206,17 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         const { accumulators } = session;
         for (const startMs of session.shownStarts) takeBack(emission, this.#step, context, { key, startMs });
         emitRow(emission, this.#step, context, { key, window: session, final: true, accumulators });
-        ofKey.sessions.splice(ofKey.sessions.indexOf(session), 1);
+        ofKey?.sessions.splice(ofKey.sessions.indexOf(session), 1);
         this.keys.noteChange(key);
       }
-      if (ofKey.sessions.length === 0) this.keys.remove(key);
-      this.keys.makeRoom();
-      yield;
+      if (ofKey?.sessions.length === 0) this.keys.remove(key);
+      yield* this.keys.makeRoom();
+      yield 1;
     }
   }
 
   /** A session of which the disk may have a part is shown whole. */
-  *#refresh(context: EmissionContext, emission: Emission): Generator<void> {
+  *#refresh(context: EmissionContext, emission: Emission): Generator<number> {
     for (const key of this.#early.take(context.clockMs)) {
       for (const session of this.#sessionsOf(key, true)?.sessions ?? []) {
         if (session.isShown) continue;
@@ -229,8 +228,8 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         session.isShown = true;
         this.keys.noteChange(key);
       }
-      this.keys.makeRoom();
-      yield;
+      yield* this.keys.makeRoom();
+      yield 1;
     }
   }
 }

@@ -1,6 +1,12 @@
 import type { CompiledPipeline, CompiledStep } from '#shared/engine/compile/compile.ts';
 import { WindowedAggregate } from '#shared/engine/operators/aggregate.ts';
-import { createEmission, type Emission, emitAll } from '#shared/engine/operators/emit.ts';
+import {
+  createEmission,
+  type Emission,
+  type EmissionContext,
+  emitMore,
+  emitRest,
+} from '#shared/engine/operators/emit.ts';
 import { IntervalJoin } from '#shared/engine/operators/join.ts';
 import { keysPerEntry, type Operator } from '#shared/engine/operators/operator.ts';
 import { OrderedAggregate } from '#shared/engine/operators/ordered.ts';
@@ -74,6 +80,8 @@ export interface StageOptions {
   readonly overflow?: Overflow | undefined;
   /** Of what the rows of steps are put in that are a stream again. */
   readonly chunkLimits?: ChunkLimits | undefined;
+  /** Of what a block closes or shows: looked at in one go. */
+  readonly keysAtOnceMax?: number | undefined;
 }
 
 /** The window stage of one slot: block by block, with its state, which is always exactly at P (rule 15), at hand. */
@@ -85,8 +93,10 @@ export class MemoryStage implements Holder {
   readonly #outlets = new Map<CompiledStep, Outlet>();
   /** The steps whose rows are a stream again. */
   readonly #origins = new Map<CompiledStep, RowOrigin>();
-  #emission = createEmission();
-  #emittedCount = 0;
+  readonly #keysAtOnceMax: number | undefined;
+  #emission: Emission;
+  /** Rows since then that went somewhere else. */
+  #handedOnCount = 0;
   /** What was taken last: it may have more to show, which is made from the state. */
   #taken = createEmission();
   #saveCount = 0;
@@ -101,10 +111,12 @@ export class MemoryStage implements Holder {
   constructor(
     pipeline: CompiledPipeline,
     slot: number,
-    { overflow, chunkLimits: limits = chunkLimits }: StageOptions = {},
+    { overflow, chunkLimits: limits = chunkLimits, keysAtOnceMax }: StageOptions = {},
   ) {
     this.#pipeline = pipeline;
     this.#overflow = overflow;
+    this.#keysAtOnceMax = keysAtOnceMax;
+    this.#emission = createEmission(keysAtOnceMax);
     this.reader = new SlotReader(pipeline, 'window', slot, undefined);
     for (const step of pipeline.steps) {
       if (step.stage !== 'window') continue;
@@ -128,28 +140,33 @@ export class MemoryStage implements Holder {
     this.#makeRoom(addedCount);
     const context = { slot: this.reader.slot, position: placed.position, clockMs: this.reader.log.clockMs };
     for (const [step, operator] of this.#operators) {
-      const watermarkMs = this.reader.log.watermarkOfStep(step);
-      const outlet = this.#outlets.get(step) as Outlet;
-      const rowOrigin = this.#origins.get(step);
-      // Files, streams and other steps want all rows of a block in their order, so those are made at once.
-      const takesRows = outlet.takesRows || rowOrigin !== undefined;
-      const emission = takesRows ? createEmission() : this.#emission;
-      const first = emission.rows.length;
-      operator.advance(watermarkMs, context, emission);
+      const takesRows = this.#outletOf(step).takesRows || this.#origins.has(step);
+      const emission = takesRows ? createEmission(this.#keysAtOnceMax) : this.#emission;
+      operator.advance(this.reader.log.watermarkOfStep(step), context, emission);
       operator.refresh(context, emission);
-      if (takesRows) emitAll(emission);
-      this.#emittedCount += emission.rows.length - first;
-      if (!takesRows) continue;
-      if (rowOrigin !== undefined) {
-        const made = emission.rows.slice(first).filter((row) => row.final);
-        const wanted = (step.op === 'running' ? emission.changes : made).sort(compareRows);
-        rowOrigin.take(placed.position, wanted, watermarkOfRows(step, watermarkMs));
-      }
-      outlet.take(emission, 0, watermarkMs, context);
-      append(this.#emission, emission);
+      if (takesRows) this.#emission.rest.push(this.#handOn(step, context, emission, this.#emission));
     }
-    for (const failure of this.#emission.failures.splice(0)) this.reader.fail(failure);
+    emitRest(this.#emission);
+    this.#noteFailures(this.#emission);
     return true;
+  }
+
+  /** Files, streams and other steps want all rows of a block in their order: these are given on when all are made. */
+  *#handOn(step: CompiledStep, context: EmissionContext, made: Emission, into: Emission): Generator<number> {
+    for (const steps of made.rest) yield* steps;
+    const watermarkMs = this.reader.log.watermarkOfStep(step);
+    const count = made.rows.length;
+    const wanted = step.op === 'running' ? made.changes : made.rows.filter((row) => row.final);
+    const rowOrigin = this.#origins.get(step);
+    rowOrigin?.take(context.position, wanted.sort(compareRows), watermarkOfRows(step, watermarkMs));
+    this.#outletOf(step).take(made, 0, watermarkMs, context);
+    append(into, made);
+    this.#handedOnCount += count - made.rows.length;
+  }
+
+  /** Before what was shown is written, so that no save is without them. */
+  #noteFailures({ failures }: Emission): void {
+    for (const failure of failures.splice(0)) this.reader.fail(failure);
   }
 
   /** The steps' rows on their way to the exchange again, each an origin of its own. */
@@ -176,12 +193,20 @@ export class MemoryStage implements Holder {
     return this.#emission.rest.length > 0;
   }
 
-  /** What was emitted since the last call. Before the next block it must be shown to its end, with `emitMore`. */
+  /** What was emitted since the last call. Before the next block it must be shown to its end, with `showMore`. */
   takeEmission(): Emission {
     this.#taken = this.#emission;
-    this.#emission = createEmission();
-    this.#emittedCount = 0;
+    this.#emission = createEmission(this.#keysAtOnceMax);
+    this.#handedOnCount = 0;
     return this.#taken;
+  }
+
+  /** Puts the next part of what was taken in the place of what was shown; false when there was none. */
+  showMore(): boolean {
+    const isMore = emitMore(this.#taken);
+    this.#noteFailures(this.#taken);
+    this.#handedOnCount = 0;
+    return isMore;
   }
 
   /** Nothing that could be told as changes of what is stored: the next save is a base. */
@@ -191,7 +216,7 @@ export class MemoryStage implements Holder {
 
   /** Rows that were emitted since then, wherever they go. */
   get emittedCount(): number {
-    return this.#emittedCount;
+    return this.#emission.rows.length + this.#handedOnCount;
   }
 
   /**
@@ -340,6 +365,10 @@ export class MemoryStage implements Holder {
         { toldMs: Number.isFinite(toldMs) ? toldMs : null, toldAt, madeAt },
       ]),
     );
+  }
+
+  #outletOf(step: CompiledStep): Outlet {
+    return this.#outlets.get(step) as Outlet;
   }
 
   #holderOf(id: string): Operator | Outlet {

@@ -187,11 +187,12 @@ export class KeyedState<V> {
     this.#older.leave();
   }
 
-  /** Between keys that are loaded one after the other, all of which may be more than memory holds: writes what is on top, and waits for that. */
-  makeRoom(): void {
-    if (this.#top.size * (this.#size?.bytes ?? 0) <= this.#bytesAtOnceMax) return;
-    this.spill(false);
-    while (this.#older.memoryCounts.leaving > 0) this.work(entriesPerWait);
+  /**
+   * Between keys that are loaded one after the other, all of which may be more than memory holds: writes what is on top, and waits for that.
+   * At a pause it says how many have been written.
+   */
+  makeRoom(): Iterable<number> {
+    return this.#top.size * (this.#size?.bytes ?? 0) <= this.#bytesAtOnceMax ? [] : this.#writeTop();
   }
 
   work(entryCount: number): void {
@@ -201,6 +202,14 @@ export class KeyedState<V> {
   close(): void {
     this.#held?.release();
     this.#older.clear();
+  }
+
+  *#writeTop(): Generator<number> {
+    this.spill(false);
+    while (this.#older.memoryCounts.leaving > 0) {
+      this.work(entriesPerWait);
+      yield entriesPerWait;
+    }
   }
 
   #merge(older: V, newer: V): V {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type CompiledStep, compile } from '#shared/engine/compile/compile.ts';
-import { createEmission, type Emission } from '#shared/engine/operators/emit.ts';
+import type { Emission } from '#shared/engine/operators/emit.ts';
 import type { Operator } from '#shared/engine/operators/operator.ts';
 import { createOperator } from '#shared/engine/slots/memory-stage.ts';
 import {
@@ -23,7 +23,7 @@ import type { CountWindow, SessionWindow } from '#shared/pipeline/window.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import { testDriver } from '#shared/testing/index.ts';
 import { pipelineOf, type Reading, readings, sink } from '../../readings.ts';
-import { inputOf, keyAs } from './operators.ts';
+import { inputOf, keyAs, shownBy } from './operators.ts';
 
 const keyed = readings().keyBy((reading) => ({ key: reading.key }));
 const allowedLateness = seconds(0);
@@ -251,9 +251,7 @@ describe('state goes on where early rows', () => {
     };
   };
   const rowsOf = (make: (emission: Emission) => void): readonly (readonly unknown[])[] => {
-    const emission = createEmission();
-    make(emission);
-    return emission.rows.map(({ windowStartMs, provisional, final }) => [windowStartMs, provisional, final]);
+    return shownBy(make).rows.map(({ windowStartMs, provisional, final }) => [windowStartMs, provisional, final]);
   };
 
   test('begin to be shown', () => {
@@ -268,7 +266,7 @@ describe('state goes on where early rows', () => {
   test('are no longer shown: those that are there are taken back in the end', () => {
     const before = operatorOf(true);
     before.add(5);
-    before.operator.refresh(context, createEmission());
+    shownBy((emission) => before.operator.refresh(context, emission));
     const after = operatorOf(false).operator;
     for (const entry of before.operator.save()) after.restore(entry);
     after.endRestore();
@@ -282,7 +280,7 @@ describe('state goes on where early rows', () => {
   test('are shown again: what came meanwhile is in them', () => {
     const first = operatorOf(true);
     first.add(5);
-    first.operator.refresh(context, createEmission());
+    shownBy((emission) => first.operator.refresh(context, emission));
     const between = operatorOf(false);
     for (const entry of first.operator.save()) between.operator.restore(entry);
     between.operator.endRestore();

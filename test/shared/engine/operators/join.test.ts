@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CompiledJoin, compile } from '#shared/engine/compile/compile.ts';
-import { createEmission } from '#shared/engine/operators/emit.ts';
 import { IntervalJoin } from '#shared/engine/operators/join.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { type JoinKind, milliseconds } from '#shared/pipeline/index.ts';
@@ -9,7 +8,7 @@ import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { fuzzTimeoutMs } from '../../fuzz.ts';
 import { pipelineOf, readings, sink } from '../../readings.ts';
-import { inputOf, keyAs } from './operators.ts';
+import { inputOf, keyAs, shownBy } from './operators.ts';
 
 const end = Number.MAX_SAFE_INTEGER;
 
@@ -63,8 +62,8 @@ class TestJoin {
   /** Moves the watermark and gives the new rows as `key left-right`, with `.` for nobody. */
   advance(watermarkMs = Number.NEGATIVE_INFINITY): readonly string[] {
     this.#watermarkMs = Math.max(this.#watermarkMs, watermarkMs);
-    const emission = createEmission();
-    this.operator.advance(this.#watermarkMs, { slot: 0, position: logStart, clockMs: 0 }, emission);
+    const context = { slot: 0, position: logStart, clockMs: 0 };
+    const emission = shownBy((into) => this.operator.advance(this.#watermarkMs, context, into));
     this.rows.push(...emission.rows);
     return emission.rows
       .map(({ key, columns }) => `${key.slice('key='.length)} ${columns['l'] ?? '.'}-${columns['r'] ?? '.'}`)

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { type CompiledAggregate, compile } from '#shared/engine/compile/compile.ts';
 import type { RecordKey } from '#shared/engine/keys/key.ts';
-import { createEmission, type Emission } from '#shared/engine/operators/emit.ts';
+import { createEmission, type Emission, emitRest } from '#shared/engine/operators/emit.ts';
 import type { Operator, StepInput } from '#shared/engine/operators/operator.ts';
 import { createOperator } from '#shared/engine/slots/memory-stage.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
@@ -66,6 +66,13 @@ export function inputOf(input: Pick<StepInput, 'key' | 'timeMs' | 'values'> & Pa
   };
 }
 
+/** All that an operator shows when it is asked to. */
+export function shownBy(show: (emission: Emission) => void, emission = createEmission()): Emission {
+  show(emission);
+  while (emission.rest.length > 0) emitRest(emission);
+  return emission;
+}
+
 /** An operator with a watermark and a clock that the test moves. */
 export class TestOperator {
   readonly step: CompiledAggregate;
@@ -106,12 +113,13 @@ export class TestOperator {
   /** Moves the watermark, and gives the rows that this made. */
   advance(watermarkMs: number): readonly string[] {
     this.watermarkMs = Math.max(this.watermarkMs, watermarkMs);
-    this.operator.advance(this.watermarkMs, { slot: 0, position: logStart, clockMs: 0 }, this.emission);
+    const context = { slot: 0, position: logStart, clockMs: 0 };
+    shownBy((emission) => this.operator.advance(this.watermarkMs, context, emission), this.emission);
     return textsOf(this.#take().rows);
   }
 
   refresh(clockMs: number): readonly string[] {
-    this.operator.refresh({ slot: 0, position: logStart, clockMs }, this.emission);
+    shownBy((emission) => this.operator.refresh({ slot: 0, position: logStart, clockMs }, emission), this.emission);
     return textsOf(this.#take().rows);
   }
 

@@ -1,13 +1,12 @@
 import { expect } from 'vitest';
 import { type CompiledProcess, compile } from '#shared/engine/compile/compile.ts';
-import { createEmission } from '#shared/engine/operators/emit.ts';
 import { KeyedProcess } from '#shared/engine/operators/process.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import { milliseconds, type ProcessContext } from '#shared/pipeline/index.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { pipelineOf, readings, sink } from '../../readings.ts';
-import { inputOf, keyAs } from './operators.ts';
+import { inputOf, keyAs, shownBy } from './operators.ts';
 
 /** Behind everything. */
 export const end = Number.MAX_SAFE_INTEGER;
@@ -78,8 +77,8 @@ export class TestProcess {
   /** Moves the watermark and gives what happened as `key time: what`, and what threw as `time! message`. */
   advance(watermarkMs: number, clockMs = 0): readonly string[] {
     this.#watermarkMs = Math.max(this.#watermarkMs, watermarkMs);
-    const emission = createEmission();
-    this.operator.advance(this.#watermarkMs, { slot: 0, position: logStart, clockMs }, emission);
+    const context = { slot: 0, position: logStart, clockMs };
+    const emission = shownBy((into) => this.operator.advance(this.#watermarkMs, context, into));
     this.rows.push(...emission.rows);
     return [
       ...emission.rows.map(({ key, windowStartMs, columns }) => `${key.slice(4)} ${windowStartMs}: ${columns['what']}`),

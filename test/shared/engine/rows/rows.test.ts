@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CompiledStep, compile } from '#shared/engine/compile/compile.ts';
-import { createEmission } from '#shared/engine/operators/emit.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from '#shared/engine/rows/rows.ts';
 import { createOperator } from '#shared/engine/slots/memory-stage.ts';
 import {
@@ -18,7 +17,7 @@ import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Row } from '#shared/schemas/row.ts';
 import { fuzzTimeoutMs } from '../../fuzz.ts';
 import { columns, pipelineOf, readings, sink } from '../../readings.ts';
-import { inputOf, keyAs } from '../operators/operators.ts';
+import { inputOf, keyAs, shownBy } from '../operators/operators.ts';
 
 const keyed = readings().keyBy((reading) => ({ key: reading.key }));
 const others = readings({ name: 'others' }).keyBy((reading) => ({ key: reading.key }));
@@ -117,8 +116,8 @@ describe('the watermark of rows', () => {
           if (timeMs < 1_000)
             operator.add(inputOf({ key: keyAs(`key=${key}`), timeMs, values: [1, 1], watermarkMs, ...from }));
           watermarkMs += risesMs;
-          const emission = createEmission();
-          operator.advance(watermarkMs, { slot: 0, position: logPosition(1, '1'), clockMs: 0 }, emission);
+          const context = { slot: 0, position: logPosition(1, '1'), clockMs: 0 };
+          const emission = shownBy((into) => operator.advance(watermarkMs, context, into));
           for (const row of emission.rows) expect(timeOfRow(step, row)).toBeGreaterThanOrEqual(promisedMs);
           promisedMs = watermarkOfRows(step, watermarkMs);
         }

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createMemoryRunStore, type MemoryRunStore } from '#shared/adapters/memory/run-store.ts';
 import { type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
-import { type Emission, emitMore } from '#shared/engine/operators/emit.ts';
 import { MemoryStage, type Save, type SaveKind, type StatePart } from '#shared/engine/slots/memory-stage.ts';
 import type { PlacedBlock } from '#shared/engine/slots/slot.ts';
 import { Overflow, type OverflowLimits } from '#shared/engine/state/overflow.ts';
@@ -143,16 +142,18 @@ class TestStage {
     | undefined;
 
   readonly #pipeline: CompiledPipeline;
+  readonly #keysAtOnceMax: number | undefined;
 
-  constructor(of: CompiledPipeline, limits: OverflowLimits | undefined) {
+  constructor(of: CompiledPipeline, limits: OverflowLimits | undefined, keysAtOnceMax?: number) {
     this.#pipeline = of;
+    this.#keysAtOnceMax = keysAtOnceMax;
     this.stage = this.#open(limits);
   }
 
   apply(block: PlacedBlock): void {
     this.#blocks.push(block);
     this.stage.apply(block);
-    this.#show(this.stage.takeEmission());
+    this.#show();
   }
 
   /** A base is begun, gone on with, and ended; a delta is made at once. */
@@ -209,7 +210,7 @@ class TestStage {
     if (this.#chain.length > 0) this.stage.endRestore();
     for (const block of this.#blocks.slice(applied)) {
       this.stage.apply(block);
-      this.#show(this.stage.takeEmission());
+      this.#show();
     }
   }
 
@@ -219,13 +220,15 @@ class TestStage {
   }
 
   #open(limits: OverflowLimits | undefined): MemoryStage {
-    return new MemoryStage(this.#pipeline, 0, limits && { overflow: new Overflow(this.store, limits) });
+    const overflow = limits && new Overflow(this.store, limits);
+    return new MemoryStage(this.#pipeline, 0, { overflow, keysAtOnceMax: this.#keysAtOnceMax });
   }
 
-  #show(emission: Emission): void {
+  #show(): void {
+    const emission = this.stage.takeEmission();
     do {
       for (const row of [...emission.rows, ...emission.totals]) this.rows.push(JSON.stringify([row, row.position]));
-    } while (emitMore(emission));
+    } while (this.stage.showMore());
   }
 }
 
@@ -245,6 +248,7 @@ const limits = fc.oneof(
   fc.constant(undefined),
   fc.record({ bytesMax: fc.constantFrom(1, 3_000, 20_000), timersInMemoryMax: fc.constantFrom(1, 3, 50) }),
 );
+const keysAtOnceMax = fc.constantFrom(1, 3, 10_000);
 const outputs = fc.array(fc.record({ back: fc.nat(25), key: fc.nat(7), route: fc.nat() }), {
   minLength: 1,
   maxLength: 6,
@@ -284,8 +288,8 @@ test.each([
   'state %sin little memory, saved while it goes on and restored into any memory, gives the rows of state in plenty',
   (_, of, numRuns) => {
     fc.assert(
-      fc.property(limits, fc.array(op, { minLength: 20, maxLength: 200 }), (first, ops) => {
-        const bounded = new TestStage(of, first);
+      fc.property(limits, keysAtOnceMax, fc.array(op, { minLength: 20, maxLength: 200 }), (first, atOnce, ops) => {
+        const bounded = new TestStage(of, first, atOnce);
         const free = new TestStage(of, undefined);
         let at = 1_000;
         let nowMs = 100;
@@ -332,7 +336,7 @@ test.each([
     stage.apply(placed(of, { at, arrival, watermark, outputs }));
     const emission = stage.takeEmission();
     do shown += emission.rows.length;
-    while (emitMore(emission));
+    while (stage.showMore());
     expect(stage.bytesHeld + stage.bytesLeaving).toBeLessThanOrEqual(bytesMax);
   };
   const keys = 2_000;
