@@ -1,3 +1,4 @@
+import type { ColumnType } from './column-types.ts';
 import type { AggregatePlan } from './plan.ts';
 
 /** What JSON can carry. Selected values and encoded accumulators are of this type: they cross the exchange and the stores. */
@@ -32,6 +33,11 @@ export interface Aggregator<In, Value, Accumulator, Out> {
    */
   readonly subtract?: (into: Accumulator, from: Accumulator) => Accumulator;
   readonly result: (accumulator: Accumulator) => Out;
+  /**
+   * What `result` gives where it gives anything: the type of the column in files that have a schema, whatever values one of them holds. Without it
+   * that is told by what it gives for records that are made up, and by the values.
+   */
+  readonly gives?: ColumnType;
   readonly encode: (accumulator: Accumulator) => Json;
   readonly decode: (encoded: Json) => Accumulator;
 }

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
 import { checkCallbacks } from './check-callbacks.ts';
+import { type ColumnTypes, columnTypesOf } from './column-types.ts';
 import type { Decoder } from './decoder.ts';
 import { derivedPlanOf } from './derive.ts';
 import { type EnrichBinding, planEnrich } from './enrich.ts';
@@ -69,6 +70,8 @@ export interface Pipeline<Outputs extends Readonly<Record<string, AnyOutput>> = 
   readonly bindings: ReadonlyMap<string, Binding>;
   /** How the rows of steps are shown, by step, where it is not as they are kept. */
   readonly projections?: ReadonlyMap<string, Projection>;
+  /** What the columns of steps' rows hold, by step. It is asked for where rows become files. */
+  readonly columnTypes?: ReadonlyMap<string, () => ColumnTypes>;
   /** Names of the losses of state that this deployment allows; see `nameOfLoss`. */
   readonly dropped?: readonly string[];
   readonly outputs: Outputs;
@@ -145,6 +148,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
     planHash: hashPlan(plan, (step) => graph.aggregatesOf(step)),
     bindings: graph.bindings,
     projections: graph.projections,
+    columnTypes: new Map(steps.map((step) => [step.name, () => columnTypesOf(step)])),
     outputs: Object.fromEntries(outputs.map((output) => [output.name, output])) as unknown as OutputMap<O>,
   };
 }

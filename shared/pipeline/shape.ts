@@ -76,12 +76,16 @@ function isPlain({ fields }: ObjectShape): boolean {
 }
 
 /** What Zod 4 keeps of a schema, of which only what is looked at is named. https://zod.dev/packages/core */
-interface ZodDefinition {
+export interface ZodDefinition {
   readonly type: string;
   readonly checks?: readonly { readonly _zod: { readonly def: Readonly<Record<string, unknown>> } }[];
   readonly shape?: Readonly<Record<string, StandardSchemaV1>>;
   readonly catchall?: StandardSchemaV1;
   readonly innerType?: StandardSchemaV1;
+  readonly element?: StandardSchemaV1;
+  readonly in?: StandardSchemaV1;
+  readonly values?: readonly unknown[];
+  readonly entries?: Readonly<Record<string, unknown>>;
   readonly options?: readonly StandardSchemaV1[];
   readonly discriminator?: string;
   readonly inclusive?: boolean;
@@ -97,7 +101,8 @@ function zodOf(
   return schema?.['~standard'].vendor === 'zod' ? zod : undefined;
 }
 
-function definitionOf(schema: StandardSchemaV1 | undefined): ZodDefinition | undefined {
+/** What a schema of Zod says of itself; undefined for others. */
+export function definitionOf(schema: StandardSchemaV1 | undefined): ZodDefinition | undefined {
   return zodOf(schema)?.def;
 }
 

@@ -86,4 +86,4 @@ function isSameStep(a: StepDefinition, b: StepDefinition): boolean {
     .every((name) => Object.is(a[name], b[name]));
 }
 
-const shownWith: readonly string[] = ['sinks', 'derived', 'projection'];
+const shownWith: readonly string[] = ['sinks', 'derived', 'projection', 'types'];

@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import type { AnyAggregator } from './aggregator.ts';
 import { checkCallback } from './check-callbacks.ts';
+import type { ColumnTypes } from './column-types.ts';
 import type { Decoder } from './decoder.ts';
 import { json } from './decoders/json.ts';
 import type { Derived } from './derive.ts';
@@ -115,6 +116,8 @@ export type StepDefinition = (
   | RunningDefinition
 ) & {
   readonly projection?: Projection;
+  /** Of the columns that are shown, where it is said. */
+  readonly types?: ColumnTypes;
 };
 
 export interface AggregateDefinition {

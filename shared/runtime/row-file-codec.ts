@@ -1,107 +1,100 @@
 import { Buffer } from 'node:buffer';
 import { gzipSync } from 'node:zlib';
-import { type BasicType, type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
-import { joinTimeColumns } from '#shared/pipeline/join.ts';
-import type { AggregatePlan, StepPlan } from '#shared/pipeline/plan.ts';
-import { processTimeColumn, tableTimeColumn } from '#shared/pipeline/process.ts';
-import { rankColumn } from '#shared/pipeline/rows.ts';
+import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
+import { oncePer } from '#shared/engine/compile/once-per.ts';
+import { type ColumnType, type ColumnTypes, typesOfValues } from '#shared/pipeline/column-types.ts';
 import type { RowFile } from '#shared/schemas/row-file.ts';
+import { fromIso } from '#shared/schemas/time.ts';
 
-/** The bytes of a file of rows. The same rows give the same bytes. */
-export function encodeRowFile(step: StepPlan, file: RowFile): Uint8Array {
-  return file.format === 'ndjson' ? gzipSync(Buffer.from(`${file.lines.join('\n')}\n`)) : encodeParquet(step, file);
+/** What a file needs to know of the step whose rows it holds. */
+export interface RowFileStep {
+  readonly columnTypes?: () => ColumnTypes;
 }
+
+/** The bytes of a file of rows. The same rows give the same bytes. `onUnfit` is told of each column whose values are not of its type. */
+export function encodeRowFile(
+  step: RowFileStep,
+  file: RowFile,
+  onUnfit?: (column: string, type: ColumnType) => void,
+): Uint8Array {
+  if (file.format === 'ndjson') return gzipSync(Buffer.from(`${file.lines.join('\n')}\n`));
+  return encodeParquet(step, file, onUnfit ?? (() => {}));
+}
+
+const typesOf = oncePer((step: RowFileStep): ColumnTypes => step.columnTypes?.() ?? new Map());
 
 /**
- * Columns have the type that the plan tells, so that all files of a view have one schema: the times of windows and records are TIMESTAMP (milliseconds, UTC), counts
- * INT64, other numbers DOUBLE. Where only the values tell, a text is STRING, a truth value BOOLEAN, and anything deeper, or of several
- * types in one file, JSON.
+ * All files of a view have one schema, as far as it is known before there are rows: the columns that its rows have, and their types. Where only
+ * the values tell, those of the file do, and a column without any is one of texts. A value that its column's type cannot hold, such as a sum of
+ * whole numbers beyond 64 bits, is not cut: in that file the column has the type of its values.
  */
-function encodeParquet(step: StepPlan, { lines }: RowFile): Uint8Array {
+function encodeParquet(
+  step: RowFileStep,
+  { lines }: RowFile,
+  onUnfit: (column: string, type: ColumnType) => void,
+): Uint8Array {
   const rows = lines.map((line) => new Map<string, unknown>(Object.entries(JSON.parse(line) as object)));
-  const names = new Set(rows.flatMap((row) => [...row.keys()]));
-  const columnData = [...names].map((name): ColumnSource => {
+  const types = typesOf(step);
+  const others = rows.flatMap((row) => [...row.keys()]).filter((name) => !types.has(name));
+  const schema: SchemaElement[] = [];
+  const columnData = [...new Set([...others, ...types.keys()])].map((name): ColumnSource => {
     const values = rows.map((row) => row.get(name) ?? null);
     const present = values.filter((value) => value !== null);
-    const type = plannedType(step, name, present) ?? typeOfValues(present);
-    return { name, type, nullable: true, data: values.map((value) => (value === null ? null : physical(type, value))) };
+    const known = windowColumns.has(name) ? 'timestamp' : types.get(name);
+    const isFit = known !== undefined && present.every((value) => fits(known, value));
+    if (known !== undefined && !isFit) onUnfit(name, known);
+    const type = isFit ? known : typeOf(present);
+    schema.push({ name, repetition_type: 'OPTIONAL', ...elements[type] });
+    return { name, data: values.map((value) => (value === null ? null : physical(type, value))) };
   });
-  return new Uint8Array(parquetWriteBuffer({ columnData, createdBy: 'millrace' }));
+  const root = { name: 'root', num_children: schema.length };
+  return new Uint8Array(parquetWriteBuffer({ columnData, schema: [root, ...schema], createdBy: 'millrace' }));
 }
 
+/** No other columns may have these names. */
 const windowColumns: ReadonlySet<string> = new Set(['windowStart', 'windowEnd']);
-const joinTimes: ReadonlySet<string> = new Set(joinTimeColumns);
-/** Built-in aggregators that give whole numbers, and those that give numbers. */
-const wholeKinds: ReadonlySet<string> = new Set(['count', 'count-distinct']);
-const numberKinds: ReadonlySet<string> = new Set([
-  ...['sum', 'min', 'max', 'mean', 'quantile'],
-  ...['variance', 'stddev', 'covariance', 'correlation', 'ewma', 'rate-of-change', 'z-score'],
-]);
-/** Those that give lists and objects, also where a file happens to have none. */
-const deepKinds: ReadonlySet<string> = new Set([
-  ...['arg-max-all', 'collect', 'distinct', 'exact-distinct', 'histogram', 'quantiles', 'sampled', 'top-k'],
-  ...['linear-regression', 'multiple-regression'],
-]);
 
-const typeOfDeclared: Readonly<Record<string, BasicType>> = {
-  string: 'STRING',
-  number: 'DOUBLE',
-  boolean: 'BOOLEAN',
-  json: 'JSON',
+type SchemaElement = NonNullable<Parameters<typeof parquetWriteBuffer>[0]['schema']>[number];
+
+/** Times are milliseconds in UTC. */
+const elements: Readonly<Record<ColumnType, Pick<SchemaElement, 'type' | 'converted_type'>>> = {
+  string: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+  number: { type: 'DOUBLE' },
+  integer: { type: 'INT64' },
+  boolean: { type: 'BOOLEAN' },
+  timestamp: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' },
+  date: { type: 'INT32', converted_type: 'DATE' },
+  json: { type: 'BYTE_ARRAY', converted_type: 'JSON' },
 };
 
-/** Undefined where the plan does not tell. */
-function plannedType(step: StepPlan, name: string, values: readonly unknown[]): BasicType | undefined {
-  switch (step.op) {
-    case 'aggregate':
-      return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType(step, name, values);
-    case 'top': {
-      if (name === (step.ties === undefined ? rankColumn : step.ties.as)) return 'INT64';
-      return windowColumns.has(name) ? 'TIMESTAMP' : aggregatedType({ ...step, derived: {} }, name, values);
-    }
-    case 'select':
-    case 'running':
-      return undefined;
-    case 'join':
-      return joinTimes.has(name) ? 'TIMESTAMP' : undefined;
-    case 'process':
-      if (name === processTimeColumn) return 'TIMESTAMP';
-      if (step.does.kind === 'table-join' && name === tableTimeColumn) return 'TIMESTAMP';
-      // The other kinds show what the user selects, of which no type was declared.
-      if (step.does.kind !== 'process') return undefined;
-      return Object.hasOwn(step.row, name) ? typeOfDeclared[step.row[name]?.replace('?', '') ?? ''] : undefined;
-  }
-}
-
-/** Undefined also where an aggregator of the user's own has the kind of a built-in one and gives something else. */
-function aggregatedType(
-  step: Pick<AggregatePlan, 'aggregates' | 'derived'>,
-  name: string,
-  values: readonly unknown[],
-): BasicType | undefined {
-  const kind = Object.hasOwn(step.aggregates, name) ? step.aggregates[name]?.kind : undefined;
-  if (kind !== undefined && wholeKinds.has(kind) && values.every(Number.isSafeInteger)) return 'INT64';
-  if (kind !== undefined && deepKinds.has(kind)) return 'JSON';
-  const isNumber = (kind !== undefined && numberKinds.has(kind)) || Object.hasOwn(step.derived, name);
-  return isNumber && values.every((value) => typeof value === 'number') ? 'DOUBLE' : undefined;
-}
-
-function typeOfValues(values: readonly unknown[]): BasicType {
-  const [type, ...others] = new Set(values.map((value) => typeof value));
-  if (others.length > 0) return 'JSON';
+/** Whether the type can hold the value as it is. */
+function fits(type: ColumnType, value: unknown): boolean {
   switch (type) {
-    case 'number':
-      return 'DOUBLE';
-    case 'boolean':
-      return 'BOOLEAN';
-    case 'object':
-      return 'JSON';
+    case 'json':
+      return true;
+    case 'integer':
+      return Number.isInteger(value) && (value as number) >= -(2 ** 63) && (value as number) < 2 ** 63;
+    case 'timestamp':
+    case 'date':
+      return typeof value === 'string' && !Number.isNaN(Number(new Date(fromIso(value))));
     default:
-      return 'STRING';
+      return typeof value === type;
   }
 }
 
-function physical(type: BasicType, value: unknown): unknown {
-  if (type === 'TIMESTAMP') return new Date(value as string);
-  return type === 'INT64' ? BigInt(value as number) : value;
+function typeOf(values: readonly unknown[]): ColumnType {
+  const [type = 'string', ...others] = typesOfValues(values);
+  return others.length === 0 ? type : 'json';
+}
+
+function physical(type: ColumnType, value: unknown): unknown {
+  switch (type) {
+    case 'timestamp':
+    case 'date':
+      return new Date(fromIso(value as string));
+    case 'integer':
+      return BigInt(value as number);
+    default:
+      return value;
+  }
 }

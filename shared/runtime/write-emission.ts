@@ -66,7 +66,16 @@ async function writeFiles(options: WriteOptions, files: readonly RowFile[]): Pro
       step !== undefined && archive !== undefined,
       `the view ${file.view} writes files, and there is a bucket for them`,
     );
-    await archive.put(nameOfRowFile(file), encodeRowFile(step.plan, file));
+    const name = nameOfRowFile(file);
+    const bytes = encodeRowFile(step, file, (column, type) =>
+      telemetry.log('warn', 'A column holds values that its type cannot: in this file it has another one.', {
+        view: file.view,
+        file: name,
+        column,
+        type,
+      }),
+    );
+    await archive.put(name, bytes);
     telemetry.metric('file_rows_total', file.lines.length, { stage: 'window', view: file.view });
     options.goOn();
   }

@@ -11,6 +11,20 @@ export function toIso(timeMs: number): string {
 
 export const dayMs = 86_400_000;
 
+/** The time that `toIso` shows so, or the start of the day that is its first part; NaN for any other text. */
+export function fromIso(text: string): number {
+  const [, year, month, day, hour = '0', minute = '0', second = '0', ms = '0'] = isoForm.exec(text) ?? [];
+  if (year === undefined) return Number.NaN;
+  const [hours, minutes, seconds] = [Number(hour), Number(minute), Number(second)];
+  return (
+    daysOf(Number(year), Number(month), Number(day)) * dayMs +
+    ((hours * 60 + minutes) * 60 + seconds) * 1_000 +
+    Number(ms)
+  );
+}
+
+const isoForm = /^(-?\d{4,6})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2}):(\d{2})\.(\d{3})Z)?$/;
+
 /** The year, month (1 to 12), day and time of a day that a time falls into, in UTC. */
 export interface Civil {
   readonly year: number;

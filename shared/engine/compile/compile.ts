@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import type { ColumnTypes } from '#shared/pipeline/column-types.ts';
 import { stateTokenOf } from '#shared/pipeline/contract.ts';
 import type { Decoder } from '#shared/pipeline/decoder.ts';
 import type { Binding, Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -129,6 +130,8 @@ interface CommonStep {
   readonly stage: Stage;
   /** How its rows are shown, when it is not as they are kept. */
   readonly projection?: Projection;
+  /** What the columns of its rows hold, as far as it is known. */
+  readonly columnTypes?: () => ColumnTypes;
   /** The columns that a row keeps. */
   readonly columns: readonly string[];
   /** Where its rows go. */
@@ -255,9 +258,11 @@ function compileAnew(pipeline: Pipeline): CompiledPipeline {
     stepsOf(plan).flatMap((step) => (step.id === id ? inputsOf(step).map(({ input }) => routeOf(input)) : []));
   const steps = stepsOf(plan).map((step): CompiledStep => {
     const projection = pipeline.projections?.get(step.id);
+    const columnTypes = pipeline.columnTypes?.get(step.id);
     const compiled: CompiledStep = {
       ...compileStep(step, stateTokenOf(plan, step)),
       ...(projection === undefined ? {} : { projection }),
+      ...(columnTypes === undefined ? {} : { columnTypes }),
     };
     const { kept, derived } = columnsOf(step);
     for (const [index, { input }] of inputsOf(step).entries()) {

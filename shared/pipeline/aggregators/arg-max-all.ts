@@ -21,6 +21,7 @@ export function argMaxAll<In, Value extends Json>(
   const { by } = givenOptions('argMaxAll', options, ['by'], '{ by: (record) => record.price }');
   return {
     kind: 'arg-max-all',
+    gives: 'json',
     config: {},
     keptMax: Number.POSITIVE_INFINITY,
     select: readingThrough(

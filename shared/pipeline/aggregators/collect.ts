@@ -32,6 +32,7 @@ export function collect<In, Value extends Json>(
   };
   return {
     kind: 'collect',
+    gives: 'json',
     config: { max, keep: end },
     keptMax: max,
     select: readingThrough((record, timeMs) => [timeMs, plainOf(of(record, timeMs))], [of]),

@@ -38,6 +38,7 @@ export function countDistinct<In>(
   };
   return {
     kind: 'count-distinct',
+    gives: 'integer',
     config: { precision },
     // Only the hash crosses the exchange; for a value without one, what it was.
     select: readingThrough((record) => hashOf(of(record)), [of]),

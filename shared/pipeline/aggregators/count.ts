@@ -6,6 +6,7 @@ import { isCount, unreadable } from './numeric.ts';
 export function count<In>(where?: (record: In) => boolean): Aggregator<In, number, number, number> {
   return {
     kind: 'count',
+    gives: 'integer',
     // Counting all and counting some are not the same state, so adding a condition must not go unnoticed.
     config: where === undefined ? {} : { where: true },
     select: where === undefined ? () => 1 : readingThrough((record) => (where(record) ? 1 : 0), [where]),

@@ -59,6 +59,7 @@ function pair<In>(
 ): PairAggregator<In> {
   return {
     kind,
+    gives: 'number',
     config: { ...config },
     select: readingThrough((record, timeMs) => [momentOf(x(record, timeMs)), momentOf(y(record, timeMs))], [x, y]),
     refuse: ([first, second]) => refuseMoment(first) ?? refuseMoment(second),

@@ -24,12 +24,13 @@ export interface Sketch {
 /** What `quantile` and `quantiles` share: a sketch of the values, in the second layout of its state; the first one had no least and greatest value. */
 export function sketchOf<In, Out>(options: {
   readonly kind: string;
+  readonly gives: 'number' | 'json';
   readonly config: Aggregator<In, number, Sketch, Out>['config'];
   readonly select: Aggregator<In, number, Sketch, Out>['select'];
   readonly accuracy: number;
   readonly result: (valueAt: (q: number) => number) => Out;
 }): Aggregator<In, number, Sketch, Out> {
-  const { kind, config, select, accuracy, result } = options;
+  const { kind, gives, config, select, accuracy, result } = options;
   if (!(accuracy >= accuracyMin && accuracy <= accuracyMax)) {
     throw new MillraceError(
       'PIPELINE_INVALID',
@@ -39,6 +40,7 @@ export function sketchOf<In, Out>(options: {
   const layout = createLayout(accuracy);
   return {
     kind,
+    gives,
     config: { ...config, accuracy, layout: 2 },
     select,
     refuse: (value) => refuseBeyond(value, quantileMagnitudeMax),

@@ -37,6 +37,7 @@ export function decimalSum<In>(
   checkWhole({ kind: 'decimalSum', name: 'scale', value: scale ?? 0, min: 0, max: decimalDigitsMax });
   return {
     kind: 'decimal-sum',
+    gives: as,
     config: { as, ...(scale === undefined ? {} : { scale }) },
     select: readingThrough(
       (record, timeMs) => {

@@ -39,6 +39,7 @@ export function distinct<In, Value extends Json>(
   };
   return {
     kind: 'distinct',
+    gives: 'json',
     config: { max },
     keptMax: max,
     select: readingThrough((record, timeMs) => plainOf(of(record, timeMs)), [of]),

@@ -49,6 +49,7 @@ export function ewma<In>(
   };
   return {
     kind: 'ewma',
+    gives: 'number',
     config: { halfLifeMs: halfLife },
     select: readingThrough((record, timeMs) => [timeMs, momentOf(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseMoment(value),

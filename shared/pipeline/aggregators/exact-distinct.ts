@@ -44,6 +44,7 @@ export function exactDistinct<In>(
   };
   return {
     kind: 'exact-distinct',
+    gives: 'json',
     config: { max },
     keptMax: max,
     select: of,

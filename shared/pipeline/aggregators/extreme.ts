@@ -11,6 +11,7 @@ export function extreme<In>(kind: 'min' | 'max', of: (record: In) => number): Ag
       : (best: number, value: number) => (value > best ? value + 0 : best);
   return {
     kind,
+    gives: 'number',
     config: {},
     select: of,
     refuse: refuseNumber,

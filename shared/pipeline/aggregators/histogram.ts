@@ -19,6 +19,7 @@ export function histogram<In>(
   const buckets = bounds.length + 1;
   return {
     kind: 'histogram',
+    gives: 'json',
     config: { bounds: bounds.map((bound) => bound + 0) },
     select: of,
     refuse: refuseNumber,

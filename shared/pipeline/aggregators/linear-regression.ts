@@ -96,6 +96,7 @@ function regression<In, Out>(
 ): Aggregator<In, readonly number[], Moments, Out> {
   return {
     kind,
+    gives: 'json',
     config: { ...config },
     select: readingThrough((record, timeMs) => selectors.map((select) => momentOf(select(record, timeMs))), selectors),
     refuse: (point) => {

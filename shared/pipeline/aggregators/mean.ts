@@ -22,6 +22,7 @@ interface Mean {
 export function mean<In>(of: (record: In) => number): Aggregator<In, number, Mean, number> {
   return {
     kind: 'mean',
+    gives: 'number',
     config: {},
     select: of,
     refuse: refuseSummand,

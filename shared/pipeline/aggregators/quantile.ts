@@ -18,5 +18,6 @@ export function quantile<In>(
 ): Aggregator<In, number, Sketch, number> {
   const { accuracy = accuracyDefault } = givenOptions('quantile', options, ['accuracy'], '{ accuracy: 0.01 }');
   checkPart('quantile', q);
-  return sketchOf({ kind: 'quantile', config: { q }, select: of, accuracy, result: (valueAt) => valueAt(q) });
+  const result = (valueAt: (part: number) => number): number => valueAt(q);
+  return sketchOf({ kind: 'quantile', gives: 'number', config: { q }, select: of, accuracy, result });
 }

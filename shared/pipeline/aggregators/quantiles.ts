@@ -33,6 +33,7 @@ export function quantiles<In, const Name extends string>(
   for (const [, q] of entries) checkPart('quantiles', q);
   return sketchOf({
     kind: 'quantiles',
+    gives: 'json',
     config: { parts: Object.fromEntries(entries) },
     select: of,
     accuracy,

@@ -26,6 +26,7 @@ export function rateOfChange<In>(
     throw new MillraceError('PIPELINE_INVALID', `rateOfChange: per is ${per} ms; it must be a whole number above 0.`);
   return {
     kind: 'rate-of-change',
+    gives: 'number',
     config: { perMs: per },
     select: readingThrough((record, timeMs) => [timeMs, plainNumber(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseNumber(value),

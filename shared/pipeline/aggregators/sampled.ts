@@ -43,6 +43,7 @@ export function sampled<In, Value extends Json>(
   };
   return {
     kind: 'sampled',
+    gives: 'json',
     // What makes two records one is a part of what the state means.
     config: { size, by: by !== undefined },
     keptMax: size,

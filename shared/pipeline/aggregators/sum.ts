@@ -19,6 +19,7 @@ import { refuseSummand } from './numeric.ts';
 export function sum<In>(of: (record: In) => number): Aggregator<In, number, ExactSum, number> {
   return {
     kind: 'sum',
+    gives: 'number',
     config: {},
     select: of,
     refuse: refuseSummand,

@@ -55,6 +55,7 @@ export function topK<In, Value extends Json>(
   const refuseListed = listed(capacity);
   return {
     kind: 'top-k',
+    gives: 'json',
     config: { k, capacity, weight: weight !== undefined },
     keptMax: capacity,
     select: readingThrough(

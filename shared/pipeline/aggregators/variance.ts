@@ -55,6 +55,7 @@ function spread<In>(
   checkOneOf(`${kind}:`, 'population', population, [true, false]);
   return {
     kind,
+    gives: 'number',
     config: { population },
     select: readingThrough((record, timeMs) => momentOf(of(record, timeMs)), [of]),
     refuse: refuseMoment,

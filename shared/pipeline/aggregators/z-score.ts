@@ -37,6 +37,7 @@ export function zScore<In>(
 ): Aggregator<In, TimedValue, Past, number | null> {
   return {
     kind: 'z-score',
+    gives: 'number',
     config: {},
     select: readingThrough((record, timeMs) => [timeMs, momentOf(of(record, timeMs))], [of]),
     refuse: ([, value]) => refuseMoment(value),

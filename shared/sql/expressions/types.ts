@@ -8,7 +8,9 @@ import { SqlProblem } from '#shared/sql/parse/problem.ts';
  * rounds to their scale, so up to 15 digits are exact. `any` is known only when a record is there.
  */
 export type SqlType =
-  | { readonly kind: ScalarKind }
+  | { readonly kind: Exclude<ScalarKind, 'any'> }
+  /** `isJson`: it was declared as JSON, so rows show it as that, whatever it is. */
+  | { readonly kind: 'any'; readonly isJson?: true }
   | { readonly kind: 'decimal'; readonly scale: number }
   | { readonly kind: 'row'; readonly fields: readonly Column[] }
   | { readonly kind: 'array'; readonly element: SqlType };
@@ -42,6 +44,7 @@ export const dateType: SqlType = { kind: 'date' };
 export const intervalType: SqlType = { kind: 'interval' };
 export const monthsType: SqlType = { kind: 'months' };
 export const anyType: SqlType = { kind: 'any' };
+const jsonType: SqlType = { kind: 'any', isJson: true };
 
 /** Beyond so many digits behind the point a double has none to spare, and a decimal becomes a double. */
 const scaleMax = 12;
@@ -82,7 +85,7 @@ const typeNames: Readonly<Record<string, SqlType>> = {
   TIMESTAMPTZ: timestampType,
   DATETIME: timestampType,
   DATE: dateType,
-  JSON: anyType,
+  JSON: jsonType,
   ANY: anyType,
 };
 
@@ -141,7 +144,7 @@ export function describeType(type: SqlType): string {
 export function commonType(a: SqlType, b: SqlType): SqlType | undefined {
   if (a.kind === 'null') return b;
   if (b.kind === 'null') return a;
-  if (a.kind === 'any' || b.kind === 'any') return anyType;
+  if (a.kind === 'any' || b.kind === 'any') return a === b ? a : anyType;
   if (isNumeric(a) && isNumeric(b)) {
     if (a.kind === 'double' || b.kind === 'double') return doubleType;
     if (a.kind === 'integer' && b.kind === 'integer') return integerType;

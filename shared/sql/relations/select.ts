@@ -1,4 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { typed } from '#shared/pipeline/column-types.ts';
 import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
 import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
@@ -28,7 +29,7 @@ import {
   scopeOf,
   selectedRelation,
 } from './relation.ts';
-import { planStep, printer, refuseNumbers } from './step-table.ts';
+import { columnTypes, planStep, printer, refuseNumbers } from './step-table.ts';
 import { planTop, readRanking } from './top.ts';
 import { findTotals } from './totals.ts';
 import { planUnion } from './union.ts';
@@ -250,10 +251,11 @@ export function recordsOutput(
       return [column, readingThrough(shown, [evaluate])];
     }),
   );
-  return relation
+  const output = relation
     .stream()
     .select(name, columns)
     .to(...(sinks as readonly [SinkSpec, ...SinkSpec[]])) as AnyOutput;
+  return typed(output, columnTypes(selected));
 }
 
 export function filteredRelation(relation: Relation, wanted: Compiled | undefined): Relation {
@@ -348,6 +350,7 @@ function renamed(
     const { name, type } = targets[index] as Targets[number];
     const { compiled } = column;
     const isAlike = type === undefined || describeType(type) === describeType(compiled.type);
-    return checked({ ...column, name, compiled: isAlike ? compiled : castTo(compiled, type, false, column.at) });
+    const own = isAlike ? { ...compiled, type: type ?? compiled.type } : castTo(compiled, type, false, column.at);
+    return checked({ ...column, name, compiled: own });
   });
 }

@@ -1,4 +1,5 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
+import { type ColumnType, type ColumnTypes, typed } from '#shared/pipeline/column-types.ts';
 import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
 import { type Projection, type ProjectionInput, projected } from '#shared/pipeline/projection.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
@@ -92,7 +93,7 @@ function outputOf(
         .filter(isShown(where))
         .map((values) => ({ ...windowOf(values), columns: shape(values) })),
   };
-  return projected(built, projection);
+  return typed(projected(built, projection), columnTypes(selected));
 }
 
 /** The numbers of rows are known where it is said up to which they are wanted. */
@@ -146,6 +147,30 @@ export function printer({ kind }: SqlType): (value: unknown) => Json {
       return (value) => formatMonths(value as number);
     default:
       return (value) => value as Json;
+  }
+}
+
+/** What the columns of rows hold, as they are printed. Of what is known only when a record is there nothing is said, unless it was declared as JSON. */
+export function columnTypes(selected: readonly Selected[]): ColumnTypes {
+  return new Map(selected.map(({ name, compiled: { type } }) => [name, columnType(type)]));
+}
+
+function columnType(type: SqlType): ColumnType | undefined {
+  switch (type.kind) {
+    case 'double':
+    case 'decimal':
+      return 'number';
+    case 'row':
+    case 'array':
+      return 'json';
+    case 'any':
+      return type.isJson === true ? 'json' : undefined;
+    case 'null':
+    case 'interval':
+    case 'months':
+      return 'string';
+    default:
+      return type.kind;
   }
 }
 

@@ -4,9 +4,23 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import type { Aggregator } from '#shared/pipeline/aggregator.ts';
-import { count, max, mean, minutes, pipeline, ratio, s3, seconds, tumbling } from '#shared/pipeline/index.ts';
-import { type StepPlan, stepsOf } from '#shared/pipeline/plan.ts';
+import { type CompiledStep, compile } from '#shared/engine/compile/compile.ts';
+import type { Aggregator, AnyAggregator } from '#shared/pipeline/aggregator.ts';
+import {
+  collect,
+  count,
+  max,
+  mean,
+  minutes,
+  pipeline,
+  quantiles,
+  ratio,
+  s3,
+  seconds,
+  topK,
+  tumbling,
+  zScore,
+} from '#shared/pipeline/index.ts';
 import { encodeRowFile } from '#shared/runtime/row-file-codec.ts';
 import { logStart } from '#shared/schemas/position.ts';
 import type { RowFileFormat } from '#shared/schemas/row-file.ts';
@@ -66,10 +80,12 @@ describe('DuckDB reads a Parquet file', () => {
   });
 
   test('of aggregated lists and objects: JSON, also where a file has none', async () => {
-    const aggregates = Object.fromEntries(
-      ['top-k', 'quantiles', 'collect', 'z-score'].map((kind) => [kind.replace('-', '_'), { kind, config: {} }]),
-    );
-    const step = { ...aggregated, aggregates, derived: {} };
+    const step = aggregatedBy({
+      top_k: topK(({ key }) => key, { k: 1 }),
+      quantiles: quantiles({ p50: 0.5 }, amountOf),
+      collect: collect(({ key }) => key, { max: 2 }),
+      z_score: zScore(amountOf),
+    });
     const row = {
       ...hour,
       top_k: [{ count: 2, error: 0, value: '/' }],
@@ -121,12 +137,42 @@ describe('DuckDB reads a Parquet file', () => {
     expect(await rowsIn(processed, [row])).toEqual([{ ...row, time: '2026-11-21 00:00:00.001', more: '"text"' }]);
   });
 
+  test('of whole numbers up to 64 bits, and of larger ones as they are', async () => {
+    const step = aggregatedBy({ requests: count() });
+    const row = { ...hour, key: 'a', requests: 2 ** 53 + 2 };
+    const least = { ...row, requests: -(2 ** 63) };
+    expect(await rowsIn(step, [row, least])).toMatchObject([
+      { requests: '9007199254740994' },
+      { requests: '-9223372036854775808' },
+    ]);
+    for (const requests of [2 ** 63, 0.5]) {
+      expect(await typesIn(step, [row, { ...row, requests }])).toMatchObject({ requests: 'DOUBLE' });
+      expect(await rowsIn(step, [row, { ...row, requests }])).toMatchObject(
+        [row, { requests }].map(({ requests }) => ({ requests })),
+      );
+    }
+  });
+
+  test('of times before and after the years of four digits', async () => {
+    const row = { windowStart: '-000001-12-31T00:00:00.000Z', windowEnd: '12345-01-02T03:04:05.006Z', key: 'a' };
+    expect(await rowsIn(aggregated, [row])).toMatchObject([
+      { windowStart: '0002-12-31 (BC) 00:00:00', windowEnd: '12345-01-02 03:04:05.006' },
+    ]);
+  });
+
+  test('with the columns that all rows have, also where a file has none of them', async () => {
+    const step = aggregatedBy({ requests: count(), most: max(amountOf) });
+    expect(await rowsIn(step, [{ ...hour, key: 'a', other: 1 }])).toMatchObject([
+      { key: 'a', requests: null, most: null, other: 1 },
+    ]);
+  });
+
   test('with key columns of any name and text', async () => {
     const rows = [
       { ...hour, constructor: 'a', toString: 'ä😀\u0000"', leftTime: 'soon', requests: 1 },
       { ...hour, toString: '', leftTime: '', requests: 2 },
     ];
-    const step = { ...aggregated, aggregates: { requests: { kind: 'count', config: {} } }, derived: {} };
+    const step = aggregatedBy({ requests: count() });
     expect(await rowsIn(step, rows)).toMatchObject([
       { constructor: 'a', toString: 'ä😀\u0000"', leftTime: 'soon' },
       { constructor: null, toString: '', leftTime: '' },
@@ -138,6 +184,22 @@ describe('DuckDB reads a Parquet file', () => {
     const values = (await rowsIn(joined, rows)).map(({ requests }) => JSON.parse(String(requests)) as unknown);
     expect(values).toEqual([1, '1', true, { a: [null] }]);
   });
+});
+
+test('columns whose values are of another type are told of', () => {
+  const told: unknown[] = [];
+  const lines = [JSON.stringify({ ...hour, key: 'a', requests: 0.5, mean: null, leftTime: 1 })];
+  const file = {
+    view: 'step',
+    day: '2026-11-21',
+    slot: 0,
+    position: logStart,
+    part: 0,
+    format: 'parquet',
+    lines,
+  } as const;
+  encodeRowFile(aggregated, file, (column, type) => told.push([column, type]));
+  expect(told).toEqual([['requests', 'integer']]);
 });
 
 test.each(['parquet', 'ndjson'] as const)('the same rows give the same bytes of %s', (format) => {
@@ -161,28 +223,38 @@ function amountOf(reading: Reading): number {
   return reading.amount;
 }
 
-function stepOf(output: Parameters<typeof pipeline>[1][number]): StepPlan {
-  return stepsOf(pipeline('test', [output]).plan)[0] as StepPlan;
+function aggregatedBy(aggregates: Readonly<Record<string, AnyAggregator<Reading>>>): CompiledStep {
+  return stepOf(
+    readings()
+      .keyBy(({ key }) => ({ key }))
+      .window(tumbling(minutes(1)), { allowedLateness: seconds(0) })
+      .aggregate('step', aggregates)
+      .to(s3({ format: 'parquet' })),
+  );
 }
 
-function bytesOf(step: StepPlan, format: RowFileFormat, rows: readonly object[]): Uint8Array {
+function stepOf(output: Parameters<typeof pipeline>[1][number]): CompiledStep {
+  return compile(pipeline('test', [output])).steps[0] as CompiledStep;
+}
+
+function bytesOf(step: CompiledStep, format: RowFileFormat, rows: readonly object[]): Uint8Array {
   const lines = rows.map((row) => JSON.stringify(row));
   return encodeRowFile(step, { view: 'step', day: '2026-11-21', slot: 0, position: logStart, part: 0, format, lines });
 }
 
 type Printed = Readonly<Record<string, unknown>>;
 
-async function rowsIn(step: StepPlan, rows: readonly object[]): Promise<readonly Printed[]> {
+async function rowsIn(step: CompiledStep, rows: readonly object[]): Promise<readonly Printed[]> {
   return query(step, rows, (file) => `SELECT * FROM read_parquet('${file}')`);
 }
 
-async function typesIn(step: StepPlan, rows: readonly object[]): Promise<Printed> {
+async function typesIn(step: CompiledStep, rows: readonly object[]): Promise<Printed> {
   const columns = await query(step, rows, (file) => `DESCRIBE SELECT * FROM read_parquet('${file}')`);
   return Object.fromEntries(columns.map((column) => [String(column['column_name']), column['column_type']]));
 }
 
 async function query(
-  step: StepPlan,
+  step: CompiledStep,
   rows: readonly object[],
   sql: (file: string) => string,
 ): Promise<readonly Printed[]> {

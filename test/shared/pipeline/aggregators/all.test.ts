@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, test } from 'vitest';
 import type { AnyAggregator, Json } from '#shared/pipeline/aggregator.ts';
+import { typesOfValues } from '#shared/pipeline/column-types.ts';
 import * as language from '#shared/pipeline/index.ts';
 import { all, type Sale } from './all.ts';
 import { seededRandom } from './arbitraries.ts';
@@ -80,6 +81,16 @@ test('what parts of the records give merges to what all of them give, in whateve
     );
     const merged = parts.reduce(aggregator.merge, aggregator.create());
     expect([name, aggregator.encode(merged) as Json]).toEqual([name, aggregator.encode(fill(aggregator, sales))]);
+  }
+});
+
+test('what gives other than the values that it is given says of which type it is', () => {
+  const chosen = ['argMax', 'argMin', 'first', 'last'];
+  for (const [name, aggregator] of Object.entries<AnyAggregator<Sale>>(all)) {
+    const [type] = typesOfValues([aggregator.result(fill(aggregator, sales))]);
+    const isWhole = aggregator.gives === 'integer' && type === 'number';
+    expect([name, isWhole ? 'integer' : type]).toEqual([name, chosen.includes(name) ? 'string' : aggregator.gives]);
+    expect(chosen.includes(name)).toBe(aggregator.gives === undefined);
   }
 });
 
