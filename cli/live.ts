@@ -1,7 +1,9 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { LocalStack } from '#local/stack.ts';
+import type { Derived } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
-import { type AggregatePlan, stepsOf, viewsOf } from '#shared/pipeline/plan.ts';
+import { type AggregatePlan, columnsOf, sinksOf, stepsOf, type TopPlan, viewsOf } from '#shared/pipeline/plan.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
 import type { Counts, Progress, Reader } from '#shared/runtime/read.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { toIso } from '#shared/schemas/time.ts';
@@ -110,8 +112,8 @@ async function describe(
   const progress = await it.reader.progress();
   const perSecond = Math.round(((it.feed.pushedCount() - before.pushedBefore) * 1_000) / before.elapsedMs);
   const step = stepsOf(it.pipeline.plan)
-    .filter((candidate) => candidate.op === 'aggregate')
-    .find(({ derived }) => Object.values(derived).some(({ kind }) => kind === 'share-of-total'));
+    .filter((candidate) => candidate.op === 'aggregate' || candidate.op === 'top')
+    .find((candidate) => sinksOf(candidate).table !== undefined && shareOf(candidate) !== undefined);
   const table =
     step === undefined
       ? await describeNewest(it.stack.readUrl, viewsOf(it.pipeline.plan))
@@ -126,11 +128,12 @@ async function describe(
   return { lines, hasRows: table.length > noRows };
 }
 
-async function describeShares(readUrl: string, step: AggregatePlan): Promise<readonly string[]> {
-  const [share, derived] = Object.entries(step.derived).find(([, { kind }]) => kind === 'share-of-total') ?? [
-    '',
-    undefined,
-  ];
+function shareOf({ derived = {} }: AggregatePlan | TopPlan): readonly [name: string, Derived<string>] | undefined {
+  return Object.entries(derived).find(([, { kind }]) => kind === 'share-of-total');
+}
+
+async function describeShares(readUrl: string, step: AggregatePlan | TopPlan): Promise<readonly string[]> {
+  const [share, derived] = shareOf(step) ?? ['', undefined];
   // Rows go by the column that is shared; where that is a part of a column, by the share.
   const shared = derived?.columns[0] ?? '';
   const by = shared.includes('.') ? share : shared;
@@ -139,12 +142,9 @@ async function describeShares(readUrl: string, step: AggregatePlan): Promise<rea
   const rows = (await response.json()) as readonly PrintedRow[];
   const [first] = rows;
   if (first === undefined) return [`${step.id}: no rows yet`, ''];
-  const keyColumns = Object.keys(first).filter(
-    (name) =>
-      !['view', 'windowStart', 'windowEnd', 'final'].includes(name) &&
-      !(name in step.aggregates) &&
-      !(name in step.derived),
-  );
+  const { kept, derived: others } = columnsOf(step);
+  const notKeys = new Set(['view', 'windowStart', 'windowEnd', 'final', rankColumn, ...kept, ...others]);
+  const keyColumns = Object.keys(first).filter((name) => !notKeys.has(name));
   const lines = rows.map((row) => {
     // Null while the total has not come, and for a share of nothing.
     const value = Number(row[share] ?? Number.NaN);

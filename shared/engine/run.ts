@@ -1,8 +1,9 @@
-import type { CompiledPipeline, CompiledStep } from '#shared/engine/compile/compile.ts';
+import type { CompiledPipeline, CompiledRoute, CompiledStep } from '#shared/engine/compile/compile.ts';
 import type { DecodedRecord, Rejection } from '#shared/engine/decode/decode.ts';
 import { FoundKey } from '#shared/engine/keys/key.ts';
 import { type CallbackFailure, createEmission, type Emission, emitRest } from '#shared/engine/operators/emit.ts';
 import type { Operator, StepInput } from '#shared/engine/operators/operator.ts';
+import { type TotalPart, takesTotals } from '#shared/engine/operators/top.ts';
 import { compareRows, timeOfRow, valueOfRow, watermarkOfRows } from '#shared/engine/rows/rows.ts';
 import { lateOf } from '#shared/engine/slots/admit.ts';
 import { createOperator } from '#shared/engine/slots/memory-stage.ts';
@@ -13,7 +14,7 @@ import type { StagedOutput } from '#shared/engine/transform/transform.ts';
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { assert } from '#shared/schemas/error.ts';
 import { logStart } from '#shared/schemas/position.ts';
-import type { Row } from '#shared/schemas/row.ts';
+import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 
 /** Records by what became of them. The invariant: sent = counted + filtered + late + rejected. */
 export interface Dispositions {
@@ -109,6 +110,7 @@ export class DirectRun {
       const rowSource = pipeline.rowSources.get(step.plan.id);
       const rows = rowSource && {
         transformer: new Transformer(pipeline, rowSource),
+        routes: rowSource.routes,
         watermarkMs: Number.NEGATIVE_INFINITY,
         steps: [],
       };
@@ -232,7 +234,7 @@ export class DirectRun {
     for (let at = 0; at < run.steps.length; at += 1) {
       const step = run.steps[at] as StepRun;
       step.watermarkMs = leastWatermark(step.sources);
-      const before = this.#emission.rows.length;
+      const before = { rows: this.#emission.rows.length, totals: this.#emission.totals.length };
       step.operator.advance(step.watermarkMs, context, this.#emission);
       // All rows are wanted in the end, and the records go on.
       while (this.#emission.rest.length > 0) {
@@ -249,11 +251,18 @@ export class DirectRun {
   }
 
   /** The step's rows from `before` on are records again. Without a sink they are nothing else. */
-  #passOn({ step, watermarkMs }: StepRun, run: RowRun, before: number): void {
-    const { rows, changes } = this.#emission;
-    const own = step.plan.sinks.length === 0 ? rows.splice(before) : rows.slice(before);
+  #passOn(
+    { step, watermarkMs }: StepRun,
+    run: RowRun,
+    before: { readonly rows: number; readonly totals: number },
+  ): void {
+    const { rows, totals, changes } = this.#emission;
+    const hasSink = step.plan.sinks.length > 0;
+    const own = hasSink ? rows.slice(before.rows) : rows.splice(before.rows);
+    const ownTotals = hasSink ? totals.slice(before.totals) : totals.splice(before.totals);
     const made = step.op === 'running' ? changes.splice(0) : own;
     for (const row of made.sort(compareRows)) this.#takeRow(step, run, row);
+    for (const total of ownTotals) this.#takeTotal(run, total);
     this.#advance(run, watermarkOfRows(step, watermarkMs));
   }
 
@@ -272,6 +281,14 @@ export class DirectRun {
       const output = transformer.outputs[index] as StagedOutput;
       for (const next of this.#bring(output, index, row.view, row.view)) offer(next, input);
     }
+  }
+
+  /** Those that rank the rows have shares of it. It is no row of theirs. */
+  #takeTotal({ routes }: RowRun, { windowEndMs, columns }: TotalPartial): void {
+    const part: TotalPart = [columns];
+    for (const route of routes.filter(takesTotals))
+      for (const { operator, watermarkMs } of this.#stepsOfRoute[route.index] as readonly StepRun[])
+        operator.add({ ...this.#input, timeMs: windowEndMs - 1, values: [part], watermarkMs });
   }
 
   /** Makes an output what the steps are offered, and gives those behind its route. */
@@ -324,6 +341,7 @@ interface SourceRun extends OriginRun {
 
 interface RowRun extends OriginRun {
   readonly transformer: Transformer;
+  readonly routes: readonly CompiledRoute[];
 }
 
 interface StepRun {

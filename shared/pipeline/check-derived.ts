@@ -11,7 +11,8 @@ export function checkDerived(
     readonly aggregates: Readonly<Record<string, AnyAggregator<unknown>>>;
     readonly derived: Readonly<Record<string, Derived<string>>>;
     readonly window?: WindowSpec;
-    readonly sinks: readonly SinkSpec[];
+    /** Left out where the total is known when the rows are made. */
+    readonly sinks?: readonly SinkSpec[];
   },
 ): void {
   for (const [column, derived] of Object.entries(step.derived)) {
@@ -32,7 +33,7 @@ export function checkDerived(
         );
     }
     checkWindow(where, column, derived, step.window);
-    if (derived.kind === 'share-of-total' && !step.sinks.some(({ kind }) => kind === 'dynamodb'))
+    if (derived.kind === 'share-of-total' && step.sinks?.some(({ kind }) => kind === 'dynamodb') === false)
       throw invalid(
         where,
         `derived column ${column} needs the total over all keys, which is known when the table is read, and its rows go to none. Add dynamodb(), or leave the column out.`,

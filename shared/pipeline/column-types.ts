@@ -69,10 +69,14 @@ function saidTypes(step: StepDefinition): ColumnTypes {
         ),
       ]);
     case 'top': {
-      const { ties, input } = step;
+      const { ties, input, derived } = step;
       const rank = ties === undefined ? rankColumn : ties.as;
       const ranked = { ...input.step, derived: {} } as StepDefinition;
-      return new Map([...(rank === null ? [] : [[rank, 'integer'] as const]), ...saidTypes(ranked)]);
+      return new Map([
+        ...(rank === null ? [] : [[rank, 'integer'] as const]),
+        ...saidTypes(ranked),
+        ...Object.keys(derived).map((name) => [name, 'number'] as const),
+      ]);
     }
     case 'select':
       return new Map(Object.keys(step.columns).map((name) => [name, undefined]));

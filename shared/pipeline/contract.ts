@@ -66,7 +66,15 @@ export function contractOf(plan: Plan): StateContract {
 /** The contract of one step. What is not named here gives the state its meaning, so a kind of step that is yet to come is on the safe side. */
 export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
   const { id, placement, reason: _, allowedLatenessMs, sinks, ...rest } = step;
-  const { emit, refreshMs, early, derived, projection, ...described } = rest as unknown as Record<string, Json>;
+  const {
+    emit,
+    refreshMs,
+    early,
+    derived,
+    totals: _totals,
+    projection,
+    ...described
+  } = rest as unknown as Record<string, Json>;
   // How rows are cut into files is a part of what makes them stand in one: the log is read again after a crash.
   const state: Record<string, Json> = {
     sinks: sinks.map((sink) => (sink.kind === 'dynamodb' ? { kind: sink.kind } : { ...sink })),
@@ -78,6 +86,8 @@ export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
     if (name === 'window' && step.op === 'select') continue;
     if (name === 'input') inputs.push(pathOf(plan, value as string));
     else if (name === 'window') state[name] = withoutTrigger(value as Fields);
+    // What was the best by another column is not by this one.
+    else if (name === 'by') state[name] = (derived as Fields | undefined)?.[value as string] ?? value;
     else if (name === 'aggregates') state['columns'] = columnsInOrder(value as Fields);
     else state[name] = withoutInputs(value, (input) => inputs.push(pathOf(plan, input)));
   }
@@ -163,6 +173,7 @@ export function nameOfLoss(step: string, token: string): string {
 const identityLength = 8;
 
 function totalsOf(step: StepPlan): readonly number[] {
+  if (step.op === 'top') return totalledColumns(Object.keys(step.aggregates), { derived: step.derived ?? {} });
   if (step.op !== 'aggregate') return [];
   return totalledColumns(Object.keys(step.aggregates), step);
 }

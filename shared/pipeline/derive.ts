@@ -128,10 +128,11 @@ export function totalledColumns(
   step: {
     readonly derived: { readonly [column: string]: Pick<Derived<string>, 'kind' | 'columns'> };
     readonly projection?: { readonly totals: readonly string[] };
+    readonly totals?: readonly string[];
   },
 ): readonly number[] {
   const shared = Object.values(step.derived).flatMap((one) => (one.kind === 'share-of-total' ? one.columns : []));
-  const totalled = new Set([...shared.map(columnOfPath), ...(step.projection?.totals ?? [])]);
+  const totalled = new Set([...shared.map(columnOfPath), ...(step.projection?.totals ?? []), ...(step.totals ?? [])]);
   return columns.flatMap((column, index) => (totalled.has(column) ? [index] : []));
 }
 

@@ -14,7 +14,7 @@ import { hashPlan } from './plan-hash.ts';
 import type { ProcessCallbacks } from './process.ts';
 import { type Projection, projectionPlan } from './projection.ts';
 import { givenOptions, shown } from './refuse.ts';
-import { keyOfTop, type TopDefinition, topPlanOf } from './rows.ts';
+import { keyOfTop, type TopDefinition, topPlanOf, totalsPlanOf } from './rows.ts';
 import { type RunningDefinition, runningPlanOf } from './running.ts';
 import type { SelectDefinition } from './select.ts';
 import { collectSteps, inputNodesOf, originsOf, sourcesPlanOf } from './steps.ts';
@@ -135,12 +135,10 @@ export function pipeline<const O extends readonly AnyOutput[]>(
     ],
     new Set(inputs.flatMap(({ name, isStep }) => (isStep ? [] : [name]))),
   );
-  const graph = new Graph(id);
-  for (const step of steps)
-    graph.addStep(
-      step,
-      inputs.some(({ name, isStep }) => isStep && name === step.name),
-    );
+  const feeds = ({ name }: StepDefinition): boolean => inputs.some((input) => input.isStep && input.name === name);
+  for (const step of steps) checkStep(id, step, feeds(step));
+  const graph = new Graph(id, steps);
+  for (const step of steps) graph.addStep(step, feeds(step));
   const plan: Plan = { version: 1, id, slots, groups: groupsFor(expectedKeys, slots), nodes: graph.nodes };
   return {
     id,
@@ -163,16 +161,17 @@ class Graph {
   readonly bindings = new Map<string, Binding>();
   readonly projections = new Map<string, Projection>();
   readonly #pipeline: string;
+  readonly #steps: readonly StepDefinition[];
   readonly #ids = new Map<StreamNode | KeyNode, string>();
 
   readonly #feeding = new Set<string>();
 
-  constructor(pipeline: string) {
+  constructor(pipeline: string, steps: readonly StepDefinition[]) {
     this.#pipeline = pipeline;
+    this.#steps = steps;
   }
 
   addStep(step: StepDefinition, feeds: boolean): void {
-    checkStep(this.#pipeline, step, feeds);
     if (feeds) this.#feeding.add(step.name);
     const decision =
       step.op === 'select' && step.lateOf !== undefined ? this.#placeLate(step, step.lateOf) : place(step, feeds);
@@ -213,6 +212,7 @@ class Graph {
         ...(step.early === undefined ? {} : { early: step.early }),
         aggregates: kindsOf(step.aggregates),
         derived: derivedPlanOf(step.derived),
+        ...totalsPlanOf(step, this.#steps),
         sinks: step.sinks,
         placement,
         reason,

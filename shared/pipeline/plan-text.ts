@@ -49,6 +49,7 @@ export function describePlan(plan: Plan, planHash: string): readonly string[] {
       `  ${describeStep(step)}, ${describeEmit(step)}`,
       ...describeInputs(plan, step),
       `  columns ${[...kept, ...derived].join(', ')}`,
+      ...('totals' in step ? [`  totalled over all keys: ${step.totals?.join(', ')}`] : []),
       ...(step.projection === undefined ? [] : [`  shown as ${step.projection.columns.join(', ')}`]),
       `  placed on ${step.placement}: ${step.reason}`,
       '',

@@ -130,6 +130,8 @@ export interface AggregatePlan extends InputPlan {
     readonly [column: string]: { readonly kind: string; readonly config: { readonly [name: string]: Json } };
   };
   readonly derived: { readonly [column: string]: Derived<string> };
+  /** Columns that are totalled over all keys for steps that rank the rows by their shares, or show these. */
+  readonly totals?: readonly string[];
   readonly sinks: readonly SinkSpec[];
   readonly placement: Placement;
   readonly reason: string;
@@ -175,7 +177,10 @@ export interface TopPlan {
   readonly source: string;
   readonly input: string;
   readonly count: number;
+  /** The path of a number in the rows, or one of `derived`. */
   readonly by: string;
+  /** Columns that are computed of the rows, and of what the windows have in all, once that is known: the ranked rows keep them. */
+  readonly derived?: AggregatePlan['derived'];
   /** Rows with the same value share a rank and keep their keys, and the rank is in this column or in none; without it each has a rank of its own, which is its key. */
   readonly ties?: { readonly as: string | null };
   /** The size of the windows whose rows are ranked, or the windows themselves where they are of several sizes. */
@@ -288,7 +293,7 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
       return { kept: [processTimeColumn, ...Object.keys(step.row)], derived: [] };
     case 'top': {
       const ranks = typeof step.ties?.as === 'string' ? [step.ties.as] : [];
-      return { kept: [...ranks, ...Object.keys(step.aggregates)], derived: [] };
+      return { kept: [...ranks, ...Object.keys(step.aggregates), ...Object.keys(step.derived ?? {})], derived: [] };
     }
     case 'select':
       return { kept: step.columns, derived: [] };
@@ -297,5 +302,6 @@ export function columnsOf(step: StepPlan): { readonly kept: readonly string[]; r
 
 /** The columns that are computed when a row of the step is read. */
 export function derivedOf(step: StepPlan): AggregatePlan['derived'] {
-  return ('derived' in step ? step.derived : undefined) ?? {};
+  // Ranked rows keep theirs.
+  return (step.op !== 'top' && 'derived' in step ? step.derived : undefined) ?? {};
 }

@@ -1,10 +1,10 @@
 import { assert } from '#shared/schemas/error.ts';
 import type { ReservedColumn } from '#shared/schemas/row.ts';
 import { type AnyAggregator, kindsOf } from './aggregator.ts';
-import type { DerivedKind, DerivedOfKey } from './derive.ts';
+import { columnOfPath, type Derived, type DerivedOfKey, derivedPlanOf } from './derive.ts';
 import type { NumericPath } from './numeric-path.ts';
 import type { PlacementDecision } from './placement.ts';
-import type { TopPlan } from './plan.ts';
+import type { AggregatePlan, TopPlan } from './plan.ts';
 import { givenOptions, named } from './refuse.ts';
 import type { WindowBounds } from './row-types.ts';
 import type { LateTable } from './select.ts';
@@ -30,13 +30,21 @@ export interface FinalWindowedStream<T, K extends KeyShape, Kind extends 'aligne
   aggregate<const Name extends string, const A extends Readonly<Record<string, AnyAggregator<T>>>>(
     name: Name,
     aggregates: Without<A, ReservedColumn | NamesOf<K>>,
-  ): FinalTable<Name, K, ResultRow<A>, Kind extends 'aligned' ? DerivedKind : DerivedOfKey> &
-    LateTable<T, K> &
-    (Kind extends 'aligned' ? FinalWindowTable<K, ResultRow<A>> : unknown);
+  ): LateTable<T, K> &
+    (Kind extends 'aligned' ? FinalWindowTable<Name, K, ResultRow<A>> : FinalTable<Name, K, ResultRow<A>>);
 }
 
-export interface FinalTable<Name extends string, K extends KeyShape, Row, Kind extends DerivedKind = DerivedKind>
-  extends WindowedTable<Name, K, Row, Row, Kind> {
+/** Windows of each key. */
+export interface FinalTable<Name extends string, K extends KeyShape, Row>
+  extends WindowedTable<Name, K, Row, Row, DerivedOfKey>,
+    FinalRows<K, Row> {}
+
+/** Windows whose bounds all keys share. */
+export interface FinalWindowTable<Name extends string, K extends KeyShape, Row>
+  extends RankableTable<Name, K, Row>,
+    FinalRows<K, Row> {}
+
+interface FinalRows<K extends KeyShape, Row> {
   /**
    * The final rows as a stream again: key columns, window bounds and aggregated columns, without those that are derived when a view is
    * read. A row's event time is the last millisecond of its window. The rows may be keyed anew, windowed, joined; none of them is ever
@@ -45,26 +53,34 @@ export interface FinalTable<Name extends string, K extends KeyShape, Row, Kind e
   asStream(): Stream<Simplify<K & WindowBounds & Row>>;
 }
 
-/** Windows whose bounds all keys share. */
-export interface FinalWindowTable<K extends KeyShape, Row> {
+/** `Kept` are the columns of `Row` that are not derived. */
+export interface RankableTable<Name extends string, K extends KeyShape, Row, Kept = Row>
+  extends Omit<WindowedTable<Name, K, Row, Kept>, 'derive'> {
+  /**
+   * Adds columns that are computed from the row and from the window's totals over all keys; null where there is no value. Of the view they are
+   * computed when it is read. Ranked rows have them as columns like others, and rank by them.
+   */
+  derive<const D extends Readonly<Record<string, Derived<NumericPath<Kept>>>>>(
+    columns: Without<D, ReservedColumn | NamesOf<K> | NamesOf<Row>>,
+  ): RankableTable<Name, K, Row & { readonly [Column in keyof D]: number | null }, Kept>;
   /**
    * The `count` rows of each window with the highest value in column `by`, over all keys: a view with a row for each rank from 1. Where the
    * values are the same, the rows rank by their keys. A row without a value, whose column is null, has no rank.
    */
-  top<const Name extends string>(
-    name: Name,
+  top<const View extends string>(
+    name: View,
     count: number,
     options: { readonly by: NumericPath<Row> },
-  ): TopTable<Name, RankKey, Simplify<RankKey & WindowBounds & K & Row>>;
+  ): TopTable<View, RankKey, Simplify<RankKey & WindowBounds & K & Row>>;
   /**
    * The rows of each window that less than `count` rows are above in column `by`, over all keys: of those with the same value all, as many
    * as there are (SQL's RANK, where `top` is its ROW_NUMBER). They keep their own keys.
    */
-  rank<const Name extends string, const As extends string = never>(
-    name: Name,
+  rank<const View extends string, const As extends string = never>(
+    name: View,
     count: number,
     options: RankOptions<NumericPath<Row>, As extends ReservedColumn | NamesOf<K> | NamesOf<Row> ? never : As>,
-  ): TopTable<Name, K, Simplify<WindowBounds & K & Row & { readonly [Column in As]: number }>>;
+  ): TopTable<View, K, Simplify<WindowBounds & K & Row & { readonly [Column in As]: number }>>;
 }
 
 export interface RankOptions<By extends string, As extends string> {
@@ -90,8 +106,10 @@ export interface TopDefinition {
   readonly name: string;
   readonly input: RowsNode;
   readonly count: number;
-  /** The path of a number in the input's rows. */
+  /** The path of a number in the input's rows, or one of `derived`. */
   readonly by: string;
+  /** Columns that are computed of the input's rows and totals. */
+  readonly derived: Readonly<Record<string, Derived<string>>>;
   /** Rows with the same value share a rank and keep their keys, and the rank is in this column or in none. */
   readonly ties?: { readonly as: string | null };
   readonly sinks: readonly SinkSpec[];
@@ -105,25 +123,20 @@ export function keyOfTop(name: string): KeyShape {
 /** The column that tells the rows of one window apart. */
 export const rankColumn = 'rank';
 
-/** What a row ranks by; undefined where it has no value, and so no rank. */
-export function rankedBy({ by }: { readonly by: string }, columns: Readonly<Record<string, unknown>>): unknown {
-  let value: unknown = columns;
-  for (const name of by.split('.')) value = (value as Readonly<Record<string, unknown>> | null | undefined)?.[name];
-  return value ?? undefined;
-}
-
 /** How the final rows of a step become a stream. */
 export type RowsOf = <Row>(step: StepDefinition) => Stream<Row>;
 
 /** What ranks the final rows of a step's windows. */
 export function rankedOf<K extends KeyShape, Row>(
-  step: AggregateDefinition,
+  { derived, ...kept }: AggregateDefinition,
   rowsOf: RowsOf,
-): Pick<FinalWindowTable<K, Row>, 'top' | 'rank'> {
+): Pick<RankableTable<string, K, Row>, 'top' | 'rank'> {
+  // What is derived is in the ranked rows. The step itself shows it where it is an output that does.
+  const step: AggregateDefinition = { ...kept, derived: {} };
   const ranked = <Name extends string, Key, Ranked>(
     made: Pick<TopDefinition, 'count' | 'by' | 'ties'> & { readonly name: Name },
   ): TopTable<Name, Key, Ranked> => {
-    const top: TopDefinition = { op: 'top', input: { op: 'rows', step }, ...made, sinks: [] };
+    const top: TopDefinition = { op: 'top', input: { op: 'rows', step }, derived, ...made, sinks: [] };
     return { to: (...sinks) => ({ name: made.name, step: { ...top, sinks } }), asStream: () => rowsOf(top) };
   };
   return {
@@ -138,9 +151,23 @@ export function rankedOf<K extends KeyShape, Row>(
   };
 }
 
+/** The columns of a step that those who rank its rows have shares of, as its plan says it. */
+export function totalsPlanOf(
+  { name }: AggregateDefinition,
+  steps: readonly StepDefinition[],
+): Pick<AggregatePlan, 'totals'> {
+  const shared = steps.flatMap((step) =>
+    step.op === 'top' && step.input.step.name === name
+      ? Object.values(step.derived).filter(({ kind }) => kind === 'share-of-total')
+      : [],
+  );
+  const totals = [...new Set(shared.flatMap(({ columns }) => columns.map(columnOfPath)))].sort();
+  return totals.length === 0 ? {} : { totals };
+}
+
 /** The step in a plan. */
 export function topPlanOf(
-  { name, input: { step }, count, by, ties, sinks }: TopDefinition,
+  { name, input: { step }, count, by, derived, ties, sinks }: TopDefinition,
   input: string,
   { placement, reason }: PlacementDecision,
 ): TopPlan {
@@ -152,6 +179,8 @@ export function topPlanOf(
     input,
     count,
     by,
+    // Without any the plan is as it was before there could be some.
+    ...(Object.keys(derived).length === 0 ? {} : { derived: derivedPlanOf(derived) }),
     ...(ties === undefined ? {} : { ties }),
     ...(step.window.kind === 'tumbling' || step.window.kind === 'sliding'
       ? { windowMs: step.window.sizeMs }

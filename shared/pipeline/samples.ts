@@ -36,7 +36,8 @@ export function rowSamplesOf(step: StepDefinition): readonly Sample[] {
       return own.map((record) => ({ ...keyOf(step.key, record), ...selected(step.columns, record) }));
     case 'top': {
       const rank = step.ties === undefined ? rankColumn : step.ties.as;
-      return own.map((row) => ({ ...(row as Sample), ...(rank === null ? {} : { [rank]: 1 }) }));
+      const added = { ...(rank === null ? {} : { [rank]: 1 }), ...mapped(step.derived, () => 0.5) };
+      return own.map((row) => ({ ...(row as Sample), ...added }));
     }
     case 'join': {
       const times = Object.fromEntries(joinTimeColumns.map((name) => [name, at]));

@@ -34,13 +34,7 @@ import {
 import type { Projection } from './projection.ts';
 import { given, givenColumns, givenOptions, shown } from './refuse.ts';
 import type { KeyShape, NamesOf, ResultRow, Without } from './row-types.ts';
-import {
-  type FinalTable,
-  type FinalWindowedStream,
-  type FinalWindowTable,
-  rankedOf,
-  type TopDefinition,
-} from './rows.ts';
+import { type FinalWindowedStream, type FinalWindowTable, rankedOf, type TopDefinition } from './rows.ts';
 import {
   type RunningColumns,
   type RunningDefinition,
@@ -363,20 +357,16 @@ function windowedOf<T, K extends KeyShape>(
 
 function tableOf<Name extends string, K extends KeyShape, Row>(
   step: AggregateDefinition,
-): FinalTable<Name, K, Row> & FinalWindowTable<K, Row> {
+): FinalWindowTable<Name, K, Row> {
   return {
-    derive: <D>(columns: D) =>
-      tableOf<Name, K, Row & { readonly [Column in keyof D]: number | null }>({
+    derive: ((columns: AggregateDefinition['derived']) =>
+      tableOf<Name, K, Row>({
         ...step,
         derived: {
           ...step.derived,
-          ...givenColumns(
-            step.name,
-            columns as AggregateDefinition['derived'],
-            "{ share: ratio('errors', 'requests') }",
-          ),
+          ...givenColumns(step.name, columns, "{ share: ratio('errors', 'requests') }"),
         },
-      }),
+      })) as never,
     to: (...sinks) => ({ name: step.name as Name, step: { ...step, sinks } }),
     asStream: () => rowsOf(step),
     ...rankedOf<K, Row>(step, rowsOf),

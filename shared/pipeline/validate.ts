@@ -87,7 +87,7 @@ export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean
     );
 }
 
-function checkTop(where: string, { input, count, by, ties }: TopDefinition): void {
+function checkTop(where: string, { input, count, by, derived, ties }: TopDefinition): void {
   const { step } = input;
   if (!Number.isInteger(count) || count < 1 || count > topCountMax)
     throw invalid(where, `ranks ${shown(count)} rows; it must be a whole number from 1 to ${topCountMax}.`);
@@ -96,15 +96,21 @@ function checkTop(where: string, { input, count, by, ties }: TopDefinition): voi
       where,
       `ranks the rows of ${step.name}, whose keys share no windows. Rank those of windows that begin and end for all keys together, such as tumbling ones.`,
     );
-  if (!Object.hasOwn(step.aggregates, columnOfPath(by)))
+  if (!Object.hasOwn(step.aggregates, columnOfPath(by)) && !Object.hasOwn(derived, by))
     throw invalid(where, `ranks by column ${shown(by)}, which ${step.name} does not aggregate.`);
-  const refusal = refusePath(by, step.aggregates);
+  const refusal = Object.hasOwn(derived, by) ? undefined : refusePath(by, step.aggregates);
   if (refusal !== undefined)
     throw invalid(where, `ranks by a number, and ${refusal}. Rank by a column of ${step.name} that is one.`);
+  checkDerived(where, { aggregates: step.aggregates, derived, window: step.window });
+  const columns = [...Object.keys(step.aggregates), ...Object.keys(derived)];
+  for (const column of Object.keys(derived)) checkColumn(where, column);
+  const duplicate = columns.find(isNamedBefore);
+  if (duplicate !== undefined)
+    throw invalid(where, `column ${duplicate} has the name of another column; the case does not count. Rename one.`);
   const added = ties === undefined ? rankColumn : ties.as;
   if (added === null) return;
   if (ties !== undefined) checkColumn(where, added);
-  const column = Object.keys(step.aggregates).find((name) => name.toLowerCase() === added.toLowerCase());
+  const column = columns.find((name) => name.toLowerCase() === added.toLowerCase());
   if (column !== undefined)
     throw invalid(where, `ranks rows that have a column ${column} already. Rename it in ${step.name}.`);
 }
@@ -170,7 +176,7 @@ function columnsOfStep(step: StepDefinition): readonly string[] {
     case 'process':
       return Object.keys(step.row);
     case 'top':
-      return columnsOfStep(step.input.step);
+      return [...columnsOfStep(step.input.step), ...Object.keys(step.derived)];
     case 'select':
       return Object.keys(step.columns);
   }

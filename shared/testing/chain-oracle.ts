@@ -2,6 +2,7 @@ import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { columnsOf, type StepPlan, type TopPlan } from '#shared/pipeline/plan.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
+import { deriveNaively } from './derived-oracle.ts';
 import { isJson } from './join-oracle.ts';
 import type { Evaluation, OracleOutput, OracleRejection } from './oracle.ts';
 import { type Fresh, walk } from './walk.ts';
@@ -63,19 +64,27 @@ function timeNames(step: StepPlan): readonly string[] {
   return ['windowStart', 'windowEnd'];
 }
 
-/** All rows of a window beside one another, sorted, and cut off behind the last rank. */
-export function topRowsOf(step: TopPlan, evaluation: Evaluation): readonly PrintedRow[] {
+/** All rows of a window beside one another, sorted, and cut off behind the last rank. `totals` are those of the windows of all steps. */
+export function topRowsOf(
+  step: TopPlan,
+  evaluation: Evaluation,
+  totals: ReadonlyMap<string, Readonly<Record<string, unknown>>>,
+): readonly PrintedRow[] {
   const candidates = [...evaluation.outputs.values()].filter((output) => output.route === step.input);
   const times = [...new Set(candidates.map((output) => output.timeMs))].sort((a, b) => a - b);
   return times.flatMap((timeMs) =>
     candidates
       .filter((output) => output.timeMs === timeMs)
       .map(({ value }) => {
-        const { windowStart, windowEnd: _end, ...row } = value as Readonly<Record<string, unknown>>;
+        const { windowStart, windowEnd, ...row } = value as Readonly<Record<string, unknown>>;
         const names = Object.keys(row).filter((name) => !Object.hasOwn(step.aggregates, name));
         const key = Object.fromEntries(names.sort().map((name) => [name, row[name]])) as KeyColumns;
-        const columns = Object.fromEntries(Object.keys(step.aggregates).map((name) => [name, row[name]]));
-        return { key, text: encodeKey(key), columns, by: numberAt(row, step.by), windowStart: windowStart as Date };
+        const own = Object.fromEntries(Object.keys(step.aggregates).map((name) => [name, row[name]]));
+        const [startMs, endMs] = [Number(windowStart), Number(windowEnd)];
+        const total = totals.get(`${step.source}/${startMs}/${endMs}`) ?? {};
+        const columns = { ...own, ...deriveNaively(step, own, total, endMs - startMs) };
+        const by = numberAt(columns, step.by);
+        return { key, text: encodeKey(key), columns, by, windowStart: windowStart as Date };
       })
       .filter((row): row is typeof row & { readonly by: number } => row.by !== null)
       .sort((a, b) => b.by - a.by || (a.text < b.text ? -1 : 1))
@@ -110,6 +119,11 @@ function numberAt(row: Readonly<Record<string, unknown>>, path: string): unknown
 /** Whether a row can be ranked, and wait for it as JSON. */
 export function isRankable(step: TopPlan, row: Readonly<Record<string, unknown>>): boolean {
   const { windowStart: _start, windowEnd: _end, ...columns } = row;
-  const value = numberAt(columns, step.by);
+  const derived = Object.hasOwn(step.derived ?? {}, step.by) ? step.derived?.[step.by] : undefined;
+  // What is computed is null where there is no number.
+  const isComputed = derived !== undefined && !['share-of-total', 'rate'].includes(derived.kind);
+  const value = isComputed ? null : numberAt(columns, derived?.columns[0] ?? step.by);
+  const isRanked = isComputed ? deriveNaively(step, columns, {}, 1)[step.by] !== null : value !== null;
+  if (!isRanked) return true;
   return value === null || (Number.isFinite(value) && Object.values(columns).every(isJson));
 }

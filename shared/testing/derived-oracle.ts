@@ -1,8 +1,8 @@
-import type { AggregatePlan, RunningPlan } from '#shared/pipeline/plan.ts';
+import type { AggregatePlan, RunningPlan, TopPlan } from '#shared/pipeline/plan.ts';
 
 /** The derived columns of a row. Nothing out of nothing is 0; anything else divided by 0 has no value, which is null. */
 export function deriveNaively(
-  step: Pick<AggregatePlan | RunningPlan, 'derived'>,
+  step: Pick<AggregatePlan | RunningPlan | TopPlan, 'derived'>,
   columns: Readonly<Record<string, unknown>>,
   totals: Readonly<Record<string, unknown>>,
   windowMs: number,

@@ -52,6 +52,8 @@ export interface OracleRejection {
   readonly reason: 'undecodable' | 'invalid' | 'threw';
 }
 
+type Columns = Readonly<Record<string, unknown>>;
+
 /** What the records become before any window is asked. */
 export interface Evaluation {
   readonly outputs: ReadonlyMap<string, OracleOutput>;
@@ -107,9 +109,10 @@ export function oracle(pipeline: Pipeline, records: readonly OracleRecord[], ver
   const feeding = new Set(feedingStepsOf(pipeline.plan));
   const rejectedRows: OracleRejection[] = [];
   const threw = new Map<string, readonly string[]>();
+  const totals = new Map<string, Columns>();
   const rows: PrintedRow[] = [];
   for (const step of stepsOf(pipeline.plan)) {
-    const made = rowsOfStep(pipeline, step, { evaluation, verdict, threw });
+    const made = rowsOfStep(pipeline, step, { evaluation, verdict, threw, totals });
     if (step.sinks.length > 0) rows.push(...made);
     if (!feeding.has(step)) continue;
     const again = outputsOfRows(pipeline, step, made);
@@ -126,12 +129,14 @@ function rowsOfStep(
     readonly evaluation: Evaluation;
     readonly verdict: Verdict | undefined;
     readonly threw: Map<string, readonly string[]>;
+    /** Of windows over all keys, by `step/start/end`. */
+    readonly totals: Map<string, Columns>;
   },
 ): readonly PrintedRow[] {
   const { evaluation, verdict } = it;
   const late = verdict?.late.get(step.id) ?? new Set<string>();
   if (step.op === 'join') return joinedRowsOf(pipeline, step, evaluation, late);
-  if (step.op === 'top') return topRowsOf(step, evaluation);
+  if (step.op === 'top') return topRowsOf(step, evaluation, it.totals);
   if (step.op === 'running') return runningRowsOf(pipeline, step, evaluation);
   if (step.op === 'select')
     return selectedRowsOf(pipeline, step, evaluation, (id) => verdict?.late.get(id) ?? new Set());
@@ -140,12 +145,12 @@ function rowsOfStep(
     it.threw.set(step.id, threw);
     return rows;
   }
-  if (isOrdered(step.window)) return rowsOf(pipeline, step, cellsOf(pipeline, step, evaluation, late), evaluation);
+  if (isOrdered(step.window)) return rowsOf(pipeline, step, cellsOf(pipeline, step, evaluation, late), it);
   // Whatever came late in the streams: the rows of a step never do.
   const isRaw = sourcesOf(pipeline.plan).some(({ id }) => id === step.source);
   const cells =
     verdict === undefined || !isRaw ? cellsOf(pipeline, step, evaluation) : (verdict.cells.get(step.id) ?? []);
-  return rowsOf(pipeline, step, cells, evaluation);
+  return rowsOf(pipeline, step, cells, it);
 }
 
 /** Decodes, validates, filters, maps and keys every record through the pipeline's own callbacks. */
@@ -255,15 +260,15 @@ function rowsOf(
   pipeline: Pipeline,
   step: AggregatePlan,
   cells: readonly OracleCell[],
-  evaluation: Evaluation,
+  { evaluation, totals }: { readonly evaluation: Evaluation; readonly totals: Map<string, Columns> },
 ): readonly PrintedRow[] {
+  const nameOf = ({ startMs, endMs }: OracleCell): string => `${step.id}/${startMs}/${endMs}`;
   const aggregates = aggregatesOf(pipeline, step);
   const folded = cells.map((cell) => ({ cell, columns: fold(aggregates, cell.outputIds, evaluation) }));
-  const totals = new Map<string, Readonly<Record<string, unknown>>>();
   for (const { cell } of folded) {
-    const name = `${cell.startMs}/${cell.endMs}`;
+    const name = nameOf(cell);
     if (totals.has(name)) continue;
-    const inWindow = cells.filter(({ startMs, endMs }) => `${startMs}/${endMs}` === name);
+    const inWindow = cells.filter((other) => nameOf(other) === name);
     totals.set(
       name,
       fold(
@@ -284,7 +289,7 @@ function rowsOf(
       final: step.window.kind !== 'global' || step.window.ttlMs === undefined,
       ...decodeKey(cell.key),
       ...columns,
-      ...deriveNaively(step, columns, totals.get(`${cell.startMs}/${cell.endMs}`) ?? {}, cell.endMs - cell.startMs),
+      ...deriveNaively(step, columns, totals.get(nameOf(cell)) ?? {}, cell.endMs - cell.startMs),
     }));
 }
 

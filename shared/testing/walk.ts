@@ -84,7 +84,7 @@ function keyOf(pipeline: Pipeline, route: PlanNode, columns: KeyShape): string |
     const { kept, derived } = columnsOf(step);
     const ranks = stepsOf(pipeline.plan).flatMap((other) =>
       other.op === 'top' && other.source === step.id
-        ? [other.ties === undefined ? 'rank' : (other.ties.as ?? [])].flat()
+        ? [other.ties === undefined ? 'rank' : (other.ties.as ?? []), Object.keys(other.derived ?? {})].flat()
         : [],
     );
     return step.op === 'top' || (step.op === 'select' && !step.isKeyed) ? [] : [...kept, ...derived, ...ranks];

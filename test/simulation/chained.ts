@@ -4,6 +4,7 @@ import {
   count,
   type JoinKind,
   milliseconds,
+  ratio,
   type SlidingWindow,
   seconds,
   session,
@@ -85,11 +86,13 @@ export function ranked(keyed: Keyed): readonly AnyOutput[] {
   return [
     final(keyed, tumbling(seconds(10)), 1)
       .aggregate('per-key', columns)
-      .top('top', 2, { by: 'total' })
+      .derive({ share: shareOfTotal('total'), each: ratio('total', 'requests') })
+      .top('top', 2, { by: 'share' })
       .to(sink),
     best.to(sink),
     final(keyed, tumbling(seconds(10)), 0)
       .aggregate('per-key-too', columns)
+      .derive({ share: shareOfTotal('requests') })
       .rank('equals', 2, { by: 'requests', as: 'place' })
       .to(sink),
     best

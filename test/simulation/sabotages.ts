@@ -1176,6 +1176,39 @@ export const sabotages = {
     ],
     bias: { pipelines: ['chain', 'top', 'chained-join'], outputsPerChunkMax: 1 },
   },
+  'totals-go-with-the-rows': {
+    rule: "top: what a slot has of a window's total crosses with its rows",
+    mutations: [
+      {
+        file: rowOrigin,
+        find: 'for (const [index, total] of totals.entries())',
+        replace: 'for (const [index, total] of totals.slice(1).entries())',
+      },
+    ],
+    bias: { pipelines: ['top'] },
+  },
+  'totals-are-saved': {
+    rule: 'top: what is known of a total is saved with the rows that are ranked',
+    mutations: [
+      {
+        file: 'shared/engine/operators/top.ts',
+        find: 'total === undefined || shared === undefined',
+        replace: 'true || total === undefined || shared === undefined',
+      },
+    ],
+    bias: { ...chained, pipelines: ['top'] },
+  },
+  'totals-have-places': {
+    rule: 'top: a part of a total has a place of its own behind the rows, so that it counts once',
+    mutations: [
+      {
+        file: rowOrigin,
+        find: 'this.#takeTotal(packer, sequence, rows.length + index, total);',
+        replace: 'this.#takeTotal(packer, sequence, index, total);',
+      },
+    ],
+    bias: { ...chained, pipelines: ['top'] },
+  },
   'every-slot-is-waited-for': {
     rule: "chain: no slot's rows are complete before all slots were heard of",
     mutations: [

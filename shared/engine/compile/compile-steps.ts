@@ -16,7 +16,8 @@ import {
   sourcesOfInput,
   type TopPlan,
 } from '#shared/pipeline/plan.ts';
-import { rankColumn, rankedBy } from '#shared/pipeline/rows.ts';
+import { rankedBy } from '#shared/pipeline/ranking.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
 import { changeColumn } from '#shared/pipeline/running.ts';
 import type { RouteReader } from '#shared/schemas/block.ts';
 import { reservedColumns } from '#shared/schemas/row.ts';
@@ -178,17 +179,18 @@ function addSide(
   };
 }
 
-/** `ranked` are the routes to the step whose rows are ranked. */
+/** `aggregates` are those of the step whose rows are ranked, and `ranked` the routes to it. */
 export function compileTop(
   plan: TopPlan,
   contract: string,
-  route: RouteDraft,
-  ranked: readonly RouteDraft[],
+  aggregates: Readonly<Record<string, AnyAggregator<unknown>>>,
+  { route, ranked }: { readonly route: RouteDraft; readonly ranked: readonly RouteDraft[] },
 ): CompiledTop {
   const sinks = sinksOf(plan);
-  const added = plan.ties === undefined ? rankColumn : plan.ties.as?.toLowerCase();
+  const { derived = {} } = plan;
+  const rank = plan.ties === undefined ? rankColumn : plan.ties.as;
   for (const { taken } of ranked) {
-    if (added !== undefined) taken.add(added);
+    for (const added of [rank ?? [], ...Object.keys(derived)].flat()) taken.add(added.toLowerCase());
     if (sinks.files !== undefined) taken.add(filePartition);
   }
   route.top = plan;
@@ -202,8 +204,11 @@ export function compileTop(
   });
   const columns = columnsOf(plan).kept;
   const kept = Object.keys(plan.aggregates);
+  const totals = totalledColumns(kept, { derived });
+  const shared =
+    totals.length === 0 ? {} : { shared: { columns: kept, aggregators: Object.values(aggregates), totals } };
   const common = { contract, stage: stageOf(plan.placement), sinks, sources: [plan.source] };
-  return { op: 'top', plan, ...common, columns, kept, input };
+  return { op: 'top', plan, ...common, columns, kept, input, ...shared };
 }
 
 /** A row that has no rank is taken, and forgotten. */

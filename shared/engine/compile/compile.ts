@@ -177,6 +177,8 @@ export interface CompiledTop extends CommonStep {
   readonly kept: readonly string[];
   /** The index of the ranked row among the route's columns. */
   readonly input: number;
+  /** What of the ranked step's windows is totalled over all keys, if the rows have shares of it. */
+  readonly shared?: Pick<CompiledAggregate, 'columns' | 'aggregators' | 'totals'>;
 }
 
 export interface CompiledRunning extends CommonStep {
@@ -245,7 +247,10 @@ function compileAnew(pipeline: Pipeline): CompiledPipeline {
       case 'process':
         return compileProcess(step, contract, bindingOf(step.id, 'process'), routeOf);
       case 'top':
-        return compileTop(step, contract, routeOf(step.input), routesTo(step.source));
+        return compileTop(step, contract, bindingOf(step.source, 'aggregate').aggregates, {
+          route: routeOf(step.input),
+          ranked: routesTo(step.source),
+        });
       case 'running': {
         const feeds = feedingStepsOf(plan).includes(step);
         return compileRunning(step, contract, bindingOf(step.id, 'running').aggregates, routeOf(step.input), feeds);

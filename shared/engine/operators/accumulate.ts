@@ -12,7 +12,7 @@ export type FoldingStep = Pick<CompiledAggregate, 'aggregators' | 'inputs' | 'co
 /** The accumulators of one key in one window, slice or session, aligned with the step's aggregators. */
 export type Accumulators = unknown[];
 
-export function createAccumulators(step: FoldingStep): Accumulators {
+export function createAccumulators(step: Pick<FoldingStep, 'aggregators'>): Accumulators {
   return step.aggregators.map((aggregator) => aggregator.create());
 }
 
@@ -125,8 +125,37 @@ function compileResults({ aggregators, columns }: FoldingStep): Results {
   return new Function(...names, source)(...aggregators) as Results;
 }
 
+/** What is totalled over all keys of a step's windows. */
+export type TotalledStep = Pick<CompiledAggregate, 'columns' | 'aggregators' | 'totals'>;
+
+/** Adds a slot's part of a total, with the columns that `encodeTotal` gave. */
+export function mergeEncodedTotal(
+  step: TotalledStep,
+  into: Accumulators,
+  part: Readonly<Record<string, unknown>>,
+): void {
+  for (const index of step.totals) {
+    const aggregator = step.aggregators[index] as CompiledAggregate['aggregators'][number];
+    into[index] = aggregator.merge(into[index], aggregator.decode(part[step.columns[index] as string] as Json));
+  }
+}
+
+/** The columns of a total as derived columns are computed from them: null where it is not known. */
+export function totalResultsOf(
+  step: TotalledStep,
+  total: Accumulators | null | undefined,
+): Readonly<Record<string, number | null | object>> {
+  const results: Record<string, number | null | object> = {};
+  for (const index of step.totals) {
+    const result = total ? step.aggregators[index]?.result(total[index]) : null;
+    // Of no values there is no total, which is not one of 0. What has parts is looked into by whoever asks for one.
+    results[step.columns[index] as string] = typeof result === 'object' ? result : Number(result);
+  }
+  return results;
+}
+
 /** The encoded columns of a total, by name. */
-export function encodeTotal(step: CompiledAggregate, total: Accumulators): Readonly<Record<string, Json>> {
+export function encodeTotal(step: TotalledStep, total: Accumulators): Readonly<Record<string, Json>> {
   const columns: Record<string, Json> = {};
   for (const index of step.totals) {
     columns[step.columns[index] as string] = step.aggregators[index]?.encode(total[index]) ?? null;

@@ -174,8 +174,11 @@ export function* emitContents(
 ): Generator<number> {
   const { window, final, totals } = of;
   const rowsPerPause = Math.min(emission.keysAtOnceMax, rowsPerPauseMax);
-  const contents = final && step.ranking !== undefined ? bestOf(of.contents, step, step.ranking) : of.contents;
-  let isChanged = false;
+  const isRanked = final && step.ranking !== undefined;
+  const contents = isRanked ? bestOf(of.contents, step, step.ranking) : of.contents;
+  // Also those whose rows are not made have a part of the total.
+  let isChanged = isRanked && totals.length > 0;
+  if (isChanged) emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
   for (const [key, accumulators] of contents) {
     if (!isChanged && step.totals.length > 0)
       emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });

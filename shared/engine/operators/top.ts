@@ -1,24 +1,37 @@
-import type { CompiledTop } from '#shared/engine/compile/compile.ts';
+import type { CompiledRoute, CompiledTop } from '#shared/engine/compile/compile.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { rankColumn, rankedBy } from '#shared/pipeline/rows.ts';
+import type { TopPlan } from '#shared/pipeline/plan.ts';
+import { rankedBy, rankedColumnsOf, rankOrderOf } from '#shared/pipeline/ranking.ts';
+import { rankColumn } from '#shared/pipeline/rows.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
+import type { TotalPartial } from '#shared/schemas/row.ts';
+import {
+  type Accumulators,
+  createAccumulators,
+  encodeTotal,
+  mergeEncodedTotal,
+  type TotalledStep,
+  totalResultsOf,
+} from './accumulate.ts';
+import { Contest } from './contest.ts';
 import { type Emission, type EmissionContext, expiryOf } from './emit.ts';
 import type { Operator, StepInput } from './operator.ts';
 import { gridOf, isClosed } from './window.ts';
 
-/** A row while others may still rank above it. */
-export interface Ranked {
-  readonly by: number;
-  /** Canonical key. */
-  readonly key: string;
-  readonly columns: Readonly<Record<string, unknown>>;
+type Columns = Readonly<Record<string, unknown>>;
+
+/** A window that is open. */
+interface RankedWindow {
+  readonly contest: Contest<Columns>;
+  /** Over all keys, of the slots that have told; null when one could not. */
+  total?: Accumulators | null;
 }
 
 /** The best rows of each open window of another step, over all keys: what is below the last rank is forgotten at once. */
 export class TopRows implements Operator {
   readonly #step: CompiledTop;
-  /** By the window's end, the best first. */
-  readonly #windows = new Map<number, Ranked[]>();
+  /** By the window's end. */
+  readonly #windows = new Map<number, RankedWindow>();
   /** Ends of the windows that have changed since the last save, closed ones too. */
   readonly #changed = new Set<number>();
   /** Those of the save that is under way. */
@@ -30,7 +43,7 @@ export class TopRows implements Operator {
 
   get keyCount(): number {
     let count = 0;
-    for (const ranked of this.#windows.values()) count += ranked.length;
+    for (const { contest } of this.#windows.values()) count += contest.all().length;
     return count;
   }
 
@@ -41,12 +54,16 @@ export class TopRows implements Operator {
   add({ timeMs, values, watermarkMs }: StepInput): boolean {
     const endMs = timeMs + 1;
     if (isClosed(endMs, 0, watermarkMs)) return false;
-    const columns = values[this.#step.input] as Ranked['columns'];
-    const by = rankedBy(this.#step.plan, columns);
-    if (by === undefined) return true;
-    const ranked = this.#windows.get(endMs) ?? [];
-    insertRanked(ranked, this.#rankedOf(columns, by as number), this.#step.plan);
-    this.#windows.set(endMs, ranked);
+    const value = values[this.#step.input];
+    if (isTotalPart(value)) {
+      if (this.#step.shared === undefined) return true;
+      this.#addTotal(this.#windowAt(endMs), this.#step.shared, value);
+    } else {
+      const columns = value as Columns;
+      const by = rankedBy(this.#step.plan, columns);
+      if (by === undefined) return true;
+      this.#windowAt(endMs).contest.add(by as number, this.#keyOf(columns), columns);
+    }
     this.#changed.add(endMs);
     return true;
   }
@@ -55,11 +72,12 @@ export class TopRows implements Operator {
     const { id, window, windowMs = 0 } = this.#step.plan;
     for (const [endMs, ranked] of [...this.#windows].sort(([a], [b]) => a - b)) {
       if (!isClosed(endMs, 0, watermarkMs)) return;
-      for (const { key, columns } of this.#rowsOf(ranked)) {
+      const windowStartMs = window === undefined ? endMs - windowMs : gridOf(window).startOf(endMs);
+      for (const { key, columns } of this.#rowsOf(ranked, endMs - windowStartMs)) {
         emission.rows.push({
           view: id,
           key,
-          windowStartMs: window === undefined ? endMs - windowMs : gridOf(window).startOf(endMs),
+          windowStartMs,
           windowEndMs: endMs,
           final: true,
           position: context.position,
@@ -96,13 +114,14 @@ export class TopRows implements Operator {
   }
 
   restore(entry: Json): void {
-    const [endMs, rows] = entry as unknown as SavedWindow;
-    if (rows.length === 0) this.#windows.delete(endMs);
-    else
-      this.#windows.set(
-        endMs,
-        rows.map((columns) => this.#rankedOf(columns)),
-      );
+    const [endMs, rows, total] = entry as unknown as SavedWindow;
+    this.#windows.delete(endMs);
+    if (rows.length === 0 && total === undefined) return;
+    const { contest } = this.#windowAt(endMs);
+    for (const columns of rows)
+      contest.add(rankedBy(this.#step.plan, columns) as number, this.#keyOf(columns), columns);
+    const { shared } = this.#step;
+    if (shared !== undefined && total !== undefined) this.#addTotal(this.#windowAt(endMs), shared, [total]);
   }
 
   endRestore(): boolean {
@@ -110,64 +129,72 @@ export class TopRows implements Operator {
     return true;
   }
 
-  // At most a thousand rows a window: it is never worth the disk.
+  // At most a few thousand rows a window: it is never worth the disk.
   readonly bytesHeld = 0;
   readonly bytesLeaving = 0;
   spill(): void {}
   work(): void {}
   close(): void {}
 
+  #windowAt(endMs: number): RankedWindow {
+    let window = this.#windows.get(endMs);
+    if (window === undefined) {
+      window = { contest: new Contest(this.#step.plan) };
+      this.#windows.set(endMs, window);
+    }
+    return window;
+  }
+
+  #addTotal(window: RankedWindow, shared: TotalledStep, [part]: TotalPart): void {
+    if (part === null || window.total === null) window.total = null;
+    else {
+      window.total ??= createAccumulators(shared);
+      mergeEncodedTotal(shared, window.total, part);
+    }
+  }
+
   #saveWindow(endMs: number): Json {
-    const saved: SavedWindow = [endMs, (this.#windows.get(endMs) ?? []).map(({ columns }) => columns)];
+    const { contest, total } = this.#windows.get(endMs) ?? {};
+    const rows = contest?.all() ?? [];
+    const { shared } = this.#step;
+    const saved: SavedWindow =
+      total === undefined || shared === undefined ? [endMs, rows] : [endMs, rows, total && encodeTotal(shared, total)];
     return saved as unknown as Json;
   }
 
   /** Ranked rows lie under their ranks, with their keys among their columns; those that may share one, under their own keys. */
-  #rowsOf(ranked: readonly Ranked[]): readonly Pick<Ranked, 'key' | 'columns'>[] {
-    const { plan, kept } = this.#step;
+  #rowsOf({ contest, total }: RankedWindow, windowMs: number): readonly { key: string; columns: Columns }[] {
+    const { plan, kept, shared } = this.#step;
     const { ties } = plan;
-    if (ties === undefined)
-      return ranked.map(({ columns }, index) => ({ key: encodeKey({ [rankColumn]: index + 1 }), columns }));
-    return ranked.map(({ by, key, columns }) => {
+    const totals = shared === undefined ? {} : totalResultsOf(shared, total);
+    const ranked = contest.ranked(rankOrderOf(plan, totals));
+    return ranked.map(({ by, key, one }, index) => {
+      const derived = rankedColumnsOf(plan, { row: one, totals, windowMs });
+      if (ties === undefined) return { key: encodeKey({ [rankColumn]: index + 1 }), columns: { ...one, ...derived } };
       const rank = ties.as === null ? {} : { [ties.as]: 1 + ranked.findIndex((other) => other.by === by) };
-      return { key, columns: { ...rank, ...Object.fromEntries(kept.map((name) => [name, columns[name]])) } };
+      const own = Object.fromEntries(kept.map((name) => [name, one[name]]));
+      return { key, columns: { ...rank, ...own, ...derived } };
     });
   }
 
-  #rankedOf(columns: Ranked['columns'], by = rankedBy(this.#step.plan, columns) as number): Ranked {
+  #keyOf(columns: Columns): string {
     const { kept } = this.#step;
     const key = Object.fromEntries(Object.entries(columns).filter(([name]) => !kept.includes(name)));
-    return { by, key: encodeKey(key as KeyColumns), columns };
+    return encodeKey(key as KeyColumns);
   }
 }
 
-/**
- * Puts a row in its place among the `count` best ones: the higher value first, and of equal ones the lower key. Where ties are kept, those
- * with the last one's value are there too.
- */
-export function insertRanked<One extends Omit<Ranked, 'columns'>>(
-  ranked: One[],
-  row: One,
-  { count, ties }: { readonly count: number; readonly ties?: unknown },
-): void {
-  // What is below the last rank is told without a search.
-  const last = ranked[count - 1];
-  if (last !== undefined && (ties === undefined ? !isAbove(row, last) : row.by < last.by)) return;
-  let low = 0;
-  let high = ranked.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (isAbove(row, ranked[middle] as One)) high = middle;
-    else low = middle + 1;
-  }
-  ranked.splice(low, 0, row);
-  const lowest = (ranked[count - 1] as One | undefined)?.by;
-  while (ranked.length > count && (ties === undefined || ranked.at(-1)?.by !== lowest)) ranked.pop();
+/** What a slot has of a window's totals, beside the rows on their route: a list, as no row is one. Null: it was too large to cross. */
+export type TotalPart = readonly [columns: TotalPartial['columns'] | null];
+
+/** Whether the step behind a route shows shares. */
+export function takesTotals(route: CompiledRoute): route is CompiledRoute & { readonly top: TopPlan } {
+  return Object.values(route.top?.derived ?? {}).some(({ kind }) => kind === 'share-of-total');
 }
 
-function isAbove(row: Omit<Ranked, 'columns'>, other: Omit<Ranked, 'columns'>): boolean {
-  return row.by > other.by || (row.by === other.by && row.key < other.key);
+export function isTotalPart(value: unknown): value is TotalPart {
+  return Array.isArray(value);
 }
 
-/** The ranked rows of a window, by its end; without any it is closed. At most a thousand rows. */
-type SavedWindow = readonly [endMs: number, rows: readonly Ranked['columns'][]];
+/** The rows of a window that may rank, by its end, and what it has in all; without either it is closed. */
+type SavedWindow = readonly [endMs: number, rows: readonly Columns[], total?: TotalPartial['columns'] | null];

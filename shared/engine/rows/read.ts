@@ -1,5 +1,5 @@
 import type { CompiledAggregate, CompiledStep } from '#shared/engine/compile/compile.ts';
-import type { Json } from '#shared/pipeline/aggregator.ts';
+import { createAccumulators, mergeEncodedTotal, totalResultsOf } from '#shared/engine/operators/accumulate.ts';
 import { rankColumn } from '#shared/pipeline/rows.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import type { PrintedRow, Row, TotalPartial } from '#shared/schemas/row.ts';
@@ -8,18 +8,9 @@ import { isRankKeyed, type Totals } from './print-code.ts';
 
 /** Merges the slots' partials of one window. A slot without a partial has no record in the window. */
 export function mergeTotals(step: CompiledAggregate, partials: readonly TotalPartial[]): Totals {
-  const totals: Record<string, number | null | object> = {};
-  for (const index of step.totals) {
-    const column = step.columns[index] as string;
-    const aggregator = step.aggregators[index] as CompiledAggregate['aggregators'][number];
-    let merged = aggregator.create();
-    for (const partial of partials)
-      merged = aggregator.merge(merged, aggregator.decode(partial.columns[column] as Json));
-    const total = aggregator.result(merged);
-    // Of no values there is no total, which is not one of 0. What has parts is looked into by whoever asks for one.
-    totals[column] = typeof total === 'object' ? total : Number(total);
-  }
-  return totals;
+  const total = createAccumulators(step);
+  for (const { columns } of partials) mergeEncodedTotal(step, total, columns);
+  return totalResultsOf(step, total);
 }
 
 export type RowPlace = Pick<Row, 'key' | 'windowStartMs' | 'windowEndMs'>;

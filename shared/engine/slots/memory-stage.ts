@@ -158,7 +158,10 @@ export class MemoryStage implements Holder {
     const count = made.rows.length;
     const wanted = step.op === 'running' ? made.changes : made.rows.filter((row) => row.final);
     const rowOrigin = this.#origins.get(step);
-    rowOrigin?.take(context.position, wanted.sort(compareRows), watermarkOfRows(step, watermarkMs));
+    const totals = made.totals.filter((total) => total.final);
+    rowOrigin?.take(context.position, wanted.sort(compareRows), watermarkOfRows(step, watermarkMs), totals);
+    // Without a table, only those who rank the rows ask for them.
+    if (step.sinks.table === undefined) made.totals.length = 0;
     this.#outletOf(step).take(made, 0, watermarkMs, context);
     append(into, made);
     this.#handedOnCount += count - made.rows.length;

@@ -1,17 +1,20 @@
 import type { CompiledPipeline, CompiledRoute, CompiledRowSource } from '#shared/engine/compile/compile.ts';
 import type { Rejection } from '#shared/engine/decode/decode.ts';
-import { insertRanked } from '#shared/engine/operators/top.ts';
+import { KeyDictionary } from '#shared/engine/keys/key.ts';
+import { Contest } from '#shared/engine/operators/contest.ts';
+import { type TotalPart, takesTotals } from '#shared/engine/operators/top.ts';
 import { timeOfRow, valueOfRow } from '#shared/engine/rows/rows.ts';
 import { type Chunk, type ChunkLimits, ChunkPacker } from '#shared/engine/transform/exchange.ts';
 import { Transformer } from '#shared/engine/transform/preprocess.ts';
 import type { StagedOutput } from '#shared/engine/transform/transform.ts';
 import type { TopPlan } from '#shared/pipeline/plan.ts';
-import { rankedBy } from '#shared/pipeline/rows.ts';
+import { rankedBy } from '#shared/pipeline/ranking.ts';
+import { keyOfTop } from '#shared/pipeline/rows.ts';
 import type { Block, Roster } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
 import { type LogPosition, logStart, sequenceInLog } from '#shared/schemas/position.ts';
-import type { Row } from '#shared/schemas/row.ts';
+import type { Row, TotalPartial } from '#shared/schemas/row.ts';
 
 /**
  * A step's rows in one slot on their way to the exchange again. The slot's log takes the place of a raw shard: a row's position is the
@@ -48,13 +51,17 @@ export class RowOrigin {
     this.#transformer = new Transformer(pipeline, source);
   }
 
-  /** Takes the rows that the block at `position` made final, in their order, and the watermark of those that follow. */
-  take(position: LogPosition, rows: readonly Row[], watermarkMs: number): void {
+  /**
+   * Takes the rows that the block at `position` made final, in their order, the slot's parts of their windows' totals, and the watermark of
+   * the rows that follow.
+   */
+  take(position: LogPosition, rows: readonly Row[], watermarkMs: number, totals: readonly TotalPartial[] = []): void {
     const packer = this.#openPacker();
     const sequence = sequenceInLog(position);
-    if (rows.length > 0) this.madeAt = position;
+    if (rows.length + totals.length > 0) this.madeAt = position;
     const isWanted = this.#selectTop(rows);
     for (const [index, row] of rows.entries()) this.#takeRow(packer, sequence, index, row, isWanted);
+    for (const [index, total] of totals.entries()) this.#takeTotal(packer, sequence, rows.length + index, total);
     packer.complete(sequence);
     // Behind the rows: a chunk that ends among them promises no more than the block before.
     packer.promise(watermarkMs);
@@ -127,6 +134,31 @@ export class RowOrigin {
     packer.add(sequence, index, timeMs, wanted, wanted.length, 0);
   }
 
+  /** What has shares of the total is told the slot's part of it where the ranked rows meet, each part once, as it is with rows. */
+  #takeTotal(packer: ChunkPacker, sequence: string, index: number, total: TotalPartial): void {
+    const timeMs = total.windowEndMs - 1;
+    const outputs = this.#source.routes.flatMap((route): StagedOutput[] => {
+      if (!takesTotals(route)) return [];
+      const key = new KeyDictionary(this.#pipeline.slots, new Set()).find(keyOfTop(route.top.id));
+      const part: TotalPart = [total.columns];
+      const output = { route, key, values: [part] };
+      const bytes = ChunkPacker.sizeOf(output);
+      if (bytes <= this.#limits.blockBytesMax) return [output];
+      const message = `the total of the window over all keys may take ${bytes} bytes, and a block holds ${this.#limits.blockBytesMax}; shares of it are null`;
+      const rejection = {
+        kind: 'rejected',
+        reason: 'too-large',
+        message,
+        eventTimeMs: timeMs,
+        step: route.top.id,
+      } as const;
+      this.letters.push(this.#letter(sequence, index, undefined, rejection));
+      const unknown: TotalPart = [null];
+      return [{ route, key, values: [unknown] }];
+    });
+    packer.add(sequence, index, timeMs, outputs, outputs.length, 0);
+  }
+
   /**
    * A window closes for all keys of a slot in one block, so what does not rank among this block's rows of the window ranks nowhere: no more
    * than `count` of them cross to where the rows of all slots meet.
@@ -137,7 +169,12 @@ export class RowOrigin {
     return (route, row) => ranking.get(route)?.has(row) ?? true;
   }
 
-  #letter(sequence: string, sub: number, row: Row, { reason, message, step, eventTimeMs }: Rejection): DeadLetter {
+  #letter(
+    sequence: string,
+    sub: number,
+    row: Row | undefined,
+    { reason, message, step, eventTimeMs = row && timeOfRow(this.#source.step, row) }: Rejection,
+  ): DeadLetter {
     const source = this.#source.step.plan.id;
     return {
       id: `${source}/${this.#shard}/${sequence}/${sub}/${reason}`,
@@ -149,8 +186,8 @@ export class RowOrigin {
       sequence,
       sub,
       ...(step === undefined ? {} : { steps: [step] }),
-      eventTimeMs: eventTimeMs ?? timeOfRow(this.#source.step, row),
-      key: decodeKey(row.key),
+      ...(eventTimeMs === undefined ? {} : { eventTimeMs }),
+      ...(row === undefined ? {} : { key: decodeKey(row.key) }),
     };
   }
 }
@@ -161,7 +198,7 @@ export function originOf(slot: number): string {
 }
 
 function bestOf(rows: readonly Row[], top: TopPlan): ReadonlySet<Row> {
-  const windows = new Map<number, { readonly by: number; readonly key: string; readonly row: Row }[]>();
+  const windows = new Map<number, Contest<Row>>();
   const best = new Set<Row>();
   for (const row of rows) {
     const value = rankedBy(top, row.columns);
@@ -170,11 +207,11 @@ function bestOf(rows: readonly Row[], top: TopPlan): ReadonlySet<Row> {
     // It is rejected, and whatever is rejected must be seen.
     if (typeof value !== 'number' || !Number.isFinite(value)) best.add(row);
     else {
-      const ranked = windows.get(row.windowEndMs) ?? [];
-      insertRanked(ranked, { by: value, key: row.key, row }, top);
-      windows.set(row.windowEndMs, ranked);
+      const contest = windows.get(row.windowEndMs) ?? new Contest(top);
+      contest.add(value, row.key, row);
+      windows.set(row.windowEndMs, contest);
     }
   }
-  for (const ranked of windows.values()) for (const { row } of ranked) best.add(row);
+  for (const contest of windows.values()) for (const row of contest.all()) best.add(row);
   return best;
 }

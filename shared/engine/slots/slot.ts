@@ -2,6 +2,7 @@ import type { CompiledPipeline, CompiledRoute, CompiledStep } from '#shared/engi
 import type { KeyNumbers } from '#shared/engine/decode/block-scanner.ts';
 import type { CallbackFailure } from '#shared/engine/operators/emit.ts';
 import type { StepInput } from '#shared/engine/operators/operator.ts';
+import { isTotalPart } from '#shared/engine/operators/top.ts';
 import type { Block, BlockOrigin, RouteOutputs } from '#shared/schemas/block.ts';
 import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import { decodeKey } from '#shared/schemas/key.ts';
@@ -228,8 +229,9 @@ export class SlotReader {
     const counts = this.#stepCounts.get(step.plan.id);
     if (counts === undefined) return true;
     const isCounted = add(step, output);
-    if (isCounted) counts.counted += 1;
-    else counts.late += 1;
+    if (!isCounted) counts.late += 1;
+    // A part of a total is no row.
+    else if (step.op !== 'top' || !isTotalPart(output.values[step.input])) counts.counted += 1;
     return isCounted;
   }
 

@@ -36,7 +36,7 @@ function computedBy(step: StepPlan): readonly string[] {
       return [...kept, ...derived];
     }
     case 'top':
-      return Object.keys(step.aggregates);
+      return [...Object.keys(step.aggregates), ...Object.keys(step.derived ?? {})];
     default:
       return [];
   }

@@ -1,6 +1,7 @@
+import { evaluateDerived } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type JoinPlan, type SelectPlan, type StepPlan, stepsOf, type TopPlan } from '#shared/pipeline/plan.ts';
-import { rankedBy } from '#shared/pipeline/rows.ts';
+import { rankedBy } from '#shared/pipeline/ranking.ts';
 import { isOrdered } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { decodeKey, encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
@@ -12,7 +13,7 @@ import type { Database } from './database.ts';
 import type { Judged } from './flat.ts';
 import { inTimeSql, placesOf } from './places.ts';
 import { type OwnFunctions, processedRows } from './processed-rows.ts';
-import { windowRows } from './window-rows.ts';
+import { slackOf, windowRows } from './window-rows.ts';
 import { windowedSql } from './windows.ts';
 
 /** A row as the batch has it, and by column how large a difference is none. */
@@ -130,18 +131,30 @@ async function topRows(
   const kept = Object.keys(step.aggregates);
   const placeOf = (history: number, key: KeyColumns, bounds: ReturnType<typeof boundsOf>): string =>
     `${history}/${bounds.windowStart}/${bounds.windowEnd}/${encodeKey(key)}`;
+  const keyNames = keyNamesOf(records, kept);
+  const madeOf = new Map(
+    rows.map((one) => {
+      const key = Object.fromEntries(keyNames.map((name) => [name, one.row[name]])) as KeyColumns;
+      return [placeOf(one.history, key, one.row as ReturnType<typeof boundsOf>), one];
+    }),
+  );
   const ranked = records.flatMap((record) => {
     const { windowStart, windowEnd, ...row } = record.value as Readonly<Record<string, unknown>>;
-    const names = Object.keys(row)
-      .filter((name) => !kept.includes(name))
-      .sort();
-    const key = Object.fromEntries(names.map((name) => [name, row[name]])) as KeyColumns;
-    const columns = Object.fromEntries(kept.map((name) => [name, row[name]]));
+    const key = Object.fromEntries(keyNames.map((name) => [name, row[name]])) as KeyColumns;
+    const own = Object.fromEntries(kept.map((name) => [name, row[name]]));
     const bounds = boundsOf(Number(windowStart), Number(windowEnd));
-    const by = rankedBy(step, row);
+    const { slack = {}, totals = {} } = madeOf.get(placeOf(record.history, key, bounds)) ?? {};
+    const derived = { ...slack };
+    const columns: Record<string, unknown> = { ...own };
+    for (const [name, one] of Object.entries(step.derived ?? {})) {
+      const windowMs = Number(windowEnd) - Number(windowStart);
+      columns[name] = evaluateDerived(one, { row: own, totals, windowMs });
+      derived[name] = slackOf(one, own, slack);
+    }
+    const by = rankedBy({ by: step.by }, columns);
     return by === undefined
       ? []
-      : [{ record: { ...record, key: encodeKey(key) }, bounds, key, columns, by: Number(by) }];
+      : [{ record: { ...record, key: encodeKey(key) }, bounds, key, columns, slack: derived, by: Number(by) }];
   });
   const places = placesOf(ranked.map(({ record }) => record));
   const score = { name: 'score', type: 'DOUBLE', cells: ranked.map((one) => one.by) } as const;
@@ -154,16 +167,9 @@ async function topRows(
   const sql = `
     SELECT history, ${rank} AS rank, place FROM ranked
     WINDOW win AS (PARTITION BY history, t, start) QUALIFY rank <= ${step.count}`;
-  const keyNames = Object.keys(ranked[0]?.key ?? {});
-  const slacksOf = new Map(
-    rows.map(({ history, row, slack }) => {
-      const key = Object.fromEntries(keyNames.map((name) => [name, row[name]])) as KeyColumns;
-      return [placeOf(history, key, row as ReturnType<typeof boundsOf>), slack];
-    }),
-  );
   return (await database.query(sql)).map((found) => {
     const [history, rank, at] = found as [number, number, number];
-    const { bounds, key, columns } = ranked[at] as (typeof ranked)[number];
+    const { bounds, key, columns, slack } = ranked[at] as (typeof ranked)[number];
     // Rows that share ranks keep their keys, and the rank is a column or none.
     const rankColumn = ties === undefined ? 'rank' : ties.as;
     const row = {
@@ -174,8 +180,16 @@ async function topRows(
       ...key,
       ...columns,
     };
-    return { history, row: row as unknown as PrintedRow, slack: slacksOf.get(placeOf(history, key, bounds)) ?? {} };
+    return { history, row: row as unknown as PrintedRow, slack };
   });
+}
+
+/** The key columns of rows, which are all that are no others. */
+function keyNamesOf(records: readonly Judged[], kept: readonly string[]): readonly string[] {
+  const others = new Set(['windowStart', 'windowEnd', ...kept]);
+  return Object.keys(Object(records[0]?.value))
+    .filter((name) => !others.has(name))
+    .sort();
 }
 
 /** Of a view of late records those that are in none of the windows. */

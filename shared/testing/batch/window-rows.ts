@@ -99,7 +99,7 @@ function slacks(share: number): (by: number) => Slack {
 }
 
 /** As much as all that it is computed of may be off. */
-function slackOf(
+export function slackOf(
   { kind, columns }: Derived<string>,
   row: Readonly<Record<string, unknown>>,
   slack: Readonly<Record<string, Slack>>,

@@ -165,6 +165,39 @@ describe('compatible, so that the state goes on:', () => {
   });
 });
 
+describe('of ranked rows', () => {
+  const table = usualClicks
+    .keyBy((click) => ({ key: click.key }))
+    .window(tumbling(minutes(1)), { allowedLateness: seconds(0), emit: 'on-close' })
+    .aggregate('by-key', columns);
+  const ranked = (derived: Parameters<typeof table.derive>[0], by: string) =>
+    table
+      .derive(derived)
+      .top('best', 3, { by: by as 'bytes' })
+      .to(dynamodb({ ttl: days(1) }));
+  const share = { share: shareOfTotal('bytes') };
+  const [byBytes, withShare] = [ranked({}, 'bytes'), ranked(share, 'bytes')];
+
+  test('a column that needs no new total is compatible, and so is a share that is shown no more', () => {
+    const withMean = ranked({ mean: ratio('bytes', 'clicks') }, 'bytes');
+    expect(diff([byBytes], [withMean]).map(({ kind }) => kind)).toEqual(['compatible']);
+    expect(diff([withShare], [byBytes]).every(({ kind }) => kind === 'compatible')).toBe(true);
+  });
+
+  test('a share breaks the step that has ranked without, and the one whose rows it ranks', () => {
+    const breaking = diff([byBytes], [withShare]).filter(({ kind }) => kind === 'breaking');
+    expect(breaking.map(({ step }) => step)).toEqual(['by-key', 'best']);
+  });
+
+  test('what is the best by another column breaks, also where only its name is the same', () => {
+    for (const [before, after] of [
+      [withShare, ranked(share, 'share')],
+      [ranked({ x: ratio('bytes', 'clicks') }, 'x'), ranked({ x: ratio('clicks', 'bytes') }, 'x')],
+    ] as const)
+      expect(diff([before], [after]).map(({ kind, step }) => [kind, step])).toContainEqual(['breaking', 'best']);
+  });
+});
+
 describe('migratable, by a savepoint:', () => {
   const onLambda = byKey({ placement: 'lambda' });
 

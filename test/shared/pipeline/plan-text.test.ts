@@ -11,7 +11,9 @@ import {
   minutes,
   seconds,
   session,
+  shareOfTotal,
   stream,
+  tumbling,
 } from '#shared/pipeline/index.ts';
 import { describePlan } from '#shared/pipeline/plan-text.ts';
 import { pipelineOf, type Reading, readingSchema, readings, sink } from '../readings.ts';
@@ -66,6 +68,18 @@ test('every kind of window is described', () => {
     'every 10 records of a key, the last ones fewer, given up 1 h after the last one, allowed lateness 0 ms, rows when windows close',
     'all records of a key, shown every 100 records and every 1 min and every 2 min of arrival time, allowed lateness 0 ms, rows when they are triggered',
   ]);
+});
+
+test('rows that are ranked by a share say so, and what is totalled for them', () => {
+  const table = keyed
+    .window(tumbling(minutes(1)), { ...late, emit: 'on-close' })
+    .aggregate('minutes', columns)
+    .derive({ share: shareOfTotal('n') });
+  const { plan } = pipelineOf([table.top('best', 3, { by: 'share' }).to(sink)]);
+  const lines = describePlan(plan, 'hash');
+  expect(lines).toContain('  totalled over all keys: n');
+  expect(lines).toContain('  the 3 rows of each window of minutes with the highest share, rows when windows close');
+  expect(lines).toContain('  columns n, share');
 });
 
 test('a stream that goes on with the clock is described', () => {

@@ -8,6 +8,7 @@ import {
   ratio,
   seconds,
   session,
+  shareOfTotal,
   stream,
   sum,
   tumbling,
@@ -66,6 +67,8 @@ describe('rows as a stream', () => {
     const derived = perMinute.derive({ each: ratio('bytes', 'requests') });
     // @ts-expect-error The stream is taken from the table before.
     void (() => derived.asStream());
+    // @ts-expect-error Nor is there one behind further columns.
+    void (() => derived.derive({ twice: ratio('bytes', 'bytes') }).asStream());
   });
 });
 
@@ -87,6 +90,40 @@ describe('the best rows', () => {
     void (() => perMinute.top('best', 3, { by: 'missing' }));
     // @ts-expect-error A key is a text.
     void (() => perMinute.top('best', 3, { by: 'host' }));
+  });
+
+  test('have the columns that are derived, and rank by them', () => {
+    const derived = perMinute.derive({ share: shareOfTotal('bytes') }).derive({ each: ratio('bytes', 'requests') });
+    const output = derived.top('best', 3, { by: 'share' }).to(sink);
+    expectTypeOf<RowOf<typeof output>>().toEqualTypeOf<{
+      readonly rank: number;
+      readonly windowStart: Date;
+      readonly windowEnd: Date;
+      host: string;
+      readonly requests: number;
+      readonly bytes: number;
+      readonly share: number | null;
+      readonly each: number | null;
+    }>();
+    void (() =>
+      derived
+        .rank('equals', 3, { by: 'each', as: 'place' })
+        .asStream()
+        .map((row) => {
+          expectTypeOf(row.share).toEqualTypeOf<number | null>();
+          expectTypeOf(row.place).toEqualTypeOf<number>();
+          return row;
+        }));
+    // @ts-expect-error There is no such column.
+    void (() => derived.top('best', 3, { by: 'shares' }));
+    // @ts-expect-error A column is there already.
+    void (() => derived.rank('best', 3, { by: 'share', as: 'share' }));
+    // @ts-expect-error A derived column is not made of another.
+    void (() => derived.derive({ more: ratio('share', 'bytes') }));
+    // @ts-expect-error A key is no number to have a share of.
+    void (() => perMinute.derive({ share: shareOfTotal('host') }));
+    // @ts-expect-error The table has such a column.
+    void (() => perMinute.derive({ bytes: shareOfTotal('bytes') }));
   });
 
   test('are not those of sessions, whose keys share no windows', () => {

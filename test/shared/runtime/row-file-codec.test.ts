@@ -17,6 +17,7 @@ import {
   ratio,
   s3,
   seconds,
+  shareOfTotal,
   topK,
   tumbling,
   zScore,
@@ -104,6 +105,20 @@ describe('DuckDB reads a Parquet file', () => {
     ]);
     const none = { ...row, quantiles: null, z_score: null };
     expect(await typesIn(step, [none])).toMatchObject({ quantiles: 'JSON', z_score: 'DOUBLE' });
+  });
+
+  test('of ranked rows: with the ranks and what is derived, also where a file has none', async () => {
+    const table = keyed
+      .window(tumbling(minutes(1)), { allowedLateness: seconds(0), emit: 'on-close' })
+      .aggregate('table', { requests: count() })
+      .derive({ share: shareOfTotal('requests') });
+    const { steps } = compile(pipeline('test', [table.top('step', 1, { by: 'share' }).to(s3({ format: 'parquet' }))]));
+    const row = { ...hour, rank: 1, key: 'a', requests: 2, share: null };
+    expect(await typesIn(steps.at(-1) as CompiledStep, [row])).toMatchObject({
+      rank: 'BIGINT',
+      requests: 'BIGINT',
+      share: 'DOUBLE',
+    });
   });
 
   test('of joined rows: times where there are some, and the rest by their values', async () => {

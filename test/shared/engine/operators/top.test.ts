@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type CompiledTop, compile } from '#shared/engine/compile/compile.ts';
+import { insertRanked } from '#shared/engine/operators/contest.ts';
 import { createEmission } from '#shared/engine/operators/emit.ts';
-import { insertRanked, TopRows } from '#shared/engine/operators/top.ts';
+import { TopRows } from '#shared/engine/operators/top.ts';
 import type { Json } from '#shared/pipeline/aggregator.ts';
-import { count, milliseconds, sum, tumbling } from '#shared/pipeline/index.ts';
+import { count, milliseconds, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
 import { logPosition } from '#shared/schemas/position.ts';
 import { pipelineOf, type Reading, readings, sink } from '../../readings.ts';
 import { inputOf, keyAs } from './operators.ts';
@@ -79,6 +80,85 @@ test('what is saved is what was there, as a base or as what has changed since', 
   expect(expected.length).toBe(3);
   expect(rowsAt(restored(base, delta), 1_000)).toEqual(expected);
   expect(rowsAt(restored(whole), 1_000)).toEqual(expected);
+});
+
+describe('totals over all keys', () => {
+  const shared = table.derive({ share: shareOfTotal('total') });
+  const stepOf = (by: 'total' | 'share') =>
+    compile(pipelineOf([shared.top('best', 2, { by }).to(sink)])).steps.at(-1) as CompiledTop;
+  const encoded = (total: number): Json => {
+    const aggregator = sum<Reading>((one) => one.amount);
+    return aggregator.encode(aggregator.add(aggregator.create(), total));
+  };
+  const addTotal = (top: TopRows, endMs: number, part: Json): boolean =>
+    top.add(inputOf({ key: keyAs('top=best'), timeMs: endMs - 1, values: [[part]], watermarkMs: 0 }));
+  const filled = (): TopRows => {
+    const top = new TopRows(stepOf('share'));
+    addTotal(top, 10, { total: encoded(3) });
+    add(top, 10, 'a', 4);
+    addTotal(top, 20, { total: encoded(0) });
+    add(top, 10, 'b', -4);
+    addTotal(top, 10, { total: encoded(-11) });
+    return top;
+  };
+  const expected = [
+    '[0, 10) rank:n=1 {"key":"b","requests":1,"total":-4,"share":0.5}',
+    '[0, 10) rank:n=2 {"key":"a","requests":1,"total":4,"share":-0.5}',
+  ];
+
+  test('come in parts, before and behind the rows', () => {
+    expect(rowsAt(filled(), 1_000)).toEqual(expected);
+  });
+
+  test('are saved, also where nothing is ranked yet', () => {
+    const top = new TopRows(stepOf('share'));
+    for (const entry of JSON.parse(JSON.stringify([...filled().save()])) as Json[]) top.restore(entry);
+    expect(top.openCount).toBe(2);
+    add(top, 20, 'a', 0);
+    expect(rowsAt(top, 1_000)).toEqual([...expected, '[10, 20) rank:n=1 {"key":"a","requests":1,"total":0,"share":0}']);
+    // Both are closed.
+    expect(new Set(top.saveChanges())).toEqual(
+      new Set([
+        [10, []],
+        [20, []],
+      ]),
+    );
+  });
+
+  test('that are not known leave shares without a value, and those who rank by them without a rank', () => {
+    for (const part of [null, undefined]) {
+      for (const by of ['total', 'share'] as const) {
+        const top = new TopRows(stepOf(by));
+        addTotal(top, 10, { total: encoded(3) });
+        if (part === null) addTotal(top, 10, null);
+        add(top, 10, 'a', 3);
+        const again = new TopRows(stepOf(by));
+        for (const entry of top.save()) again.restore(entry);
+        addTotal(again, 10, { total: encoded(3) });
+        const shown = (share: number | null) => [
+          `[0, 10) rank:n=1 {"key":"a","requests":1,"total":3,"share":${share}}`,
+        ];
+        expect(rowsAt(again, 10)).toEqual(part === undefined ? shown(0.5) : by === 'total' ? shown(null) : []);
+      }
+    }
+  });
+
+  test('are passed over by who shows no shares any more', () => {
+    const top = new TopRows(step);
+    for (const entry of filled().save()) top.restore(entry);
+    expect(addTotal(top, 10, { total: encoded(3) })).toBe(true);
+    expect(rowsAt(top, 10)).toEqual([
+      '[0, 10) rank:n=1 {"key":"a","requests":1,"total":4}',
+      '[0, 10) rank:n=2 {"key":"b","requests":1,"total":-4}',
+    ]);
+  });
+
+  test('are not in what was saved before there were any', () => {
+    const stored: Json = [10, [{ key: 'a', requests: 1, total: 4 }]];
+    const top = new TopRows(step);
+    top.restore(stored);
+    expect([...top.save()]).toEqual([stored]);
+  });
 });
 
 test('the best of any rows, in any order, are the first of all of them sorted', () => {
