@@ -147,7 +147,7 @@ export class IntervalJoin extends KeyedOperator<HeldOfKey> {
       this.#timers.pop();
       const side = timer.key.startsWith('l') ? 'left' : 'right';
       this.#forget(timer.key.slice(1), side, watermarkMs, context, emission);
-      yield* this.keys.makeRoom();
+      if (this.keys.isCrowded) yield* this.keys.makeRoom();
       yield 1;
     }
   }

@@ -124,7 +124,7 @@ export abstract class KeysInOrder<Entry extends ScheduledEntry, Kept> extends Ke
       }
       this.endTurn(key, context, emission);
       this.#settle(key, entry);
-      yield* this.keys.makeRoom();
+      if (this.keys.isCrowded) yield* this.keys.makeRoom();
       yield count;
     }
   }

@@ -238,7 +238,7 @@ export class OrderedAggregate extends KeysInOrder<KeyEntry, Kept> {
     for (const key of this.#early.take(context.clockMs)) {
       this.#showOpen(key, context, emission);
       this.#rowPlace = undefined;
-      yield* this.keys.makeRoom();
+      if (this.keys.isCrowded) yield* this.keys.makeRoom();
       yield 1;
     }
   }

@@ -105,7 +105,7 @@ export class RunningAggregate extends KeyedOperator<Entry> {
         // A row has no time of its own: it is the same one for ever.
         emission.rows.push(this.#rowOf(key, 0, runningId, context, resultsOf(this.#step, entry.accumulators)));
       }
-      yield* this.keys.makeRoom();
+      if (this.keys.isCrowded) yield* this.keys.makeRoom();
       yield 1;
     }
     this.#pending.clear();

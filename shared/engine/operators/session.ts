@@ -210,7 +210,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         this.keys.noteChange(key);
       }
       if (ofKey?.sessions.length === 0) this.keys.remove(key);
-      yield* this.keys.makeRoom();
+      if (this.keys.isCrowded) yield* this.keys.makeRoom();
       yield 1;
     }
   }
@@ -228,7 +228,7 @@ export class SessionAggregate extends KeyedOperator<SessionsOfKey> {
         session.isShown = true;
         this.keys.noteChange(key);
       }
-      yield* this.keys.makeRoom();
+      if (this.keys.isCrowded) yield* this.keys.makeRoom();
       yield 1;
     }
   }

@@ -187,12 +187,18 @@ export class KeyedState<V> {
     this.#older.leave();
   }
 
-  /**
-   * Between keys that are loaded one after the other, all of which may be more than memory holds: writes what is on top, and waits for that.
-   * At a pause it says how many have been written.
-   */
-  makeRoom(): Iterable<number> {
-    return this.#top.size * (this.#size?.bytes ?? 0) <= this.#bytesAtOnceMax ? [] : this.#writeTop();
+  /** Keys that are loaded one after the other may all be more than memory holds: between two of them room is to be made. */
+  get isCrowded(): boolean {
+    return this.#size !== undefined && this.#top.size * this.#size.bytes > this.#bytesAtOnceMax;
+  }
+
+  /** Writes what is on top, and waits for that. At a pause it says how many have been written. */
+  *makeRoom(): Generator<number> {
+    this.spill(false);
+    while (this.#older.memoryCounts.leaving > 0) {
+      this.work(entriesPerWait);
+      yield entriesPerWait;
+    }
   }
 
   work(entryCount: number): void {
@@ -202,14 +208,6 @@ export class KeyedState<V> {
   close(): void {
     this.#held?.release();
     this.#older.clear();
-  }
-
-  *#writeTop(): Generator<number> {
-    this.spill(false);
-    while (this.#older.memoryCounts.leaving > 0) {
-      this.work(entriesPerWait);
-      yield entriesPerWait;
-    }
   }
 
   #merge(older: V, newer: V): V {
