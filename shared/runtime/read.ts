@@ -5,6 +5,7 @@ import {
   compile,
 } from '#shared/engine/compile/compile.ts';
 import { closesAtMs } from '#shared/engine/operators/window.ts';
+import { withoutOutdated } from '#shared/engine/rows/outdated.ts';
 import type { Totals } from '#shared/engine/rows/print-code.ts';
 import { compareInOrder, compareTexts, mergeTotals, printRows } from '#shared/engine/rows/read.ts';
 import type { Dispositions, StepCounts } from '#shared/engine/run.ts';
@@ -15,7 +16,7 @@ import type { StateStore } from '#shared/ports/state-store.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { columnsOfKey } from '#shared/schemas/key.ts';
 import { outputsPerRecordMax } from '#shared/schemas/position.ts';
-import { type PrintedRow, type Row, rowOrder } from '#shared/schemas/row.ts';
+import type { PrintedRow, Row } from '#shared/schemas/row.ts';
 import type { Checkpoint, Stage } from '#shared/schemas/state.ts';
 
 export interface ReaderOptions {
@@ -138,31 +139,6 @@ async function readWindows(
     return printRows(step, final === row.final ? row : { ...row, final }, total ?? {});
   });
   return printed;
-}
-
-/** Without provisional rows that are about to be taken back, since another row has what they have. */
-function withoutOutdated({ plan }: CompiledAggregate, rows: readonly Row[]): readonly Row[] {
-  const provisional = rows.filter((row) => row.provisional !== undefined);
-  if (provisional.length === 0) return rows;
-  const ofKeys = Map.groupBy(rows, ({ key }) => key);
-  const isOfSame = plan.window.kind === 'count' ? isOfSameCount : isPartOf;
-  const outdated = new Set(
-    provisional.filter((row) =>
-      ofKeys.get(row.key)?.some((other) => isOfSame(row, other) && rowOrder(other) > rowOrder(row)),
-    ),
-  );
-  return rows.filter((row) => !outdated.has(row));
-}
-
-/** Sessions only grow. One that begins before the end of a closed one, with a record that alone was not late, ends behind that. */
-function isPartOf(one: Row, other: Row): boolean {
-  return one.windowStartMs >= other.windowStartMs && one.windowEndMs <= other.windowEndMs;
-}
-
-/** Of the windows that begin in one millisecond all but the last lie in it, and have ids of their own. */
-function isOfSameCount(one: Row, other: Row): boolean {
-  const { windowStartMs, windowEndMs, id } = other;
-  return windowStartMs === one.windowStartMs && (windowEndMs > windowStartMs + 1 || id === one.id);
 }
 
 /**
