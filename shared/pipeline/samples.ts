@@ -16,7 +16,7 @@ type Sample = Readonly<Record<string, unknown>>;
 const sampleMs = 1_763_719_200_000;
 const boundsMs = { windowStartMs: sampleMs, windowEndMs: sampleMs + 60_000 };
 /** Of one node: a union or a flatMap may make many. */
-const samplesMax = 6;
+const samplesMax = 8;
 
 /** Rows such as a step's may be, as a stream behind it has them. A column of which nothing is known is not there. */
 export function rowSamplesOf(step: StepDefinition): readonly Sample[] {
@@ -81,10 +81,14 @@ function keyNodeOf(step: StepDefinition): KeyNode | undefined {
 
 type Samples = readonly unknown[];
 
-/** Records such as a stream's may be. */
+/** Records such as a stream's may be. A union may have very many ways to the same node, so each is gone once. */
 function samplesOf(node: StreamNode): Samples {
-  return made(node).slice(0, samplesMax);
+  const samples = known.get(node) ?? made(node).slice(0, samplesMax);
+  known.set(node, samples);
+  return samples;
 }
+
+const known = new WeakMap<StreamNode, Samples>();
 
 function made(node: StreamNode): Samples {
   switch (node.op) {

@@ -6,11 +6,23 @@ import { definitionOf, shapeSymbol, type ValueShape } from './shape.ts';
  * makes of plain values. A field of which nothing is known is not there. Empty where nothing is known at all.
  */
 export function samplesOfSchema(schema: StandardSchemaV1): readonly unknown[] {
-  return samplesIn(schema, []);
+  return samplesIn(schema, { above: [], objects: { count: 0 } });
 }
 
-/** So many of each: those of different texts and numbers, so that what depends on them differs. */
+/** Where in a schema it is looked. Objects may hold themselves, through a getter. */
+interface Place {
+  readonly above: readonly StandardSchemaV1[];
+  /** Of the whole schema: objects that hold each other can be written out in very many ways. */
+  readonly objects: { count: number };
+}
+
+/** More tell nothing. */
+const objectsMax = 200;
+
+/** Of a field: different ones, so that what depends on them differs. */
 const samplesMax = 3;
+/** Of an object that has all of its fields: as many as give each of two samples of a field beside each of three of another. */
+const objectSamplesMax = 6;
 
 /** Texts that many a check lets pass, and numbers. */
 const plainValues: readonly unknown[] = [
@@ -20,20 +32,25 @@ const plainValues: readonly unknown[] = [
   ...[true, false, [], {}],
 ];
 
-function samplesIn(schema: StandardSchemaV1, above: readonly unknown[]): readonly unknown[] {
+function samplesIn(schema: StandardSchemaV1, place: Place): readonly unknown[] {
   const own = (schema as { readonly [shapeSymbol]?: ValueShape })[shapeSymbol];
-  if (own !== undefined) return samplesOfShape(own, above);
+  if (own !== undefined) return samplesOfShape(own, place);
   const definition = definitionOf(schema);
-  // Objects may hold themselves, through a getter.
-  if (above.length > depthMax) return [];
-  const inside = [...above, schema];
+  const { above, objects } = place;
+  if (above.includes(schema) || objects.count >= objectsMax) return [];
+  const inside = { above: [...above, schema], objects };
   switch (definition?.type) {
     case 'object':
+      objects.count += 1;
       return objectsOf(
-        Object.entries(definition.shape ?? {}).map(([name, field]) => [name, samplesIn(field, inside)] as const),
+        Object.entries(definition.shape ?? {}).map(([name, field]) => ({
+          name,
+          samples: samplesIn(field, inside),
+          ...missingOf(field),
+        })),
       );
     case 'union':
-      return (definition.options ?? []).flatMap((option) => samplesIn(option, inside)).slice(0, 2 * samplesMax);
+      return inTurn((definition.options ?? []).map((option) => samplesIn(option, inside)));
     case 'array':
       return listsOf(definition.element === undefined ? [] : samplesIn(definition.element, inside));
     case 'optional':
@@ -53,27 +70,42 @@ function samplesIn(schema: StandardSchemaV1, above: readonly unknown[]): readonl
   }
 }
 
-const depthMax = 8;
+/** What a field of Zod is that has no value, if it may have none. */
+function missingOf(schema: StandardSchemaV1): { readonly missing?: null | undefined } {
+  const definition = definitionOf(schema);
+  if (definition?.type === 'nullable') return { missing: null };
+  if (definition?.type === 'optional') return { missing: undefined };
+  return {};
+}
 
-/** What the schema makes of those values that it accepts. */
+/** What the schema makes of those values that it accepts. Where that is of several types one of each: what takes anything tells nothing. */
 function accepted(schema: StandardSchemaV1, values: readonly unknown[]): readonly unknown[] {
-  const samples: unknown[] = [];
+  const byType = new Map<string, unknown[]>();
+  const add = (value: unknown): void => {
+    byType.set(typeof value, [...(byType.get(typeof value) ?? []), value]);
+  };
   for (const value of values) {
     try {
       const result = schema['~standard'].validate(value);
-      if ('value' in result && result.issues === undefined) samples.push(result.value);
+      if ('value' in result && result.issues === undefined) add(result.value);
     } catch {
       // A check of the user's own that expects another value.
     }
-    if (samples.length === samplesMax) break;
   }
-  return samples;
+  const [alike = [], ...others] = byType.values();
+  return [...(others.length === 0 ? alike : [alike, ...others].map(([first]) => first))].slice(0, samplesMax);
 }
 
-function samplesOfShape(shape: ValueShape, above: readonly unknown[]): readonly unknown[] {
+function samplesOfShape(shape: ValueShape, place: Place): readonly unknown[] {
   switch (shape.kind) {
     case 'object':
-      return objectsOf(shape.fields.map(({ name, value }) => [name, samplesOfShape(value, above)] as const));
+      return objectsOf(
+        shape.fields.map(({ name, value, isOptional, isNullable, isNullWhenMissing }) => ({
+          name,
+          samples: samplesOfShape(value, place),
+          ...(isNullable || isNullWhenMissing === true ? { missing: null } : isOptional ? { missing: undefined } : {}),
+        })),
+      );
     case 'string':
       return plainValues.slice(0, samplesMax);
     case 'number':
@@ -86,18 +118,39 @@ function samplesOfShape(shape: ValueShape, above: readonly unknown[]): readonly 
       return shape.values.slice(0, samplesMax);
     case 'judged':
       return shape.items === undefined
-        ? samplesIn(shape.schema, above)
-        : listsOf(samplesOfShape(shape.items.value, above));
+        ? samplesIn(shape.schema, place)
+        : listsOf(samplesOfShape(shape.items.value, place));
   }
+}
+
+/** The first ones of all lists, then the second ones. */
+function inTurn(lists: readonly (readonly unknown[])[]): readonly unknown[] {
+  return Array.from({ length: objectSamplesMax }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1)))
+    .flat()
+    .slice(0, objectSamplesMax);
 }
 
 function listsOf(items: readonly unknown[]): readonly unknown[] {
   return items.length === 0 ? [] : [items, items.slice(0, 1)];
 }
 
-function objectsOf(fields: readonly (readonly [name: string, samples: readonly unknown[]])[]): readonly unknown[] {
-  const known = fields.filter(([, samples]) => samples.length > 0);
-  return Array.from({ length: samplesMax }, (_, at) =>
-    Object.fromEntries(known.map(([name, samples]) => [name, samples[at % samples.length]])),
+interface FieldSamples {
+  readonly name: string;
+  readonly samples: readonly unknown[];
+  /** What it is where it has no value; not there where it always has one. */
+  readonly missing?: null | undefined;
+}
+
+/** The second one has no field that may be missing: what stands in its place may be of another type. */
+function objectsOf(fields: readonly FieldSamples[]): readonly unknown[] {
+  const known = fields.filter(({ samples }) => samples.length > 0);
+  const whole = Array.from({ length: objectSamplesMax }, (_, at) =>
+    Object.fromEntries(known.map(({ name, samples }) => [name, samples[at % samples.length]])),
   );
+  if (!known.some((field) => 'missing' in field)) return whole;
+  const bare = {
+    ...whole[0],
+    ...Object.fromEntries(known.flatMap((one) => ('missing' in one ? [[one.name, one.missing]] : []))),
+  };
+  return [whole[0], bare, ...whole.slice(1)];
 }

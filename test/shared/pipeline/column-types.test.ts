@@ -16,6 +16,7 @@ import {
   tumbling,
   union,
 } from '#shared/pipeline/index.ts';
+import type { Stream } from '#shared/pipeline/stream.ts';
 import { readings } from '../readings.ts';
 
 const sink = s3({ format: 'parquet' });
@@ -51,12 +52,33 @@ describe('the types of columns are told by what their callbacks give', () => {
   test('and not where that is of several types, or throws, or is not known', () => {
     const columns = {
       mixed: ({ user }: Click) => (user.includes('/') ? user : 1),
+      instead: ({ price }: Click) => price ?? 'none',
       throws: ({ user }: Click) => JSON.parse(user) as string,
       nothing: () => null,
       // No sample has five digits.
       zip: ({ address }: Click) => address?.zip ?? null,
     };
-    const unknown = { mixed: undefined, throws: undefined, nothing: undefined, zip: undefined };
+    const more = stream('more', {
+      schema: z.object({
+        at: z.number(),
+        any: z.unknown(),
+        coerced: z.coerce.number(),
+        size: z.union([z.string(), z.number()]),
+      }),
+      timestamp: ({ at }) => at,
+      outOfOrderness: seconds(0),
+    });
+    const whatever = {
+      any: ({ any }: { readonly any: unknown }) => (any ?? null) as string | null,
+      coerced: ({ coerced }: { readonly coerced: number }) => coerced,
+      size: ({ size }: { readonly size: string | number }) => size,
+    };
+    expect(typesOf(more.select('rows', whatever).to(sink))).toEqual({
+      any: undefined,
+      coerced: 'number',
+      size: undefined,
+    });
+    const unknown = { mixed: undefined, instead: undefined, throws: undefined, nothing: undefined, zip: undefined };
     expect(typesOf(clicks.select('rows', columns).to(sink))).toEqual(unknown);
     const any = readings().select('rows', { amount: ({ amount }) => amount });
     expect(typesOf(any.to(sink))).toEqual({ amount: undefined });
@@ -89,6 +111,17 @@ describe('the types of columns are told by what their callbacks give', () => {
     expect(typesOf(rows.to(sink))).toEqual({ op: 'string', what: 'string', n: undefined });
   });
 
+  test('of a stream that was united with itself again and again, and of a schema whose objects hold each other', () => {
+    const many = Array.from({ length: 40 }).reduce<Stream<Click>>((all) => union(all, all), clicks);
+    expect(typesOf(many.select('rows', { user: ({ user }) => user }).to(sink))).toEqual({ user: 'string' });
+    const holding = Array.from({ length: 40 }).reduce<z.ZodType<{ readonly at: number }>>(
+      (inner) => z.object({ at: z.number(), left: inner, right: inner }),
+      z.object({ at: z.number() }),
+    );
+    const deep = stream('deep', { schema: holding, timestamp: ({ at }) => at, outOfOrderness: seconds(0) });
+    expect(typesOf(deep.select('rows', { at: ({ at }) => at }).to(sink))).toEqual({ at: 'number' });
+  });
+
   test('of a schema that holds itself', () => {
     const tree = z.object({
       at: z.number(),
@@ -99,7 +132,7 @@ describe('the types of columns are told by what their callbacks give', () => {
     });
     const trees = stream('trees', { schema: tree, timestamp: ({ at }) => at, outOfOrderness: seconds(0) });
     const rows = trees.select('rows', { name: ({ name }) => name, of: ({ parts }) => parts[0]?.name ?? null });
-    expect(typesOf(rows.to(sink))).toEqual({ name: 'string', of: 'string' });
+    expect(typesOf(rows.to(sink))).toEqual({ name: 'string', of: undefined });
   });
 });
 
