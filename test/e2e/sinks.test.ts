@@ -53,6 +53,10 @@ describe.skipIf(!hasInput)(
       );
       expect(right.length).toBeGreaterThan(500);
       expect(sorted(found)).toEqual(sorted(right));
+      const schemas = await queryFiles(
+        `SELECT DISTINCT columns FROM (SELECT list(concat_ws(' ', name, type, converted_type) ORDER BY name) AS columns FROM parquet_schema('${folder}/archive/sections-1h/*/*.parquet') GROUP BY file_name)`,
+      );
+      expect(schemas.length).toBe(1);
       for (const { hour, date } of found) expect(new Date(Number(hour)).toISOString().slice(0, 10)).toBe(date);
     });
 

@@ -202,6 +202,32 @@ describe('so do files of records', () => {
     await expectFiles(again.to(...sinks), { ...bounds, ...types });
   });
 
+  test('that are emitted, joined and selected again', async () => {
+    const emitted = byShop
+      .process('emitted', {
+        columns: { cents: ({ cents }) => cents },
+        emits: { cents: 'number?', any: 'json' },
+        state: () => null,
+        onEvent: ({ cents }, { emit }) => emit({ cents, any: { cents } }),
+        ttl: minutes(1),
+        allowedLateness: seconds(0),
+      })
+      .asStream();
+    const joined = emitted
+      .keyBy(({ shop }) => ({ shop }))
+      .join(byShop, { within: [seconds(0), seconds(0)], allowedLateness: seconds(0) })
+      .select('joined', {
+        left: { cents: ({ cents }) => cents, text: ({ time }) => time.toISOString() },
+        right: { note: ({ note }) => note ?? null },
+      })
+      .asStream();
+    const output = joined
+      .keyBy(({ shop, leftTime }) => ({ shop, day: leftTime.getUTCDate() }))
+      .select('rows', { cents: ({ cents }) => cents, text: ({ text }) => text, note: ({ note }) => note })
+      .to(...sinks);
+    await expectFiles(output, { shop: 'VARCHAR', day: 'DOUBLE', cents: 'DOUBLE', text: 'VARCHAR', note: 'VARCHAR' });
+  });
+
   test('of a schema of Zod, whatever it checks', async () => {
     const schema = z
       .object({
