@@ -14,6 +14,7 @@ import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { compileAggregate } from './aggregates.ts';
 import { apartFrom, changeField, refuseTotal, runningTable } from './changes.ts';
 import { aliasedBy, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
+import { type GroupTotal, totalKindOf, totalText } from './late-totals.ts';
 import {
   type BoundRole,
   endField,
@@ -68,7 +69,8 @@ export function groupRecords(
   const filter = isFiltered ? options.where : undefined;
   const kept = new Map<string, Kept>();
   const taken = new Set([...keys.map(({ column }) => column.toLowerCase()), 'window_start', 'window_end']);
-  const totals = new Set<string>();
+  const totals = new Map<string, GroupTotal>();
+  let totalUses = 0;
   let isLarge = false;
   const keep = (
     call: Call,
@@ -99,7 +101,8 @@ export function groupRecords(
   const total = (call: Call, scope: Scope, condition: Compiled | undefined): Compiled => {
     if (isChanging) throw refuseTotal(call.at);
     const { column, compiled } = keep(call, undefined, scope, condition);
-    totals.add(column);
+    totals.set(column, { column, field: totalField(column), kind: totalKindOf(call), at: call.at });
+    totalUses += 1;
     return totalOf(column, compiled, call.at, spec.kind === 'session' && isWindowed);
   };
   const keyScope: Scope = { column: (reference) => keyColumn(reference, relation, keys, isWindowed) };
@@ -190,7 +193,7 @@ export function groupRecords(
         values[startField] = isInherited ? columns['window_start'] : windowStartMs;
         values[endField] = isInherited ? columns['window_end'] : windowEndMs;
       }
-      for (const column of totals) values[totalField(column)] = sums?.[column] ?? null;
+      for (const column of totals.keys()) values[totalField(column)] = sums?.[column] ?? null;
       return [values];
     },
     ...(isWindowed || keys.length > 0
@@ -199,7 +202,8 @@ export function groupRecords(
     bucketMs: !isWindowed ? undefined : isInherited && windows?.op === 'rows' ? windows.bucketMs : bucketOf(spec),
     isUpdating: !isWindowed,
     ...(isChanging ? { isNeverFinal: true } : {}),
-    totals: () => [...totals],
+    totals: () => [...totals.keys()],
+    groupTotals: { all: () => [...totals.values()], uses: () => totalUses },
     allowedLatenessMs: relation.allowedLatenessMs,
   };
   return { scope, table, isShown };
@@ -262,7 +266,7 @@ function totalOf(column: string, { type }: Kept['compiled'], at: Span, isSession
   return {
     type,
     nullable: true,
-    text: `total of ${column}`,
+    text: totalText(column),
     isConstant: false,
     evaluate: (values) => values[field] ?? null,
   };

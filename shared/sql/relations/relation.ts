@@ -8,6 +8,7 @@ import { impurity } from '#shared/sql/expressions/functions.ts';
 import { anyType, type Column, type SqlType, timestampType } from '#shared/sql/expressions/types.ts';
 import type { ColumnReference, Name } from '#shared/sql/parse/ast.ts';
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
+import type { LateTotals } from './late-totals.ts';
 import type { StepTable } from './step-table.ts';
 
 /** What a column is to windows. */
@@ -54,6 +55,8 @@ export interface Relation {
   readonly table?: StepTable;
   /** What ROW_NUMBER numbers, while it is not known up to which number. */
   readonly ranking?: Ranking;
+  /** What of it needs totals, which are known where the rows are numbered. */
+  readonly late?: LateTotals;
 }
 
 /**
@@ -80,6 +83,8 @@ export interface Ranking {
     readonly descending: boolean;
     readonly nullsFirst: boolean;
     readonly field: string;
+    /** The column whose total it is divided by. */
+    readonly share?: string;
   }[];
   readonly at: Span;
 }
@@ -279,6 +284,8 @@ export interface Selected {
   /** Where its name stands. */
   readonly at?: Span;
   readonly role?: Role;
+  /** It is computed of totals over all groups. */
+  readonly isOfTotals?: true;
 }
 
 /** A relation whose columns are computed from another's: each record becomes one with these columns. */

@@ -24,12 +24,13 @@ import {
   once,
   type Relation,
   type RelationColumn,
+  type Role,
   recordScope,
   type Selected,
   scopeOf,
   selectedRelation,
 } from './relation.ts';
-import { columnTypes, planStep, printer, refuseNumbers } from './step-table.ts';
+import { columnTypes, planStep, printer, refuseNumbers, type StepTable } from './step-table.ts';
 import { planTop, readRanking } from './top.ts';
 import { findTotals } from './totals.ts';
 import { planUnion } from './union.ts';
@@ -135,7 +136,8 @@ function planGrouped(
   const totals = findTotals(expressions, relation, (from, conditions) => planFrom(from, conditions, env, planQuery));
   const condition = together(where, recordScope(relation));
   const grouping = groupRecords(select, relation, { where: condition, totals });
-  const selected = selectItems(select, { scope: grouping.scope, relation, targets, isGrouped: true });
+  const { groupTotals } = grouping.table;
+  const selected = selectItems(select, { scope: grouping.scope, relation, targets, isGrouped: true, groupTotals });
   const having = select.having === undefined ? undefined : together(conjunctsOf(select.having), grouping.scope());
   const shown = [grouping.isShown(), having].filter((one) => one !== undefined);
   const [first, second] = shown;
@@ -143,7 +145,8 @@ function planGrouped(
     first === undefined || second === undefined
       ? first
       : compileBinary({ sign: 'AND', signAt: select.at }, first, second);
-  const ranking = readRanking(select, grouping.scope(), (expression) => roleOfBound(expression, relation));
+  const roleIn = (expression: Expression): Role | undefined => roleOfBound(expression, relation);
+  const ranking = readRanking(select, grouping.scope(), roleIn, groupTotals);
   return planStep(
     { table: grouping.table, selected, where: all, at: select.at, ...(ranking === undefined ? {} : { ranking }) },
     env,
@@ -271,6 +274,7 @@ interface ItemContext {
   readonly relation: Relation;
   readonly targets: Targets | undefined;
   readonly isGrouped?: boolean;
+  readonly groupTotals?: StepTable['groupTotals'];
   /** For items that are one column and nothing else. */
   readonly direct?: Scope;
 }
@@ -309,10 +313,13 @@ function selectItems(select: Select, context: ItemContext): readonly Selected[] 
     const name = item.alias?.text ?? defaultName(item, index + 1);
     const isDirect = item.expression.op === 'column';
     const scope = isDirect && context.direct !== undefined ? context.direct : context.scope(item.alias?.text);
+    const usesBefore = context.groupTotals?.uses();
     const compiled = compileExpression(item.expression, scope);
+    const isOfTotals = context.groupTotals?.uses() !== usesBefore;
     const role =
       context.isGrouped === true ? roleOfBound(item.expression, relation) : roleOf(item.expression, relation);
     add(name, compiled, role, item.alias?.at ?? item.at, item.alias !== undefined);
+    if (isOfTotals) selected.push({ ...(selected.pop() as (typeof selected)[number]), isOfTotals });
   }
   return targets === undefined ? selected.map((column) => checked(column)) : renamed(selected, targets, select.at);
 }

@@ -11,6 +11,7 @@ import type { SqlType } from '#shared/sql/expressions/types.ts';
 import { refuseFinal } from '#shared/sql/parse/names.ts';
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { changesOf } from './changes.ts';
+import { type GroupTotal, type LateTotals, wholeGroup } from './late-totals.ts';
 import type { Environment, Planned } from './plan.ts';
 import {
   endField,
@@ -42,6 +43,8 @@ export interface StepTable {
   readonly conditions?: readonly string[];
   /** Aggregated columns whose totals are shown. */
   readonly totals: () => readonly string[];
+  /** The same totals as they are made of the groups, and how often expressions have named one so far. */
+  readonly groupTotals?: { readonly all: () => readonly GroupTotal[]; readonly uses: () => number };
   readonly allowedLatenessMs: number;
 }
 
@@ -223,6 +226,7 @@ function relationOf(finish: Finish, env: Environment): Relation {
   if (table.isUpdating && ranking !== undefined)
     throw changingProblem(at, ' Over a file the first rows of all are ORDER BY total DESC LIMIT 3 (millrace sql).');
   if (table.isUpdating) return changingRelation(finish, env);
+  const late = lateTotalsOf(finish);
   const name = env.stepNamed('rows');
   const { bucketMs } = table;
   const rows: Relation = {
@@ -238,8 +242,27 @@ function relationOf(finish: Finish, env: Environment): Relation {
       return where === undefined ? unpacked : unpacked.filter(isShown(where));
     }),
   };
-  const relation = selectedRelation(rows, selected, `step ${name}`, ranking?.hidden);
-  return ranking === undefined ? relation : { ...relation, ranking: ranking.ranking };
+  const hidden = [...(ranking?.hidden ?? []), ...(late === undefined ? [] : [wholeGroup])];
+  const relation = selectedRelation(rows, selected, `step ${name}`, hidden);
+  return ranking === undefined ? relation : { ...relation, ranking: ranking.ranking, ...(late && { late }) };
+}
+
+/** What needs totals of rows that another query reads: it must number them, of all groups, since no other has their totals. */
+function lateTotalsOf({ table, selected, where, ranking, at }: Finish): LateTotals | undefined {
+  const totals = table.groupTotals?.all() ?? [];
+  const [first] = totals;
+  if (first === undefined) return undefined;
+  if (ranking === undefined)
+    throw new SqlProblem(
+      first.at,
+      'a total over all groups is known where the rows are shown or numbered, and another query reads these. Number them in the query that has the groups: SELECT *, … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY SUM(x) DESC) AS rownum FROM … GROUP BY …) WHERE rownum <= 10.',
+    );
+  if (where !== undefined)
+    throw new SqlProblem(
+      at,
+      'the total of the groups that are numbered is that of all of them, and some are left out. Put the condition of HAVING into the query around, which leaves the numbers as they are.',
+    );
+  return { totals, columns: selected.filter(({ isOfTotals }) => isOfTotals === true) };
 }
 
 /** A row of a stream as the projection has it. */

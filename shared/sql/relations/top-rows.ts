@@ -7,6 +7,8 @@ export interface TopOrder {
   readonly field: string;
   readonly descending: boolean;
   readonly nullsFirst: boolean;
+  /** The column whose total it is divided by. */
+  readonly share?: string;
 }
 
 /** A row that is kept: what it is ordered by, its values, and what tells apart rows that are alike in order. */

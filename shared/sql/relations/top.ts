@@ -10,6 +10,7 @@ import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isRank } from '#shared/sql/parse/walk.ts';
 import { runningTable } from './changes.ts';
 import { keySelector } from './group-keys.ts';
+import { completed, firstOf, lateAggregates, totalText, wholeGroup } from './late-totals.ts';
 import type { Environment, Planned } from './plan.ts';
 import {
   endField,
@@ -38,6 +39,7 @@ export function readRanking(
   select: Select,
   scope: Scope,
   roleOf: (expression: Expression) => Role | undefined,
+  groupTotals?: StepTable['groupTotals'],
 ):
   | { readonly ranking: Ranking; readonly hidden: readonly { readonly field: string; readonly compiled: Compiled }[] }
   | undefined {
@@ -71,7 +73,13 @@ export function readRanking(
   });
   const order = over.order.map(({ expression, descending, nullsFirst }, index) => {
     const field = `#order ${index}`;
-    return { text: hide(expression, field).text, descending, nullsFirst: nullsFirst ?? false, field };
+    const usesBefore = groupTotals?.uses();
+    const { text } = hide(expression, field);
+    const way = { descending, nullsFirst: nullsFirst ?? false, field };
+    if (groupTotals === undefined || groupTotals.uses() === usesBefore) return { text, ...way };
+    hidden.pop();
+    const { part, share } = shareIn(meantBy(expression, select), scope, groupTotals);
+    return { text: `share of ${hide(part, field).text}`, ...way, share };
   });
   const ranking: Ranking = {
     column: item.alias?.text ?? name.toLowerCase(),
@@ -81,6 +89,34 @@ export function readRanking(
     at: call.at,
   };
   return { ranking, hidden };
+}
+
+/** The expression that an alias stands for. */
+function meantBy(expression: Expression, select: Select): Expression {
+  if (expression.op !== 'column' || expression.path.length > 1) return expression;
+  const name = expression.path[0]?.text ?? '';
+  const item = select.items.find((one) => one.op === 'item' && one.alias !== undefined && isSame(one.alias.text, name));
+  return item?.op === 'item' ? item.expression : expression;
+}
+
+/** Rows rank by their shares of a total before it is known: by what is shared, in an order that depends on its sign. */
+function shareIn(
+  expression: Expression,
+  scope: Scope,
+  { all, uses }: NonNullable<StepTable['groupTotals']>,
+): { readonly part: Expression; readonly share: string } {
+  const problem = new SqlProblem(
+    expression.at,
+    'rows are numbered before their total is known, so they rank by what is shared, ORDER BY SUM(x) DESC, or by the share itself: SUM(x) / SUM(SUM(x)) OVER (PARTITION BY window_start, window_end).',
+  );
+  if (expression.op !== 'binary' || expression.sign !== '/') throw problem;
+  const usesBefore = uses();
+  compileExpression(expression.left, scope);
+  if (uses() !== usesBefore) throw problem;
+  const { text } = compileExpression(expression.right, scope);
+  const shared = all().find(({ column }) => text === totalText(column));
+  if (shared === undefined) throw problem;
+  return { part: expression.left, share: shared.column };
 }
 
 /** Up to how many rows of a group are shown: `rownum <= 10`, `rownum < 11`, `rownum = 1`, `rownum BETWEEN 1 AND 10`. */
@@ -218,12 +254,22 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
       column: `partition_${index + 1}`,
       compiled: { evaluate: (values: Values) => values[field] ?? null },
     }));
-  const fields = relation.columns
-    .filter(({ role }) => windows?.op !== 'pending' || !isBound(role))
-    .map(({ name }) => name);
+  const { late } = relation;
+  if (late !== undefined && (keys.length > 0 || !isWindowed))
+    throw new SqlProblem(
+      ranking.at,
+      'a total over all groups of a window is known where all of them are numbered together. Write PARTITION BY window_start, window_end.',
+    );
+  if (new Set(ranking.order.flatMap(({ share }) => share ?? [])).size > 1)
+    throw new SqlProblem(ranking.at, 'rows are ranked by shares of one total only.');
+  const fields = [
+    ...relation.columns.filter(({ role }) => windows?.op !== 'pending' || !isBound(role)).map(({ name }) => name),
+    ...(late === undefined ? [] : [wholeGroup.field]),
+  ];
   const top = { kind: ranking.kind, count, order: ranking.order, fields } as const;
   const keyedRecords = (): KeyedStream<Values, KeyShape> =>
     relation.stream().keyBy(keySelector(keys, isInherited)) as KeyedStream<Values, KeyShape>;
+  const finish = (columns: Values, row: Values): Values => (late === undefined ? row : completed(late, columns, row));
   return {
     build: (name, emit) => {
       const options = {
@@ -233,7 +279,10 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
       };
       return keyedRecords()
         .window(spec as ReturnType<typeof tumbling>, options)
-        .aggregate(name, { rows: topRows(top) }) as unknown as BuiltTable;
+        .aggregate(name, {
+          rows: topRows(top),
+          ...(late === undefined ? {} : lateAggregates(late, top)),
+        }) as unknown as BuiltTable;
     },
     ...(isWindowed
       ? {}
@@ -243,11 +292,13 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
           ),
         }),
     unpack: ({ columns, windowStartMs, windowEndMs }) => {
-      const entries = columns['rows'] as readonly [readonly Json[], readonly Json[]][];
+      const first =
+        late === undefined ? { entries: columns['rows'], order: ranking.order } : firstOf(late, ranking.order, columns);
+      const entries = first.entries as readonly [readonly Json[], readonly Json[]][];
       const numbers = numbersOf(
         entries.map(([by]) => by),
         ranking.kind,
-        ranking.order,
+        first.order,
       );
       const bounds = !isWindowed
         ? undefined
@@ -255,7 +306,7 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
           ? { [startField]: columns['window_start'], [endField]: columns['window_end'] }
           : { [startField]: windowStartMs, [endField]: windowEndMs };
       return entries.map(([, values], index) => ({
-        ...Object.fromEntries(fields.map((field, place) => [field, values[place]])),
+        ...finish(columns, Object.fromEntries(fields.map((field, place) => [field, values[place]]))),
         ...bounds,
         [ranking.column]: numbers[index],
       }));

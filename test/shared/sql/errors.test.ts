@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { sqlPipeline } from '#shared/sql/index.ts';
 
+const shares =
+  "FROM TABLE(TUMBLE(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY ip, window_start, window_end";
 const table = `CREATE TABLE requests (ip STRING, status INT, bytes BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'kinesis', 'format' = 'json');
 `;
 
@@ -37,6 +39,11 @@ test.each([
   "SELECT COUNT(*) FROM TABLE(SESSION(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) WHERE bytes > 1 GROUP BY window_start, window_end",
   "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE requests PARTITION BY ip, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
   "SELECT ip, SUM(SUM(bytes)) OVER (PARTITION BY window) AS all_bytes FROM requests GROUP BY ip, TUMBLE(ts, INTERVAL '1' MINUTE)",
+  `SELECT MAX(share) AS most FROM (SELECT window_start, window_end, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share ${shares}) GROUP BY window_start, window_end`,
+  `SELECT ip FROM (SELECT ip, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY 1 - SUM(bytes) / (SELECT SUM(bytes) FROM requests)) AS n ${shares}) WHERE n = 1`,
+  `SELECT ip FROM (SELECT ip, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY ip) AS n ${shares} HAVING COUNT(*) > 1) WHERE n = 1`,
+  `SELECT ip FROM (SELECT ip, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, ip ORDER BY ip) AS n ${shares}) WHERE n = 1`,
+  `SELECT ip FROM (SELECT ip, AVG(bytes) / (SELECT AVG(bytes) FROM requests) AS times, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY ip) AS n ${shares}) WHERE n = 1`,
   "CREATE TABLE clicks (ip STRING) WITH ('connector' = 'kinesis', 'format' = 'avro'); SELECT ip FROM clicks",
   'SELECT ip FROM requests ORDER BY ip LIMIT 3',
   "CREATE TABLE s (n INT, share DOUBLE) WITH ('connector' = 'dynamodb', 'ttl' = '1 d'); INSERT INTO s (n, n) SELECT status, bytes FROM requests",

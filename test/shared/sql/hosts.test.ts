@@ -19,6 +19,7 @@ const queries: Readonly<Record<string, string>> = {
   'a small window on Lambda':
     "SELECT ip, COUNT(*) AS n, MIN(bytes) AS low FROM requests GROUP BY ip, HOP(ts, INTERVAL '30' SECOND, INTERVAL '1' MINUTE)",
   'first rows of windows': `SELECT ip, bytes, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY bytes DESC, ip) AS n FROM (${groups})) WHERE n <= 2`,
+  'the greatest shares of windows': `SELECT ip, bytes, share, n FROM (SELECT ip, SUM(bytes) AS bytes, SUM(bytes) / SUM(SUM(bytes)) OVER (PARTITION BY window_start, window_end) AS share, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY share DESC, ip) AS n ${tumbled} GROUP BY window_start, window_end, ip) WHERE n <= 2`,
   'groups by what changes of other groups':
     'SELECT n, COUNT(*) AS groups, SUM(mean) AS means FROM (SELECT ip, id % 7 AS rest, COUNT(*) AS n, AVG(bytes) AS mean FROM requests GROUP BY ip, id % 7) GROUP BY n',
   'groups of groups of a join, with a condition that rows come to fulfil':
