@@ -1,3 +1,4 @@
+import type { KeySpace } from '#shared/engine/keys/key.ts';
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { type ScanCursor, scanNumber, scanText, skipPlainText, skipValue } from './json-values.ts';
 import { cachedWordsMax, TextCache } from './text-cache.ts';
@@ -6,7 +7,7 @@ import { cachedWordsMax, TextCache } from './text-cache.ts';
 export interface KeyNumbers {
   /** By place in the route's `keys`. */
   readonly ids: readonly number[];
-  readonly space: object;
+  readonly space: KeySpace;
 }
 
 export interface ScannedBlock {
@@ -230,7 +231,7 @@ class SlotKeys {
   readonly texts: TextCache;
   #epoch: number;
   /** Of the numbers of this epoch. */
-  space: object = {};
+  space: KeySpace = { isOneToOne: true };
   /** In this epoch. */
   #readCount = 0;
   /** So many bytes of blocks are left to JSON.parse. */
@@ -257,7 +258,7 @@ class SlotKeys {
     if (this.#readCount < comeAgainMin * slotKeysMax) this.#restBytes = restBytes;
     this.#readCount = 0;
     this.#epoch = epoch;
-    this.space = {};
+    this.space = { isOneToOne: true };
     return false;
   }
 }

@@ -16,13 +16,16 @@ export class KeyPlaces {
   /** What is left of a hash is its slot. */
   #shift = 32 - Math.log2(slotsMin);
   #map: Map<string, number> | undefined;
+  /** So many of the keys are in the table. */
+  #count = 0;
 
-  /** `keys` has each key at its place, and a new one is put behind the last. */
+  /** `keys` has each key at its place, and a new one is put behind the last, here or by who knows that it is new. */
   constructor(keys: string[]) {
     this.#keys = keys;
   }
 
   get(key: string): number | undefined {
+    if (this.#count < this.#keys.length) this.#takeRest();
     if (this.#map !== undefined) return this.#map.get(key);
     const place = (this.#slots[this.#slotOf(key, hashOf(key)) + 1] as number) - 1;
     return place === -1 ? undefined : place;
@@ -30,28 +33,53 @@ export class KeyPlaces {
 
   /** The place of the key, which is put behind the last one if it has none. */
   take(key: string): number {
+    if (this.#count < this.#keys.length) this.#takeRest();
     const place = this.#keys.length;
     if (this.#map !== undefined) {
       const known = this.#map.get(key);
       if (known !== undefined) return known;
       this.#keys.push(key);
+      this.#count += 1;
       this.#map.set(key, place);
       return place;
     }
     const hash = hashOf(key);
-    let slot = this.#slotOf(key, hash);
+    const slot = this.#slotOf(key, hash);
     const held = this.#slots[slot + 1] as number;
     if (held !== 0) return held - 1;
     this.#keys.push(key);
-    if (4 * this.#keys.length > this.#slots.length) {
+    this.#put(hash, slot);
+    return place;
+  }
+
+  /** Keys that were put behind the last one without being looked for: none of them is in the table. */
+  #takeRest(): void {
+    while (this.#count < this.#keys.length) {
+      const key = this.#keys[this.#count] as string;
+      if (this.#map !== undefined) {
+        this.#map.set(key, this.#count);
+        this.#count += 1;
+      } else {
+        const hash = hashOf(key);
+        this.#put(hash, this.#freeSlotOf(hash));
+      }
+    }
+  }
+
+  /** Puts the first key that is not in the table there. */
+  #put(hash: number, free: number): void {
+    let slot = free;
+    this.#count += 1;
+    if (4 * this.#count > this.#slots.length) {
       this.#grow();
       slot = this.#freeSlotOf(hash);
     }
     this.#slots[slot] = hash;
-    this.#slots[slot + 1] = place + 1;
-    if (((slot - this.#firstSlotOf(hash)) & this.#mask) >= 2 * stepsMax)
+    this.#slots[slot + 1] = this.#count;
+    if (((slot - this.#firstSlotOf(hash)) & this.#mask) >= 2 * stepsMax) {
       this.#map = new Map(this.#keys.map((one, at) => [one, at]));
-    return place;
+      this.#count = this.#keys.length;
+    }
   }
 
   /** Where a key is, or else where it would be put. */

@@ -13,8 +13,13 @@ export interface RecordKey {
   readonly text: string;
   /** Small, and in its space no other key has it: whoever keeps something of a key finds it by this number. */
   readonly id: number;
-  /** Whoever numbers keys anew has another one from then on. */
-  readonly space: object;
+  readonly space: KeySpace;
+}
+
+/** Whoever numbers keys anew has another one from then on. */
+export interface KeySpace {
+  /** No key has two numbers in it. */
+  readonly isOneToOne?: boolean;
 }
 
 /** What knows the keys that have numbers. */
@@ -26,12 +31,12 @@ interface NumberedKeys {
 /** A key that was found, until the next one is found into it. */
 export class FoundKey implements RecordKey {
   id = 0;
-  space: object = noKeys;
+  space: KeySpace = {};
   /** As they were numbered when the key was found. */
   keys: NumberedKeys = noKeys;
 
   /** Says where its number is from, which is most often where that of the key before was: to look costs less than to say it again. */
-  name(space: object, keys: NumberedKeys): void {
+  name(space: KeySpace, keys: NumberedKeys): void {
     if (this.space !== space) this.space = space;
     if (this.keys !== keys) this.keys = keys;
   }
@@ -189,13 +194,13 @@ const idsMax = 1 << 21;
 class KeyEntry implements NumberedKeys {
   readonly #text: string;
   readonly id: number;
-  readonly space: object;
+  readonly space: KeySpace;
   readonly #slots: number;
   #slot = -1;
 
   constructor(
     text: string,
-    { id, space, slots }: { readonly id: number; readonly space: object; readonly slots: number },
+    { id, space, slots }: { readonly id: number; readonly space: KeySpace; readonly slots: number },
   ) {
     this.#text = text;
     this.id = id;
@@ -247,7 +252,7 @@ class SlotsByNumber {
 
 /** The keys that are the texts of one column, by the numbers that the texts have there, which are their ids: no key needs an entry of its own. */
 class TextsByNumber implements NumberedKeys {
-  space: object = {};
+  space: KeySpace = { isOneToOne: true };
   readonly #cache: TextCache;
   readonly #column: string;
   readonly #slots: SlotsByNumber;
@@ -297,12 +302,13 @@ class TextsByNumber implements NumberedKeys {
     this.#texts = [];
     this.#slots.clear();
     this.#epoch = epoch;
-    this.space = {};
+    this.space = { isOneToOne: true };
   }
 }
 
 /** The keys of one column that are texts, found by the texts. A key's number is its place, so that nothing else has to be looked at. */
-class TextsByValue implements NumberedKeys {
+class TextsByValue implements NumberedKeys, KeySpace {
+  readonly isOneToOne = true;
   readonly #column: string;
   readonly #slots: SlotsByNumber;
   readonly #values: string[] = [];

@@ -1,13 +1,18 @@
-import type { RecordKey } from './key.ts';
+import type { KeySpace, RecordKey } from './key.ts';
 
 /** The keys of one space that were looked up in one slice, as long as the keys in it keep their places. */
 export interface SeenKeys {
-  readonly space: object;
+  readonly space: KeySpace;
   /** Above 0. No other slice and space have it. */
   readonly stamp: number;
+  /** All keys of the slice are of the space: one whose number was not met in the slice is not in it. */
+  readonly areAll: boolean;
 }
 
-export const unseen: SeenKeys = { space: {}, stamp: -1 };
+export const unseen: SeenKeys = { space: {}, stamp: -1, areAll: false };
+/** What `RecentPlaces` says of a key. */
+export const unknown = -1;
+export const absent = -2;
 
 interface KeysInPlaces {
   readonly keys: readonly string[];
@@ -23,29 +28,39 @@ export class RecentPlaces {
   #places = new Int32Array(2 * numbersMin);
   #stamp = 0;
 
-  /** -1 when it is not known. */
+  /** `unknown` when it must be looked up, and `absent` when it need not be, since the slice does not have the key. */
   placeOf(slice: KeysInPlaces, key: RecordKey): number {
+    const { seen } = slice;
     const places = this.#places;
     const at = 2 * key.id;
-    if (at >= places.length) return -1;
+    const isSeen = seen.space === key.space;
+    if (at >= places.length) return isSeen && seen.areAll ? absent : unknown;
     const place = places[at + 1] as number;
-    if (slice.seen.space === key.space && slice.seen.stamp === places[at]) return place;
+    if (isSeen) {
+      const stamp = places[at] as number;
+      if (stamp === seen.stamp) return place;
+      // Stamps only rise: had it been met here, it would be this one or a later one.
+      if (seen.areAll && stamp < seen.stamp) return absent;
+    }
     // What comes in blocks numbers its keys anew in each, most often alike.
-    return place < slice.keys.length && slice.keys[place] === key.text ? this.note(slice, key, place) : -1;
+    return place < slice.keys.length && slice.keys[place] === key.text ? this.note(slice, key, place) : unknown;
   }
 
   note(slice: KeysInPlaces, { id, space }: RecordKey, place: number): number {
     if (2 * id >= this.#places.length) this.#grow(id);
     if (slice.seen.space !== space) this.#see(slice, space);
-    this.#places[2 * id] = slice.seen.stamp;
+    const { stamp } = slice.seen;
+    if (!((this.#places[2 * id] as number) <= stamp)) return place;
+    this.#places[2 * id] = stamp;
     this.#places[2 * id + 1] = place;
     return place;
   }
 
-  #see(slice: KeysInPlaces, space: object): void {
+  #see(slice: KeysInPlaces, space: KeySpace): void {
     if (this.#stamp < stampsMax) this.#stamp += 1;
     // A number that would come again could be another slice's. Once they are used up, places are known by texts alone.
-    slice.seen = { space, stamp: this.#stamp < stampsMax ? this.#stamp : Number.NaN };
+    const stamp = this.#stamp < stampsMax ? this.#stamp : Number.NaN;
+    slice.seen = { space, stamp, areAll: space.isOneToOne === true && slice.keys.length <= 1 };
   }
 
   #grow(id: number): void {

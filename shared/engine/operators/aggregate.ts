@@ -1,5 +1,5 @@
 import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
-import { RecentPlaces } from '#shared/engine/keys/recent-places.ts';
+import { absent, RecentPlaces } from '#shared/engine/keys/recent-places.ts';
 import { LayerStack } from '#shared/engine/state/layer-stack.ts';
 import type { Codec } from '#shared/engine/state/layers.ts';
 import { type Overflow, SizeEstimate } from '#shared/engine/state/overflow.ts';
@@ -27,6 +27,7 @@ import {
   saveEntries,
 } from './saved-slice.ts';
 import {
+  addKey,
   codecOf,
   contentsOf,
   createSlice,
@@ -109,8 +110,8 @@ export class WindowedAggregate implements Operator {
     if (slice === undefined || watermarkMs >= slice.closedFromMs) return false;
     const keyCount = slice.keys.length;
     let place = this.#recent.placeOf(slice, key);
-    if (place === -1) {
-      place = placeOf(slice, key.text, this.#step);
+    if (place < 0) {
+      place = place === absent ? addKey(slice, key.text, this.#step) : placeOf(slice, key.text, this.#step);
       this.#recent.note(slice, key, place);
     }
     if (place < slice.savedCount) markChanged(slice, place);

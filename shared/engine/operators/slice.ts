@@ -125,11 +125,19 @@ export function createSlice(
 /** The place of a key, which is made if it has none: then the accumulators are as created. */
 export function placeOf(slice: SliceContent, key: string, step: CompiledAggregate): number {
   const place = slice.places.take(key);
-  if (place === slice.keyTouchedMs.length) {
-    slice.keyTouchedMs.push(0);
-    pushCreated(slice.columns, step);
-  }
+  if (place === slice.keyTouchedMs.length) pushState(slice, step);
   return place;
+}
+
+/** The place of a key that the slice does not have. */
+export function addKey(slice: SliceContent, key: string, step: CompiledAggregate): number {
+  pushState(slice, step);
+  return slice.keys.push(key) - 1;
+}
+
+function pushState({ keyTouchedMs, columns }: SliceContent, step: CompiledAggregate): void {
+  keyTouchedMs.push(0);
+  pushCreated(columns, step);
 }
 
 /** Puts a key's state in the place of what is there. */
@@ -140,6 +148,7 @@ export function setKey(
   { touchedMs, accumulators }: KeyState,
 ): void {
   const place = placeOf(slice, key, step);
+  slice.seen = unseen;
   setAccumulatorsAt(slice.columns, place, accumulators);
   slice.keyTouchedMs[place] = touchedMs;
 }

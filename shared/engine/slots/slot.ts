@@ -1,5 +1,6 @@
 import type { CompiledPipeline, CompiledRoute, CompiledStep } from '#shared/engine/compile/compile.ts';
 import type { KeyNumbers } from '#shared/engine/decode/block-scanner.ts';
+import type { KeySpace } from '#shared/engine/keys/key.ts';
 import type { CallbackFailure } from '#shared/engine/operators/emit.ts';
 import type { StepInput } from '#shared/engine/operators/operator.ts';
 import { isTotalPart } from '#shared/engine/operators/top.ts';
@@ -53,7 +54,7 @@ export class SlotReader {
   readonly #deliveries = new Map<string, Delivery>();
   readonly #counts: { -readonly [Name in keyof SlotCounts]: SlotCounts[Name] };
   readonly #stepCounts = new Map<string, { counted: number; late: number; threw?: number }>();
-  readonly #key = { text: '', id: 0, space: {} };
+  readonly #key = { text: '', id: 0, space: {} as KeySpace };
   readonly #output: NewOutput = {
     key: this.#key,
     timeMs: 0,
