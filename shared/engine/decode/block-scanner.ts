@@ -1,4 +1,3 @@
-import type { KeySpace } from '#shared/engine/keys/key.ts';
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import { type ScanCursor, scanNumber, scanText, skipPlainText, skipValue } from './json-values.ts';
 import { cachedWordsMax, TextCache } from './text-cache.ts';
@@ -7,7 +6,12 @@ import { cachedWordsMax, TextCache } from './text-cache.ts';
 export interface KeyNumbers {
   /** By place in the route's `keys`. */
   readonly ids: readonly number[];
-  readonly space: KeySpace;
+  readonly space: NumberSpace;
+}
+
+/** In which no key has two numbers. */
+interface NumberSpace {
+  readonly isOneToOne: true;
 }
 
 export interface ScannedBlock {
@@ -231,7 +235,7 @@ class SlotKeys {
   readonly texts: TextCache;
   #epoch: number;
   /** Of the numbers of this epoch. */
-  space: KeySpace = { isOneToOne: true };
+  space: NumberSpace = { isOneToOne: true };
   /** In this epoch. */
   #readCount = 0;
   /** So many bytes of blocks are left to JSON.parse. */

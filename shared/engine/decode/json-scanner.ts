@@ -4,6 +4,7 @@ import type { ComputedField, ObjectShape } from '#shared/pipeline/shape.ts';
 import { type Hole, type JsonTemplate, type TemplateObject, templateOf } from './json-template.ts';
 import { scanTime } from './json-time.ts';
 import {
+  hashText,
   missed,
   type ScanCursor,
   scanBoolean,
@@ -11,13 +12,28 @@ import {
   scanLineEnd,
   scanNumber,
   scanText,
+  skipLine,
   skipPlainText,
   skipValue,
 } from './json-values.ts';
+import { lookedAtMax } from './look-ahead.ts';
 import { TextCache } from './text-cache.ts';
 
 /** Reads a line as its template says; undefined when it is another one. The cursor is then anywhere. */
 type ScanLine = (bytes: Uint8Array, start: number, words: DataView) => object | undefined;
+
+/** The hash of the text of a line that is a key, behind which the cursor is; undefined when the line is another one. */
+type HashKey = (bytes: Uint8Array, start: number, words: DataView) => number | undefined;
+
+/** A template's readers. */
+interface LineScanner {
+  readonly scan: ScanLine;
+  readonly template: JsonTemplate;
+  /** By hole. */
+  readonly caches: readonly (TextCache | undefined)[];
+  /** Of the first column of so many keys that it is worth to look ahead. */
+  ahead: { readonly cache: TextCache; readonly hashKey: HashKey } | undefined;
+}
 
 /** Producers of one stream write a few kinds of lines. */
 const templatesMax = 8;
@@ -38,7 +54,7 @@ export class JsonScanner {
   readonly #tools: DecodeTools;
   readonly #need: Need;
   readonly #cursor: ScanCursor = { at: 0 };
-  #scanners: ScanLine[] = [];
+  #scanners: LineScanner[] = [];
   /** Of the bytes that were read last. */
   #words: DataView = new DataView(new ArrayBuffer(0));
   #wordsOf: Uint8Array | undefined;
@@ -47,6 +63,8 @@ export class JsonScanner {
   /** All of them; more may come. */
   readonly texts: TextCache[] = [];
   #last: ScanLine = () => undefined;
+  #lastScanner: LineScanner | undefined;
+  readonly #hashes = new Int32Array(lookedAtMax);
   #lessons = 0;
   #lines = 0;
   #missed = 0;
@@ -71,11 +89,13 @@ export class JsonScanner {
 
   /** The record of the line at `start`, which has a line feed behind it; undefined for a line that must be parsed. */
   scan(bytes: Uint8Array, start: number): object | undefined {
-    if (bytes !== this.#wordsOf) {
-      this.#wordsOf = bytes;
-      this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
+    if (bytes !== this.#wordsOf) this.#turnTo(bytes);
     return this.#last(bytes, start, this.#words) ?? this.#scanOthers(bytes, start);
+  }
+
+  #turnTo(bytes: Uint8Array): void {
+    this.#wordsOf = bytes;
+    this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Whether lines are still wanted for examples. */
@@ -106,17 +126,18 @@ export class JsonScanner {
 
   #scanOthers(bytes: Uint8Array, start: number): object | undefined {
     for (let at = 0; at < this.#scanners.length; at += 1) {
-      const scanner = this.#scanners[at] as ScanLine;
-      if (scanner === this.#last) continue;
-      const value = scanner(bytes, start, this.#words);
+      const scanner = this.#scanners[at] as LineScanner;
+      if (scanner.scan === this.#last) continue;
+      const value = scanner.scan(bytes, start, this.#words);
       if (value === undefined) continue;
-      this.#last = scanner;
+      this.#last = scanner.scan;
+      this.#lastScanner = scanner;
       return value;
     }
     return undefined;
   }
 
-  #compile(template: JsonTemplate): ScanLine {
+  #compile(template: JsonTemplate): LineScanner {
     const lines = template.holes.map(
       (hole, index) => `${compareSource(template.literals[index] as string)}\n  ${holeSource(hole, index)}`,
     );
@@ -153,7 +174,57 @@ return (bytes, start, words) => {
       skipPlainText,
       skipValue,
     };
-    return new Function(...Object.keys(lent), source)(...Object.values(lent)) as ScanLine;
+    const scan = new Function(...Object.keys(lent), source)(...Object.values(lent)) as ScanLine;
+    return { scan, template, caches, ahead: undefined };
+  }
+
+  /**
+   * Lets those who know things of keys look at what they know of the next lines' keys, where there are so many keys that it is not in the
+   * processor's caches. `end` is behind the last line feed. Gives up to where it has looked; behind that it may be called again.
+   */
+  lookAhead(bytes: Uint8Array, start: number, end: number): number {
+    const ahead = this.#aheadOf(this.#lastScanner);
+    if (ahead?.cache.isWide !== true) return bytes.length;
+    if (bytes !== this.#wordsOf) this.#turnTo(bytes);
+    let at = start;
+    let count = 0;
+    while (count < lookedAtMax && at < end) {
+      const hash = ahead.hashKey(bytes, at, this.#words);
+      if (hash !== undefined) {
+        this.#hashes[count] = hash;
+        count += 1;
+        at = this.#cursor.at;
+      }
+      at = skipLine(bytes, at);
+    }
+    ahead.cache.lookAt(this.#hashes, count);
+    return at;
+  }
+
+  #aheadOf(scanner: LineScanner | undefined): LineScanner['ahead'] {
+    if (scanner === undefined || scanner.ahead !== undefined) return scanner?.ahead;
+    const hole = scanner.caches.findIndex((one) => one?.isWide);
+    const cache = scanner.caches[hole];
+    if (cache !== undefined) scanner.ahead = { cache, hashKey: this.#compileHash(scanner.template, hole) };
+    return scanner.ahead;
+  }
+
+  #compileHash({ literals, holes }: JsonTemplate, hole: number): HashKey {
+    const isText = (kind: Hole['kind']): boolean =>
+      kind.endsWith('text') || kind === 'text choice' || kind === 'timestamp';
+    const skips = holes.slice(0, hole).map(({ kind }, index) => {
+      const end = isText(kind) ? 'skipPlainText(bytes, at, words)' : 'skipValue(bytes, at)';
+      return `${compareSource(literals[index] as string)}\n  at = ${end}; if (at === -1) return undefined;`;
+    });
+    const source = `'use strict';
+return (bytes, start, words) => {
+  let at = start;
+  ${skips.join('\n  ')}
+  ${compareSource(literals[hole] as string)}
+  return hashText(bytes, at, cursor, words);
+};`;
+    const lent = { cursor: this.#cursor, hashText, skipPlainText, skipValue };
+    return new Function(...Object.keys(lent), source)(...Object.values(lent)) as HashKey;
   }
 
   #cacheOf(field: string): TextCache {

@@ -32,6 +32,15 @@ export function scanText(
   cache: TextCache,
   words: DataView,
 ): string | undefined {
+  const hash = hashText(bytes, start, cursor, words);
+  const end = cursor.at;
+  if (bytes[end] !== quote) return undefined;
+  cursor.at = end + 1;
+  return cache.find(bytes, start, end, hash);
+}
+
+/** The hash of the plain text at `start`, whose words are then `textWords`. The cursor is where it ends, which may be at no quote. */
+export function hashText(bytes: Uint8Array, start: number, cursor: ScanCursor, words: DataView): number {
   const wordsEnd = bytes.length - 4;
   let at = start;
   let hash = 0;
@@ -58,13 +67,12 @@ export function scanText(
       word |= (bytes[at] as number) << shift;
       at += 1;
     }
-  if (bytes[at] !== quote) return undefined;
   if (word !== 0) {
     if (count < cachedWordsMax) textWords[count] = word;
     hash = mixed(hash, word);
   }
-  cursor.at = at + 1;
-  return cache.find(bytes, start, at, hash);
+  cursor.at = at;
+  return hash;
 }
 
 /** Behind the quote that ends the plain text at `start`; -1 when it is not plain, as `scanText` has it. `words` are the same bytes. */
@@ -316,4 +324,12 @@ export function skipBlanks(bytes: Uint8Array, start: number): number {
 export function scanLineEnd(bytes: Uint8Array, at: number): number {
   if (bytes[at] === lineFeed) return at + 1;
   return bytes[at] === 0x0d && bytes[at + 1] === lineFeed ? at + 2 : -1;
+}
+
+/** Behind the next line feed from `start` on, or behind the bytes. */
+export function skipLine(bytes: Uint8Array, start: number): number {
+  // Most lines end soon, before a search would have begun.
+  const soon = Math.min(bytes.length, start + 64);
+  for (let at = start; at < soon; at += 1) if (bytes[at] === lineFeed) return at + 1;
+  return bytes.indexOf(lineFeed, soon) + 1 || bytes.length;
 }

@@ -288,7 +288,9 @@ export class RecordReader {
     let missed = 0;
     let start = this.#readOpen(bytes, first, visit);
     const last = bytes.lastIndexOf(lineFeed) + 1;
+    let looked = start;
     while (start < last && this.#index < this.#indexMax) {
+      if (start >= looked) looked = scanner.lookAhead(bytes, start, last);
       const value = scanner.scan(bytes, start);
       if (value !== undefined) {
         const { next } = scanner;

@@ -1,4 +1,5 @@
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
+import { type LooksAhead, lookAtPlaces, note } from './look-ahead.ts';
 
 /** No text that is kept is longer. */
 export const cachedWordsMax = 32;
@@ -28,6 +29,10 @@ export class TextCache {
   epoch = 0;
   /** The column is one of keys: whoever looks a key up by its number needs one of each, also where few texts come again. */
   keepsAll = false;
+  /** What else is known of a text is found by its number, elsewhere in memory. */
+  follower: LooksAhead | undefined;
+  /** See `isWide`. Words, hashes and numbers of so many are some megabytes, as many as a core has for itself. */
+  wideFrom = 1 << 16;
 
   /** Of a column longer texts are seldom the same, and are not kept. */
   constructor(ascii: DecodeTools['ascii'], { textsMax = 1 << 20, wordsMax = 13 } = {}) {
@@ -51,6 +56,18 @@ export class TextCache {
     this.last = text;
     this.lastIndex = index;
     return text;
+  }
+
+  /** Whether there are so many texts that most of what is looked at for one is not in the processor's caches. */
+  get isWide(): boolean {
+    return this.keepsAll && this.#texts.length >= this.wideFrom;
+  }
+
+  /** Looks at what is known of texts with these hashes, which will be looked for soon. The hashes become numbers, -1 for a text that is new. */
+  lookAt(hashes: Int32Array, count: number): void {
+    this.#table.lookAt(hashes, count);
+    lookAtPlaces(this.#texts, hashes, count);
+    this.follower?.lookAt(hashes, count);
   }
 
   /** The text that has the number, in this epoch. */
@@ -121,6 +138,23 @@ class TextTable {
       if (number === -1 || (places[place] === spread && this.#isAt(this.#starts[number] as number, length)))
         return number;
     }
+  }
+
+  /** See `TextCache.lookAt`. A number may be that of another text with the same hash. */
+  lookAt(hashes: Int32Array, count: number): void {
+    const places = this.#places;
+    for (let index = 0; index < count; index += 1) {
+      const spread = spreadOf(hashes[index] as number);
+      let place = this.#placeOf(spread);
+      while (places[place + 1] !== 0 && places[place] !== spread) place = (place + 2) & this.#mask;
+      hashes[index] = (places[place + 1] as number) - 1;
+    }
+    let words = 0;
+    for (let index = 0; index < count; index += 1) {
+      const number = hashes[index] as number;
+      if (number !== -1) words ^= this.#words[this.#starts[number] as number] as number;
+    }
+    note(words);
   }
 
   #isAt(start: number, length: number): boolean {

@@ -1,3 +1,4 @@
+import type { LooksAhead } from '#shared/engine/decode/look-ahead.ts';
 import type { KeySpace, RecordKey } from './key.ts';
 
 /** The keys of one space that were looked up in one slice, as long as the keys in it keep their places. */
@@ -23,10 +24,16 @@ interface KeysInPlaces {
  * By a key's number, its place in the slice where it was met last. It is known by a stamp that stands beside it: neither the key's text nor
  * those in the slice are looked at, which lie elsewhere in memory and may not even be made.
  */
-export class RecentPlaces {
+export class RecentPlaces implements LooksAhead {
   /** By number, the stamp and the place. */
   #places = new Int32Array(2 * numbersMin);
   #stamp = 0;
+  readonly #lookAtPlaces: LooksAhead['lookAt'];
+
+  /** `lookAtPlaces` looks at what is known of places. */
+  constructor(lookAtPlaces: LooksAhead['lookAt']) {
+    this.#lookAtPlaces = lookAtPlaces;
+  }
 
   /** `unknown` when it must be looked up, and `absent` when it need not be, since the slice does not have the key. */
   placeOf(slice: KeysInPlaces, key: RecordKey): number {
@@ -56,7 +63,17 @@ export class RecentPlaces {
     return place;
   }
 
+  lookAt(numbers: Int32Array, count: number): void {
+    const places = this.#places;
+    for (let index = 0; index < count; index += 1) {
+      const at = 2 * (numbers[index] as number) + 1;
+      numbers[index] = at >= 0 && at < places.length ? (places[at] as number) : -1;
+    }
+    this.#lookAtPlaces(numbers, count);
+  }
+
   #see(slice: KeysInPlaces, space: KeySpace): void {
+    if (space.isOneToOne === true) space.follower = new WeakRef(this);
     if (this.#stamp < stampsMax) this.#stamp += 1;
     // A number that would come again could be another slice's. Once they are used up, places are known by texts alone.
     const stamp = this.#stamp < stampsMax ? this.#stamp : Number.NaN;

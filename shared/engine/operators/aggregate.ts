@@ -1,4 +1,5 @@
 import type { CompiledAggregate } from '#shared/engine/compile/compile.ts';
+import { lookAtPlaces } from '#shared/engine/decode/look-ahead.ts';
 import { absent, RecentPlaces } from '#shared/engine/keys/recent-places.ts';
 import { LayerStack } from '#shared/engine/state/layer-stack.ts';
 import type { Codec } from '#shared/engine/state/layers.ts';
@@ -60,7 +61,9 @@ export class WindowedAggregate implements Operator {
   /** Where the record before went, which is where the next one goes most often. */
   #lastSlice: Slice | undefined;
   /** Where keys were met last: most records are spared a walk through a map. */
-  readonly #recent = new RecentPlaces();
+  readonly #recent = new RecentPlaces((places, count) => {
+    for (const column of this.#lastSlice?.columns ?? []) lookAtPlaces(column, places, count);
+  });
   // What has changed since the last save.
   readonly #opened = new Set<number>();
   readonly #fired = new Set<number>();

@@ -2,7 +2,7 @@ import type { CompiledOrigin, CompiledPipeline, CompiledSource } from '#shared/e
 import { type DecodedRecord, messageOf, type Rejection } from '#shared/engine/decode/decode.ts';
 import { RecordReader, type VisitRecord } from '#shared/engine/decode/record-reader.ts';
 import type { TextCache } from '#shared/engine/decode/text-cache.ts';
-import { KeyDictionary } from '#shared/engine/keys/key.ts';
+import { KeyDictionary } from '#shared/engine/keys/key-dictionary.ts';
 import type { DecodeTools } from '#shared/pipeline/decoder.ts';
 import type { Lookups } from './lookups.ts';
 import { Refusal } from './refusal.ts';

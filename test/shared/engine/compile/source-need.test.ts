@@ -280,8 +280,8 @@ test('a text ends with its quote, whether it is read or not, and has no others, 
         const cursor = { at: -1 };
         const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         expect(scanText(bytes, 0, cursor, cache, words)).toBe(text);
-        expect(cursor.at).toBe(text === undefined ? -1 : text.length + 1);
-        expect(skipPlainText(bytes, 0, words)).toBe(cursor.at);
+        if (text !== undefined) expect(cursor.at).toBe(text.length + 1);
+        expect(skipPlainText(bytes, 0, words)).toBe(text === undefined ? -1 : cursor.at);
       }
 });
 

@@ -303,3 +303,30 @@ test('what one reader of a source has learned serves the next one', () => {
   for (const ip of ['a', 'b', 'a'])
     for (const reader of [first, second]) expect(readAll(reader, line(ip))).toMatchObject([{ value: { ip } }]);
 });
+
+test('who follows the keys of many texts is told their numbers before their lines are read', () => {
+  const reader = new RecordReader(sourceOf(json(), flow, [['ip'], ['ts']]), decodeTools);
+  const lines = Array.from({ length: 500 }, (_, index) => {
+    // Now and then one that is written otherwise, or is none at all.
+    if (index % 97 === 50) return index % 2 === 0 ? `{"ip": "10.0.1.${index % 7}","bytes":1,"ts":2}` : 'nothing';
+    return `{"ts":${1_763_715_600_000 + index},"ip":"10.0.0.${(index * 37) % 101}","bytes":${index}}`;
+  });
+  const bytes = Buffer.from(`${lines.join('\n')}\n`);
+  readAll(reader, bytes);
+  const [cache] = reader.texts;
+  const looked: number[] = [];
+  const read: number[] = [];
+  Object.assign(cache ?? {}, { keepsAll: true, wideFrom: 0 });
+  if (cache !== undefined)
+    cache.follower = { lookAt: (numbers, count) => void looked.push(...numbers.subarray(0, count)) };
+  reader.begin({});
+  reader.readBytes(bytes, (taken) => {
+    const isUsual = taken?.kind === 'decoded' && (taken.value as { ip: string }).ip.startsWith('10.0.0.');
+    if (!isUsual) return;
+    const number = cache?.lastIndex as number;
+    read.push(number);
+    expect(looked[read.length - 1]).toBe(number);
+  });
+  expect(looked).toEqual(read);
+  expect(read.length).toBeGreaterThan(480);
+});

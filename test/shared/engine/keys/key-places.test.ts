@@ -21,6 +21,22 @@ test('each key is found at its place, and no other key is', () => {
   );
 });
 
+test('keys that others put behind the last are found like those that were looked for', () => {
+  const added = fc.record({ key: fc.stringMatching(/^[a-c]{0,3}$/), isLookedFor: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(added, { maxLength: 200, size: 'max' }), (all) => {
+      const keys: string[] = [];
+      const places = new KeyPlaces(keys);
+      for (const { key, isLookedFor } of all) {
+        if (isLookedFor) expect(keys[places.take(key)]).toBe(key);
+        else if (!keys.includes(key)) keys.push(key);
+      }
+      expect(new Set(keys).size).toBe(keys.length);
+      for (const { key } of all) expect(places.get(key)).toBe(keys.indexOf(key));
+    }),
+  );
+});
+
 test('keys that were chosen to meet take no longer than others', () => {
   const pairs = pairsThatMeet();
   const chosen = Array.from({ length: 2 ** pairs.length }, (_, number) =>
@@ -36,7 +52,11 @@ test('keys that were chosen to meet take no longer than others', () => {
       },
     }),
   );
-  for (const key of chosen) places.take(key);
+  for (const [at, key] of chosen.entries()) {
+    if (at % 2 === 0) places.take(key);
+    else keys.push(key);
+  }
+  places.get('');
   looks = 0;
   for (const [at, key] of chosen.entries()) expect(places.get(key)).toBe(at);
   expect(looks).toBeLessThan(2 * chosen.length);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { groupOf, KeyDictionary, slotHashKey, slotOf } from '#shared/engine/keys/key.ts';
+import { groupOf, slotHashKey, slotOf } from '#shared/engine/keys/key.ts';
+import { KeyDictionary } from '#shared/engine/keys/key-dictionary.ts';
 import { hash128 } from '#shared/schemas/hash.ts';
 import { encodeKey, type KeyColumns } from '#shared/schemas/key.ts';
 import { fuzzTimeoutMs } from '../../fuzz.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RecentPlaces, type SeenKeys, unseen } from '#shared/engine/keys/recent-places.ts';
+import { absent, RecentPlaces, type SeenKeys, unknown, unseen } from '#shared/engine/keys/recent-places.ts';
 import { fuzzTimeoutMs } from '../../fuzz.ts';
 
 interface TestSlice {
@@ -36,14 +36,16 @@ test('a place is that of the key in its slice, whoever numbers keys and however 
   timeout: fuzzTimeoutMs,
 }, () => {
   let knownCount = 0;
+  let absentCount = 0;
   fc.assert(
     fc.property(steps, (all) => {
-      const recent = new RecentPlaces();
+      const recent = new RecentPlaces(() => undefined);
       const slices: TestSlice[] = [0, 1, 2].map(() => ({ keys: [], seen: unseen }));
-      const spaces = [0, 1].map(() => ({ space: {}, ids: new Map<string, number>() }));
+      const newSpace = () => ({ space: { isOneToOne: true }, ids: new Map<string, number>() });
+      const spaces = [newSpace(), newSpace()];
       for (const step of all) {
         if (step.kind === 'number anew') {
-          spaces[step.space] = { space: {}, ids: new Map() };
+          spaces[step.space] = newSpace();
           continue;
         }
         const at = slices[step.slice] as TestSlice;
@@ -57,7 +59,11 @@ test('a place is that of the key in its slice, whoever numbers keys and however 
         ids.set(step.key, id);
         const key = { text: step.key, id, space: own };
         const known = recent.placeOf(at, key);
-        if (known === -1) {
+        if (known === absent) {
+          absentCount += 1;
+          expect(at.keys).not.toContain(step.key);
+        }
+        if (known === unknown || known === absent) {
           if (!at.keys.includes(step.key)) at.keys.push(step.key);
           recent.note(at, key, at.keys.indexOf(step.key));
         } else {
@@ -69,10 +75,11 @@ test('a place is that of the key in its slice, whoever numbers keys and however 
     { numRuns: 300 },
   );
   expect(knownCount).toBeGreaterThan(1_000);
+  expect(absentCount).toBeGreaterThan(1_000);
 });
 
 test('a place that is known by its stamp is found without the text of the key', () => {
-  const recent = new RecentPlaces();
+  const recent = new RecentPlaces(() => undefined);
   const slice = { keys: ['key=a'], seen: unseen };
   const key = {
     get text(): string {
@@ -83,4 +90,14 @@ test('a place that is known by its stamp is found without the text of the key', 
   };
   recent.note(slice, key, 0);
   expect(recent.placeOf(slice, key)).toBe(0);
+});
+
+test('where a key may have two numbers it is never said to be absent', () => {
+  const recent = new RecentPlaces(() => undefined);
+  const slice = { keys: ['key=b'], seen: unseen };
+  const space = {};
+  recent.note(slice, { text: 'key=b', id: 0, space }, 0);
+  slice.keys.push('key=a');
+  recent.note(slice, { text: 'key=a', id: 1, space }, 1);
+  expect(recent.placeOf(slice, { text: 'key=a', id: 2, space })).toBe(unknown);
 });

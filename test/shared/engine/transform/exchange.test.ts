@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CompiledPipeline, type CompiledRoute, compile } from '#shared/engine/compile/compile.ts';
-import { KeyDictionary, slotOf } from '#shared/engine/keys/key.ts';
+import { slotOf } from '#shared/engine/keys/key.ts';
+import { KeyDictionary } from '#shared/engine/keys/key-dictionary.ts';
 import { SlotReader } from '#shared/engine/slots/slot.ts';
 import {
   type Chunk,
