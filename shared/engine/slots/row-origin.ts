@@ -1,6 +1,6 @@
 import type { CompiledPipeline, CompiledRoute, CompiledRowSource } from '#shared/engine/compile/compile.ts';
 import type { Rejection } from '#shared/engine/decode/decode.ts';
-import { KeyDictionary } from '#shared/engine/keys/key.ts';
+import { KeyDictionary } from '#shared/engine/keys/key-dictionary.ts';
 import { Contest } from '#shared/engine/operators/contest.ts';
 import { type TotalPart, takesTotals } from '#shared/engine/operators/top.ts';
 import { timeOfRow, valueOfRow } from '#shared/engine/rows/rows.ts';
