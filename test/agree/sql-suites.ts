@@ -17,6 +17,11 @@ export function sqlSuites(): readonly Suite[] {
     distinct: 'SELECT key, COUNT(*) AS tags FROM (SELECT DISTINCT key, tag FROM records) GROUP BY key',
     ranks: `SELECT key, tag, number FROM (
       SELECT *, DENSE_RANK() OVER (PARTITION BY key ORDER BY tag DESC) AS place FROM records) WHERE place <= 2`,
+    shares: `SELECT key, share, place FROM (
+      SELECT key, SUM(amount) / SUM(SUM(amount)) OVER (PARTITION BY window_start, window_end) AS share,
+        ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY share DESC) AS place
+      FROM TABLE(TUMBLE(TABLE records, DESCRIPTOR(at), INTERVAL '10' SECOND)) GROUP BY key, window_start, window_end)
+      WHERE place <= 2`,
   };
   const fields = {
     key,

@@ -307,6 +307,23 @@ function gridOf(): readonly Suite[] {
       };
     }),
     {
+      name: 'ranked rows with shares',
+      pipeline: pipelineOf(
+        Object.entries(windows).flatMap(([name, window]) => {
+          const derived = keyed
+            .window(window, { allowedLateness: milliseconds(0), emit: 'on-close' })
+            .aggregate(name, { n: columns.n, total: columns.total })
+            .derive({ ...perRow, share: shareOfTotal('total') });
+          return [
+            derived.top(`${name}-first`, 2, { by: 'share' }).to(sink),
+            derived.rank(`${name}-mean`, 1, { by: 'each' }).to(sink),
+          ];
+        }),
+        { slots: 2 },
+      ),
+      histories,
+    },
+    {
       name: 'late records',
       pipeline: pipelineOf(
         Object.entries(windows).flatMap(([name, window]) => {

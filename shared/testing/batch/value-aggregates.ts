@@ -190,7 +190,8 @@ export const valueAggregates: Readonly<Record<string, Maker>> = {
           const direction = `${descending ? 'DESC' : ''} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`;
           return [`nullif(${by[2 * at]}, 'NaN') ${direction}`, `${by[2 * at + 1]} ${direction}`];
         });
-        const list = `list({'shown': ${shown}, 'by': row(${by.join(', ')})} ORDER BY ${[...sorted, tie].join(', ')})`;
+        // Without an order all are alike.
+        const list = `list({'shown': ${shown}, 'by': row(${['0', ...by].join(', ')})} ORDER BY ${[...sorted, tie].join(', ')})`;
         const last = Number(count);
         if (rank === 'ROW_NUMBER') return `list_transform(${list}[:${last}], lambda one: one.shown)`;
         const places = `list_distinct(list_transform(${list}[:place], lambda other: other.by))`;
