@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { compile } from '#shared/engine/compile/compile.ts';
 import { RowOrigin } from '#shared/engine/slots/row-origin.ts';
 import { chunkLimits } from '#shared/engine/transform/exchange.ts';
-import { count, milliseconds, sum, tumbling } from '#shared/pipeline/index.ts';
+import { count, milliseconds, shareOfTotal, sum, tumbling } from '#shared/pipeline/index.ts';
 import type { Block } from '#shared/schemas/block.ts';
 import { compareSequences, type LogPosition, logEnd, logPosition, sequenceInLog } from '#shared/schemas/position.ts';
 import type { Row } from '#shared/schemas/row.ts';
@@ -139,4 +139,36 @@ test('positions in the log are in order as positions of records', () => {
   const sequences = positions.map(sequenceInLog);
   expect([...sequences].reverse().sort(compareSequences)).toEqual(sequences);
   expect(new Set(sequences).size).toBe(positions.length);
+});
+
+test('a part of a total goes behind the rows to those who show shares alone, and one that fits no block is known to be missing', () => {
+  const shared = compile(
+    pipelineOf(
+      [
+        table
+          .derive({ share: shareOfTotal('total') })
+          .top('shares', 1, { by: 'total' })
+          .to(sink),
+        table.top('best', 1, { by: 'total' }).to(sink),
+      ],
+      { slots: 4 },
+    ),
+  );
+  const source = shared.rowSources.get('tens');
+  if (source === undefined) throw new Error('tens is read by others');
+  const partOf = (blockBytesMax: number) => {
+    const origin = new RowOrigin(shared, source, 2, { ...chunkLimits, blockBytesMax });
+    const total = { view: 'tens', slot: 2, windowStartMs: 0, windowEndMs: 10, final: true, position: at };
+    origin.take(at, [rowOf('a', 1), rowOf('b', 2)], 19, [
+      { ...total, columns: { total: 'x'.repeat(100) }, expiresMs: 0 },
+    ]);
+    const routes = blocksOf(origin).flatMap((block) => block.routes);
+    const parts = routes.flatMap(({ keys, columns }) => (columns[0] ?? []).map((value) => [keys[0], value]));
+    return { parts: parts.filter(([, value]) => Array.isArray(value)), letters: origin.letters };
+  };
+  expect(partOf(5_000)).toEqual({ parts: [['top=shares', [{ total: 'x'.repeat(100) }]]], letters: [] });
+  const { parts, letters } = partOf(500);
+  expect(parts).toEqual([['top=shares', [null]]]);
+  expect(letters).toMatchObject([{ reason: 'too-large', sub: 2, steps: ['shares'], eventTimeMs: 9 }]);
+  expect(letters[0]?.message).toMatch(/the total of the window over all keys .* shares of it are null/);
 });
