@@ -71,6 +71,7 @@ export function groupRecords(
   const taken = new Set([...keys.map(({ column }) => column.toLowerCase()), 'window_start', 'window_end']);
   const totals = new Map<string, GroupTotal>();
   let totalUses = 0;
+  let overAt: Span | undefined;
   let isLarge = false;
   const keep = (
     call: Call,
@@ -124,8 +125,10 @@ export function groupRecords(
     find: (expression) => {
       if (expression.op === 'call' && boundOf(expression) !== undefined)
         return boundColumn(expression, { relation, spec, isWindowed });
-      if (expression.op === 'call' && expression.over !== undefined && isAggregate(expression))
+      if (expression.op === 'call' && expression.over !== undefined && isAggregate(expression)) {
+        overAt ??= expression.at;
         return windowTotal(expression, { relation, isWindowed }, (call) => total(call, base, filter));
+      }
       if (isAggregate(expression)) return aggregateColumn(expression, alias);
       if (expression.op === 'query') {
         const query = options.totals.find((candidate) => candidate.expression === expression);
@@ -203,7 +206,7 @@ export function groupRecords(
     isUpdating: !isWindowed,
     ...(isChanging ? { isNeverFinal: true } : {}),
     totals: () => [...totals.keys()],
-    groupTotals: { all: () => [...totals.values()], uses: () => totalUses },
+    groupTotals: { all: () => [...totals.values()], uses: () => totalUses, overAt: () => overAt },
     allowedLatenessMs: relation.allowedLatenessMs,
   };
   return { scope, table, isShown };

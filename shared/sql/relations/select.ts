@@ -89,9 +89,15 @@ function planSelect(select: Select, env: Environment, targets: Targets | undefin
     return planTop(select, { relation, ranking: relation.ranking, where }, env, (scope, rows) =>
       selectItems(select, { scope: () => scope, relation: rows, targets }),
     );
+  if (isGrouped || select.distinct) refuseTotalsOf(relation);
   if (isGrouped) return planGrouped(select, { relation, where }, env, targets);
   if (select.distinct) return planDistinct(select, { relation, where }, env, targets);
   return planRecords(select, { relation, where }, env, targets);
+}
+
+/** Rows with totals may be shown, and are no stream, which says so. */
+function refuseTotalsOf({ table, stream }: Relation): void {
+  if (table?.isUpdating === false && table.totals().length > 0) stream();
 }
 
 interface Input {
@@ -145,6 +151,12 @@ function planGrouped(
     first === undefined || second === undefined
       ? first
       : compileBinary({ sign: 'AND', signAt: select.at }, first, second);
+  const overAt = groupTotals?.overAt();
+  if (select.having !== undefined && overAt !== undefined)
+    throw new SqlProblem(
+      overAt,
+      'OVER comes behind HAVING, so this would be the total of the groups that it leaves, which nobody keeps. For the total of all groups put the condition around: SELECT * FROM (SELECT …, SUM(SUM(x)) OVER (…) AS total FROM … GROUP BY …) WHERE ….',
+    );
   const roleIn = (expression: Expression): Role | undefined => roleOfBound(expression, relation);
   const ranking = readRanking(select, grouping.scope(), roleIn, groupTotals);
   return planStep(
@@ -201,6 +213,7 @@ function planRecords(
   const lazy = isPending && first.nested ? compile(expanded(relation, select.at)) : first;
   const ranking = readRanking(select, recordScope(relation), (expression) => roleOfBound(expression, relation));
   const direct = relation.table;
+  if (ranking !== undefined) refuseTotalsOf(relation);
   if (direct !== undefined)
     return planStep(
       {

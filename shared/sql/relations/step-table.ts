@@ -43,8 +43,12 @@ export interface StepTable {
   readonly conditions?: readonly string[];
   /** Aggregated columns whose totals are shown. */
   readonly totals: () => readonly string[];
-  /** The same totals as they are made of the groups, and how often expressions have named one so far. */
-  readonly groupTotals?: { readonly all: () => readonly GroupTotal[]; readonly uses: () => number };
+  /** The same totals as they are made of the groups, how often expressions have named one so far, and where the first one by OVER stands. */
+  readonly groupTotals?: {
+    readonly all: () => readonly GroupTotal[];
+    readonly uses: () => number;
+    readonly overAt: () => Span | undefined;
+  };
   readonly allowedLatenessMs: number;
 }
 
@@ -177,9 +181,9 @@ function columnType(type: SqlType): ColumnType | undefined {
   }
 }
 
-/** Rows that change are no stream, but another query may show them in its own way, and group what changes. */
-function changingRelation({ table, selected, where, at }: Finish, env: Environment): Relation {
-  const identity = `changing ${JSON.stringify(configOf(selected, where === undefined ? [] : [where.text]))}`;
+/** Rows that are no stream: those that change, or need totals. Another query may show them in its own way, and group what changes. */
+function shownRelation({ table, selected, where }: Finish, env: Environment, problem: () => SqlProblem): Relation {
+  const identity = `shown ${JSON.stringify(configOf(selected, where === undefined ? [] : [where.text]))}`;
   const { ofNothing, changes } = table;
   const unpack = (row: ProjectionInput): readonly Values[] => table.unpack(row).filter(isShown(where));
   const conditions = [...(table.conditions ?? []), ...(where === undefined ? [] : [where.text])];
@@ -202,7 +206,7 @@ function changingRelation({ table, selected, where, at }: Finish, env: Environme
       ...(ofNothing && { ofNothing: () => ofNothing().filter(isShown(where)) }),
     },
     stream: () => {
-      throw changingProblem(at);
+      throw problem();
     },
     ...(changes && {
       changes: once(() =>
@@ -225,7 +229,10 @@ function relationOf(finish: Finish, env: Environment): Relation {
   const { table, selected, where, ranking, at } = finish;
   if (table.isUpdating && ranking !== undefined)
     throw changingProblem(at, ' Over a file the first rows of all are ORDER BY total DESC LIMIT 3 (millrace sql).');
-  if (table.isUpdating) return changingRelation(finish, env);
+  if (table.isUpdating) return shownRelation(finish, env, () => changingProblem(at));
+  const [total] = table.groupTotals?.all() ?? [];
+  if (total !== undefined && ranking === undefined)
+    return shownRelation(finish, env, () => new SqlProblem(total.at, totalAdvice));
   const late = lateTotalsOf(finish);
   const name = env.stepNamed('rows');
   const { bucketMs } = table;
@@ -247,16 +254,13 @@ function relationOf(finish: Finish, env: Environment): Relation {
   return ranking === undefined ? relation : { ...relation, ranking: ranking.ranking, ...(late && { late }) };
 }
 
-/** What needs totals of rows that another query reads: it must number them, of all groups, since no other has their totals. */
-function lateTotalsOf({ table, selected, where, ranking, at }: Finish): LateTotals | undefined {
+const totalAdvice =
+  'a total over all groups is known where the rows are shown or numbered, and another query reads these. It may select of them, with WHERE. To number them do so in the query that has the groups: SELECT *, … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY SUM(x) DESC) AS rownum FROM … GROUP BY …) WHERE rownum <= 10.';
+
+/** What needs totals of rows that are numbered: of all groups, since no other has their totals. */
+function lateTotalsOf({ table, selected, where, at }: Finish): LateTotals | undefined {
   const totals = table.groupTotals?.all() ?? [];
-  const [first] = totals;
-  if (first === undefined) return undefined;
-  if (ranking === undefined)
-    throw new SqlProblem(
-      first.at,
-      'a total over all groups is known where the rows are shown or numbered, and another query reads these. Number them in the query that has the groups: SELECT *, … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY SUM(x) DESC) AS rownum FROM … GROUP BY …) WHERE rownum <= 10.',
-    );
+  if (totals.length === 0) return undefined;
   if (where !== undefined)
     throw new SqlProblem(
       at,

@@ -130,6 +130,14 @@ const queries: Readonly<Record<string, Query>> = {
     sql: `SELECT window_start AS w, ip, SUM(bytes) / SUM(SUM(bytes)) OVER (PARTITION BY window_start, window_end) AS share ${tumbled} GROUP BY window_start, window_end, ip`,
     duckdb: `SELECT epoch_ms(${tumble}) AS w, ip, sum(bytes) / sum(sum(bytes)) OVER (PARTITION BY ${tumble}) AS share FROM requests GROUP BY ${tumble}, ip`,
   },
+  'shares of some groups': {
+    sql: `SELECT w, ip, share * 100 AS percent FROM (SELECT window_start AS w, ip, COUNT(*) AS n, SUM(bytes) / SUM(SUM(bytes)) OVER (PARTITION BY window_start, window_end) AS share ${tumbled} GROUP BY window_start, window_end, ip) WHERE n > 1 AND share < 0.5`,
+    duckdb: `SELECT epoch_ms(w) AS w, ip, share * 100 AS percent FROM (SELECT ${tumble} AS w, ip, count(*) AS n, sum(bytes) / sum(sum(bytes)) OVER (PARTITION BY ${tumble}) AS share FROM requests GROUP BY ${tumble}, ip) WHERE n > 1 AND share < 0.5`,
+  },
+  'shares of all records, of some groups': {
+    sql: `SELECT window_start AS w, ip, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share ${tumbled} GROUP BY window_start, window_end, ip HAVING COUNT(*) > 1`,
+    duckdb: `SELECT epoch_ms(w) AS w, ip, share FROM (SELECT ${tumble} AS w, ip, count(*) AS n, sum(bytes) / sum(sum(bytes)) OVER (PARTITION BY ${tumble}) AS share FROM requests GROUP BY ${tumble}, ip) WHERE n > 1`,
+  },
   'the greatest shares of a window': {
     sql: `SELECT ip, share, rownum FROM (SELECT ip, SUM(bytes - 9) / SUM(SUM(bytes - 9)) OVER (PARTITION BY window_start, window_end) AS share, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY share DESC, ip) AS rownum ${tumbled} GROUP BY window_start, window_end, ip) WHERE rownum <= 2`,
     duckdb: `SELECT ip, share, rownum FROM (SELECT *, row_number() OVER (PARTITION BY w ORDER BY share DESC NULLS LAST, ip) AS rownum FROM (SELECT *, b / nullif(sum(b) OVER (PARTITION BY w), 0) AS share FROM (SELECT ${tumble} AS w, ip, sum(bytes - 9) AS b FROM requests GROUP BY ${tumble}, ip))) WHERE rownum <= 2`,
