@@ -19,14 +19,14 @@ import { createGenerator } from './generate.ts';
 import { checkReadable, formats, parseInputs, withFormat } from './input.ts';
 import { startLive } from './live.ts';
 import { createLogFile } from './log-file.ts';
-import { openOutput, writeRows } from './output.ts';
+import { checkOutputs, openOutput, writeRows } from './output.ts';
 import { portsOf } from './ports.ts';
 import { notePushed } from './pushed-before.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
 import { folderOf, forgetEndedStack, stackFileOf, writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
-import { putTables, readTables } from './tables.ts';
+import { putTables, readTables, tableFiles } from './tables.ts';
 
 const generatedPerSecond = 200;
 
@@ -102,8 +102,9 @@ export const devCommand = defineCommand({
     if (args.output !== undefined && !once)
       throw new MillraceError('INPUT_INVALID', '--output writes the final rows of a bounded run, so it needs --once.');
     checkReadable(inputs);
-    const output = args.output === undefined ? undefined : openOutput(args.output);
     const tables = readTables(listOf(rawArgs, 'table'));
+    checkOutputs({ output: args.output }, [...inputs.map(({ path }) => path), ...tableFiles(listOf(rawArgs, 'table'))]);
+    const output = args.output === undefined ? undefined : openOutput(args.output);
     // What a stack would find out when it has started, and dropped what was kept.
     lookupsInItems(pipeline, tables);
     // The hosts tell the formats of a source apart by themselves; one that they do not read is refused here.

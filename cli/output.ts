@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { isDiskFull } from '#local/folder.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
@@ -28,6 +29,38 @@ export function printLines(lines: readonly string[]): void {
   const output = openOutput('-');
   for (const line of lines) output.write(line);
   output.close();
+}
+
+/**
+ * Throws `INPUT_INVALID` where an output, by its option, is a file of `read`, or the file of another output, by whatever names: what it held
+ * would be lost.
+ */
+export function checkOutputs(outputs: Readonly<Record<string, string | undefined>>, read: readonly string[]): void {
+  const users = new Map(read.map((path): [string | undefined, string] => [fileAt(path), 'is read']));
+  for (const [option, path] of Object.entries(outputs)) {
+    const file = path === undefined ? undefined : fileAt(path);
+    if (file === undefined) continue;
+    const user = users.get(file);
+    if (user !== undefined)
+      throw new MillraceError(
+        'INPUT_INVALID',
+        `--${option} ${path} ${user} too, and would be lost. Name another file.`,
+      );
+    users.set(file, `is what --${option} writes`);
+  }
+}
+
+/** A file by what it is, whatever its names, and one that is not there by its name. Undefined for pipes and devices, which hold nothing. */
+function fileAt(path: string): string | undefined {
+  if (path === '-') return undefined;
+  try {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return resolve(path);
+    return stats.isFile() ? `${stats.dev}:${stats.ino}` : undefined;
+  } catch {
+    // What may not be looked at is told when it is opened.
+    return undefined;
+  }
 }
 
 /**

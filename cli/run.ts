@@ -11,10 +11,10 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
 import { formats, type Input, parseInputs, readInputPieces, withFormat } from './input.ts';
-import { openOutput, writeRows } from './output.ts';
+import { checkOutputs, openOutput, writeRows } from './output.ts';
 import { createProgress } from './progress.ts';
 import { loadPipeline } from './registry.ts';
-import { readTables } from './tables.ts';
+import { readTables, tableFiles } from './tables.ts';
 
 const rejectionsShownMax = 5;
 
@@ -53,6 +53,10 @@ export const runCommand = defineCommand({
     const pipeline = withFormat(await loadPipeline(args.pipeline), args.format);
     const inputs = parseInputs(pipeline, listOf(rawArgs, 'input'));
     const tables = readTables(listOf(rawArgs, 'table'));
+    checkOutputs({ output: args.output, 'dead-letters': args['dead-letters'] }, [
+      ...inputs.map(({ path }) => path),
+      ...tableFiles(listOf(rawArgs, 'table')),
+    ]);
     await runOverFiles(pipeline, inputs, { ...args, tables, deadLetters: args['dead-letters'] });
   },
 });

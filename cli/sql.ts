@@ -21,6 +21,7 @@ import {
 } from '#shared/sql/index.ts';
 import { listOf, wholeNumber } from './arguments.ts';
 import { checkReadable, type Input, readInputBytes } from './input.ts';
+import { checkOutputs } from './output.ts';
 import { runOverFiles } from './run.ts';
 
 export const sqlCommand = defineCommand({
@@ -84,7 +85,12 @@ export const sqlCommand = defineCommand({
     const text = textOf(args.query);
     const given = inputsByTable(listOf(rawArgs, 'input'), args.table);
     const syslog = syslogOf(args);
-    checkReadable(given.flatMap(({ paths }) => paths.map((path) => ({ source: '', path }))));
+    const paths = given.flatMap((input) => input.paths);
+    checkReadable(paths.map((path) => ({ source: '', path })));
+    checkOutputs(
+      { output: args.output, 'dead-letters': args['dead-letters'] },
+      isFile(args.query) ? [args.query, ...paths] : paths,
+    );
     const tables = await tablesOf(text, given, { ...args, syslog });
     const files = new Map<string, GivenInput>();
     const defined: TableDefinition[] = [];
@@ -118,8 +124,12 @@ export const sqlCommand = defineCommand({
   },
 });
 
+function isFile(query: string): boolean {
+  return query.endsWith('.sql') && !/\s/.test(query);
+}
+
 function textOf(query: string): string {
-  if (!query.endsWith('.sql') || /\s/.test(query)) return query;
+  if (!isFile(query)) return query;
   if (!existsSync(query))
     throw new MillraceError('INPUT_UNREADABLE', `${query} cannot be read: there is no such file.`);
   return readFileSync(query, 'utf8');

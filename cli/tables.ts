@@ -27,6 +27,11 @@ export function readTables(values: readonly string[]): TableItems {
   return tables;
 }
 
+/** The files that `--table NAME=FILE` names. */
+export function tableFiles(values: readonly string[]): readonly string[] {
+  return values.map((value) => value.slice(value.indexOf('=') + 1));
+}
+
 /** Puts the items into the tables of the embedded DynamoDB, beside those that are there. Throws `INPUT_INVALID` for one without its table's key. */
 export async function putTables(stack: LocalStack, { plan }: Pipeline, tables: TableItems): Promise<void> {
   const client = new DynamoDBClient(localClient(stack.endpoints.dynamodb));

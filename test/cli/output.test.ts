@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { openOutput, writeRows } from '#cli/output.ts';
+import { checkOutputs, openOutput, writeRows } from '#cli/output.ts';
 import { runOverFiles } from '#cli/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { sqlPipeline } from '#shared/sql/index.ts';
@@ -65,7 +65,7 @@ test('a run is told that its rows cannot be written before it reads a record', a
 });
 
 test('rows without end do end when nobody reads them any more', async () => {
-  const script = `import { openOutput, writeRows } from ${JSON.stringify(resolve('cli/output.ts'))};
+  const script = `import { checkOutputs, openOutput, writeRows } from ${JSON.stringify(resolve('cli/output.ts'))};
     function* rows() { for (;;) yield ${JSON.stringify(row)}; }
     writeRows(openOutput('-'), rows());`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
@@ -78,4 +78,25 @@ test('rows without end do end when nobody reads them any more', async () => {
 
 test.each(['rows.parquet', 'rows.CSV', 'rows.ndjson.gz'])('a file of lines of JSON is not named %s', (name) => {
   expect(() => openOutput(join(tmpdir(), name))).toThrow(/^INPUT_INVALID: --output writes lines of JSON/);
+});
+
+test('an output is no file that is read, by whatever name', () => {
+  const path = file();
+  writeFileSync(path, 'records');
+  symlinkSync(path, `${path}-symbolic`);
+  linkSync(path, `${path}-hard`);
+  for (const name of [path, `${path}-symbolic`, `${path}-hard`])
+    expect(() => checkOutputs({ output: name }, ['-', path])).toThrow(
+      `INPUT_INVALID: --output ${name} is read too, and would be lost. Name another file.`,
+    );
+  expect(() => checkOutputs({ output: `${path}-other`, 'dead-letters': undefined }, ['-', path])).not.toThrow();
+});
+
+test('two outputs are two files, and anything may go to where nothing is kept', () => {
+  const path = file();
+  expect(() => checkOutputs({ output: path, 'dead-letters': path }, [])).toThrow(
+    `INPUT_INVALID: --dead-letters ${path} is what --output writes too, and would be lost. Name another file.`,
+  );
+  expect(() => checkOutputs({ output: '/dev/null', 'dead-letters': '/dev/null' }, ['/dev/null'])).not.toThrow();
+  expect(() => checkOutputs({ output: '-', 'dead-letters': '-' }, ['-'])).not.toThrow();
 });

@@ -6,6 +6,8 @@ import { emptyFolder, millrace, root } from './command.ts';
 
 const folder = emptyFolder();
 mkdirSync(join(folder, 'a-folder'));
+writeFileSync(join(folder, 'in.ndjson'), '{}\n');
+writeFileSync(join(folder, 'in.sql'), 'SELECT a FROM t');
 
 describe('wrong input is answered with what is wrong and what to do', () => {
   it.each([
@@ -26,6 +28,18 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     ['faults of made-up traffic', ['dev', '--faults', 'kill-lambda=1'], '--faults is for an input'],
     ['--once without an input', ['dev', '--once'], 'it needs --input'],
     ['a misspelt option', ['run', 'flow', '--inptu', 'x', '--input', '-'], 'Did you mean --input?'],
+    ['rows over the input', ['run', 'flow', '--input', 'in.ndjson', '--output', './in.ndjson'], 'is read too'],
+    ['rows over the query', ['sql', 'in.sql', '--input', 'in.ndjson', '--output', 'in.sql'], 'is read too'],
+    [
+      'rows over a table',
+      ['run', 'owners', '--input', '-', '--table', 'o=in.ndjson', '--output', 'in.ndjson'],
+      'is read',
+    ],
+    [
+      'rows of a stack over its input',
+      ['dev', 'flow', '--once', '--input', 'in.ndjson', '--output', 'in.ndjson'],
+      'is read',
+    ],
     ['a query with nobody to answer', ['query', 'by-ip', '--url', 'http://127.0.0.1:9'], 'no read API answers'],
     ['a query of what is no URL', ['query', 'by-ip', '--url', 'here'], 'QUERY_INVALID: --url here is no URL'],
     ['an argument that is missing', ['generate', 'nexmark'], 'argument: --count. "millrace generate --help" says'],
