@@ -1,6 +1,9 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isDiskFull } from '#local/folder.ts';
+import { compile } from '#shared/engine/compile/compile.ts';
+import type { Pipeline } from '#shared/pipeline/index.ts';
+import { encodeParquet } from '#shared/runtime/row-file-codec.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { isNodeError } from './node-error.ts';
@@ -10,6 +13,7 @@ const charactersPerWrite = 1 << 16;
 
 /** Names of files that others would read as what is not in them. */
 const otherFormat = /\.(?:parquet|csv|tsv|avro|gz|zst)$/i;
+const parquet = /\.parquet$/i;
 
 /** Lines on their way to a file or to standard output. */
 export interface Output {
@@ -22,6 +26,41 @@ export interface Output {
 export function writeRows(output: Output, rows: Iterable<PrintedRow>): void {
   for (const row of rows) if (!output.write(JSON.stringify(row))) break;
   output.close();
+}
+
+/** Where the rows of a run go. */
+export interface RowsOutput {
+  readonly write: (rows: Iterable<PrintedRow>) => void;
+}
+
+/**
+ * Opens what `--output` names: a file of Parquet, if that is how its name ends, and otherwise lines of JSON. A Parquet file has the rows of one
+ * view, which are held in memory until the last one is there. `onUnfit` is told of a column whose values its type cannot hold.
+ */
+export function openRows(
+  path: string,
+  { pipeline, view }: { readonly pipeline: Pipeline; readonly view: string | undefined },
+  onUnfit: (column: string, type: string) => void,
+): RowsOutput {
+  if (!parquet.test(path)) {
+    const output = openOutput(path);
+    return { write: (rows) => writeRows(output, rows) };
+  }
+  const views = view === undefined ? Object.keys(pipeline.outputs) : [view];
+  const [only = ''] = views;
+  if (views.length > 1)
+    throw new MillraceError(
+      'INPUT_INVALID',
+      `${path} would hold the rows of one view, and pipeline ${pipeline.id} has ${views.join(', ')}. Name one of them with --view, or write lines of JSON: --output rows.ndjson.`,
+    );
+  const step = compile(pipeline).steps.find(({ plan }) => plan.id === only);
+  const file = openFile(path, '--output');
+  return {
+    write: (rows) => {
+      file.put(encodeParquet(step ?? {}, rows, onUnfit));
+      file.close();
+    },
+  };
 }
 
 /** Writes lines to standard output. */
@@ -71,17 +110,13 @@ export function openOutput(path: string, option = '--output'): Output {
   if (otherFormat.test(path))
     throw new MillraceError(
       'INPUT_INVALID',
-      `${option} writes lines of JSON, which ${path} does not say. Name a file such as rows.ndjson; Parquet is written by a view's sink s3({ format: 'parquet' }).`,
+      `${option} writes lines of JSON, which ${path} does not say. Name a file such as rows.ndjson.`,
     );
-  const attempt = <T>(work: () => T): T => attemptAt(path, option, work);
-  const file = attempt(() => (path === '-' ? 1 : openSync(path, constants.O_WRONLY | constants.O_CREAT)));
+  const file = openFile(path, option);
   let waiting = '';
   let isRead = true;
-  let isEmptied = file === 1;
   const flush = () => {
-    if (!isEmptied) attempt(() => empty(file));
-    isEmptied = true;
-    isRead &&= attempt(() => writeAll(file, waiting));
+    isRead &&= file.put(Buffer.from(waiting));
     waiting = '';
   };
   return {
@@ -92,6 +127,28 @@ export function openOutput(path: string, option = '--output'): Output {
     },
     close: () => {
       flush();
+      file.close();
+    },
+  };
+}
+
+interface OpenFile {
+  /** False when nobody reads any more. What the file held goes with the first bytes. */
+  readonly put: (bytes: Uint8Array) => boolean;
+  readonly close: () => void;
+}
+
+function openFile(path: string, option: string): OpenFile {
+  const attempt = <T>(work: () => T): T => attemptAt(path, option, work);
+  const file = attempt(() => (path === '-' ? 1 : openSync(path, constants.O_WRONLY | constants.O_CREAT)));
+  let isEmptied = file === 1;
+  return {
+    put: (bytes) => {
+      if (!isEmptied) attempt(() => empty(file));
+      isEmptied = true;
+      return attempt(() => writeAll(file, bytes));
+    },
+    close: () => {
       if (file !== 1) closeSync(file);
     },
   };
@@ -115,13 +172,13 @@ function attemptAt<T>(path: string, option: string, work: () => T): T {
 }
 
 /** A pipe takes less than it is given when its reader is slow. False: whoever reads our output, such as head, has seen enough. */
-function writeAll(file: number, text: string): boolean {
-  const bytes = Buffer.from(text);
+function writeAll(file: number, bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(file, bytes, at);
     } catch (error) {
-      if (isNodeError(error) && error.code === 'EPIPE') return false;
+      // A pipe of Node is a socket, which tells of what its reader has left unread.
+      if (isNodeError(error) && (error.code === 'EPIPE' || error.code === 'ECONNRESET')) return false;
       if (!(isNodeError(error) && error.code === 'EAGAIN')) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }

@@ -11,7 +11,7 @@ import type { PrintedRow } from '#shared/schemas/row.ts';
 import { listOf } from './arguments.ts';
 import { countsLine, stepLines } from './counts.ts';
 import { formats, type Input, parseInputs, readInputPieces, withFormat } from './input.ts';
-import { checkOutputs, openOutput, writeRows } from './output.ts';
+import { checkOutputs, openOutput, openRows } from './output.ts';
 import { createProgress } from './progress.ts';
 import { loadPipeline } from './registry.ts';
 import { readTables, tableFiles } from './tables.ts';
@@ -46,7 +46,12 @@ export const runCommand = defineCommand({
       description: 'The items of a table that records are enriched from, as NDJSON; for each such table',
     },
     view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
-    output: { type: 'string', valueHint: 'FILE|-', default: '-', description: 'Where the rows go, as NDJSON' },
+    output: {
+      type: 'string',
+      valueHint: 'FILE|-',
+      default: '-',
+      description: 'Where the rows go, as NDJSON, or as Parquet to FILE.parquet',
+    },
     'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
   },
   run: async ({ args, rawArgs }) => {
@@ -82,7 +87,12 @@ export async function runOverFiles(
     );
   const run = createBoundedRun(pipeline, args.tables);
   // A run of hours that cannot write its rows is told so at its start.
-  const output = openOutput(args.output);
+  const unfit: string[] = [];
+  const output = openRows(args.output, { pipeline, view: args.view }, (column, type) =>
+    unfit.push(
+      `${args.output}: column ${column} has values that ${type} cannot hold, so it has the type of its values`,
+    ),
+  );
   const letters = createLetters(args.deadLetters);
   for (const input of inputs) {
     await readInput(input, run.openFile(input.source, input.path), (taken, { line, payload }) => {
@@ -97,9 +107,9 @@ export async function runOverFiles(
   // What is arranged is a query, and so the one view that there is.
   const hasRecords = (): boolean =>
     Object.keys(pipeline.outputs).some((view) => (run.stepCounts()[view]?.counted ?? 0) > 0);
-  writeRows(output, args.arrange?.(rows, hasRecords) ?? rows);
+  output.write(args.arrange?.(rows, hasRecords) ?? rows);
   letters.close();
-  for (const line of [...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
+  for (const line of [...unfit, ...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
     process.stderr.write(`${line}\n`);
 }
 

@@ -78,7 +78,12 @@ export const sqlCommand = defineCommand({
       description: 'The time zone of times of syslog that have none; default UTC',
     },
     view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
-    output: { type: 'string', valueHint: 'FILE|-', default: '-', description: 'Where the rows go, as NDJSON' },
+    output: {
+      type: 'string',
+      valueHint: 'FILE|-',
+      default: '-',
+      description: 'Where the rows go, as NDJSON, or as Parquet to FILE.parquet',
+    },
     'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
   },
   run: async ({ args, rawArgs }) => {

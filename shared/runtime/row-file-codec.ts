@@ -18,7 +18,11 @@ export function encodeRowFile(
   onUnfit?: (column: string, type: ColumnType) => void,
 ): Uint8Array {
   if (file.format === 'ndjson') return gzipSync(Buffer.from(`${file.lines.join('\n')}\n`));
-  return encodeParquet(step, file, onUnfit ?? (() => {}));
+  return encodeParquet(step, parsedLines(file.lines), onUnfit ?? (() => {}));
+}
+
+function* parsedLines(lines: readonly string[]): Iterable<object> {
+  for (const line of lines) yield JSON.parse(line) as object;
 }
 
 const typesOf = oncePer((step: RowFileStep): ColumnTypes => step.columnTypes?.() ?? new Map());
@@ -28,17 +32,17 @@ const typesOf = oncePer((step: RowFileStep): ColumnTypes => step.columnTypes?.()
  * the values tell, those of the file do, and a column without any is one of texts. A value that its column's type cannot hold, such as a sum of
  * whole numbers beyond 64 bits, is not cut: in that file the column has the type of its values.
  */
-function encodeParquet(
+export function encodeParquet(
   step: RowFileStep,
-  { lines }: RowFile,
+  rows: Iterable<object>,
   onUnfit: (column: string, type: ColumnType) => void,
 ): Uint8Array {
-  const rows = lines.map((line) => new Map<string, unknown>(Object.entries(JSON.parse(line) as object)));
+  const columns = columnsOf(rows);
   const types = typesOf(step);
-  const others = rows.flatMap((row) => [...row.keys()]).filter((name) => !types.has(name));
+  const others = [...columns.values.keys()].filter((name) => !types.has(name));
   const schema: SchemaElement[] = [];
-  const columnData = [...new Set([...others, ...types.keys()])].map((name): ColumnSource => {
-    const values = rows.map((row) => row.get(name) ?? null);
+  const columnData = [...others, ...types.keys()].map((name): ColumnSource => {
+    const values = columns.values.get(name) ?? Array.from({ length: columns.rowCount }, () => null);
     const present = values.filter((value) => value !== null);
     const known = windowColumns.has(name) ? 'timestamp' : types.get(name);
     const isFit = known !== undefined && present.every((value) => fits(known, value));
@@ -49,6 +53,29 @@ function encodeParquet(
   });
   const root = { name: 'root', num_children: schema.length };
   return new Uint8Array(parquetWriteBuffer({ columnData, schema: [root, ...schema], createdBy: 'millrace' }));
+}
+
+/** The values of each column, in the order of the rows; null where a row has none. */
+function columnsOf(rows: Iterable<object>): {
+  readonly values: ReadonlyMap<string, readonly unknown[]>;
+  readonly rowCount: number;
+} {
+  const values = new Map<string, unknown[]>();
+  let rowCount = 0;
+  const pad = (list: unknown[]): void => {
+    while (list.length < rowCount) list.push(null);
+  };
+  for (const row of rows) {
+    for (const [name, value] of Object.entries(row)) {
+      const list = values.get(name) ?? [];
+      if (list.length === 0) values.set(name, list);
+      pad(list);
+      list.push(value ?? null);
+    }
+    rowCount += 1;
+  }
+  for (const list of values.values()) pad(list);
+  return { values, rowCount };
 }
 
 /** No other columns may have these names. */

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { linkSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, test } from 'vitest';
-import { checkOutputs, openOutput, writeRows } from '#cli/output.ts';
+import { checkOutputs, openOutput, openRows, writeRows } from '#cli/output.ts';
 import { runOverFiles } from '#cli/run.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { sqlPipeline } from '#shared/sql/index.ts';
@@ -99,4 +100,35 @@ test('two outputs are two files, and anything may go to where nothing is kept', 
   );
   expect(() => checkOutputs({ output: '/dev/null', 'dead-letters': '/dev/null' }, ['/dev/null'])).not.toThrow();
   expect(() => checkOutputs({ output: '-', 'dead-letters': '-' }, ['-'])).not.toThrow();
+});
+
+const words = "CREATE TABLE words (word STRING, length INT) WITH ('connector' = 'kinesis');";
+
+test('a file that is named so is one of Parquet, with the types of its view', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-output-'));
+  const input = { source: 'words', path: join(folder, 'words.ndjson') };
+  const output = join(folder, 'rows.parquet');
+  writeFileSync(input.path, '{"word":"to","length":null}\n{"word":"be","length":2}\n{"word":"to","length":2}\n');
+  writeFileSync(output, 'of an earlier run');
+  const text = `${words} SELECT word, COUNT(*) AS n, SUM(length) AS letters, MAX(CAST(NULL AS TIMESTAMP)) AS last FROM words GROUP BY word`;
+  await runOverFiles(sqlPipeline(text, { id: 'query' }), [input], { output });
+  const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
+  const types = 'typeof(n) || typeof(letters) || typeof(last) AS types';
+  const found = await duckdb.runAndReadAll(`SELECT word, n, letters, ${types} FROM '${output}' ORDER BY word`);
+  expect(found.getRowObjectsJS()).toEqual([
+    { word: 'be', n: 1n, letters: 2n, types: 'BIGINTBIGINTTIMESTAMP' },
+    { word: 'to', n: 2n, letters: 2n, types: 'BIGINTBIGINTTIMESTAMP' },
+  ]);
+});
+
+test('a file of Parquet has one view, which is named where there are several', () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'millrace-output-')), 'rows.parquet');
+  const sink = "WITH ('connector' = 'dynamodb', 'ttl' = '1 d')";
+  const text = `${words} CREATE TABLE a ${sink}; CREATE TABLE b ${sink};
+    INSERT INTO a SELECT word FROM words; INSERT INTO b SELECT length FROM words`;
+  const pipeline = sqlPipeline(text, { id: 'query' });
+  const open = (view: string | undefined) => openRows(path, { pipeline, view }, () => undefined);
+  expect(() => open(undefined)).toThrow(/^INPUT_INVALID: .* pipeline query has a, b. Name one of them with --view/);
+  open('b').write([]);
+  expect(readFileSync(path, 'latin1')).toMatch(/^PAR1.*PAR1$/s);
 });
