@@ -11,12 +11,25 @@ export function listOf(rawArgs: readonly string[], name: string): readonly strin
   return values;
 }
 
+/** Records a second, as `--rate` says it; undefined for as many as can be. */
+export function rateOf(value: string): number | undefined {
+  if (value === 'max') return undefined;
+  if (isWhole(value, 1)) return Number(value);
+  throw new MillraceError(
+    'INPUT_INVALID',
+    `--rate is ${JSON.stringify(value)}; it must be "max" or a whole number of at least 1.`,
+  );
+}
+
 /** A whole number of at least `min`; says which option is wrong. */
 export function wholeNumber(name: string, value: string, min = 0): number {
-  const number = Number(value);
-  if (value.trim() !== '' && Number.isSafeInteger(number) && number >= min) return number;
+  if (isWhole(value, min)) return Number(value);
   throw new MillraceError(
     'INPUT_INVALID',
     `--${name} is ${JSON.stringify(value)}; it must be a whole number of at least ${min}.`,
   );
+}
+
+function isWhole(value: string, min: number): boolean {
+  return value.trim() !== '' && Number.isSafeInteger(Number(value)) && Number(value) >= min;
 }

@@ -9,7 +9,7 @@ import { lookupsInItems } from '#shared/runtime/run.ts';
 import { findPipeline } from '#shared/runtime/settings.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
-import { listOf, wholeNumber } from './arguments.ts';
+import { listOf, rateOf, wholeNumber } from './arguments.ts';
 import { type Chaos, createChaos } from './chaos.ts';
 import { countsLine, stepLines } from './counts.ts';
 import { fail } from './fail.ts';
@@ -194,8 +194,7 @@ export const devCommand = defineCommand({
 const leaseSeconds = 3;
 
 function parseRate(text: string | undefined, rateDefault: number | undefined): number | undefined {
-  if (text === undefined) return rateDefault;
-  return text === 'max' ? undefined : wholeNumber('rate', text, 1);
+  return text === undefined ? rateDefault : rateOf(text);
 }
 
 function countOf(property: string, option: string, text: string | undefined): Readonly<Record<string, number>> {

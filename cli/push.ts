@@ -5,7 +5,7 @@ import { wallClock } from '#shared/adapters/clock.ts';
 import { createKinesisProducer, type Producer } from '#shared/adapters/kinesis/producer.ts';
 import { createRequestHandler } from '#shared/adapters/request-handler.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
-import { listOf, wholeNumber } from './arguments.ts';
+import { listOf, rateOf } from './arguments.ts';
 import { parseInputs } from './input.ts';
 import { createProgress } from './progress.ts';
 import { createPace, putFile } from './put-file.ts';
@@ -41,8 +41,7 @@ export const pushCommand = defineCommand({
   },
   run: async ({ args, rawArgs }) => {
     const pipeline = await loadPipeline(args.pipeline);
-    const rate = args.rate === 'max' ? undefined : wholeNumber('rate', args.rate, 1);
-    const pace = createPace(rate);
+    const pace = createPace(rateOf(args.rate));
     const requestHandler = createRequestHandler();
     let pushed = 0;
     for (const { source, path } of parseInputs(pipeline, listOf(rawArgs, 'input'))) {

@@ -23,7 +23,11 @@ describe('wrong input is answered with what is wrong and what to do', () => {
       'it reads json, csv',
     ],
     ['an unknown view', ['run', 'flow', '--input', '-', '--view', 'by-op'], 'it has by-ip'],
-    ['a rate that is no number', ['dev', '--rate', 'fast'], '--rate is "fast"'],
+    [
+      'a rate that is no number',
+      ['dev', '--rate', 'fast'],
+      '--rate is "fast"; it must be "max" or a whole number of at least 1.',
+    ],
     ['an unknown fault', ['dev', '--faults', 'boom=1'], 'kill-lambda, kill-worker'],
     ['faults of made-up traffic', ['dev', '--faults', 'kill-lambda=1'], '--faults is for an input'],
     ['--once without an input', ['dev', '--once'], 'it needs --input'],
