@@ -11,10 +11,8 @@ export function createScreen(terminal: WriteStream): Screen {
   return {
     draw: (lines, notes) => {
       // A line that wraps, or one that has scrolled away, could not be drawn over. Some terminals have no size.
-      const [width, heightMax] = [terminal.columns, terminal.rows].map((size) => Math.max(1, size - 1)) as [
-        number,
-        number,
-      ];
+      const width = Math.max(1, (terminal.columns || 80) - 1);
+      const heightMax = Math.max(1, (terminal.rows || 24) - 1);
       const below = notes.flatMap((note) => note.match(new RegExp(`.{1,${width}}`, 'g')) ?? []).slice(0, heightMax);
       const above = lines.slice(0, heightMax - below.length).map((line) => line.slice(0, width));
       const shown = [...above, ...below];

@@ -22,7 +22,12 @@ test('where there is no room for all, notes stay', () => {
   expect(drawn({ columns: 6, rows: 4 }, ['1', '2', '3', '4'], ['abcdefgh'])).toEqual(['1', 'abcde', 'fgh', '']);
 });
 
-test('a terminal without a size is drawn on', () => {
-  expect(drawn({ columns: 0, rows: 0 }, ['12'], [])).toEqual(['1', '']);
-  expect(drawn({ columns: 0, rows: 0 }, ['12'], ['ab'])).toEqual(['a', '']);
+test('a terminal without a size is taken for one of 80 columns and 24 rows', () => {
+  const lines = Array.from({ length: 30 }, () => 'x'.repeat(90));
+  expect(drawn({ columns: 0, rows: 0 }, lines, ['ab'])).toEqual([...Array(22).fill('x'.repeat(79)), 'ab', '']);
+});
+
+test('the smallest terminal is drawn on', () => {
+  expect(drawn({ columns: 1, rows: 1 }, ['12'], [])).toEqual(['1', '']);
+  expect(drawn({ columns: 1, rows: 1 }, ['12'], ['ab'])).toEqual(['a', '']);
 });
