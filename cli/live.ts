@@ -95,7 +95,8 @@ function addresses({ stack, logPath }: Parameters<typeof startLive>[0]): readonl
     `results    ${[stack.resultsTable, ...sinkAddresses(stack.sinks)].join(', ')}`,
     `export AWS_ENDPOINT_URL_KINESIS=${kinesis} AWS_ENDPOINT_URL_DYNAMODB=${dynamodb}`,
     `export AWS_ENDPOINT_URL_SQS=${sqs} AWS_ENDPOINT_URL_S3=${s3}`,
-    'export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',
+    // The SDK for Python knows the second name only.
+    'export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',
     `logs       ${logPath}${process.stdin.isTTY === true ? '   keys: k kills a Lambda or the worker, q quits' : ''}`,
   ];
 }

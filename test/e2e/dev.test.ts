@@ -29,6 +29,8 @@ function writeFlows(path: string, count: number): void {
 describe('millrace dev', () => {
   it('serves a program that knows the AWS SDK alone', async () => {
     const dev = await startDev(emptyFolder(), ['flow', '--port', '0', '--rate', '1']);
+    // The SDK for Python knows the second name only.
+    expect(dev.environment).toMatchObject({ AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'us-east-1' });
     try {
       const child = spawn(
         process.execPath,
