@@ -15,6 +15,7 @@ import { conjunctsOf, findPart, isAggregate, isRank } from '#shared/sql/parse/wa
 import { planFrom } from './from.ts';
 import { groupRecords, holds, roleOfBound } from './group.ts';
 import { roleOf } from './group-keys.ts';
+import { numberedGroups } from './numbered-groups.ts';
 import type { Environment, Planned, Targets } from './plan.ts';
 import {
   compiledColumn,
@@ -71,6 +72,8 @@ function planSelect(select: Select, env: Environment, targets: Targets | undefin
       select.qualify.at,
       'QUALIFY is not supported. Write SELECT * FROM (SELECT …, ROW_NUMBER() OVER (…) AS rownum FROM t) WHERE rownum <= n.',
     );
+  const groups = numberedGroups(select);
+  if (groups !== undefined) return planSelect(groups, env, targets);
   const { relation, where } = planFrom(select.from, conjunctsOf(select.where), env, planQuery);
   for (const part of where) refuseAggregates(part);
   const [condition] = where;

@@ -255,7 +255,7 @@ function relationOf(finish: Finish, env: Environment): Relation {
 }
 
 const totalAdvice =
-  'a total over all groups is known where the rows are shown or numbered, and another query reads these. It may select of them, with WHERE. To number them do so in the query that has the groups: SELECT *, … FROM (SELECT …, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY SUM(x) DESC) AS rownum FROM … GROUP BY …) WHERE rownum <= 10.';
+  'a total over all groups is known where the rows are shown or numbered, and another query reads these. It may select of them, with WHERE, or number them by their columns, right around: SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY share DESC) AS rownum FROM (SELECT … GROUP BY …)) WHERE rownum <= 10.';
 
 /** What needs totals of rows that are numbered: of all groups, since no other has their totals. */
 function lateTotalsOf({ table, selected, where, at }: Finish): LateTotals | undefined {

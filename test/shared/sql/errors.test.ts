@@ -45,7 +45,7 @@ test.each([
   `SELECT ip FROM (SELECT ip, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, ip ORDER BY ip) AS n ${shares}) WHERE n = 1`,
   `SELECT ip FROM (SELECT ip, AVG(bytes) / (SELECT AVG(bytes) FROM requests) AS times, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY ip) AS n ${shares}) WHERE n = 1`,
   `SELECT ip, SUM(bytes) / SUM(SUM(bytes)) OVER (PARTITION BY window_start, window_end) AS share ${shares} HAVING COUNT(*) > 1`,
-  `SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY share DESC) AS n FROM (SELECT window_start, window_end, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share ${shares})) WHERE n = 1`,
+  `SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY -share) AS n FROM (SELECT window_start, window_end, SUM(bytes) / (SELECT SUM(bytes) FROM requests) AS share ${shares})) WHERE n = 1`,
   "CREATE TABLE clicks (ip STRING) WITH ('connector' = 'kinesis', 'format' = 'avro'); SELECT ip FROM clicks",
   'SELECT ip FROM requests ORDER BY ip LIMIT 3',
   "CREATE TABLE s (n INT, share DOUBLE) WITH ('connector' = 'dynamodb', 'ttl' = '1 d'); INSERT INTO s (n, n) SELECT status, bytes FROM requests",

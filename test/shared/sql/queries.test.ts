@@ -142,6 +142,10 @@ const queries: Readonly<Record<string, Query>> = {
     sql: `SELECT ip, share, rownum FROM (SELECT ip, SUM(bytes - 9) / SUM(SUM(bytes - 9)) OVER (PARTITION BY window_start, window_end) AS share, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY share DESC, ip) AS rownum ${tumbled} GROUP BY window_start, window_end, ip) WHERE rownum <= 2`,
     duckdb: `SELECT ip, share, rownum FROM (SELECT *, row_number() OVER (PARTITION BY w ORDER BY share DESC NULLS LAST, ip) AS rownum FROM (SELECT *, b / nullif(sum(b) OVER (PARTITION BY w), 0) AS share FROM (SELECT ${tumble} AS w, ip, sum(bytes - 9) AS b FROM requests GROUP BY ${tumble}, ip))) WHERE rownum <= 2`,
   },
+  'the greatest shares of a window, numbered around the groups': {
+    sql: `SELECT who, share, rownum FROM (SELECT ip AS who, share, ROW_NUMBER() OVER (PARTITION BY w, e ORDER BY g.share DESC, ip) AS rownum FROM (SELECT window_start AS w, window_end AS e, ip, SUM(bytes - 9) / SUM(SUM(bytes - 9)) OVER (PARTITION BY window_start, window_end) AS share ${tumbled} GROUP BY window_start, window_end, 3) AS g) WHERE rownum <= 2`,
+    duckdb: `SELECT ip AS who, share, rownum FROM (SELECT *, row_number() OVER (PARTITION BY w ORDER BY share DESC NULLS LAST, ip) AS rownum FROM (SELECT *, b / nullif(sum(b) OVER (PARTITION BY w), 0) AS share FROM (SELECT ${tumble} AS w, ip, sum(bytes - 9) AS b FROM requests GROUP BY ${tumble}, ip))) WHERE rownum <= 2`,
+  },
   'shares of those with the least, with ties': {
     sql: `SELECT ip, n, of_all, most, r FROM (SELECT ip, COUNT(*) AS n, COUNT(*) / SUM(COUNT(*)) OVER (PARTITION BY window_start, window_end) AS of_all, MAX(MAX(bytes)) OVER (PARTITION BY window_start, window_end) AS most, RANK() OVER (PARTITION BY window_start, window_end ORDER BY COUNT(*)) AS r ${tumbled} GROUP BY window_start, window_end, ip) WHERE r <= 2`,
     duckdb: `SELECT ip, n, of_all, most, r FROM (SELECT *, rank() OVER (PARTITION BY w ORDER BY n) AS r, n / sum(n) OVER (PARTITION BY w) AS of_all, max(m) OVER (PARTITION BY w) AS most FROM (SELECT ${tumble} AS w, ip, count(*) AS n, max(bytes) AS m FROM requests GROUP BY ${tumble}, ip)) WHERE r <= 2`,
