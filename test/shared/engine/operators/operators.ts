@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { type CompiledAggregate, compile } from '#shared/engine/compile/compile.ts';
-import type { RecordKey } from '#shared/engine/keys/key.ts';
+import type { KeySpace, RecordKey } from '#shared/engine/keys/key.ts';
 import { createEmission, type Emission, emitRest } from '#shared/engine/operators/emit.ts';
 import type { Operator, StepInput } from '#shared/engine/operators/operator.ts';
 import { createOperator } from '#shared/engine/slots/memory-stage.ts';
@@ -79,7 +79,7 @@ export class TestOperator {
   operator: Operator;
   emission: Emission = createEmission();
   watermarkMs = Number.NEGATIVE_INFINITY;
-  readonly #numberings: { readonly space: object; readonly ids: Map<string, number> }[] = [];
+  readonly #numberings: { readonly space: KeySpace; readonly ids: Map<string, number> }[] = [];
   #chain: readonly (readonly Json[])[] = [];
 
   constructor(step: CompiledAggregate) {
@@ -96,13 +96,13 @@ export class TestOperator {
     return this.operator.add(inputOf({ key: this.#keyOf(key, amount), timeMs, values: row, watermarkMs, clockMs }));
   }
 
-  /** Keys come from two sides, each of which numbers them as it likes, and anew from time to time. */
+  /** Keys come from two sides, some at a time, each of which numbers them as it likes, and anew from time to time. */
   #keyOf(key: string, amount: number): RecordKey {
-    const side = amount % 2;
-    const numbering = this.#numberings[side];
-    if (numbering === undefined || amount % 3 === 0) {
-      this.#numberings[side] = { space: {}, ids: new Map([[key, amount % 4]]) };
-      return this.#keyOf(key, amount + 2);
+    const side = Math.floor(amount / 6) % 2;
+    let numbering = this.#numberings[side];
+    if (numbering === undefined || amount % 9 === 0) {
+      numbering = { space: { isOneToOne: side === 0 }, ids: new Map([[key, amount % 4]]) };
+      this.#numberings[side] = numbering;
     }
     const { space, ids } = numbering;
     const id = ids.get(key) ?? ids.size + 3;
