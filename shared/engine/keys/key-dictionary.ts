@@ -1,5 +1,5 @@
 import type { TextCache } from '#shared/engine/decode/text-cache.ts';
-import { encodeKey, type KeyColumns, keyBytesMax } from '#shared/schemas/key.ts';
+import { encodeKey, encodeTextKey, type KeyColumns, keyBytesMax } from '#shared/schemas/key.ts';
 import { isNamedBefore } from '#shared/schemas/row.ts';
 import { FoundKey, type KeySpace, type NumberedKeys, slotOf } from './key.ts';
 import { TextsByNumber, TextsByValue } from './numbered-texts.ts';
@@ -64,6 +64,8 @@ export class KeyDictionary {
   #begin(column: string): ColumnKeys | undefined {
     if (this.#columns.size >= columnsMax) return undefined;
     this.#check([column]);
+    // What is found by its number has a text later, where it is no more refused.
+    encodeTextKey(column, '');
     const keys = { column, byValue: undefined, byNumericValue: rememberedNumbers(), byNumber: undefined };
     this.#columns.set(column, keys);
     return keys;

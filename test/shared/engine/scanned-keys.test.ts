@@ -8,6 +8,7 @@ import { decodeTools } from '#shared/runtime/decode-tools.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { drawOf } from '../../fuzz/targets.ts';
 import { sink } from '../readings.ts';
+import { runBytes } from './scanned-runs.ts';
 
 const schema = record({ a: string(), b: string(), n: integer() });
 type Pair = StandardSchemaV1.InferOutput<typeof schema>;
@@ -72,4 +73,21 @@ test('keys are found by the numbers of their own column, though the first ones s
   );
   // Of columns in the order in which they are read.
   expect(preprocessor.reader.texts.map(({ keepsAll }) => keepsAll)).toEqual([false, true]);
+});
+
+test('a column that is no name is refused record by record, also where its keys would be found by numbers', () => {
+  const pairs = stream('pairs', { schema, timestamp: ({ n }) => n, outOfOrderness: milliseconds(0) });
+  const output = pairs
+    .keyBy(({ a, b }) => ({ [b]: a }))
+    .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0) })
+    .aggregate('step', { n: count() })
+    .to(sink);
+  const lines = ['user', 'user-id', 'user-id', '1st', 'user'].map((b, n) => `{"a":"x","b":"${b}","n":${n}}`);
+  const { rows, rejections } = runBytes(pipeline('test', [output]), 'pairs', lines);
+  expect(rejections).toMatchObject([
+    [2, expect.anything(), 'invalid', expect.stringContaining('key column "user-id" is not a name')],
+    [3, expect.anything(), 'invalid', expect.stringContaining('key column "user-id" is not a name')],
+    [4, expect.anything(), 'invalid', expect.stringContaining('key column "1st" is not a name')],
+  ]);
+  expect(rows).toHaveLength(1);
 });
