@@ -90,8 +90,9 @@ export class TextsByNumber implements NumberedKeys, LooksAhead {
 }
 
 /** The keys of one column that are texts, found by the texts. A key's number is its place, so that nothing else has to be looked at. */
-export class TextsByValue implements NumberedKeys, KeySpace {
-  readonly isOneToOne = true;
+export class TextsByValue implements NumberedKeys {
+  /** Not itself: a slice keeps the space as long as it is open. */
+  readonly #space: KeySpace = { isOneToOne: true };
   readonly #column: string;
   readonly #slots: SlotsByNumber;
   readonly #values: string[] = [];
@@ -110,7 +111,7 @@ export class TextsByValue implements NumberedKeys, KeySpace {
 
   find(value: string, found: FoundKey): FoundKey {
     found.id = this.#places.get(value) ?? this.#add(value);
-    found.name(this, this);
+    found.name(this.#space, this);
     return found;
   }
 

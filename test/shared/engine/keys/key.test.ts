@@ -82,6 +82,11 @@ describe('a dictionary', () => {
     expect(ids).toEqual([0, 1, 0, 2]);
   });
 
+  test('numbers keys in a space that holds none of them, since slices keep it', () => {
+    const { space } = new KeyDictionary(8, new Set()).find({ ip: 'a' });
+    expect(space).toStrictEqual({ isOneToOne: true });
+  });
+
   test('keeps what it knows of a column while keys of other columns come between', () => {
     const dictionary = new KeyDictionary(8, new Set(['count']));
     const ofColumns = ['a', 'b', 'c'].flatMap((column) => [{ [column]: 'x' }, { [column]: 1 }]);
