@@ -29,6 +29,7 @@ export class RecentPlaces implements LooksAhead {
   #places = new Int32Array(2 * numbersMin);
   #stamp = 0;
   readonly #lookAtPlaces: LooksAhead['lookAt'];
+  readonly #self = new WeakRef<LooksAhead>(this);
 
   /** `lookAtPlaces` looks at what is known of places. */
   constructor(lookAtPlaces: LooksAhead['lookAt']) {
@@ -73,7 +74,7 @@ export class RecentPlaces implements LooksAhead {
   }
 
   #see(slice: KeysInPlaces, space: KeySpace): void {
-    if (space.isOneToOne === true) space.follower = new WeakRef(this);
+    if (space.isOneToOne === true) space.follower = this.#self;
     if (this.#stamp < stampsMax) this.#stamp += 1;
     // A number that would come again could be another slice's. Once they are used up, places are known by texts alone.
     const stamp = this.#stamp < stampsMax ? this.#stamp : Number.NaN;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { KeySpace } from '#shared/engine/keys/key.ts';
 import { absent, RecentPlaces, type SeenKeys, unknown, unseen } from '#shared/engine/keys/recent-places.ts';
 import { fuzzTimeoutMs } from '../../fuzz.ts';
 
@@ -100,4 +101,18 @@ test('where a key may have two numbers it is never said to be absent', () => {
   slice.keys.push('key=a');
   recent.note(slice, { text: 'key=a', id: 1, space }, 1);
   expect(recent.placeOf(slice, { text: 'key=a', id: 2, space })).toBe(unknown);
+});
+
+test('a space is told once who follows it, however often slices turn to it', () => {
+  const recent = new RecentPlaces(() => undefined);
+  const space: KeySpace = { isOneToOne: true };
+  const followers = [
+    { keys: ['key=a'], seen: unseen },
+    { keys: ['key=a'], seen: unseen },
+  ].map((slice) => {
+    recent.note(slice, { text: 'key=a', id: 0, space }, 0);
+    return space.follower;
+  });
+  expect(followers[0]?.deref()).toBe(recent);
+  expect(followers[1]).toBe(followers[0]);
 });
