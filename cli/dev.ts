@@ -24,6 +24,7 @@ import { portsOf } from './ports.ts';
 import { notePushed } from './pushed-before.ts';
 import { saveRowFiles } from './row-files.ts';
 import { finalRows, waitUntilFinal } from './settle.ts';
+import { interruptedCode, listenToSignals } from './signals.ts';
 import { folderOf, forgetEndedStack, stackFileOf, writeStackFile } from './stack-file.ts';
 import { createStackReader } from './stack-reader.ts';
 import { putTables, readTables, tableFiles } from './tables.ts';
@@ -168,7 +169,14 @@ export const devCommand = defineCommand({
       feed.stop();
       await stack.stop();
     };
-    const interruption = listenToSignals(once, stop);
+    const interruption = listenToSignals({
+      stop: () => {
+        // An error only for a run that had an end to reach.
+        process.stderr.write(once ? 'millrace: stopped before the end, without rows …\n' : 'millrace: stopping …\n');
+        void stop().then(() => process.exit(once ? interruptedCode : 0));
+      },
+      leave: () => process.exit(interruptedCode),
+    });
 
     const work = async (): Promise<void> => {
       if (generator !== undefined) await feed.generate(generator);
@@ -201,27 +209,6 @@ function countOf(property: string, option: string, text: string | undefined): Re
   return text === undefined ? {} : { [property]: wholeNumber(option, text, 1) };
 }
 
-/** Control-C in a terminal reaches us twice: once as one of its processes, once passed on by the command that started us. */
-const echoMs = 500;
-
-/** Stops at the first signal, which is an error only for a run that had an end to reach; at a second one it waits for nothing. */
-function listenToSignals(once: boolean, stop: () => Promise<void>): { readonly isStopping: () => boolean } {
-  let stoppingMs: number | undefined;
-  const onSignal = async (): Promise<void> => {
-    if (stoppingMs !== undefined) {
-      if (performance.now() - stoppingMs > echoMs) process.exit(interruptedCode);
-      return;
-    }
-    stoppingMs = performance.now();
-    process.stderr.write(once ? 'millrace: stopped before the end, without rows …\n' : 'millrace: stopping …\n');
-    await stop();
-    process.exit(once ? interruptedCode : 0);
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void onSignal());
-  return { isStopping: () => stoppingMs !== undefined };
-}
-
-const interruptedCode = 130;
 const lettersShownMax = 5;
 
 function summaryOf(stack: LocalStack, chaos: Chaos, counts: Counts): readonly string[] {

@@ -12,6 +12,7 @@ import { createPace, putFile } from './put-file.ts';
 import { readRawRecords } from './raw-records.ts';
 import { inRegion } from './region.ts';
 import { loadPipeline } from './registry.ts';
+import { interruptedCode, listenToSignals } from './signals.ts';
 import { readStackFile } from './stack-file.ts';
 
 export const pushCommand = defineCommand({
@@ -44,6 +45,18 @@ export const pushCommand = defineCommand({
     const pace = createPace(rateOf(args.rate));
     const requestHandler = createRequestHandler();
     let pushed = 0;
+    let underWay: UnderWay | undefined;
+    const leave = (): void => {
+      const text = underWay?.last === undefined ? `pushed=${pushed}` : stoppedText(pushed, underWay);
+      process.stderr.write(`${text}\n`);
+      process.exit(interruptedCode);
+    };
+    // When all that was taken is accepted, what was pushed is known for sure; it is soon, and with a silent pipe it is already.
+    const stop = (): void => {
+      if (underWay === undefined || underWay.producer.unanswered().length === 0) leave();
+      else setTimeout(stop, stoppingPauseMs);
+    };
+    const interruption = listenToSignals({ stop, leave });
     for (const { source, path } of parseInputs(pipeline, listOf(rawArgs, 'input'))) {
       const { client, streamName } =
         args.stream === undefined
@@ -53,9 +66,17 @@ export const pushCommand = defineCommand({
       const progress = createProgress(path);
       const records = readRawRecords(pipeline, { source, path }, progress.add);
       try {
-        for await (const _ of putFile(producer, { path, records, pace }));
+        underWay = { path, producer, last: undefined };
+        for await (const number of putFile(producer, { path, records, pace })) {
+          underWay.last = number;
+          if (!interruption.isStopping()) continue;
+          await producer.flush();
+          leave();
+        }
+        underWay = undefined;
       } catch (error) {
-        if (pushed + producer.acceptedCount() > 0) process.stderr.write(`${stoppedText(pushed, path, producer)}\n`);
+        if (pushed + producer.acceptedCount() > 0)
+          process.stderr.write(`${stoppedText(pushed, { path, producer, last: undefined })}\n`);
         throw error;
       }
       pushed += producer.acceptedCount();
@@ -65,12 +86,24 @@ export const pushCommand = defineCommand({
   },
 });
 
+const stoppingPauseMs = 20;
+
+/** The file that is pushed, and which of its records was the last that the producer took. */
+interface UnderWay {
+  readonly path: string;
+  readonly producer: Producer;
+  last: number | undefined;
+}
+
 /** How far a push came that did not get to its end: to push all of it again would count twice. */
-function stoppedText(pushedBefore: number, path: string, producer: Producer): string {
+function stoppedText(pushedBefore: number, { path, producer, last }: UnderWay): string {
   const [first, ...others] = producer.unanswered();
   const text = `pushed=${pushedBefore + producer.acceptedCount()}, which count twice when they are pushed again`;
-  if (first === undefined) return `${text}: all of ${path} before what is wrong`;
-  return `${text}: all before record ${first}, and perhaps that and some of the ${others.length} behind it`;
+  if (first !== undefined)
+    return `${text}: all before record ${first}, and perhaps that and some of the ${others.length} behind it`;
+  return last === undefined
+    ? `${text}: all of ${path} before what is wrong`
+    : `${text}: all of ${path} up to record ${last}`;
 }
 
 function localStream(

@@ -17,7 +17,7 @@ export function createPace(recordsPerSecond: number | undefined): Pace {
 }
 
 /**
- * Puts the records of a file into a raw stream, and yields behind each of them. The partition key tells where a record came from, and
+ * Puts the records of a file into a raw stream, and yields the number of each behind it. The partition key tells where a record came from, and
  * spreads the records over the shards. None waits for a full call when the next one does not come for a moment: a pipe may be silent for
  * hours. Before a record that cannot be put or read all others are accepted.
  */
@@ -28,7 +28,7 @@ export async function* putFile(
     records,
     pace,
   }: { readonly path: string; readonly records: AsyncIterable<NumberedRecord>; readonly pace: Pace },
-): AsyncGenerator<void> {
+): AsyncGenerator<number> {
   try {
     for await (const record of withPauses(records)) {
       if (record === undefined) {
@@ -36,7 +36,7 @@ export async function* putFile(
         continue;
       }
       await producer.put({ data: record.data, partitionKey: `${basename(path)}:${record.number}` });
-      yield;
+      yield record.number;
       const earlyMs = pace();
       if (earlyMs <= pauseMs) continue;
       await producer.flush();

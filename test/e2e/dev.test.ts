@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -119,6 +120,45 @@ describe('millrace dev', () => {
       (processes) => !processes.includes(folder),
     );
     expect(left).not.toContain(folder);
+  });
+
+  it('tells how far a push came that is interrupted, whether more comes or not', async () => {
+    const folder = emptyFolder();
+    const flows = join(folder, 'flows.ndjson');
+    writeFlows(flows, 3_000);
+    const dev = await startDev(folder, ['flow', '--port', '0', '--input', '/dev/null']);
+    const push = async (args: readonly string[], given: string, counted: number): Promise<string> => {
+      const child = spawn(process.execPath, [millraceFile, 'push', 'flow', ...args], {
+        cwd: folder,
+        stdio: ['pipe', 'ignore', 'pipe'],
+      });
+      child.stdin.write(given);
+      const printed = text(child.stderr);
+      await until(
+        () => countsOf(dev),
+        (counts) => counts.counted >= counted,
+      );
+      child.kill('SIGINT');
+      expect((await once(child, 'exit'))[0]).toBe(130);
+      return lastLine(await printed);
+    };
+    try {
+      const lines = readFileSync(flows, 'utf8').split('\n').slice(0, 5).join('\n');
+      expect(await push(['--input', '-'], `${lines}\n`, 5)).toBe(
+        'pushed=5, which count twice when they are pushed again: all of - up to record 5',
+      );
+      const [, pushed, last] =
+        /^pushed=(\d+), which .* up to record (\d+)$/.exec(await push(['--input', flows, '--rate', '20'], '', 15)) ??
+        [];
+      expect(last).toBe(pushed);
+      const all = await until(
+        () => countsOf(dev),
+        ({ counted }) => counted >= 5 + Number(pushed),
+      );
+      expect(all.counted).toBe(5 + Number(pushed));
+    } finally {
+      await dev.stop();
+    }
   });
 
   it('answers queries, takes what is pushed, and drops its state for --fresh', async () => {
