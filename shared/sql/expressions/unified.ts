@@ -1,6 +1,7 @@
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import type { Compiled } from './compiled.ts';
 import { alike } from './operators.ts';
+import { asOneOf } from './printed.ts';
 import { anyType, commonType, describeType, nullType, type SqlType } from './types.ts';
 
 /** Values of which one will be taken, with the one type that holds them all. A literal text beside a time is read as one. */
@@ -21,5 +22,5 @@ export function unified(values: readonly Compiled[], places: readonly Span[], wh
     return one;
   });
   // A value of one kind among others of several is looked at when it is there.
-  return adapted.map((value) => ({ ...value, type: type.kind === 'null' ? anyType : type }));
+  return adapted.map((value) => asOneOf(type.kind === 'null' ? anyType : type, value));
 }

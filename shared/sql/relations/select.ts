@@ -7,6 +7,7 @@ import { castTo } from '#shared/sql/expressions/cast.ts';
 import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
 import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
 import { compileBinary, condition } from '#shared/sql/expressions/operators.ts';
+import { printer } from '#shared/sql/expressions/printed.ts';
 import { describeType } from '#shared/sql/expressions/types.ts';
 import type { Expression, Query, Select, SelectItem } from '#shared/sql/parse/ast.ts';
 import { checkColumnName, defaultName, freeName, refuseFinal } from '#shared/sql/parse/names.ts';
@@ -31,7 +32,7 @@ import {
   scopeOf,
   selectedRelation,
 } from './relation.ts';
-import { columnTypes, planStep, printer, refuseNumbers, type StepTable } from './step-table.ts';
+import { columnTypes, planStep, refuseNumbers, type StepTable } from './step-table.ts';
 import { planTop, readRanking } from './top.ts';
 import { findTotals } from './totals.ts';
 import { planUnion } from './union.ts';

@@ -4,9 +4,8 @@ import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
 import { type Projection, type ProjectionInput, projected } from '#shared/pipeline/projection.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import type { Stream } from '#shared/pipeline/stream.ts';
-import { toIso } from '#shared/schemas/time.ts';
 import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
-import { formatDate, formatInterval, formatMonths } from '#shared/sql/expressions/time.ts';
+import { printer } from '#shared/sql/expressions/printed.ts';
 import type { SqlType } from '#shared/sql/expressions/types.ts';
 import { refuseFinal } from '#shared/sql/parse/names.ts';
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
@@ -139,22 +138,6 @@ export function shaper(selected: readonly Selected[]): (values: Values) => Reado
     }
     return row;
   };
-}
-
-/** A value as JSON: times in ISO 8601. */
-export function printer({ kind }: SqlType): (value: unknown) => Json {
-  switch (kind) {
-    case 'timestamp':
-      return (value) => toIso(Number(value));
-    case 'date':
-      return (value) => formatDate(value as number);
-    case 'interval':
-      return (value) => formatInterval(value as number);
-    case 'months':
-      return (value) => formatMonths(value as number);
-    default:
-      return (value) => value as Json;
-  }
 }
 
 /** What the columns of rows hold, as they are printed. Of what is known only when a record is there nothing is said, unless it was declared as JSON. */

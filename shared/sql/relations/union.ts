@@ -1,6 +1,7 @@
 import { union } from '#shared/pipeline/combine.ts';
 import type { Stream } from '#shared/pipeline/stream.ts';
 import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
+import { asOneOf } from '#shared/sql/expressions/printed.ts';
 import { commonType, describeType } from '#shared/sql/expressions/types.ts';
 import type { Select } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
@@ -77,7 +78,7 @@ export function planUnion(parts: readonly Planned[], selects: readonly Select[])
 function alike(relation: Relation, { columns }: Planned, types: readonly Compiled['type'][]): Relation {
   const selected = relation.columns.map((column, place) => ({
     name: columns[place]?.name as string,
-    compiled: { ...compiledColumn(column), type: types[place] as Compiled['type'] },
+    compiled: asOneOf(types[place] as Compiled['type'], compiledColumn(column)),
     ...(column.role === 'time' ? { role: column.role } : {}),
   }));
   return selectedRelation(relation, selected, relation.identity);

@@ -186,6 +186,27 @@ test('a number may be among different values', () => {
   ]);
 });
 
+test.each([
+  ['COALESCE(o, CAST(x AS TIMESTAMP))', '2026-01-01T12:00:00.000Z'],
+  ["CASE WHEN o IS NULL THEN CAST('2026-01-02' AS DATE) ELSE o END", '2026-01-02'],
+  ["COALESCE(o, INTERVAL '5' SECOND)", '00:00:05'],
+])('among values of JSON, %s is as it is printed, and a time again', (expression, printed) => {
+  const records = [
+    { id: 0, x: '2026-01-01T12:00:00Z', o: null },
+    { id: 1, x: '2026-01-01T12:00:00Z', o: { k: 1 } },
+  ];
+  const table = "CREATE TABLE t (id INT, x STRING, o JSON) WITH ('connector' = 'kinesis'); ";
+  const rows = runSql(`${table} SELECT id, ${expression} AS c FROM t`, { t: records });
+  expect(rows.map(({ id, c }) => [id, c]).sort()).toEqual([
+    [0, printed],
+    [1, { k: 1 }],
+  ]);
+  const late = "WHERE o IS NULL AND COALESCE(o, CAST(x AS TIMESTAMP)) > TIMESTAMP '2026-01-01 00:00:00'";
+  expect(runSql(`${table} SELECT id FROM t ${late}`, { t: records })).toHaveLength(1);
+  const both = runSql(`${table} SELECT CAST(x AS TIMESTAMP) AS c FROM t UNION ALL SELECT o FROM t`, { t: records });
+  expect(both.map(({ c }) => c)).toEqual(expect.arrayContaining(['2026-01-01T12:00:00.000Z', { k: 1 }]));
+});
+
 test('a column of USING may stand in WHERE, and in what is joined with it', () => {
   const query = `SELECT s, a.id AS l, b.id AS n FROM r a JOIN (SELECT id, s, ts FROM r) b USING (s, ts) WHERE s = 'b' AND a.id = b.id`;
   const records = [
