@@ -142,7 +142,7 @@ export function* entriesOf<V>(
 ): Generator<readonly [key: string, stored: Stored<V>]> {
   const [only] = layers;
   if (layers.length !== 1 || !(only instanceof MemoryLayer)) return yield* mergeLayers(layers, codec);
-  for (const key of only.keys as readonly string[]) yield [key, only.get(key) as Stored<V>];
+  for (const [place, key] of only.keys.entries()) yield [key, only.at(place)];
 }
 
 /** As `mergeLayers`, over the layers of several states, whose parts have nothing to do with one another. */
