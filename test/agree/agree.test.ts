@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { sqlPipeline } from '#shared/sql/index.ts';
 import { agree } from './agree.ts';
 import type { Suite } from './suite.ts';
-import { suites } from './suites.ts';
+import { suites, untold, untoldOf } from './suites.ts';
 
 // A few histories of each pipeline; `npm run agree -- --histories 10000` has as many as one wants.
 
@@ -10,6 +11,17 @@ const seed = Number(process.env['MILLRACE_TEST_SEED'] ?? 1);
 test.each(suites)('$name: DuckDB, a run and the hosts agree', async (suite) => {
   const { difference } = await agree(suite, { histories: 6, seed });
   expect(difference).toBeUndefined();
+});
+
+test('every pipeline of the registry is compared', () => {
+  expect(untold).toEqual([]);
+});
+
+test('a pipeline of other streams and tables is told what it needs to be compared, beside the others', () => {
+  const read = sqlPipeline("CREATE TABLE unheard (a BIGINT) WITH ('connector' = 'kinesis'); SELECT a FROM unheard", {
+    id: 'a',
+  });
+  expect(untoldOf(read)).toEqual(['how records of unheard are drawn, in "drawn"']);
 });
 
 test('a difference is found, and its history cut down to what it takes', async () => {

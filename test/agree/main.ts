@@ -6,7 +6,7 @@ import { hookLoading } from '../simulation/load.ts';
 // Without compression, and so before the product is loaded.
 hookLoading();
 const { agree } = await import('./agree.ts');
-const { suites } = await import('./suites.ts');
+const { suites, untold } = await import('./suites.ts');
 
 const help = `npm run agree -- [options]
 
@@ -53,6 +53,7 @@ if (processes > 1 && values.part === '0') process.exit(await spread());
 const part = numberOf('part', 0);
 const mine = part === 0 ? chosen : chosen.filter((_, index) => index % processes === part - 1);
 
+if (part <= 1) for (const one of untold) console.log(`${one}; it is not compared`);
 let compared = 0;
 for (const suite of mine) {
   const startMs = performance.now();

@@ -164,27 +164,40 @@ function tablesOf({ plan }: Pipeline): Readonly<Record<string, readonly LookupIt
   );
 }
 
-/** Every pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
+/** What is to be said here before a pipeline can be compared: how the records of its streams are drawn, and what its tables hold. */
+export function untoldOf({ plan }: Pipeline): readonly string[] {
+  return [
+    ...sourcesOf(plan).flatMap(({ id }) => (id in drawn ? [] : [`how records of ${id} are drawn, in "drawn"`])),
+    ...lookupTablesOf(plan).flatMap(({ spec }) => (spec.name in held ? [] : [`what ${spec.name} holds, in "held"`])),
+  ];
+}
+
+/** The pipelines of the registry that are not compared until test/agree/suites.ts says what they need. */
+export const untold: readonly string[] = pipelines.flatMap((pipeline) =>
+  untoldOf(pipeline).map((what) => `pipelines/${pipeline.id}: test/agree/suites.ts does not say ${what}`),
+);
+
+/** Every other pipeline of the registry, and every one that the simulation knows; each of them as it stands. */
 export const suites: readonly Suite[] = [
   ...gridOf(),
   ...sqlSuites(),
-  ...pipelines.map((pipeline): Suite => {
-    const streams = sourcesOf(pipeline.plan).map(({ id }) => {
-      const stream = drawn[id];
-      if (stream === undefined) throw new Error(`test/agree/suites.ts does not know how records of ${id} are drawn`);
-      return stream;
-    });
-    return {
-      name: `pipelines/${pipeline.id}`,
-      pipeline: fewSlots(pipeline),
-      own: {
-        aggregates: { 'nexmark-whole-mean': wholeMean },
-        functions: { 'error-streaks': errorStreaks },
-        driver: { tables: tablesOf(pipeline) },
-      },
-      histories: historiesOf(streams, { pace: pipeline.id.startsWith('nexmark') ? seconds(2) : minutes(2) }),
-    };
-  }),
+  ...pipelines
+    .filter((pipeline) => untoldOf(pipeline).length === 0)
+    .map(
+      (pipeline): Suite => ({
+        name: `pipelines/${pipeline.id}`,
+        pipeline: fewSlots(pipeline),
+        own: {
+          aggregates: { 'nexmark-whole-mean': wholeMean },
+          functions: { 'error-streaks': errorStreaks },
+          driver: { tables: tablesOf(pipeline) },
+        },
+        histories: historiesOf(
+          sourcesOf(pipeline.plan).map(({ id }) => drawn[id] as StreamHistory<never>),
+          { pace: pipeline.id.startsWith('nexmark') ? seconds(2) : minutes(2) },
+        ),
+      }),
+    ),
   ...simPipelines
     // The same with more slots is the same, and what is late where shards fall silent is a matter of time.
     .filter(({ pipeline, earlier, hasIdle }) => pipeline.plan.slots === 1 && earlier === undefined && !hasIdle)
