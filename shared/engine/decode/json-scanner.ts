@@ -216,11 +216,13 @@ return (bytes, start, words) => {
       const end = isText(kind) ? 'skipPlainText(bytes, at, words)' : 'skipValue(bytes, at)';
       return `${compareSource(literals[index] as string)}\n  at = ${end}; if (at === -1) return undefined;`;
     });
+    // Where a text's own schema judges it, its quote is no part of what never changes.
+    const opening = holes[hole]?.kind === 'judged' ? '"' : '';
     const source = `'use strict';
 return (bytes, start, words) => {
   let at = start;
   ${skips.join('\n  ')}
-  ${compareSource(literals[hole] as string)}
+  ${compareSource(`${literals[hole]}${opening}`)}
   return hashText(bytes, at, cursor, words);
 };`;
     const lent = { cursor: this.#cursor, hashText, skipPlainText, skipValue };

@@ -304,8 +304,11 @@ test('what one reader of a source has learned serves the next one', () => {
     for (const reader of [first, second]) expect(readAll(reader, line(ip))).toMatchObject([{ value: { ip } }]);
 });
 
-test('who follows the keys of many texts is told their numbers before their lines are read', () => {
-  const reader = new RecordReader(sourceOf(json(), flow, [['ip'], ['ts']]), decodeTools);
+test.each([
+  ['texts', flow],
+  ['texts with a rule', z.object({ ts: z.number(), ip: z.ipv4(), bytes: z.number() })],
+])('who follows the keys of many %s is told their numbers before their lines are read', (_, schema) => {
+  const reader = new RecordReader(sourceOf(json(), schema, [['ip'], ['ts']]), decodeTools);
   const lines = Array.from({ length: 500 }, (_, index) => {
     // Now and then one that is written otherwise, or is none at all.
     if (index % 97 === 50) return index % 2 === 0 ? `{"ip": "10.0.1.${index % 7}","bytes":1,"ts":2}` : 'nothing';
