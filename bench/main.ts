@@ -20,19 +20,21 @@ npm run bench -- --only hand-over  how long a worker with --state-mb (of JSON) t
 npm run bench -- --only spill      state larger than memory: --spill-mb of it, as JSON, in a process of 2 GB (10000 takes half an hour)
 npm run bench -- --only end-to-end the whole stack on the embedded AWS`;
 
-const { values: options } = parseArgs({
-  options: {
-    help: { type: 'boolean' },
-    only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    baseline: { type: 'string' },
-    events: { type: 'string', default: '400000' },
-    keys: { type: 'string', default: '100000' },
-    'state-mb': { type: 'string', default: '50' },
-    'spill-mb': { type: 'string', default: '2000' },
-    seed: { type: 'string', default: '1' },
-  },
-});
+const known = {
+  help: { type: 'boolean' },
+  only: { type: 'string' },
+  rounds: { type: 'string', default: '5' },
+  baseline: { type: 'string' },
+  events: { type: 'string', default: '400000' },
+  keys: { type: 'string', default: '100000' },
+  'state-mb': { type: 'string', default: '50' },
+  'spill-mb': { type: 'string', default: '2000' },
+  seed: { type: 'string', default: '1' },
+} as const;
+const { values: options } = optionsGiven();
+for (const name of ['rounds', 'events', 'keys', 'state-mb', 'spill-mb', 'seed'] as const)
+  if (!Number.isSafeInteger(Number(options[name])) || Number(options[name]) < 1)
+    refuse(`--${name} is ${JSON.stringify(options[name])}; it must be a whole number of at least 1.`);
 const seed = Number(options.seed);
 
 /** Of a task of 2 GB, as infra/worker.ts divides it: what V8 may use, and of that the state. */
@@ -67,6 +69,19 @@ if (options.help === true || !isKnown) {
 }
 for (const [name, bench] of Object.entries(parts))
   if (options.only === undefined || options.only === name) await bench();
+
+function optionsGiven() {
+  try {
+    return parseArgs({ options: known });
+  } catch (error) {
+    return refuse(`${(error as Error).message}.`);
+  }
+}
+
+function refuse(what: string): never {
+  process.stderr.write(`bench: ${what} The options are --${Object.keys(known).join(', --')}.\n`);
+  process.exit(1);
+}
 
 async function benchQueries(): Promise<void> {
   const rounds = Number(options.rounds);

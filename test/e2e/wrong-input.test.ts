@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -68,6 +69,19 @@ describe('wrong input is answered with what is wrong and what to do', () => {
     const { code, stderr } = await millrace(folder, ['dev', 'owners', '--fresh', '--table', `${table}=items.ndjson`]);
     expect(stderr).toContain(message);
     expect([code, existsSync(kept)]).toEqual([1, true]);
+  });
+
+  it.each([
+    ['an unknown option', ['--query', 'q5'], "bench: Unknown option '--query'"],
+    ['no number of rounds', ['--only', 'engine', '--rounds', 'x'], '--rounds is "x"; it must be a whole number'],
+    ['no state', ['--state-mb', '0'], '--state-mb is "0"; it must be a whole number'],
+  ])('of a benchmark, %s', (_, args, message) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(root, 'bench', 'main.ts'), ...args], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(status).toBe(1);
   });
 
   it('a place without savepoints is told', async () => {
