@@ -184,11 +184,11 @@ return (bytes, start, words) => {
    */
   lookAhead(bytes: Uint8Array, start: number, end: number): number {
     const ahead = this.#aheadOf(this.#lastScanner);
-    if (ahead?.cache.isWide !== true) return bytes.length;
+    if (ahead?.cache.isWide !== true || end - start < aheadBytesMin) return bytes.length;
     if (bytes !== this.#wordsOf) this.#turnTo(bytes);
     let at = start;
     let count = 0;
-    while (count < lookedAtMax && at < end) {
+    for (let lines = 0; lines < lookedAtMax && at < end; lines += 1) {
       const hash = ahead.hashKey(bytes, at, this.#words);
       if (hash !== undefined) {
         this.#hashes[count] = hash;
@@ -238,6 +238,9 @@ return (bytes, start, words) => {
     return cache;
   }
 }
+
+/** Fewer bytes are a line or two, for which there is nothing to be waited for together. */
+const aheadBytesMin = 256;
 
 const wordBytes = 4;
 

@@ -52,9 +52,15 @@ export class KeyPlaces {
     return place;
   }
 
+  /** Finds the places of so many keys more that others have put behind the last one, so that who looks for a key need not do so for all. */
+  work(keyCount: number): void {
+    if (this.#count < this.#keys.length) this.#takeRest(keyCount);
+  }
+
   /** Keys that were put behind the last one without being looked for: none of them is in the table. */
-  #takeRest(): void {
-    while (this.#count < this.#keys.length) {
+  #takeRest(keysMax = Number.POSITIVE_INFINITY): void {
+    const end = Math.min(this.#keys.length, this.#count + keysMax);
+    while (this.#count < end) {
       const key = this.#keys[this.#count] as string;
       if (this.#map !== undefined) {
         this.#map.set(key, this.#count);

@@ -244,7 +244,10 @@ export class WindowedAggregate implements Operator {
   }
 
   work(entryCount: number): void {
-    for (const { older, part } of this.#slices.values()) older?.work(entryCount, part);
+    for (const { older, part, places } of this.#slices.values()) {
+      places.work(entryCount);
+      older?.work(entryCount, part);
+    }
   }
 
   close(): void {

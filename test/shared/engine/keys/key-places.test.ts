@@ -37,6 +37,27 @@ test('keys that others put behind the last are found like those that were looked
   );
 });
 
+test('the places of keys that others put there are found some at a time', () => {
+  const keys = Array.from({ length: 1_000 }, (_, index) => `key ${index}`);
+  let looks = 0;
+  const looked = new Proxy(keys, {
+    get: (target, name, receiver) => {
+      if (name !== 'length') looks += 1;
+      return Reflect.get(target, name, receiver);
+    },
+  });
+  const places = new KeyPlaces(looked);
+  for (let times = 0; times < 100; times += 1) {
+    looks = 0;
+    places.work(10);
+    expect(looks).toBe(10);
+  }
+  places.work(10);
+  looks = 0;
+  expect(places.get('key 999')).toBe(999);
+  expect(looks).toBeLessThan(10);
+});
+
 test('keys that were chosen to meet take no longer than others', () => {
   const pairs = pairsThatMeet();
   const chosen = Array.from({ length: 2 ** pairs.length }, (_, number) =>
