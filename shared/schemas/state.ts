@@ -77,6 +77,11 @@ export interface SourceProgress {
   /** Every raw shard that a block has listed, with its parents and when it was first listed. */
   readonly roster: Readonly<Record<string, { readonly parents: readonly string[]; readonly sinceMs: number }>>;
   readonly origins: Readonly<Record<string, OriginProgress>>;
+  /**
+   * Of rows that are a source: blocks whose place in their slot's log, as `sequenceInLog` says it, is below this are of the deployment before a
+   * savepoint was restored. The exchange may hold them still, and nothing of them counts: the slots make those rows anew.
+   */
+  readonly since?: string;
 }
 
 /** How far a slot has come with putting a step's rows on the exchange again. */

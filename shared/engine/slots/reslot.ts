@@ -16,7 +16,7 @@ import { keyOfTop } from '#shared/pipeline/rows.ts';
 import { isAligned } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
-import type { LogPosition } from '#shared/schemas/position.ts';
+import { type LogPosition, sequenceInLog } from '#shared/schemas/position.ts';
 import type { Checkpoint, SourceProgress, StepProgress, StoredCell } from '#shared/schemas/state.ts';
 import { totalGroup } from '#shared/schemas/state.ts';
 import { decodeCell, type SavedCellKey } from './cells.ts';
@@ -53,7 +53,7 @@ export interface MoveOptions {
 /**
  * The log of a slot that the parents' logs become, at `position`. Counts are sums, so of several children the first has them all. What is
  * not of `rawSources` are rows of steps, none of which is under way: the slots that made them begin anew, with positions above the old ones,
- * and tell all others anew how far they are. Throws `SAVEPOINT_REFUSED` for parents that have not seen the same.
+ * and tell all others anew how far they are. What they put before is not heard any more, wherever it is found. Throws `SAVEPOINT_REFUSED` for parents that have not seen the same.
  */
 export function moveLog(
   { slots, groups }: Pick<CompiledPipeline, 'slots' | 'groups'>,
@@ -81,7 +81,7 @@ export function moveLog(
     sources: Object.fromEntries(
       Object.keys(first.sources).map((name) => {
         const moved = moveSource(parents.map(({ sources }) => sources[name]));
-        return [name, rawSources.includes(name) ? moved : withoutOrigins(moved)];
+        return [name, rawSources.includes(name) ? moved : { ...withoutOrigins(moved), since: sequenceInLog(position) }];
       }),
     ),
     ...(joins === undefined ? {} : { joins }),

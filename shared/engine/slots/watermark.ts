@@ -1,7 +1,13 @@
 import type { CompiledPipeline, CompiledStep } from '#shared/engine/compile/compile.ts';
 import type { SourcePlan } from '#shared/pipeline/plan.ts';
 import type { Block, BlockOrigin } from '#shared/schemas/block.ts';
-import { compareRecordPositions, type LogPosition, logStart, type RecordPosition } from '#shared/schemas/position.ts';
+import {
+  compareRecordPositions,
+  compareSequences,
+  type LogPosition,
+  logStart,
+  type RecordPosition,
+} from '#shared/schemas/position.ts';
 import { endOfStreamMs } from '#shared/schemas/punctuation.ts';
 import type { Checkpoint, SourceProgress } from '#shared/schemas/state.ts';
 
@@ -20,6 +26,8 @@ interface SourceState {
   watermarkMs: number;
   /** When it spoke last after a silence, or the log went on after a standstill: since then all of its shards are waited for again. */
   wokenMs: number;
+  /** See `SourceProgress`. */
+  readonly since: string | undefined;
   readonly roster: Map<string, { readonly parents: readonly string[]; readonly sinceMs: number }>;
   readonly origins: Map<string, Origin>;
 }
@@ -66,13 +74,14 @@ export class SlotLog {
   open(block: Block, arrivalMs: number): RecordPosition | null {
     const stoodStill = this.clockMs > 0 && arrivalMs - this.clockMs > standstillMs;
     this.clockMs = Math.max(this.clockMs, arrivalMs);
-    for (const [name, source] of this.#sources) {
-      const speaksAgain = block.origin?.source === name && isSilent(source, this.clockMs);
-      if (stoodStill || speaksAgain) source.wokenMs = this.clockMs;
+    const source = this.#heard(block);
+    for (const one of this.#sources.values()) {
+      const speaksAgain = one === source && isSilent(one, this.clockMs);
+      if (stoodStill || speaksAgain) one.wokenMs = this.clockMs;
     }
-    const source = block.origin && this.#sources.get(block.origin.source);
-    // A source of an earlier plan, which this one does not read.
-    if (block.origin === undefined || source === undefined) return null;
+    if (block.origin === undefined) return null;
+    // Of rows that were put before a restore nothing is new. A source of an earlier plan is one that nobody reads.
+    if (source === undefined) return this.#sources.has(block.origin.source) ? block.origin.to : null;
     for (const [shard, parents] of Object.entries(block.origin.roster)) {
       if (!source.roster.has(shard)) source.roster.set(shard, { parents, sinceMs: this.clockMs });
     }
@@ -81,7 +90,8 @@ export class SlotLog {
 
   /** Rule 8, after the outputs: the origin's mark and watermark, then W of every source, since the clock may have made one idle. */
   close(block: Block, position: LogPosition): void {
-    if (block.origin !== undefined && this.#sources.has(block.origin.source)) this.#cover(block.origin);
+    const heard = this.#heard(block);
+    if (block.origin !== undefined && heard !== undefined) cover(heard, block.origin, this.clockMs);
     for (const source of this.#sources.values()) {
       source.watermarkMs = Math.max(source.watermarkMs, minimumOverLive(source, this.clockMs));
       // Rule 10: only a tick brings the clock. What our own heartbeats moved would lead to the next ones, for ever.
@@ -104,6 +114,7 @@ export class SlotLog {
       sources[name] = {
         watermarkMs: finiteOrNull(source.watermarkMs),
         ...(Number.isFinite(source.wokenMs) && { wokenMs: source.wokenMs }),
+        ...(source.since !== undefined && { since: source.since }),
         roster: Object.fromEntries(source.roster),
         origins: Object.fromEntries(
           [...source.origins].map(([shard, origin]) => [
@@ -117,19 +128,11 @@ export class SlotLog {
     return { position: this.position, clockMs: this.clockMs, sources, ...(this.#joins.size === 0 ? {} : { joins }) };
   }
 
-  #cover(from: BlockOrigin): void {
-    const { origins, roster } = this.#source(from.source);
-    const known = origins.get(from.shard);
-    if (known === undefined || known.mark === null) {
-      // Rule 9: an origin's first block retires its ancestors for good.
-      for (const ancestor of ancestorsOf(from.shard, roster)) retire(origins, ancestor, this.clockMs);
-    }
-    const origin = known ?? { mark: null, watermarkMs: Number.NEGATIVE_INFINITY, lastMs: this.clockMs, retired: false };
-    if (origin.mark === null || compareRecordPositions(from.to, origin.mark) > 0) origin.mark = from.to;
-    origin.watermarkMs = Math.max(origin.watermarkMs, from.watermarkMs ?? Number.NEGATIVE_INFINITY);
-    // Rule 9: late blocks of a retired origin are deduplicated and revive nothing.
-    if (!origin.retired) origin.lastMs = this.clockMs;
-    origins.set(from.shard, origin);
+  /** The source of which a block tells something: none of an earlier plan, which this one does not read, and none before a restore. */
+  #heard({ origin }: Block): SourceState | undefined {
+    const source = origin && this.#sources.get(origin.source);
+    if (source?.since === undefined || origin === undefined) return source;
+    return compareSequences(origin.to[0], source.since) < 0 ? undefined : source;
   }
 
   #source(name: string): SourceState {
@@ -138,6 +141,20 @@ export class SlotLog {
       throw new Error(`Bug in Millrace: a block of source ${name}, which the plan does not have`);
     return source;
   }
+}
+
+function cover({ origins, roster }: SourceState, from: BlockOrigin, clockMs: number): void {
+  const known = origins.get(from.shard);
+  if (known === undefined || known.mark === null) {
+    // Rule 9: an origin's first block retires its ancestors for good.
+    for (const ancestor of ancestorsOf(from.shard, roster)) retire(origins, ancestor, clockMs);
+  }
+  const origin = known ?? { mark: null, watermarkMs: Number.NEGATIVE_INFINITY, lastMs: clockMs, retired: false };
+  if (origin.mark === null || compareRecordPositions(from.to, origin.mark) > 0) origin.mark = from.to;
+  origin.watermarkMs = Math.max(origin.watermarkMs, from.watermarkMs ?? Number.NEGATIVE_INFINITY);
+  // Rule 9: late blocks of a retired origin are deduplicated and revive nothing.
+  if (!origin.retired) origin.lastMs = clockMs;
+  origins.set(from.shard, origin);
 }
 
 /**
@@ -242,6 +259,7 @@ function restoreSource(
     advances: whenSilent === 'advance',
     watermarkMs: saved?.watermarkMs ?? Number.NEGATIVE_INFINITY,
     wokenMs: saved?.wokenMs ?? Number.NEGATIVE_INFINITY,
+    since: saved?.since,
     roster: new Map(Object.entries(saved?.roster ?? {})),
     origins: new Map(
       Object.entries(saved?.origins ?? {}).map(([shard, origin]) => [

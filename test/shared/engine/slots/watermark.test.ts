@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type CompiledStep, compile } from '#shared/engine/compile/compile.ts';
+import { moveLog } from '#shared/engine/slots/reslot.ts';
 import { SlotLog } from '#shared/engine/slots/watermark.ts';
 import { milliseconds } from '#shared/pipeline/index.ts';
-import { logPosition } from '#shared/schemas/position.ts';
+import { logEnd, logPosition, sequenceInLog, subMax } from '#shared/schemas/position.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
 import { pipelineOf, readings, sink } from '../../readings.ts';
 import { placed } from './blocks.ts';
@@ -215,4 +216,27 @@ test('a block of a source that the plan no longer has moves the clock alone', ()
   expect(log.open(block, 5)).toBeNull();
   log.close(block, logPosition(1, '1'));
   expect([log.clockMs, log.save().sources['readings']?.origins]).toEqual([5, {}]);
+});
+
+test('of rows that were put before a savepoint was restored nothing is heard, and what is put since is', () => {
+  const pipeline = compiled();
+  const before = new SlotLog(pipeline, undefined);
+  apply(before, pipeline, { at: 1, watermark: 5 });
+  const counts = { counted: 0, late: 0, shared: 0, duplicates: 0 };
+  const saved = { version: 1, plan: '', slots: 1, groups: 1, counts, steps: {}, ...before.save() } as Checkpoint;
+  const position = logEnd(7);
+  const moved = moveLog({ slots: 1, groups: 1 }, [saved], { slot: 0, position, isFirst: true, rawSources: [] });
+  const log = new SlotLog(pipeline, JSON.parse(JSON.stringify(moved)) as Checkpoint);
+  const toOf = (generation: number): readonly [string, number] => [sequenceInLog(logPosition(generation, '9')), subMax];
+  // The deployment before may have gone on, with slots that are no more.
+  const former = placed(pipeline, { at: 1, generation: 8, to: toOf(7), watermark: 90, roster: two });
+  expect(log.open(former.block, 1)).toEqual(toOf(7));
+  log.close(former.block, former.position);
+  expect([log.watermarkOf('readings'), log.save().sources['readings']]).toEqual([
+    5,
+    { watermarkMs: 5, since: sequenceInLog(position), roster: {}, origins: {} },
+  ]);
+  // What a slot tells as soon as it goes on stands where it was restored.
+  expect(apply(log, pipeline, { at: 2, to: [sequenceInLog(position), subMax], watermark: 6 })).toBe(6);
+  expect(apply(log, pipeline, { at: 3, to: toOf(8), watermark: 8 })).toBe(8);
 });
