@@ -356,7 +356,7 @@ export const sabotages = {
     mutations: [
       {
         file: watermark,
-        find: 'for (const ancestor of ancestorsOf(from.shard, roster)) retire(origins, ancestor, this.clockMs);',
+        find: 'for (const ancestor of ancestorsOf(from.shard, roster)) retire(origins, ancestor, clockMs);',
         replace: 'void ancestorsOf; void retire;',
       },
     ],
