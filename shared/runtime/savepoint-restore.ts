@@ -5,6 +5,7 @@ import { gridOf } from '#shared/engine/operators/window.ts';
 import { cellKeptMs } from '#shared/engine/slots/cells.ts';
 import { MemoryStage, type StateEntry } from '#shared/engine/slots/memory-stage.ts';
 import {
+  beginLog,
   leaveOrigins,
   moveCells,
   moveEntries,
@@ -228,7 +229,12 @@ class Restore {
 
   async slot(stage: Stage, slot: number): Promise<void> {
     const parents = await this.#parentsOf(stage, slot);
-    if (parents.length === 0) return;
+    if (parents.length === 0) {
+      const { planHash: plan } = this.#to.pipeline;
+      const log = beginLog(this.#pipeline, { stage, plan, position: this.#position });
+      if (log !== undefined) await this.#put(stage, slot, log, []);
+      return;
+    }
     const isFirst =
       slot === 0 ||
       parentsOf(slot - 1, this.#before.slots, this.#pipeline.slots)[0] !==
@@ -238,11 +244,13 @@ class Restore {
       parents.map(({ log }) => log),
       { slot, position: this.#position, isFirst, rawSources: this.#manifest.sources.map(({ source }) => source) },
     );
-    const log = this.#isNew ? leaveOrigins(moved) : moved;
     const entries = parents.flatMap((parent) => parent.entries);
-    if (stage === 'window')
-      await this.#putWindows(slot, log, this.#isMoved ? moveEntries(this.#pipeline, slot, entries) : entries);
-    else await this.#putCells(slot, log, entries);
+    await this.#put(stage, slot, this.#isNew ? leaveOrigins(moved) : moved, entries);
+  }
+
+  async #put(stage: Stage, slot: number, log: Checkpoint, entries: readonly StateEntry[]): Promise<void> {
+    if (stage === 'aggregate') await this.#putCells(slot, log, entries);
+    else await this.#putWindows(slot, log, this.#isMoved ? moveEntries(this.#pipeline, slot, entries) : entries);
   }
 
   /** Slots that became several or one have other partials of the windows that are open: the old ones are written over, all of them. */

@@ -17,7 +17,7 @@ import { isAligned } from '#shared/pipeline/window.ts';
 import { MillraceError } from '#shared/schemas/error.ts';
 import { encodeKey } from '#shared/schemas/key.ts';
 import { type LogPosition, sequenceInLog } from '#shared/schemas/position.ts';
-import type { Checkpoint, SourceProgress, StepProgress, StoredCell } from '#shared/schemas/state.ts';
+import type { Checkpoint, SourceProgress, Stage, StepProgress, StoredCell } from '#shared/schemas/state.ts';
 import { totalGroup } from '#shared/schemas/state.ts';
 import { decodeCell, type SavedCellKey } from './cells.ts';
 import { type StateEntry, stepOf } from './memory-stage.ts';
@@ -101,6 +101,24 @@ export function moveLog(
       ]),
     ),
   };
+}
+
+/**
+ * The log of a slot of which the savepoint has no state, at `position`: it does not hear the rows either that the deployment has put behind the
+ * savepoint. Undefined where the stage reads no rows, and the slot may begin as a new one.
+ */
+export function beginLog(
+  pipeline: CompiledPipeline,
+  { stage, plan, position }: { readonly stage: Stage; readonly plan: string; readonly position: LogPosition },
+): Checkpoint | undefined {
+  const read = pipeline.steps.filter((step) => step.stage === stage).flatMap(({ sources }) => sources);
+  const rows = [...new Set(read)].filter((name) => pipeline.rowSources.has(name));
+  if (rows.length === 0) return undefined;
+  const { slots, groups } = pipeline;
+  const source = { watermarkMs: null, roster: {}, origins: {}, since: sequenceInLog(position) };
+  const sources = Object.fromEntries(rows.map((name) => [name, source]));
+  const counts = { counted: 0, late: 0, shared: 0, duplicates: 0 };
+  return { version: 1, plan, slots, groups, position, clockMs: 0, sources, counts, steps: {} };
 }
 
 /** Without the origins: for raw streams that were made anew, whose shards have the names of others. W stays. */

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type CompiledStep, compile } from '#shared/engine/compile/compile.ts';
-import { moveLog } from '#shared/engine/slots/reslot.ts';
+import { beginLog, moveLog } from '#shared/engine/slots/reslot.ts';
 import { SlotLog } from '#shared/engine/slots/watermark.ts';
-import { milliseconds } from '#shared/pipeline/index.ts';
+import { count, milliseconds, tumbling } from '#shared/pipeline/index.ts';
 import { logEnd, logPosition, sequenceInLog, subMax } from '#shared/schemas/position.ts';
 import type { Checkpoint } from '#shared/schemas/state.ts';
-import { pipelineOf, readings, sink } from '../../readings.ts';
+import { columns, pipelineOf, readings, sink } from '../../readings.ts';
 import { placed } from './blocks.ts';
 import { apply, type Case, compiled, none, restored, type Step, split, two, watermarks } from './slot-logs.ts';
 
@@ -239,4 +239,28 @@ test('of rows that were put before a savepoint was restored nothing is heard, an
   // What a slot tells as soon as it goes on stands where it was restored.
   expect(apply(log, pipeline, { at: 2, to: [sequenceInLog(position), subMax], watermark: 6 })).toBe(6);
   expect(apply(log, pipeline, { at: 3, to: toOf(8), watermark: 8 })).toBe(8);
+});
+
+test('a slot of which a savepoint has no state does not hear rows of before either, where it reads any', () => {
+  const chained = compile(
+    pipelineOf([
+      readings()
+        .keyBy(({ key }) => ({ key }))
+        .window(tumbling(milliseconds(10)), { allowedLateness: milliseconds(0), emit: 'on-close' })
+        .aggregate('first', columns)
+        .asStream()
+        .keyBy(() => ({ all: 'all' }))
+        .window(tumbling(milliseconds(100)), {
+          allowedLateness: milliseconds(0),
+          emit: 'on-close',
+          placement: 'fargate',
+        })
+        .aggregate('second', { rows: count() })
+        .to(sink),
+    ]),
+  );
+  const log = beginLog(chained, { stage: 'window', plan: '', position: logEnd(7) });
+  const since = sequenceInLog(logEnd(7));
+  expect(log?.sources).toEqual({ first: { watermarkMs: null, roster: {}, origins: {}, since } });
+  expect(beginLog(compiled(), { stage: 'aggregate', plan: '', position: logEnd(7) })).toBeUndefined();
 });
