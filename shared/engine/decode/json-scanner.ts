@@ -63,7 +63,6 @@ export class JsonScanner {
   /** All of them; more may come. */
   readonly texts: TextCache[] = [];
   #last: ScanLine = () => undefined;
-  #lastScanner: LineScanner | undefined;
   readonly #hashes = new Int32Array(lookedAtMax);
   #lessons = 0;
   #lines = 0;
@@ -131,7 +130,6 @@ export class JsonScanner {
       const value = scanner.scan(bytes, start, this.#words);
       if (value === undefined) continue;
       this.#last = scanner.scan;
-      this.#lastScanner = scanner;
       return value;
     }
     return undefined;
@@ -183,8 +181,9 @@ return (bytes, start, words) => {
    * processor's caches. `end` is behind the last line feed. Gives up to where it has looked; behind that it may be called again.
    */
   lookAhead(bytes: Uint8Array, start: number, end: number): number {
-    const ahead = this.#aheadOf(this.#lastScanner);
-    if (ahead?.cache.isWide !== true || end - start < aheadBytesMin) return bytes.length;
+    if (end - start < aheadBytesMin) return bytes.length;
+    const ahead = this.#aheadOf(this.#scanners.find(({ scan }) => scan === this.#last));
+    if (ahead?.cache.isWide !== true) return bytes.length;
     if (bytes !== this.#wordsOf) this.#turnTo(bytes);
     let at = start;
     let count = 0;
