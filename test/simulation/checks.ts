@@ -35,7 +35,7 @@ async function findWrong(end: WorldEnd): Promise<readonly string[]> {
   const { pipeline } = end.scenario.sim;
   const records = recordsOf(end);
   // Of two plans the outputs have positions of their own; there nothing is late.
-  const verdict = end.scenario.sim.earlier === undefined ? verdictOf(end) : noVerdict;
+  const verdict = end.scenario.sim.earlier === undefined && end.scenario.mayBeLate ? verdictOf(end) : noVerdict;
   const right = end.scenario.mayBeLate ? oracle(pipeline, records, verdict) : oracle(pipeline, records);
   const reader = createReader({ pipeline, state: end.state, results: end.results });
   const wrong: string[] = [];

@@ -786,6 +786,28 @@ export const sabotages = {
     ],
     bias: { pipelines: ['sinks'], rowReshards: 3 },
   },
+  'rows-of-before-a-restore': {
+    rule: 'rows that the deployment before a savepoint has put on the exchange are not heard',
+    mutations: [
+      {
+        file: watermark,
+        find: 'return compareSequences(origin.to[0], source.since) < 0 ? undefined : source;',
+        replace: 'void compareSequences; return source;',
+      },
+    ],
+    bias: { ...moving, pipelines: ['chain', 'top', 'chained-ties'] },
+  },
+  'blocks-of-other-slots': {
+    rule: 'blocks that the deployment before a savepoint has put for other slots are passed over',
+    mutations: [
+      {
+        file: 'shared/runtime/exchange-batch.ts',
+        find: 'if (decoded.block.slots !== slots && isBehindRestore(generation)) continue;',
+        replace: 'void isBehindRestore;',
+      },
+    ],
+    bias: moving,
+  },
   'files-are-drained': {
     rule: 'sinks: a drained savepoint has no rows that wait for their file',
     mutations: [{ file: 'shared/runtime/savepoint-create.ts', find: '&& isEmptied &&', replace: '&&' }],

@@ -16,6 +16,7 @@ import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import type { Telemetry } from '#shared/ports/telemetry.ts';
 import { createAggregate } from '#shared/runtime/aggregate.ts';
+import { decodeBlock } from '#shared/runtime/block-codec.ts';
 import { attemptsMax, createPreprocess } from '#shared/runtime/preprocess.ts';
 import { createReader } from '#shared/runtime/read.ts';
 import { createSavepoint } from '#shared/runtime/savepoint-create.ts';
@@ -103,6 +104,8 @@ interface Before {
   readonly store: BlobStore;
   readonly manifest: SavepointManifest;
   readonly rawStreams: ReadonlyMap<string, SimStream>;
+  /** With all that was put on the exchange or still may come there; undefined where the new deployment has one of its own. */
+  readonly network: Network | undefined;
   readonly results: MemoryResultStore;
   readonly rowStreams: ReadonlyMap<string, SimStream>;
   readonly archive: Archive;
@@ -233,14 +236,15 @@ class World {
         : new LooseStream(name, shardCount, createRandom(scenario.seed, name));
     this.#rawStreams =
       before?.rawStreams ?? new Map(sim.sources.map((source) => [source, stream(source, scenario.rawShards)]));
-    this.#exchange = stream(exchangeName, scenario.exchangeShards);
-    const network = (into: SimStream): Network =>
+    this.#exchange = before?.network?.exchange ?? stream(exchangeName, scenario.exchangeShards);
+    const network = (into: SimStream, kept?: Network): Network =>
       new Network({
         exchange: into,
+        ...(kept && { delayed: kept.delayed }),
         now: () => this.#scheduler.nowMs,
         isFault: (kind) => this.#isFault(kind),
       });
-    this.#network = network(this.#exchange);
+    this.#network = network(this.#exchange, before?.network);
     this.#rowStreams = before?.rowStreams ?? new Map(rowStreamsOf(sim).map(([view, name]) => [view, stream(name, 1)]));
     this.#rowNetworks = new Map([...this.#rowStreams].map(([view, rows]) => [view, network(rows)]));
     this.#archive = before?.archive ?? new Archive((complaint) => this.#complaints.push(complaint));
@@ -414,7 +418,12 @@ class World {
     const ends =
       (isChained ? undefined : this.#logEnds) ??
       [...logsOf(this.#exchange, plan.slots, this.#before && generationOfRestore(this.#before.manifest))].map(
-        ([slot, log]) => [slot, log.at(-1)?.position] as const,
+        ([slot, log]) =>
+          [
+            slot,
+            // A deployment of other slots may have put blocks on it too.
+            log.findLast(({ record, position }) => decodeBlock(record.bytes, position).slots === plan.slots)?.position,
+          ] as const,
       );
     this.#logEnds = ends;
     return ends;
@@ -661,13 +670,14 @@ class World {
     this.#finish(host.task);
   }
 
-  /** The deployment is gone with its exchange and its state; another one goes on from the savepoint. */
+  /** The deployment is gone with its state, and perhaps with its exchange; another one goes on from the savepoint. */
   #moveOn(saved: Pick<Before, 'store' | 'manifest'>): Promise<WorldEnd> {
     const { move, ...scenario } = this.#scenario;
     const sim = move === undefined ? undefined : movedSim(scenario.sim, move);
     const before: Before = {
       ...saved,
       rawStreams: this.#rawStreams,
+      network: createRandom(scenario.seed, 'exchange').chance(0.5) ? this.#network : undefined,
       results: this.#results,
       rowStreams: this.#rowStreams,
       archive: this.#archive,
