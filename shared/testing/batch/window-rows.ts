@@ -1,5 +1,5 @@
 import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
-import { columnOfPath, type Derived, evaluateDerived, totalledColumns } from '#shared/pipeline/derive.ts';
+import { columnOfPath, type Derived, evaluateDerived, numberIn, totalledColumns } from '#shared/pipeline/derive.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { type AggregatePlan, derivedOf, type RunningPlan } from '#shared/pipeline/plan.ts';
 import { isOrdered } from '#shared/pipeline/window.ts';
@@ -109,7 +109,10 @@ export function slackOf(
   const share = Math.max(1e-14, 2 * Math.max(...parts.map((one) => one.share)));
   // A number of an object is off as the object's are; what is computed of several by the sum of what they are.
   if (kind === 'part' || kind === 'prediction') return { by: by * parts.length, share };
-  const wholes = columns.map((path, at) => (parts[at]?.by ?? 0) / Math.abs(Number(row[path])));
+  const wholes = columns.map((path, at) => {
+    const [column = '', ...names] = path.split('.');
+    return (parts[at]?.by ?? 0) / Math.abs(numberIn(row[column], { column, names }));
+  });
   return { by: 0, share: by === 0 ? share : share + 2 * Math.max(...wholes) };
 }
 

@@ -14,6 +14,7 @@ import {
   milliseconds,
   min,
   quantile,
+  quantiles,
   rate,
   ratio,
   session,
@@ -173,6 +174,16 @@ test('what is ranked may be off as it may where it was made', async () => {
   ]);
   const records = [1, 7, 9, 100, 3].map((amount, at) => ({ at, key: 'ab'.charAt(at % 2), amount: amount / 7 }));
   await expectSameAsBatch(ranked, sent('readings', records));
+});
+
+test('what is derived of a part of a column may be off as the part may', async () => {
+  const parts = keyed
+    .window(tumbling(milliseconds(10)), { allowedLateness })
+    .aggregate('parts', { n: columns.n, sizes: quantiles({ p50: 0.5, p99: 0.99 }, amount) })
+    .derive({ each: ratio('sizes.p99', 'n'), perSecond: rate('sizes.p50'), share: shareOfTotal('sizes.p99') })
+    .to(sink);
+  const records = [7, 31, 53].map((amount, at) => ({ at, key: 'ab'.charAt(at % 2), amount }));
+  await expectSameAsBatch(pipelineOf([parts]), sent('readings', records));
 });
 
 test('windows of one key at one time have the rows of a batch in whatever order', async () => {
