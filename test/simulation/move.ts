@@ -1,6 +1,6 @@
 import { feedingStepsOf, sinksOf, stepsOf } from '#shared/pipeline/plan.ts';
 import type { RawStreams } from '#shared/ports/raw-streams.ts';
-import { createRandom } from '#shared/testing/random.ts';
+import { createRandom, type Random } from '#shared/testing/random.ts';
 import { simPipelines } from './pipelines.ts';
 import type { SimStream } from './stream.ts';
 import type { Scenario } from './workload.ts';
@@ -10,16 +10,23 @@ export interface Move {
   readonly factor: 1 | 2 | 0.5;
   /** All records were read, so that all slots have seen the same. */
   readonly isDrained: boolean;
+  /** The new deployment goes on with the exchange that is there, and with all that was put on it. */
+  readonly keepsExchange: boolean;
 }
 
-/** The move of a seed, if it has one: where nothing is late, since the logs before and after say nothing of one another. */
-export function moveOf(
-  scenario: Pick<Scenario, 'seed' | 'sim' | 'mayBeLate' | 'onModel'>,
+/** The moves of a seed, one after another, if it has any: where nothing is late, since the logs before and after say nothing of one another. */
+export function movesOf(
+  { seed, sim, mayBeLate, onModel }: Pick<Scenario, 'seed' | 'sim' | 'mayBeLate' | 'onModel'>,
   chance: number,
-): Move | undefined {
-  const { seed, sim, mayBeLate, onModel } = scenario;
-  const random = createRandom(seed, 'move');
-  if (mayBeLate || onModel || sim.hasIdle || sim.earlier !== undefined || !random.chance(chance)) return undefined;
+): readonly Move[] {
+  if (mayBeLate || onModel || sim.hasIdle || sim.earlier !== undefined) return [];
+  if (!createRandom(seed, 'moves').chance(chance)) return [];
+  const first = moveOf(sim, createRandom(seed, 'move'));
+  const random = createRandom(seed, 'second move');
+  return random.chance(0.7) ? [first] : [first, moveOf(movedSim(sim, first) ?? sim, random)];
+}
+
+function moveOf(sim: Scenario['sim'], random: Random): Move {
   // Rows are under way from slot to slot, hardly ever none while records come.
   const isChained = feedingStepsOf(sim.pipeline.plan).length > 0;
   // What a file or a stream of rows has been given cannot be taken back, nor a row whose id is of places in a slot's log, which is another one
@@ -32,7 +39,7 @@ export function moveOf(
   const isDrained = givesAway || random.chance(isChained ? 0.9 : 0.5);
   const factor = random.pick([1, 2, 0.5] as const);
   const canMove = !givesAway && (isDrained || (factor === 2 && sim.pipeline.id.startsWith('join-')));
-  const move = { factor: canMove ? factor : 1, isDrained } as const;
+  const move = { factor: canMove ? factor : 1, isDrained, keepsExchange: random.chance(0.5) } as const;
   return movedSim(sim, move) === undefined ? { ...move, factor: 1 } : move;
 }
 

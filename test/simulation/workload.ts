@@ -5,7 +5,7 @@ import type { SnapshotLimits } from '#shared/runtime/snapshots.ts';
 import type { LookupItem } from '#shared/schemas/lookup.ts';
 import { createRandom, type Random } from '#shared/testing/random.ts';
 import { drawItem } from './enriched.ts';
-import { type Move, moveOf } from './move.ts';
+import { type Move, movesOf } from './move.ts';
 import { type SimPipeline, simPipelines } from './pipelines.ts';
 import { outOfOrdernessMs, type SimValue } from './records.ts';
 
@@ -22,7 +22,8 @@ export type Action =
   | { readonly kind: 'reshard'; readonly stream: string; readonly op: 'split' | 'merge'; readonly shard: number }
   | { readonly kind: 'tick' }
   | { readonly kind: 'deploy' }
-  | { readonly kind: 'savepoint' }
+  /** Of which another deployment goes on. */
+  | { readonly kind: 'savepoint'; readonly move: Move }
   | { readonly kind: 'wait'; readonly ms: number }
   /** An item of the tables that records are looked up in changes, or is gone. */
   | { readonly kind: 'item'; readonly key: string; readonly item: LookupItem | undefined };
@@ -85,7 +86,6 @@ export interface Scenario {
   readonly rates: Readonly<Partial<Record<FaultKind, number>>>;
   readonly faultsMax: number;
   readonly actions: readonly Action[];
-  readonly move?: Move;
 }
 
 /** Leads the generator to where a rule matters. */
@@ -131,11 +131,15 @@ function overflowOf(random: Random, isShort = random.chance(0.5)): OverflowLimit
 
 export function createScenario(seed: number, bias: Bias = {}): Scenario {
   const scenario = createStill(seed, bias);
-  const move = moveOf(scenario, bias.moves ?? 0.15);
-  if (move === undefined) return scenario;
-  const at = createRandom(seed, 'savepoint').below(scenario.actions.length + 1);
-  const actions = [...scenario.actions.slice(0, at), { kind: 'savepoint' } as const, ...scenario.actions.slice(at)];
-  return { ...scenario, actions, move };
+  const moves = movesOf(scenario, bias.moves ?? 0.15);
+  const random = createRandom(seed, 'savepoint');
+  const places = moves.map(() => random.below(scenario.actions.length + 1)).sort((a, b) => a - b);
+  const actions = scenario.actions.flatMap((action, index) => [...savepointsAt(index), action]);
+  return { ...scenario, actions: [...actions, ...savepointsAt(scenario.actions.length)] };
+
+  function savepointsAt(place: number): readonly Action[] {
+    return moves.flatMap((move, index) => (places[index] === place ? [{ kind: 'savepoint', move }] : []));
+  }
 }
 
 /** The scenario without a savepoint. */

@@ -35,7 +35,7 @@ import { DriverMapping } from './driver.ts';
 import { logsOf } from './exchange-log.ts';
 import { LookupWatch, type SeenNote, upTo } from './lookup-watch.ts';
 import { type InvocationEnd, type Mapping, type MappingFault, type MappingFlaws, SimMapping } from './mapping.ts';
-import { movedSim, rawStreamsOf } from './move.ts';
+import { type Move, movedSim, rawStreamsOf } from './move.ts';
 import { Network } from './network.ts';
 import { stepsOfWholeLife } from './pipelines.ts';
 import { type Call, directoryPort, readerPort, storePort } from './ports.ts';
@@ -99,10 +99,14 @@ export async function runWorld(scenario: Scenario, replay: Replay = {}): Promise
   return new World(scenario, replay).run();
 }
 
-/** What a deployment leaves to the one that goes on from its savepoint. */
-interface Before {
+interface Saved {
+  readonly move: Move;
   readonly store: BlobStore;
   readonly manifest: SavepointManifest;
+}
+
+/** What a deployment leaves to the one that goes on from its savepoint. */
+interface Before extends Pick<Saved, 'store' | 'manifest'> {
   readonly rawStreams: ReadonlyMap<string, SimStream>;
   /** With all that was put on the exchange or still may come there; undefined where the new deployment has one of its own. */
   readonly network: Network | undefined;
@@ -186,8 +190,8 @@ class World {
   #nextAction = 0;
   readonly #before: Before | undefined;
   /** Nothing is done before the savepoint is taken. */
-  #isSaving = false;
-  #saved: Pick<Before, 'store' | 'manifest'> | undefined;
+  #saving: Move | undefined;
+  #saved: Saved | undefined;
   #taskCount = 0;
   #promised = false;
   /** The invocations in which a callback that never returns was called. */
@@ -282,7 +286,7 @@ class World {
       // What a deployment does behind its savepoint is done again.
       if (stepsLeft === Number.POSITIVE_INFINITY)
         // But for what it looks up: that is found anew, so it must have stopped.
-        stepsLeft = this.#scenario.move?.isDrained === true || isEnriched ? 0 : this.#chance.below(200);
+        stepsLeft = this.#saved.move.isDrained || isEnriched ? 0 : this.#chance.below(200);
       stepsLeft -= 1;
     }
     if (this.#saved !== undefined && this.#complaints.length === 0) return this.#moveOn(this.#saved);
@@ -312,7 +316,7 @@ class World {
     const { actions, haste } = this.#scenario;
     const choices: Choice[] = this.#mappings.flatMap((mapping) => mapping.choices());
     const isOver = this.#nextAction >= actions.length;
-    if (!isOver && !this.#isSaving)
+    if (!isOver && this.#saving === undefined)
       choices.push({ weight: haste, act: () => this.#act(actions[this.#nextAction++] as Action) });
     for (const task of this.#live) {
       if (task.state === 'parked') choices.push({ weight: isOver ? 0.5 : 0.05, act: () => this.#wake(task) });
@@ -321,9 +325,9 @@ class World {
       if (network.hasDelayed) choices.push({ weight: isOver ? 1 : 0.2, act: () => this.#land(network) });
     choices.push(...this.#workerChoices());
     // As always: rows that wait for their file go by the slots' clocks.
-    if (this.#isSaving && this.#scenario.move?.isDrained) choices.push({ weight: 0.02, act: () => this.#tick() });
+    if (this.#saving?.isDrained) choices.push({ weight: 0.02, act: () => this.#tick() });
     choices.push({
-      weight: isOver || this.#isSaving ? this.#scenario.polls / 10 : this.#scenario.polls,
+      weight: isOver || this.#saving !== undefined ? this.#scenario.polls / 10 : this.#scenario.polls,
       act: () => this.#poll(),
     });
     // Only sleepers are left, and the worker always is one: time to see whether all is done.
@@ -464,7 +468,7 @@ class World {
         this.#deploy();
         return;
       case 'savepoint':
-        void this.#takeSavepoint();
+        void this.#takeSavepoint(action.move);
         return;
       case 'wait':
         this.#scheduler.nowMs += action.ms;
@@ -643,10 +647,8 @@ class World {
     for (const { worker } of this.#workers.values()) void worker.stop().catch(() => undefined);
   }
 
-  async #takeSavepoint(): Promise<void> {
-    const { move } = this.#scenario;
-    if (move === undefined) return;
-    this.#isSaving = true;
+  async #takeSavepoint(move: Move): Promise<void> {
+    this.#saving = move;
     const host = { task: this.#newTask('savepoint') };
     const from = {
       pipeline: this.#pipeline,
@@ -659,25 +661,29 @@ class World {
     const store = createMemoryBlobStore();
     try {
       const drainMsMax = move.isDrained ? this.#lastMs : undefined;
-      this.#saved = { store, manifest: await createSavepoint(from, store, { id: 'one', drainMsMax }) };
+      this.#saved = {
+        move,
+        store,
+        manifest: await createSavepoint(from, store, { id: `before-${this.#nextAction}`, drainMsMax }),
+      };
       this.#count('savepoint');
     } catch (error) {
       // There is no state yet, or a batch does not come to its end: the deployment simply goes on.
       this.#note(`no savepoint: ${String(error)}`);
       if (!hasCode(error, 'SAVEPOINT_REFUSED')) this.#complainOfBug(error);
     }
-    this.#isSaving = false;
+    this.#saving = undefined;
     this.#finish(host.task);
   }
 
   /** The deployment is gone with its state, and perhaps with its exchange; another one goes on from the savepoint. */
-  #moveOn(saved: Pick<Before, 'store' | 'manifest'>): Promise<WorldEnd> {
-    const { move, ...scenario } = this.#scenario;
-    const sim = move === undefined ? undefined : movedSim(scenario.sim, move);
+  #moveOn({ move, store, manifest }: Saved): Promise<WorldEnd> {
+    const sim = movedSim(this.#scenario.sim, move) ?? this.#scenario.sim;
     const before: Before = {
-      ...saved,
+      store,
+      manifest,
       rawStreams: this.#rawStreams,
-      network: createRandom(scenario.seed, 'exchange').chance(0.5) ? this.#network : undefined,
+      network: move.keepsExchange ? this.#network : undefined,
       results: this.#results,
       rowStreams: this.#rowStreams,
       archive: this.#archive,
@@ -691,8 +697,8 @@ class World {
       nextAction: this.#nextAction,
       nowMs: this.#scheduler.nowMs,
     };
-    this.#note(`a new deployment of ${sim?.pipeline.plan.slots} slots goes on from the savepoint`);
-    return new World({ ...scenario, sim: sim ?? scenario.sim }, this.#replay, before).run();
+    this.#note(`a new deployment of ${sim.pipeline.plan.slots} slots goes on from the savepoint`);
+    return new World({ ...this.#scenario, sim }, this.#replay, before).run();
   }
 
   async #restore(): Promise<void> {
