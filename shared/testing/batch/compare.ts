@@ -143,7 +143,7 @@ const none: Slack = { by: 0, share: 0 };
 
 /** Whether they are printed as the same, or as numbers that are no further from each other. */
 function isClose(one: unknown, other: unknown, slack: Slack): boolean {
-  if (one === other) return true;
+  if (one === other || slack.by === Number.POSITIVE_INFINITY) return true;
   const [a, b] = [printed(one), printed(other)];
   if (a === b) return true;
   if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b) <= slack.by + slack.share * Math.abs(a);

@@ -113,6 +113,8 @@ export function slackOf(
     const [column = '', ...names] = path.split('.');
     return (parts[at]?.by ?? 0) / Math.abs(numberIn(row[column], { column, names }));
   });
+  // What is divided by what may be nothing may be anything, and have no value.
+  if ((wholes[1] ?? 0) >= 1) return { by: Number.POSITIVE_INFINITY, share: 0 };
   return { by: 0, share: by === 0 ? share : share + 2 * Math.max(...wholes) };
 }
 

@@ -5,6 +5,7 @@ import {
   count,
   countDistinct,
   countWindow,
+  covariance,
   everyRecords,
   global,
   hours,
@@ -184,6 +185,21 @@ test('what is derived of a part of a column may be off as the part may', async (
     .to(sink);
   const records = [7, 31, 53].map((amount, at) => ({ at, key: 'ab'.charAt(at % 2), amount }));
   await expectSameAsBatch(pipelineOf([parts]), sent('readings', records));
+});
+
+test('what is divided by what is nothing but for roundings has any value or none', async () => {
+  const spread = keyed
+    .window(tumbling(milliseconds(10)), { allowedLateness })
+    .aggregate('spread', { n: columns.n, together: covariance(amount, (reading) => (reading.at + 1) / 7) })
+    .derive({ each: ratio('n', 'together') })
+    .to(sink);
+  // The same amounts at either time, so that the exact covariance is 0.
+  const records = [0.1, 0.2, 0.4, 0.1, 0.2, 0.4].map((amount, index) => ({
+    at: Math.floor(index / 3),
+    key: 'a',
+    amount,
+  }));
+  await expectSameAsBatch(pipelineOf([spread]), sent('readings', records));
 });
 
 test('windows of one key at one time have the rows of a batch in whatever order', async () => {
