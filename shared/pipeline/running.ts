@@ -31,7 +31,8 @@ export interface RunningTable<Name extends string, K extends KeyShape, Row, Kept
    * What changes, as a stream: a row that a key no longer has with `change` -1, and the one that it has now with `change` 1. So sums over it
    * are sums over the rows as they are: `sum((row) => row.change)` is their number. How many changes there are depends on how records are batched;
    * what they add up to does not. A change has the event time of the newest record of its key, so one by a late record may be late for a window
-   * behind it. Derived columns are not in it.
+   * behind it. Derived columns are not in it. A key that all rows of another step have left, with sums of nothing, is a row that is there or not, as
+   * records are batched: filter it out.
    */
   asChanges(): Stream<Simplify<K & Kept & { readonly change: 1 | -1 }>>;
 }
