@@ -1,23 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { definitionOf, shapeSymbol, type ValueShape } from './shape.ts';
+import { atOutermost, definitionOf, insideOf, type SchemaPlace, shapeSymbol, type ValueShape } from './shape.ts';
 
 /**
  * A few values such as a schema gives, made up from what it says of itself: of `record` and of Zod its fields, of any Standard Schema what it
  * makes of plain values. A field of which nothing is known is not there. Empty where nothing is known at all.
  */
 export function samplesOfSchema(schema: StandardSchemaV1): readonly unknown[] {
-  return samplesIn(schema, { above: [], objects: { count: 0 } });
+  return samplesIn(schema, atOutermost());
 }
-
-/** Where in a schema it is looked. Objects may hold themselves, through a getter. */
-interface Place {
-  readonly above: readonly StandardSchemaV1[];
-  /** Of the whole schema: objects that hold each other can be written out in very many ways. */
-  readonly objects: { count: number };
-}
-
-/** More tell nothing. */
-const objectsMax = 200;
 
 /** Of a field: different ones, so that what depends on them differs. */
 const samplesMax = 3;
@@ -32,16 +22,14 @@ const plainValues: readonly unknown[] = [
   ...[true, false, [], {}],
 ];
 
-function samplesIn(schema: StandardSchemaV1, place: Place): readonly unknown[] {
+function samplesIn(schema: StandardSchemaV1, place: SchemaPlace): readonly unknown[] {
   const own = (schema as { readonly [shapeSymbol]?: ValueShape })[shapeSymbol];
   if (own !== undefined) return samplesOfShape(own, place);
   const definition = definitionOf(schema);
-  const { above, objects } = place;
-  if (above.includes(schema) || objects.count >= objectsMax) return [];
-  const inside = { above: [...above, schema], objects };
   switch (definition?.type) {
-    case 'object':
-      objects.count += 1;
+    case 'object': {
+      const inside = insideOf(definition, place);
+      if (inside === undefined) return [];
       return objectsOf(
         Object.entries(definition.shape ?? {}).map(([name, field]) => ({
           name,
@@ -49,21 +37,22 @@ function samplesIn(schema: StandardSchemaV1, place: Place): readonly unknown[] {
           ...missingOf(field),
         })),
       );
+    }
     case 'union':
-      return inTurn((definition.options ?? []).map((option) => samplesIn(option, inside)));
+      return inTurn((definition.options ?? []).map((option) => samplesIn(option, place)));
     case 'array':
-      return listsOf(definition.element === undefined ? [] : samplesIn(definition.element, inside));
+      return listsOf(definition.element === undefined ? [] : samplesIn(definition.element, place));
     case 'optional':
     case 'nullable':
     case 'readonly':
-      return definition.innerType === undefined ? [] : samplesIn(definition.innerType, inside);
+      return definition.innerType === undefined ? [] : samplesIn(definition.innerType, place);
     case 'literal':
     case 'enum':
       return accepted(schema, definition.values ?? Object.values(definition.entries ?? {}));
     default:
       return accepted(schema, [
         ...[definition?.in, definition?.innerType].flatMap((inner) =>
-          inner === undefined ? [] : samplesIn(inner, inside),
+          inner === undefined ? [] : samplesIn(inner, place),
         ),
         ...plainValues,
       ]);
@@ -96,7 +85,7 @@ function accepted(schema: StandardSchemaV1, values: readonly unknown[]): readonl
   return [...(others.length === 0 ? alike : [alike, ...others].map(([first]) => first))].slice(0, samplesMax);
 }
 
-function samplesOfShape(shape: ValueShape, place: Place): readonly unknown[] {
+function samplesOfShape(shape: ValueShape, place: SchemaPlace): readonly unknown[] {
   switch (shape.kind) {
     case 'object':
       return objectsOf(

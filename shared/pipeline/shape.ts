@@ -46,7 +46,7 @@ export const shapeSymbol: unique symbol = Symbol('shape');
 /** The shape of a schema: of `record`, or of a plain object of Zod; undefined for what has none. */
 export function shapeOf(schema: StandardSchemaV1): ObjectShape | undefined {
   const own = (schema as { readonly [shapeSymbol]?: ObjectShape })[shapeSymbol];
-  const shape = own ?? zodObjectOf(schema, { above: [], objects: { count: 0 } });
+  const shape = own ?? zodObjectOf(schema, atOutermost());
   return shape !== undefined && isPlain(shape) ? shape : undefined;
 }
 
@@ -84,6 +84,7 @@ export interface ZodDefinition {
   readonly innerType?: StandardSchemaV1;
   readonly element?: StandardSchemaV1;
   readonly in?: StandardSchemaV1;
+  readonly out?: StandardSchemaV1;
   readonly values?: readonly unknown[];
   readonly entries?: Readonly<Record<string, unknown>>;
   readonly options?: readonly StandardSchemaV1[];
@@ -110,31 +111,44 @@ function isAllOf(values: readonly unknown[], type: 'string' | 'number'): boolean
   return values.length > 0 && values.every((value) => typeof value === type);
 }
 
-/** Where in a schema it is looked. Objects may hold themselves, through a getter: those inside are judged by their own schema. */
-interface ZodPlace {
+/** Where in a schema of Zod it is looked. */
+export interface SchemaPlace {
   readonly above: readonly ZodDefinition[];
-  /** Of the whole schema: objects that hold each other can be written out in very many ways. */
+  /** Of the whole schema. */
   readonly objects: { count: number };
 }
 
-/** More would be no line that is read fast. */
-const objectsMax = 100;
+export function atOutermost(): SchemaPlace {
+  return { above: [], objects: { count: 0 } };
+}
 
-function zodObjectOf(schema: StandardSchemaV1, { above, objects }: ZodPlace): ObjectShape | undefined {
-  const definition = definitionOf(schema);
-  if (definition?.type !== 'object' || above.includes(definition) || hasChecks(definition)) return undefined;
+/**
+ * Inside an object of a schema; undefined where it is not looked any further. Objects may hold themselves, through a getter, and those that hold
+ * each other can be written out in very many ways.
+ */
+export function insideOf(definition: ZodDefinition, { above, objects }: SchemaPlace): SchemaPlace | undefined {
+  if (above.includes(definition) || objects.count >= objectsMax) return undefined;
   objects.count += 1;
-  if (objects.count > objectsMax || definition.shape === undefined) return undefined;
+  return { above: [...above, definition], objects };
+}
+
+/** More would be no line that is read fast, and tell nothing more. */
+const objectsMax = 200;
+
+function zodObjectOf(schema: StandardSchemaV1, place: SchemaPlace): ObjectShape | undefined {
+  const definition = definitionOf(schema);
+  if (definition?.type !== 'object' || hasChecks(definition)) return undefined;
+  const inside = insideOf(definition, place);
+  if (inside === undefined || definition.shape === undefined) return undefined;
   // What is not named is dropped, or nothing may be.
   if (definition.catchall !== undefined && definitionOf(definition.catchall)?.type !== 'never') return undefined;
-  const inside = { above: [...above, definition], objects };
   return {
     kind: 'object',
     fields: Object.entries(definition.shape).map(([name, field]) => ({ name, ...zodFieldOf(field, inside) })),
   };
 }
 
-function zodFieldOf(schema: StandardSchemaV1, place: ZodPlace): Omit<FieldShape, 'name'> {
+function zodFieldOf(schema: StandardSchemaV1, place: SchemaPlace): Omit<FieldShape, 'name'> {
   const definition = definitionOf(schema);
   if (definition?.innerType !== undefined && !hasChecks(definition)) {
     const inner = zodFieldOf(definition.innerType, place);
@@ -146,7 +160,7 @@ function zodFieldOf(schema: StandardSchemaV1, place: ZodPlace): Omit<FieldShape,
   return { value: zodValueOf(schema, definition, place), isOptional: false, isNullable: false };
 }
 
-function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefined, place: ZodPlace): ValueShape {
+function zodValueOf(schema: StandardSchemaV1, definition: ZodDefinition | undefined, place: SchemaPlace): ValueShape {
   const judged = { kind: 'judged', schema } as const;
   if (definition === undefined || definition.coerce === true) return judged;
   switch (definition.type) {

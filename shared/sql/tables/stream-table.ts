@@ -1,5 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { shapeOf, type ValueShape } from '#shared/pipeline/shape.ts';
+import {
+  atOutermost,
+  definitionOf,
+  insideOf,
+  type SchemaPlace,
+  shapeOf,
+  type ValueShape,
+} from '#shared/pipeline/shape.ts';
 import type { Stream, StreamNode } from '#shared/pipeline/stream.ts';
 import type { Values } from '#shared/sql/expressions/compiled.ts';
 import {
@@ -47,7 +54,7 @@ function knownColumns(node: StreamNode): readonly Column[] | undefined {
 /** Of a `record` its own word, otherwise what Zod says. */
 function typeOfRecords(schema: StandardSchemaV1): { readonly type: SqlType } {
   const shape = schema['~standard'].vendor === 'zod' ? undefined : shapeOf(schema);
-  return shape === undefined ? typeOfSchema(schema) : { type: typeOfShape(shape) };
+  return shape === undefined ? typeOfSchema(schema, atOutermost()) : { type: typeOfShape(shape) };
 }
 
 function typeOfShape(shape: ValueShape): SqlType {
@@ -76,29 +83,20 @@ function typeOfShape(shape: ValueShape): SqlType {
   }
 }
 
-/** The parts of a schema of Zod that tell a type. They are looked at, not imported: any Standard Schema may stand here. */
-interface Definition {
-  readonly type?: string;
-  readonly shape?: Readonly<Record<string, unknown>>;
-  readonly innerType?: unknown;
-  readonly element?: unknown;
-  readonly out?: unknown;
-  readonly format?: string;
-  readonly checks?: readonly { readonly _zod?: { readonly def?: { readonly format?: string } } }[];
-  readonly values?: readonly unknown[];
-  readonly entries?: Readonly<Record<string, unknown>>;
-}
-
 /** The type of what a schema gives; any where it is none of the plain ones. */
-function typeOfSchema(schema: unknown): { readonly type: SqlType; readonly nullable: boolean } {
-  const definition = (schema as { readonly _zod?: { readonly def?: Definition } } | undefined)?._zod?.def;
+function typeOfSchema(
+  schema: StandardSchemaV1 | undefined,
+  place: SchemaPlace,
+): { readonly type: SqlType; readonly nullable: boolean } {
+  const definition = definitionOf(schema);
   const of = (type: SqlType, nullable = false): ReturnType<typeof typeOfSchema> => ({ type, nullable });
   switch (definition?.type) {
-    case 'object':
-      return of({
-        kind: 'row',
-        fields: Object.entries(definition.shape ?? {}).map(([name, inner]) => ({ name, ...typeOfSchema(inner) })),
-      });
+    case 'object': {
+      const inside = insideOf(definition, place);
+      if (inside === undefined) return of(anyType);
+      const fields = Object.entries(definition.shape ?? {});
+      return of({ kind: 'row', fields: fields.map(([name, field]) => ({ name, ...typeOfSchema(field, inside) })) });
+    }
     case 'string':
       return of(stringType);
     case 'boolean':
@@ -106,8 +104,8 @@ function typeOfSchema(schema: unknown): { readonly type: SqlType; readonly nulla
     case 'date':
       return of(timestampType);
     case 'number': {
-      const formats = [definition.format, ...(definition.checks ?? []).map((check) => check._zod?.def?.format)];
-      return of(formats.some((format) => format?.includes('int') === true) ? integerType : doubleType);
+      const formats = [definition.format, ...(definition.checks ?? []).map((check) => check._zod.def['format'])];
+      return of(formats.some((format) => String(format).includes('int')) ? integerType : doubleType);
     }
     case 'enum':
       return of(
@@ -120,15 +118,15 @@ function typeOfSchema(schema: unknown): { readonly type: SqlType; readonly nulla
     }
     case 'nullable':
     case 'optional':
-      return { ...typeOfSchema(definition.innerType), nullable: true };
+      return { ...typeOfSchema(definition.innerType, place), nullable: true };
     case 'readonly':
     case 'default':
     case 'catch':
-      return typeOfSchema(definition.innerType);
+      return typeOfSchema(definition.innerType, place);
     case 'array':
-      return of({ kind: 'array', element: typeOfSchema(definition.element).type });
+      return of({ kind: 'array', element: typeOfSchema(definition.element, place).type });
     case 'pipe':
-      return typeOfSchema(definition.out);
+      return typeOfSchema(definition.out, place);
     default:
       return of(anyType, true);
   }

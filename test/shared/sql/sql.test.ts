@@ -86,6 +86,27 @@ test('a stream with a schema of our own has its columns and their types', () => 
   expect(() => sql('x')`SELECT UPPER(bytes) FROM ${own}`).toThrow('expected a text in UPPER(text), and found BIGINT');
 });
 
+test('a stream whose schema holds itself, or whose objects hold each other, has columns', () => {
+  const deep = Array.from({ length: 40 }).reduce<z.ZodType>(
+    (inner) => z.object({ name: z.string(), left: inner, right: inner }),
+    z.string(),
+  );
+  const tree = z.object({
+    ip: z.string(),
+    at: z.string(),
+    bytes: z.number().nullable(),
+    deep: deep.optional(),
+    get part() {
+      return tree.optional();
+    },
+  });
+  const trees = stream('requests', { schema: tree, timestamp: (r) => new Date(r.at), outOfOrderness: minutes(1) });
+  expect(rowsOf(sql('parts')`SELECT ip, part.part.bytes AS bytes FROM ${trees} WHERE bytes = 30`.to(sink))).toEqual([
+    { ip: 'a', bytes: null },
+  ]);
+  expect(() => sql('x')`SELECT deep.left.nme FROM ${trees}`).toThrow('there is no field nme. Did you mean name?');
+});
+
 test('values in the template are literals, whatever they hold', () => {
   const found = sql('found')`SELECT bytes FROM ${requests} WHERE ip = ${"a' OR TRUE --"} OR bytes > ${20}`.to(sink);
   expect(rowsOf(found)).toEqual([{ bytes: 30 }]);
