@@ -176,13 +176,15 @@ export function* emitContents(
   const rowsPerPause = Math.min(emission.keysAtOnceMax, rowsPerPauseMax);
   const isRanked = final && step.ranking !== undefined;
   const contents = isRanked ? bestOf(of.contents, step, step.ranking) : of.contents;
+  let isTotalDue = totals.length > 0;
+  const emitTotalOnce = (): void => {
+    if (isTotalDue) emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
+    isTotalDue = false;
+  };
   // Also those whose rows are not made have a part of the total.
-  let isChanged = isRanked && totals.length > 0;
-  if (isChanged) emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
+  if (isRanked) emitTotalOnce();
   for (const [key, accumulators] of contents) {
-    if (!isChanged && step.totals.length > 0)
-      emitTotal(emission, step, context, { window, final, accumulators: mergeAll(step, totals) });
-    isChanged = true;
+    emitTotalOnce();
     emitRow(emission, step, context, { key, window, final, accumulators });
     if (emission.rows.length % rowsPerPause === 0) yield rowsPerPause;
   }
