@@ -3,6 +3,7 @@ import { readInputPieces } from '#cli/input.ts';
 import { createBoundedRun } from '#shared/runtime/run.ts';
 import { readChunks, walkLines } from './chunks.ts';
 import { type FlowRecord, HandWritten } from './hand-written.ts';
+import { Packed } from './packed.ts';
 import { queries, type Side } from './queries.ts';
 
 /** What one side took for one file. */
@@ -85,10 +86,15 @@ async function runEngine(
 }
 
 async function runByHand(
-  { mode }: Side,
+  { mode, by }: Side,
   path: string,
   records: readonly FlowRecord[] | undefined,
 ): Promise<readonly unknown[]> {
+  if (by === 'packed') {
+    const packed = new Packed();
+    for await (const bytes of readInputPieces(path, () => true)) packed.takeBytes(bytes);
+    return packed.rows();
+  }
   const loop = new HandWritten();
   if (records !== undefined) for (const record of records) loop.take(record);
   else if (mode !== 'bytes') for await (const text of readChunks(path)) loop.takeText(text);
