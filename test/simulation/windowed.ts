@@ -139,6 +139,10 @@ export function ofKeys(keyed: Keyed): readonly AnyOutput[] {
       .window(countWindow(4, { incomplete: 'emit' }), windows)
       .aggregate('fours', columns)
       .to(sink),
+    keyed
+      .window(countWindow(3, { ttl: seconds(8) }), { ...windows, early: { every: seconds(1), time: 'event' } })
+      .aggregate('threes', columns)
+      .to(sink),
   ];
 }
 
