@@ -1,3 +1,4 @@
+import { foreverMs } from '#shared/pipeline/join.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
 import { feedingStepsOf, inputsOf, type StepPlan, sourcesOfInput, stepsOf } from '#shared/pipeline/plan.ts';
 import { hasCode } from '#shared/schemas/error.ts';
@@ -54,6 +55,9 @@ export async function batchOf(
     else if (rowSources.length > 0 && rowSources.length < sources.length) {
       const why = 'it reads records and rows, which are judged by each other, and some records are late';
       onTimeOnly.set(step.id, refusal(pipeline, step, why));
+    } else if (findsLate(step) && feedsOfEver(pipeline, sources)) {
+      const why = 'it reads what a join has made of late records, which is late or not as they came';
+      onTimeOnly.set(step.id, refusal(pipeline, step, why));
     }
     let made: readonly BatchRow[];
     try {
@@ -70,6 +74,21 @@ export async function batchOf(
     rowsOfStep.set(step.id, made);
   }
   return { rows, behind, refused, onTimeOnly };
+}
+
+/** Of all records ever nothing is late. */
+function findsLate(step: StepPlan): boolean {
+  if (step.op === 'select') return step.lateOf !== undefined;
+  return step.op !== 'running' && !isEver(step);
+}
+
+/** Whether one of them joins late records with others: a row of two is late for who reads it, unless a block has both. */
+function feedsOfEver({ plan }: Pipeline, sources: readonly string[]): boolean {
+  return stepsOf(plan).some((step) => isEver(step) && sources.includes(step.id));
+}
+
+function isEver(step: StepPlan): boolean {
+  return step.op === 'join' && step.upperMs === foreverMs;
 }
 
 /** The rows of a step as records of those behind it, with places from `firstSeq` on, which no other record has. */

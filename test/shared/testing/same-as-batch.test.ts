@@ -165,6 +165,27 @@ test('a step that reads records and rows is compared where no record is late, an
   );
 });
 
+test('so is one that reads what was joined of late records', async () => {
+  const pairs = keyed
+    .join(keyed, { within: 'ever' })
+    .select('pairs', { left: { one: amount }, right: { other: amount } });
+  const counted = pairs
+    .asStream()
+    .keyBy((row) => ({ key: row.key }))
+    .window(countWindow(1), { allowedLateness: milliseconds(0) })
+    .aggregate('counted', { n: count() });
+  const ever = pairs.asStream().keyBy((row) => ({ key: row.key }));
+  const pipeline = pipelineOf([counted.to(sink), ever.aggregate('ever', { n: count() }).to(sink)]);
+  const [first = [], second = [], late = []] = [40, 50, 1].map((at) =>
+    sent('readings', [{ at, key: `${at}`, amount: at }]),
+  );
+  await expectSameAsBatch(pipeline, [...first, ...second]);
+  await expectSameAsBatch(pipeline, [...first, ...second, ...late], { views: ['ever'] });
+  await expect(expectSameAsBatch(pipeline, [...first, ...second, ...late])).rejects.toThrow(
+    'no query says what step counted does: it reads what a join has made of late records, which is late or not as they came',
+  );
+});
+
 test('what is ranked may be off as it may where it was made', async () => {
   const rows = keyed
     .window(tumbling(milliseconds(10)), { allowedLateness, emit: 'on-close' })
