@@ -32,6 +32,11 @@ export function readingParts(compiled: Compiled, parts: readonly Compiled[]): Co
   return compiled;
 }
 
+/** Whether a condition is true, and not NULL, for a record. */
+export function holds({ evaluate }: Compiled): (values: Values) => boolean {
+  return readingThrough((values: Values) => evaluate(values) === true, [evaluate]);
+}
+
 /** What a function does with values none of which is NULL. */
 export type Strict = (...values: readonly never[]) => unknown;
 

@@ -19,17 +19,18 @@ export interface Key {
   readonly compiled: Compiled;
 }
 
-/** The columns and windows of GROUP BY. */
-export function readKeys(
-  select: Select,
-  relation: Relation,
-  base: Scope,
-): {
+/** What a query groups by: columns and a window. */
+export interface GroupKeys {
   readonly keys: readonly Key[];
+  /** All records of a key are one group where it names no window. */
   readonly spec: WindowSpec;
   readonly isWindowed: boolean;
+  /** The window is that of the rows that are read, which is a part of their key. */
   readonly isInherited: boolean;
-} {
+}
+
+/** The columns and windows of GROUP BY. */
+export function readKeys(select: Select, relation: Relation, base: Scope): GroupKeys {
   let spec: WindowSpec | undefined;
   const bounds = new Set<Role>();
   const keys: Key[] = [];

@@ -1,42 +1,26 @@
-import type { AnyAggregator } from '#shared/pipeline/aggregator.ts';
-import { milliseconds } from '#shared/pipeline/duration.ts';
-import type { ProjectionInput } from '#shared/pipeline/projection.ts';
-import { readingThrough } from '#shared/pipeline/reads.ts';
-import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
-import type { TumblingWindow, WindowSpec } from '#shared/pipeline/window.ts';
-import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
+import type { Compiled } from '#shared/sql/expressions/compiled.ts';
 import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
-import { describeType, type SqlType, timestampType } from '#shared/sql/expressions/types.ts';
+import { timestampType } from '#shared/sql/expressions/types.ts';
 import type { Call, ColumnReference, Expression, Select } from '#shared/sql/parse/ast.ts';
-import { freeName, isColumnName } from '#shared/sql/parse/names.ts';
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
-import { compileAggregate } from './aggregates.ts';
-import { apartFrom, changeField, refuseTotal, runningTable } from './changes.ts';
-import { aliasedBy, type Key, keySelector, readKeys, roleOf } from './group-keys.ts';
-import { type GroupTotal, totalKindOf, totalText } from './late-totals.ts';
+import { refuseTotal } from './changes.ts';
+import { aliasedBy, type GroupKeys, type Key, readKeys, roleOf } from './group-keys.ts';
+import { type Groups, groupTable } from './group-table.ts';
+import { columnOf, KeptAggregates, type OfRecords } from './kept-aggregates.ts';
 import {
   type BoundRole,
-  endField,
   isBound,
-  once,
   type Relation,
   type Role,
   readBound,
   recordScope,
   resolve,
   scopeOf,
-  startField,
 } from './relation.ts';
-import type { BuiltTable, StepTable } from './step-table.ts';
-import { scalarTotal, type TotalQuery } from './totals.ts';
-import { boundOf, bucketOf, groupedWindow } from './windows.ts';
-
-interface Kept {
-  readonly column: string;
-  readonly compiled: { readonly type: SqlType; readonly nullable: boolean; readonly counts: boolean };
-  readonly aggregator: AnyAggregator<Values>;
-}
+import type { StepTable } from './step-table.ts';
+import { scalarTotal, type TotalQuery, totalledOver } from './totals.ts';
+import { boundOf, groupedWindow } from './windows.ts';
 
 /** A query with groups while its expressions are read: each aggregate that they name is kept once. */
 export interface Grouping {
@@ -54,59 +38,39 @@ export interface Grouping {
 export function groupRecords(
   select: Select,
   relation: Relation,
-  options: { readonly where: Compiled | undefined; readonly totals: readonly TotalQuery[] },
+  { where, totals }: { readonly where: Compiled | undefined; readonly totals: readonly TotalQuery[] },
 ): Grouping {
   const base = recordScope(relation);
-  const { keys, spec, isWindowed, isInherited } = readKeys(select, relation, base);
+  const by = readKeys(select, relation, base);
+  const { keys, spec, isWindowed } = by;
   const isChanging = relation.changes !== undefined;
   if (isChanging && (relation.table?.totals() ?? []).length > 0) throw refuseTotal(select.from?.at ?? select.at);
-  const conditions = [
-    ...(relation.table?.conditions ?? []),
-    ...(options.where === undefined ? [] : [options.where.text]),
-  ];
-  const changing = isChanging ? { text: [...conditions, ...keys.map(({ text }) => `BY ${text}`)] } : undefined;
-  const isFiltered = options.totals.some(({ where }) => where !== options.where?.text);
-  const filter = isFiltered ? options.where : undefined;
-  const kept = new Map<string, Kept>();
-  const taken = new Set([...keys.map(({ column }) => column.toLowerCase()), 'window_start', 'window_end']);
-  const totals = new Map<string, GroupTotal>();
-  let totalUses = 0;
-  let overAt: Span | undefined;
-  let isLarge = false;
-  const keep = (
-    call: Call,
-    alias: string | undefined,
-    scope: Scope,
-    condition: Compiled | undefined,
-  ): { readonly column: string; readonly compiled: Kept['compiled'] } => {
-    const aggregate = compileAggregate(call, scope, condition, changing);
-    const known = kept.get(aggregate.text);
-    if (known !== undefined) return known;
-    const wanted =
-      alias !== undefined && isColumnName(alias)
-        ? alias
-        : isColumnName(aggregate.name)
-          ? aggregate.name
-          : `${call.name.toLowerCase()}_of`;
-    const column = freeName(wanted, taken);
-    taken.add(column.toLowerCase());
-    isLarge ||= aggregate.isLarge;
-    const made = { column, compiled: aggregate, aggregator: aggregate.aggregator };
-    kept.set(aggregate.text, made);
-    return made;
-  };
-  const aggregateColumn = (call: Call, alias?: string): Compiled => {
-    const { column, compiled } = keep(call, alias, base, filter);
-    return columnOf(column, compiled);
-  };
-  const total = (call: Call, scope: Scope, condition: Compiled | undefined): Compiled => {
-    if (isChanging) throw refuseTotal(call.at);
-    const { column, compiled } = keep(call, undefined, scope, condition);
-    totals.set(column, { column, field: totalField(column), kind: totalKindOf(call), at: call.at });
-    totalUses += 1;
-    return totalOf(column, compiled, call.at, spec.kind === 'session' && isWindowed);
-  };
-  const keyScope: Scope = { column: (reference) => keyColumn(reference, relation, keys, isWindowed) };
+  const conditions = [...(relation.table?.conditions ?? []), ...(where === undefined ? [] : [where.text])];
+  const kept = new KeptAggregates({
+    columns: keys.map(({ column }) => column),
+    changing: isChanging ? { text: [...conditions, ...keys.map(({ text }) => `BY ${text}`)] } : undefined,
+    isOfSessions: spec.kind === 'session',
+  });
+  const isFiltered = totals.some((query) => query.where !== where?.text);
+  const own: OfRecords = { scope: base, condition: isFiltered ? where : undefined };
+  const countAll = (alias?: string): Compiled => kept.column(countOf(select.at), own, alias);
+  // A group is there only when it has records; of a filtered one that must be counted, and of rows that come and go. All records are one
+  // group even when there are none, unless they have windows.
+  const isShown = (): Compiled | undefined =>
+    (own.condition === undefined && !isChanging) || (keys.length === 0 && !isWindowed)
+      ? undefined
+      : aboveZero(countAll());
+  const groups = { select, relation, by, kept, where, isFiltered, countAll };
+  return { scope: groupScope(groups, own, totals), table: groupTable(groups), isShown };
+}
+
+/** What names, aggregates and totals mean behind GROUP BY. */
+function groupScope(
+  { select, relation, by, kept, isFiltered }: Groups,
+  own: OfRecords,
+  totals: readonly TotalQuery[],
+): Grouping['scope'] {
+  const { keys, isWindowed } = by;
   const hasExpressionKeys = keys.some(({ compiled }) => compiled.column === undefined);
   // HAVING may name what SELECT names, unless there is a column of that name. An alias that is made of itself is none.
   const open = new Set<string>();
@@ -121,118 +85,25 @@ export function groupRecords(
     }
   };
   const scope = (alias?: string): Scope => ({
-    column: keyScope.column,
+    column: (reference) => keyColumn(reference, relation, by),
     find: (expression) => {
-      if (expression.op === 'call' && boundOf(expression) !== undefined)
-        return boundColumn(expression, { relation, spec, isWindowed });
-      if (expression.op === 'call' && expression.over !== undefined && isAggregate(expression)) {
-        overAt ??= expression.at;
-        return windowTotal(expression, { relation, isWindowed }, (call) => total(call, base, filter));
+      if (expression.op === 'call' && boundOf(expression) !== undefined) return boundColumn(expression, relation, by);
+      if (isAggregate(expression))
+        return expression.over === undefined
+          ? kept.column(expression, own, alias)
+          : kept.total(totalledOver(expression, relation, isWindowed), own, expression.at);
+      const query = expression.op === 'query' && totals.find((candidate) => candidate.expression === expression);
+      if (query) {
+        const of = { scope: query.scope, condition: isFiltered ? query.condition : undefined };
+        return scalarTotal(query, (call) => kept.total(call, of));
       }
-      if (isAggregate(expression)) return aggregateColumn(expression, alias);
-      if (expression.op === 'query') {
-        const query = options.totals.find((candidate) => candidate.expression === expression);
-        if (query !== undefined)
-          return scalarTotal(query, (call) => total(call, query.scope, isFiltered ? query.condition : undefined));
-      }
-      return aliasOf(expression) ?? (hasExpressionKeys ? findKey(expression, keys, base) : undefined);
+      return aliasOf(expression) ?? (hasExpressionKeys ? findKey(expression, keys, own.scope) : undefined);
     },
   });
-  // A group is there only when it has records; of a filtered one that must be counted, and of rows that come and go. All records are one
-  // group even when there are none, unless they have windows.
-  const isShown = (): Compiled | undefined =>
-    (filter === undefined && !isChanging) || (keys.length === 0 && !isWindowed)
-      ? undefined
-      : aboveZero(aggregateColumn(countAll(select.at)));
-  const { windows } = relation;
-  const apart = once(() => apartFrom([...keys, ...kept.values()].map(({ column }) => column)));
-  const stored = (column: string): string => (apart()?.own === column ? (apart()?.column as string) : column);
-  const aggregatesOf = (nameOf: (column: string) => string): Readonly<Record<string, AnyAggregator<Values>>> => {
-    if (kept.size === 0) aggregateColumn(countAll(select.at), 'records');
-    return Object.fromEntries([...kept.values()].map(({ column, aggregator }) => [nameOf(column), aggregator]));
-  };
-  const keyedBy = (by: readonly Key[]): KeyedStream<Values, KeyShape> => {
-    const { stream } = relation;
-    const records = (relation.changes ?? stream)();
-    const filtered = options.where === undefined || isFiltered ? records : records.filter(holds(options.where));
-    return filtered.keyBy(keySelector(by, isInherited) as (values: Values) => KeyShape) as KeyedStream<
-      Values,
-      KeyShape
-    >;
-  };
-  const running = (name: string): ReturnType<typeof runningTable> => {
-    const aggregates = aggregatesOf(stored);
-    return runningTable(
-      keyedBy(keys.map((key) => ({ ...key, column: stored(key.column) }))),
-      name,
-      aggregates,
-      select.at,
-    );
-  };
-  const rowsOfNothing = (): readonly Values[] =>
-    (relation.table?.ofNothing?.() ?? [])
-      .filter((values) => options.where === undefined || options.where.evaluate(values) === true)
-      .map((values) => ({ ...values, [changeField]: 1 }));
-  const table: StepTable = {
-    build: (name, emit) => {
-      if (isChanging) return running(name);
-      const aggregates = aggregatesOf((column) => column);
-      const mode = spec.kind === 'session' ? 'on-close' : emit;
-      const windowOptions = {
-        allowedLateness: milliseconds(relation.allowedLatenessMs),
-        emit: mode as 'on-close',
-        ...(isLarge ? { placement: 'fargate' as const } : {}),
-      };
-      return keyedBy(keys)
-        .window(spec as TumblingWindow, windowOptions)
-        .aggregate(name, aggregates) as unknown as BuiltTable;
-    },
-    ...(isWindowed ? {} : { changes: once((name: string) => running(name).asChanges()) }),
-    unpack: ({ columns, windowStartMs, windowEndMs, totals: sums }) => {
-      const values: Record<string, unknown> = { ...columns };
-      const renamed = apart();
-      if (renamed !== undefined && renamed.column in columns) values[renamed.own] = columns[renamed.column];
-      if (isWindowed) {
-        values[startField] = isInherited ? columns['window_start'] : windowStartMs;
-        values[endField] = isInherited ? columns['window_end'] : windowEndMs;
-      }
-      for (const column of totals.keys()) values[totalField(column)] = sums?.[column] ?? null;
-      return [values];
-    },
-    ...(isWindowed || keys.length > 0
-      ? {}
-      : { ofNothing: () => table.unpack(resultsOfNothing(kept, rowsOfNothing())) }),
-    bucketMs: !isWindowed ? undefined : isInherited && windows?.op === 'rows' ? windows.bucketMs : bucketOf(spec),
-    isUpdating: !isWindowed,
-    ...(isChanging ? { isNeverFinal: true } : {}),
-    totals: () => [...totals.keys()],
-    groupTotals: { all: () => [...totals.values()], uses: () => totalUses, overAt: () => overAt },
-    allowedLatenessMs: relation.allowedLatenessMs,
-  };
-  return { scope, table, isShown };
+  return scope;
 }
 
-/** A row of these aggregates before the first record; `rows` are those that the query around it finds there all the same. */
-function resultsOfNothing(kept: ReadonlyMap<string, Kept>, rows: readonly Values[]): ProjectionInput {
-  const columns = Object.fromEntries(
-    [...kept.values()].map(({ column, aggregator, compiled: { counts } }) => {
-      if (rows.length === 0) return [column, counts ? 0 : null];
-      const all = rows.reduce<unknown>(
-        (some, row) => aggregator.add(some, aggregator.select(row, 0)),
-        aggregator.create(),
-      );
-      return [column, aggregator.result(all)];
-    }),
-  );
-  // One row is the total of itself.
-  return { columns, windowStartMs: 0, windowEndMs: 0, totals: columns as Readonly<Record<string, number | null>> };
-}
-
-export function holds({ evaluate }: Compiled): (values: Values) => boolean {
-  return readingThrough((values: Values) => evaluate(values) === true, [evaluate]);
-}
-
-function countAll(at: Span): Call {
+function countOf(at: Span): Call {
   return { op: 'call', name: 'COUNT', nameAt: at, args: [{ op: 'star', at }], distinct: false, at };
 }
 
@@ -243,35 +114,6 @@ function aboveZero(count: Compiled): Compiled {
     isConstant: false,
     text: `(${count.text} > 0)`,
     evaluate: (values) => (count.evaluate(values) as number) > 0,
-  };
-}
-
-function columnOf(column: string, { type, nullable }: Pick<Compiled, 'type' | 'nullable'>): Compiled {
-  return { type, nullable, text: column, isConstant: false, evaluate: (values) => values[column] ?? null };
-}
-
-function totalField(column: string): string {
-  return `#total ${column}`;
-}
-
-function totalOf(column: string, { type }: Kept['compiled'], at: Span, isSession: boolean): Compiled {
-  if (isSession)
-    throw new SqlProblem(
-      at,
-      'sessions of different keys have different bounds, so there is no total of a session. Group by TUMBLE or HOP.',
-    );
-  if (['string', 'boolean', 'any'].includes(type.kind))
-    throw new SqlProblem(
-      at,
-      `a total over all groups is a number or a time, and this is of type ${describeType(type)}.`,
-    );
-  const field = totalField(column);
-  return {
-    type,
-    nullable: true,
-    text: totalText(column),
-    isConstant: false,
-    evaluate: (values) => values[field] ?? null,
   };
 }
 
@@ -295,12 +137,7 @@ function findKey(expression: Expression, keys: readonly Key[], base: Scope): Com
 }
 
 /** A column behind GROUP BY: one that is grouped by, or a bound of the window. */
-function keyColumn(
-  reference: ColumnReference,
-  relation: Relation,
-  keys: readonly Key[],
-  isWindowed: boolean,
-): Compiled {
+function keyColumn(reference: ColumnReference, relation: Relation, { keys, isWindowed }: GroupKeys): Compiled {
   const { column } = resolve(relation, reference);
   if (isBound(column.role) && isWindowed && relation.windows !== undefined) return bound(column.role);
   const { text, type, nullable } = scopeOf(relation).column(reference);
@@ -322,14 +159,7 @@ function bound(role: BoundRole): Compiled {
 }
 
 /** `TUMBLE_START(ts, INTERVAL '1' MINUTE)`: the same window as in GROUP BY. */
-function boundColumn(
-  call: Call,
-  {
-    relation,
-    spec,
-    isWindowed,
-  }: { readonly relation: Relation; readonly spec: WindowSpec; readonly isWindowed: boolean },
-): Compiled {
+function boundColumn(call: Call, relation: Relation, { spec, isWindowed }: GroupKeys): Compiled {
   const window = groupedWindow({ ...call, name: call.name.replace(/_(START|END|ROWTIME)$/, '') }, relation);
   if (!isWindowed || JSON.stringify(window) !== JSON.stringify(spec))
     throw new SqlProblem(
@@ -344,47 +174,4 @@ export function roleOfBound(expression: Expression, relation: Relation): Role | 
   if (expression.op === 'call') return boundOf(expression);
   const role = roleOf(expression, relation);
   return role === 'time' ? undefined : role;
-}
-
-/** `SUM(SUM(x)) OVER (PARTITION BY window_start, window_end)`: over all groups of the window. */
-function windowTotal(
-  call: Call,
-  { relation, isWindowed }: { readonly relation: Relation; readonly isWindowed: boolean },
-  total: (call: Call) => Compiled,
-): Compiled {
-  const { over, args, name } = call;
-  const [inner] = args;
-  const form = 'SUM(SUM(x)) OVER (PARTITION BY window_start, window_end)';
-  if (over === undefined || inner === undefined || !isAggregate(inner) || inner.over !== undefined)
-    throw new SqlProblem(
-      call.at,
-      `beside GROUP BY, OVER takes the total of an aggregate over all groups of a window. Write ${form}.`,
-    );
-  if (over.order.length > 0)
-    throw new SqlProblem(over.at, `a running total is not supported; the total of a window is. Write ${form}.`);
-  const isSame =
-    (name === 'SUM' && (inner.name === 'SUM' || inner.name === 'COUNT')) ||
-    (name === inner.name && (name === 'MIN' || name === 'MAX'));
-  if (!isSame || (inner.name === 'COUNT' && inner.distinct))
-    throw new SqlProblem(
-      call.at,
-      `${name}(${inner.name}(…)) OVER is not supported; SUM(SUM(x)), SUM(COUNT(*)), MIN(MIN(x)) and MAX(MAX(x)) are.`,
-    );
-  for (const part of over.partition) {
-    const role = part.op === 'call' ? boundOf(part) : roleOf(part, relation);
-    const isWindow = groupedWindow(part, relation) !== undefined;
-    if (!isBound(role) && !isWindow)
-      throw new SqlProblem(
-        part.at,
-        `a total is over all groups of a window, so PARTITION BY names the window and nothing else. Write ${form}; for the share within ${part.op === 'column' ? part.path.at(-1)?.text : 'a group'} group twice and join.`,
-      );
-  }
-  if (isWindowed !== over.partition.length > 0)
-    throw new SqlProblem(
-      over.at,
-      isWindowed
-        ? `the groups have windows, so the total is that of a window. Write ${form}.`
-        : 'the groups have no windows. Write OVER ().',
-    );
-  return total(inner);
 }

@@ -4,7 +4,7 @@ import type { AnyOutput } from '#shared/pipeline/pipeline.ts';
 import { readingThrough } from '#shared/pipeline/reads.ts';
 import type { SinkSpec } from '#shared/pipeline/sink.ts';
 import { castTo } from '#shared/sql/expressions/cast.ts';
-import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
+import { type Compiled, holds, type Values } from '#shared/sql/expressions/compiled.ts';
 import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
 import { compileBinary, condition } from '#shared/sql/expressions/operators.ts';
 import { printer } from '#shared/sql/expressions/printed.ts';
@@ -14,7 +14,7 @@ import { checkColumnName, defaultName, freeName, refuseFinal } from '#shared/sql
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { conjunctsOf, findPart, isAggregate, isRank } from '#shared/sql/parse/walk.ts';
 import { planFrom } from './from.ts';
-import { groupRecords, holds, roleOfBound } from './group.ts';
+import { groupRecords, roleOfBound } from './group.ts';
 import { roleOf } from './group-keys.ts';
 import { numberedGroups } from './numbered-groups.ts';
 import type { Environment, Planned, Targets } from './plan.ts';

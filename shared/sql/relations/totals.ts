@@ -3,8 +3,10 @@ import { compileExpression, type Scope } from '#shared/sql/expressions/expressio
 import type { Call, Expression, From, ScalarQuery } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { conjunctsOf, findPart, isAggregate } from '#shared/sql/parse/walk.ts';
-import { type Relation, recordScope } from './relation.ts';
+import { roleOf } from './group-keys.ts';
+import { isBound, type Relation, recordScope } from './relation.ts';
 import { together } from './select.ts';
+import { boundOf, groupedWindow } from './windows.ts';
 
 /** `(SELECT SUM(bytes) FROM t)` beside the groups of the same table: a total over all of them. */
 export interface TotalQuery {
@@ -17,6 +19,7 @@ export interface TotalQuery {
   readonly where: string | undefined;
 }
 
+const overForm = 'SUM(SUM(x)) OVER (PARTITION BY window_start, window_end)';
 const form = 'SELECT k, SUM(x) / (SELECT SUM(x) FROM t) AS share FROM t GROUP BY k';
 
 /** The queries that stand for a value in the expressions of a query with groups. `planInput` gives what one reads, as `planFrom` does. */
@@ -75,4 +78,42 @@ export function scalarTotal({ value }: TotalQuery, total: (call: Call) => Compil
     },
     find: (expression) => (isAggregate(expression) ? total(expression) : undefined),
   });
+}
+
+/** `SUM(SUM(x)) OVER (PARTITION BY window_start, window_end)`: the aggregate whose total over all groups of the window it is. */
+export function totalledOver(call: Call, relation: Relation, isWindowed: boolean): Call {
+  const { over, args, name } = call;
+  const [inner] = args;
+  if (over === undefined || inner === undefined || !isAggregate(inner) || inner.over !== undefined)
+    throw new SqlProblem(
+      call.at,
+      `beside GROUP BY, OVER takes the total of an aggregate over all groups of a window. Write ${overForm}.`,
+    );
+  if (over.order.length > 0)
+    throw new SqlProblem(over.at, `a running total is not supported; the total of a window is. Write ${overForm}.`);
+  const isSame =
+    (name === 'SUM' && (inner.name === 'SUM' || inner.name === 'COUNT')) ||
+    (name === inner.name && (name === 'MIN' || name === 'MAX'));
+  if (!isSame || (inner.name === 'COUNT' && inner.distinct))
+    throw new SqlProblem(
+      call.at,
+      `${name}(${inner.name}(…)) OVER is not supported; SUM(SUM(x)), SUM(COUNT(*)), MIN(MIN(x)) and MAX(MAX(x)) are.`,
+    );
+  for (const part of over.partition) {
+    const role = part.op === 'call' ? boundOf(part) : roleOf(part, relation);
+    const isWindow = groupedWindow(part, relation) !== undefined;
+    if (!isBound(role) && !isWindow)
+      throw new SqlProblem(
+        part.at,
+        `a total is over all groups of a window, so PARTITION BY names the window and nothing else. Write ${overForm}; for the share within ${part.op === 'column' ? part.path.at(-1)?.text : 'a group'} group twice and join.`,
+      );
+  }
+  if (isWindowed !== over.partition.length > 0)
+    throw new SqlProblem(
+      over.at,
+      isWindowed
+        ? `the groups have windows, so the total is that of a window. Write ${overForm}.`
+        : 'the groups have no windows. Write OVER ().',
+    );
+  return inner;
 }
