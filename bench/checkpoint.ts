@@ -44,7 +44,7 @@ export interface SaveReport {
 }
 
 /** One slot with windows and sessions of the same keys, a count and a sum each; nothing closes. The bucket is a folder. */
-export async function measureCheckpoints(load: CheckpointLoad): Promise<CheckpointReport> {
+async function measureCheckpoints(load: CheckpointLoad): Promise<CheckpointReport> {
   const { keyCount, changedCounts, missedCount, memoryMb } = load;
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {

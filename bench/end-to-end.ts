@@ -45,7 +45,7 @@ const pollMs = 250;
 const stuckMs = 60_000;
 
 /** Runs the flow pipeline from its template on the embedded AWS, with Kinesis' limits, and pushes events from a process of its own. */
-export async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
+async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
   const stack = await startStack({
     pipeline: flow,
     folder: load.folder,

@@ -43,7 +43,7 @@ const secondsPerLiveBlock = 0.25;
  * checkpoints as always, and is asked to stop. Leases, rows and checkpoints are in memory and snapshots in a folder: what AWS takes to
  * answer comes on top.
  */
-export async function measureHandOver(load: HandOverLoad): Promise<HandOverReport> {
+async function measureHandOver(load: HandOverLoad): Promise<HandOverReport> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {
     const { pipeline, compiled } = windowsAndSessions(load.slots);

@@ -26,7 +26,7 @@ export interface Spent {
 }
 
 /** Runs one side in this process, which should be a fresh one: any other run would find warm code and a grown heap. */
-export async function runSide(side: Side, path: string): Promise<SideReport> {
+async function runSide(side: Side, path: string): Promise<SideReport> {
   const { rows, rssBytesMax, spent: cold } = await runOnce(side, path);
   const hash = createHash('sha256');
   for (const row of rows) hash.update(JSON.stringify(row));

@@ -186,7 +186,7 @@ function openBacklog(it: {
 }
 
 /** Runs the load in this process, in as many threads as it says. */
-export async function measureReplay(load: ReplayLoad): Promise<ReplayReport> {
+async function measureReplay(load: ReplayLoad): Promise<ReplayReport> {
   const shares = await Promise.all(load.threads.map((shards) => replayInThread({ load, shards })));
   const sum = (of: (share: Share) => number) => shares.reduce((total, share) => total + of(share), 0);
   return {

@@ -43,7 +43,7 @@ export interface SpillReport {
 }
 
 /** Fills one slot with state, and closes it. */
-export function measureSpill({ operator, mix, keyCount, recordCount, memoryMb }: SpillLoad): SpillReport {
+function measureSpill({ operator, mix, keyCount, recordCount, memoryMb }: SpillLoad): SpillReport {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
   try {
     const disk = watch(createDiskRunStore(folder));

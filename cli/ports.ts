@@ -9,7 +9,7 @@ export interface Ports {
   readonly s3: number;
 }
 
-export const firstPortDefault = 4600;
+const firstPortDefault = 4600;
 
 /** The ports from `--port` on; 0 lets the system choose free ones. */
 export function portsOf(first: string | undefined): Ports {

@@ -61,7 +61,7 @@ function localUrl(view: string): string {
 }
 
 /** Asks a read API. Its own errors are passed on; `SOURCE_UNAVAILABLE` when nobody answers. */
-export async function fetchJson(url: URL): Promise<unknown> {
+async function fetchJson(url: URL): Promise<unknown> {
   let response: Response;
   try {
     response = await fetch(url);

@@ -34,7 +34,7 @@ export class PipelineStack extends Stack {
   }
 }
 
-export function stackNameOf(pipeline: string): string {
+function stackNameOf(pipeline: string): string {
   return `millrace-${pipeline}`;
 }
 

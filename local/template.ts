@@ -44,7 +44,7 @@ export function resolveTemplate(
 }
 
 /** The types that the embedded AWS runs. Roles, policies, networks, alarms and log groups mean nothing on a laptop. */
-export const runTypes = [
+const runTypes = [
   'AWS::Kinesis::Stream',
   'AWS::DynamoDB::Table',
   'AWS::DynamoDB::GlobalTable',

@@ -276,10 +276,16 @@ const vagueNames = new Set([
 const tracked: readonly string[] = execFileSync('git', ['ls-files', '-z'], { encoding: 'utf8' })
   .split('\0')
   .filter((path) => path !== '' && existsSync(path));
-const sources: readonly SourceFile[] = tracked
-  // This file's planted faults are not the project's.
-  .filter((path) => /\.(ts|mjs)$/.test(path) && path !== 'test/architecture.test.ts')
+const programs: readonly SourceFile[] = tracked
+  .filter((path) => /\.(ts|mjs)$/.test(path))
   .map((path) => ({ path, text: readFileSync(path, 'utf8') }));
+/** This file's planted faults are not the project's. */
+const sources = programs.filter(({ path }) => path !== 'test/architecture.test.ts');
+
+/** The files that have a word somewhere. */
+const filesByWord = new Map<string, Set<string>>();
+for (const { path, text } of programs)
+  for (const [word] of text.matchAll(/\w+/g)) filesByWord.set(word, (filesByWord.get(word) ?? new Set()).add(path));
 
 /** The wall that a file stands behind: the longest one of the table. */
 function wallOf(path: string): string | undefined {
@@ -491,6 +497,14 @@ const rules: readonly Rule[] = [
         ? ['export default']
         : [],
     planted: { path: 'cli/x.ts', text: 'export default 1;' },
+  },
+  {
+    claim: 'what is exported, and is no type, is named by another file',
+    wrongWith: ({ path, text }) =>
+      [...text.matchAll(/^export (?:async )?(?:const|let|function\*?|class) (\w+)/gm)]
+        .map(([, name]) => name as string)
+        .filter((name) => [...(filesByWord.get(name) ?? [])].every((other) => other === path)),
+    planted: { path: 'cli/x.ts', text: `export const ${['nobody', 'NamesThis'].join('')} = 1;` },
   },
   {
     claim: `a file has at most ${linesMax} lines, or a reason for more`,

@@ -10,9 +10,9 @@ interface Upload {
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-export const partNumberMax = 10_000;
+const partNumberMax = 10_000;
 /** Of every part but the last. */
-export const partBytesMin = 5 * 1024 * 1024;
+const partBytesMin = 5 * 1024 * 1024;
 
 /** Uploads in parts that are not complete. They are in memory: a restart forgets them, and their parts with them. */
 export class Uploads {

@@ -13,7 +13,7 @@ const rows = bids
   .to(sink);
 
 /** Exact, as long as the price has at most twelve digits: the number nearest to the decimal one. `price * 0.908` would not be. */
-export function inEuros(price: number): number {
+function inEuros(price: number): number {
   return (price * 908) / 1_000;
 }
 

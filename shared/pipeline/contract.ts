@@ -64,7 +64,7 @@ export function contractOf(plan: Plan): StateContract {
 }
 
 /** The contract of one step. What is not named here gives the state its meaning, so a kind of step that is yet to come is on the safe side. */
-export function contractOfStep(plan: Plan, step: StepPlan): StepContract {
+function contractOfStep(plan: Plan, step: StepPlan): StepContract {
   const { id, placement, reason: _, allowedLatenessMs, sinks, ...rest } = step;
   const {
     emit,

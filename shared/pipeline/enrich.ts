@@ -85,9 +85,9 @@ export interface EnrichBinding extends Pick<EnrichNode, 'op' | 'key' | 'call'> {
   readonly schema: StandardSchemaV1;
 }
 
-export const lookupItemsMaxDefault = 10_000;
+const lookupItemsMaxDefault = 10_000;
 /** Of a kilobyte each they would take a gigabyte. */
-export const lookupItemsMaxLimit = 1_000_000;
+const lookupItemsMaxLimit = 1_000_000;
 
 /** The enrichment of the stream at a node. */
 export function enrichingOf<T>(node: StreamNode, streamOf: <U>(node: StreamNode) => Stream<U>): Enriching<T> {

@@ -87,8 +87,8 @@ export interface PipelineOptions {
   readonly expectedKeys?: number;
 }
 
-export const slotsDefault = 16;
-export const expectedKeysDefault = 4_096;
+const slotsDefault = 16;
+const expectedKeysDefault = 4_096;
 /** A key with a few small aggregates takes about 64 bytes, so 16 of them make an item of about 1 KB. */
 const keysPerItem = 16;
 

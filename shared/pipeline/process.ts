@@ -148,7 +148,7 @@ export function dedupeCallbacks(columns: readonly string[], withinMs: number): P
 }
 
 /** The inputs of a table join in the order in which records of one time are taken: the table's version first. */
-export const tableInput = 0;
+const tableInput = 0;
 
 /** The callbacks of a join with a table: the state is the version that is valid, with its time. */
 export function tableJoinCallbacks(it: {

@@ -19,7 +19,7 @@ const boundsMs = { windowStartMs: sampleMs, windowEndMs: sampleMs + 60_000 };
 const samplesMax = 8;
 
 /** Rows such as a step's may be, as a stream behind it has them. A column of which nothing is known is not there. */
-export function rowSamplesOf(step: StepDefinition): readonly Sample[] {
+function rowSamplesOf(step: StepDefinition): readonly Sample[] {
   const [own = [], other] = inputNodesOf(step).map(samplesOf);
   const at = new Date(sampleMs);
   const bounds = { windowStart: new Date(boundsMs.windowStartMs), windowEnd: new Date(boundsMs.windowEndMs) };

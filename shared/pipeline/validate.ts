@@ -28,7 +28,7 @@ export const overlapMax = 10_000;
  */
 export const slicesMax = 100_000;
 /** Rows wait for their file in memory. */
-export const fileRowsMax = 1_000_000;
+const fileRowsMax = 1_000_000;
 /** A window's ranked rows wait in one memory, and cross the exchange from each slot. */
 export const topCountMax = 1_000;
 const columnForm = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;

@@ -102,7 +102,7 @@ export interface GlobalTable<Name extends string, K extends KeyShape, Row, Kept 
   to(...sinks: readonly [SinkSpec, ...SinkSpec[]]): Output<Name, K, Simplify<K & Row>>;
 }
 
-export const refreshMsDefault = 5_000;
+const refreshMsDefault = 5_000;
 
 type AnyWindowOptions = WindowOptions | FinalWindowOptions | SessionOptions | GlobalOptions;
 

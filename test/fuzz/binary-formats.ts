@@ -9,7 +9,7 @@ import { numberOf, textOf } from './line-formats.ts';
 import type { Draw } from './targets.ts';
 
 /** Written by avsc, which shares no line with the decoder. */
-export const clickSchema = {
+const clickSchema = {
   type: 'record',
   name: 'shop.Click',
   fields: [

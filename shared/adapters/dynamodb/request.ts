@@ -9,7 +9,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
 export type Item = Record<string, AttributeValue>;
 
 /** Requests of one call that are under way at once. More than the SDK's sockets would only queue there. */
-export const requestsInFlightMax = 32;
+const requestsInFlightMax = 32;
 
 /** Runs a request; what the SDK could not heal by its own retries is `STORE_UNAVAILABLE`. */
 export async function request<Answer>(what: string, send: () => Promise<Answer>): Promise<Answer> {

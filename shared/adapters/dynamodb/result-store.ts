@@ -21,7 +21,7 @@ import { sortableDay, sortableTime, timeMsMax, timeMsMin } from './sortable-time
  * how many thousand rows a view may write a second; a read of a day costs one Query for each. It may be raised at any time,
  * and lowered only when all rows that were written before have expired.
  */
-export const indexPartsDefault = 8;
+const indexPartsDefault = 8;
 
 /** A day's item outlives its rows by this, which is also how seldom it is written anew. */
 const dayItemMarginSeconds = 86_400;

@@ -6,8 +6,8 @@ import { isLasting, nameOf, unavailable } from './request.ts';
 
 /** Kinesis' limits for one PutRecords call, and for one record in it; both with the partition keys. */
 export const putEntriesMax = 500;
-export const putBytesMax = 10 * 1024 * 1024;
-export const entryBytesMax = 1024 * 1024;
+const putBytesMax = 10 * 1024 * 1024;
+const entryBytesMax = 1024 * 1024;
 
 /** A call that takes longer, the SDK's own retries included, is given up: the fate of its entries is unknown. */
 const putTimeoutMs = 15_000;

@@ -10,7 +10,7 @@ import { encodeLetter } from './letter-body.ts';
 export const batchEntriesMax = 10;
 
 /** A storm of bad data should not wait for one batch after the other. */
-export const batchesInFlightMax = 8;
+const batchesInFlightMax = 8;
 
 export const sendTriesMax = 8;
 export const backoffMsMin = 50;

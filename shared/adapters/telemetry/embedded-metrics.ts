@@ -3,7 +3,7 @@ import { metricNamespace } from '#shared/schemas/settings.ts';
 import type { HostLabels, Sample } from './gather.ts';
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
-export const valuesPerMetricMax = 100;
+const valuesPerMetricMax = 100;
 
 /**
  * Samples in the embedded metric format: CloudWatch makes metrics of any log line that holds it, from Lambda as from Fargate.

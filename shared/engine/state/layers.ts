@@ -128,7 +128,7 @@ export class RunLayer<V> implements Layer<V> {
 }
 
 /** All keys of some layers, the oldest first, ascending, each with what the layers make of it. */
-export function mergeLayers<V>(
+function mergeLayers<V>(
   layers: readonly Layer<V>[],
   codec: Codec<V>,
 ): Generator<readonly [key: string, stored: Stored<V>]> {

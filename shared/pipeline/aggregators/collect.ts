@@ -7,7 +7,7 @@ import { type FirstFew, isSorted, keep } from './sorted-list.ts';
 
 type Timed = readonly [timeMs: number, value: Json];
 
-export const collectedMax = 1_000;
+const collectedMax = 1_000;
 
 /**
  * The values of the first `max` records in a list, in the order of event time: `collect((r) => r.page, { max: 20 })`. With

@@ -5,9 +5,9 @@ import { givenOptions } from '../refuse.ts';
 import { createRegisters, estimateDistinct, rankMax, takeHash } from './hyper-log-log.ts';
 import { checkWhole, describe, unreadable } from './numeric.ts';
 
-export const precisionDefault = 12;
-export const precisionMin = 4;
-export const precisionMax = 16;
+const precisionDefault = 12;
+const precisionMin = 4;
+const precisionMax = 16;
 
 /** The values' hashes while they are few, the registers of HyperLogLog from then on. */
 type Distinct = Set<number> | Uint8Array;

@@ -4,8 +4,8 @@ import { invalid, shown } from '../refuse.ts';
 import { isCount, refuseBeyond, unreadable } from './numeric.ts';
 
 export const accuracyDefault = 0.01;
-export const accuracyMin = 0.001;
-export const accuracyMax = 0.5;
+const accuracyMin = 0.001;
+const accuracyMax = 0.5;
 /** A value nearer to 0 than this counts as 0. */
 export const quantileMagnitudeMin = 1e-9;
 /** A value beyond this is refused. With the above it bounds the bins, so that none are ever collapsed. */

@@ -10,7 +10,7 @@ interface Decimal {
 }
 
 /** The most digits of one value, before and behind the point. */
-export const decimalDigitsMax = 1_000;
+const decimalDigitsMax = 1_000;
 
 /**
  * The exact sum of decimal numbers, such as money: `decimalSum((r) => r.price)` of '12.30' and '1.7' is '14.00'. Values are decimal texts

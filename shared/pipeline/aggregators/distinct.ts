@@ -16,7 +16,7 @@ interface Values {
   isComplete: boolean;
 }
 
-export const distinctMax = 1_000;
+const distinctMax = 1_000;
 
 /**
  * The different values in a list: `distinct((r) => r.country, { max: 50 })` gives `{ complete, values }`. Values go by size, texts by

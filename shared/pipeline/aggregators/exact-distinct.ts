@@ -14,8 +14,8 @@ export interface DistinctCount {
   readonly exact: boolean;
 }
 
-export const exactDistinctMax = 10_000;
-export const exactDistinctDefault = 1_000;
+const exactDistinctMax = 10_000;
+const exactDistinctDefault = 1_000;
 
 /**
  * Counts different values by the values themselves: `exactDistinct((r) => r.orderId, { max: 5_000 })` gives `{ count, exact }`. 1, '1' and

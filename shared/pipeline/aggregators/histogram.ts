@@ -3,7 +3,7 @@ import type { Aggregator, Json } from '../aggregator.ts';
 import { givenList, givenOptions, shown } from '../refuse.ts';
 import { isCount, refuseNumber, unreadable } from './numeric.ts';
 
-export const histogramBoundsMax = 200;
+const histogramBoundsMax = 200;
 
 /**
  * How many values lie between fixed bounds: `histogram((r) => r.latencyMs, { bounds: [10, 100, 1_000] })` gives four counts, of the

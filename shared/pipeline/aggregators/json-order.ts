@@ -61,7 +61,7 @@ export function refuseKept(value: unknown): string | undefined {
 }
 
 /** All the values of one list together, as JSON. With others they have to fit into a row, and an item of DynamoDB has 400 KB. */
-export const listCharactersMax = 40_000;
+const listCharactersMax = 40_000;
 
 /** Why a value cannot be one of a list of `max`, or undefined when it can. */
 export function listed(max: number): (value: unknown) => string | undefined {

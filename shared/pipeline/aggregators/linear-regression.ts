@@ -52,7 +52,7 @@ export function linearRegression<In>(
   });
 }
 
-export const regressionVariablesMax = 8;
+const regressionVariablesMax = 8;
 
 /**
  * The linear function of several variables that fits best, by ordinary least squares:

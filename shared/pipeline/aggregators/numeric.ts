@@ -4,7 +4,7 @@ import { MillraceError } from '#shared/schemas/error.ts';
  * No value beyond this can be summed: with it, 2^53 values cannot overflow, so whether a sum is finite never depends on the order
  * of its values, and a value is refused by itself, before it crosses the exchange. No measured quantity is so large.
  */
-export const summandMagnitudeMax = 1e290;
+const summandMagnitudeMax = 1e290;
 
 /** Why `value` is no finite number, or undefined when it is one. */
 export function refuseNumber(value: unknown): string | undefined {

@@ -5,7 +5,7 @@ import { accuracyDefault, checkPart, type Sketch, sketchOf } from './dd-sketch.t
 import { checkPartNames } from './numeric.ts';
 
 /** How many are asked of one sketch, which is read once for each. */
-export const quantilesMax = 100;
+const quantilesMax = 100;
 
 /**
  * Several quantiles of one sketch, by the names that they are to have: `quantiles({ p50: 0.5, p99: 0.99 }, (r) => r.latencyMs)` gives

@@ -11,7 +11,7 @@ import { type FirstFew, isSorted, keep } from './sorted-list.ts';
 /** A hash of 53 bits, and what is shown. */
 type Drawn = readonly [hash: number, value: Json];
 
-export const sampleMax = 1_000;
+const sampleMax = 1_000;
 
 /**
  * A sample of `size` values, each as likely as any other: `sampled((r) => r.path, { size: 10, by: (r) => r.requestId })`.

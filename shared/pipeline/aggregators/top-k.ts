@@ -22,8 +22,8 @@ interface Counter {
 /** By the value itself, or by its JSON, which no text begins with. */
 type Counters = Map<Json, Counter>;
 
-export const topKMax = 100;
-export const topKCapacityMax = 1_000;
+const topKMax = 100;
+const topKCapacityMax = 1_000;
 
 /**
  * The `k` most frequent values: `topK((r) => r.path, { k: 10 })` gives a list of `{ count, error, value }`, the most frequent first and

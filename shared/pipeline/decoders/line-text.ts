@@ -26,7 +26,7 @@ export function digitsAt(line: string, at: number, digits: number, what: string)
   return value;
 }
 
-export function digitsUpTo(line: string, at: number, max: number, what: string): number {
+function digitsUpTo(line: string, at: number, max: number, what: string): number {
   const value = digitsAt(line, at, 2, `${what} of two digits`);
   if (value > max) throw stopped(line, at, `${what} of at most ${max}`);
   return value;

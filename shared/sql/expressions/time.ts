@@ -6,7 +6,7 @@ import { civilOf, dayMs, daysOf, toIso } from '#shared/schemas/time.ts';
 export const timeMsMax = 8_640_000_000_000_000;
 
 /** The time at which a day begins; months beyond 1 to 12 count on. */
-export function dayStart(year: number, month: number, day: number): number {
+function dayStart(year: number, month: number, day: number): number {
   const carried = year + Math.floor((month - 1) / 12);
   return daysOf(carried, ((((month - 1) % 12) + 12) % 12) + 1, day) * dayMs;
 }

@@ -7,7 +7,7 @@ import { type Span, SqlProblem } from './problem.ts';
 export const nestingMax = 200;
 
 /** How many operators an expression may have in all: its tree is walked by functions that call themselves. */
-export const operatorsMax = 2_000;
+const operatorsMax = 2_000;
 
 /** Words that end an expression or a name, and so are no names unless they stand in quotes. */
 const reservedWords = new Set(

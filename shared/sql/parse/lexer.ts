@@ -11,7 +11,7 @@ export interface Token extends Span {
 }
 
 /** A text larger than this is no query that somebody wrote. */
-export const sqlCharactersMax = 200_000;
+const sqlCharactersMax = 200_000;
 
 const signs = [
   '<>',

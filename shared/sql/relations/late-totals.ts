@@ -45,7 +45,7 @@ export const wholeGroup: { readonly field: string; readonly compiled: Compiled }
 };
 
 /** The total of which `order` ranks shares, if there is one. */
-export function sharedIn(order: readonly TopOrder[]): string | undefined {
+function sharedIn(order: readonly TopOrder[]): string | undefined {
   return order.find(({ share }) => share !== undefined)?.share;
 }
 

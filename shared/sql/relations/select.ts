@@ -278,7 +278,7 @@ export function recordsOutput(
   return typed(output, columnTypes(selected));
 }
 
-export function filteredRelation(relation: Relation, wanted: Compiled | undefined): Relation {
+function filteredRelation(relation: Relation, wanted: Compiled | undefined): Relation {
   if (wanted === undefined) return relation;
   const identity = `${relation.identity} where ${wanted.text}`;
   const { table: _table, ...rest } = relation;

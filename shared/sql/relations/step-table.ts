@@ -128,7 +128,7 @@ function windowOf(values: Values): { readonly window?: { readonly startMs: numbe
 }
 
 /** The columns of a row as they are printed. */
-export function shaper(selected: readonly Selected[]): (values: Values) => Readonly<Record<string, Json>> {
+function shaper(selected: readonly Selected[]): (values: Values) => Readonly<Record<string, Json>> {
   const columns = selected.map(({ name, compiled }) => [name, compiled.evaluate, printer(compiled.type)] as const);
   return (values) => {
     const row: Record<string, Json> = {};

@@ -22,7 +22,7 @@ export interface TopRows {
 }
 
 /** A group's rows wait in one memory, and with ties there may be more of them than are wanted. */
-export const topRowsMax = 10_000;
+const topRowsMax = 10_000;
 
 /**
  * Keeps the first rows of a group by an order: the state holds no row that has too many before it. Rows alike in order go by their values,

@@ -180,7 +180,7 @@ function computedColumns(
 }
 
 /** Columns without records, to look names up in. */
-export function relationOfColumns(columns: readonly RelationColumn[]): Relation {
+function relationOfColumns(columns: readonly RelationColumn[]): Relation {
   return {
     columns,
     isOpen: false,

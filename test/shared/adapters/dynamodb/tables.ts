@@ -40,7 +40,7 @@ export async function openDynamodb(): Promise<{
   };
 }
 
-export function clientSettings(endpoint: string): DynamoDBClientConfig {
+function clientSettings(endpoint: string): DynamoDBClientConfig {
   return { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
 }
 
