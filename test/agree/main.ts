@@ -7,6 +7,7 @@ import { hookLoading } from '../simulation/load.ts';
 hookLoading();
 const { agree } = await import('./agree.ts');
 const { suites, untold } = await import('./suites.ts');
+const { tryPipeline } = await import('./drawn/drawn.ts');
 
 const help = `npm run agree -- [options]
 
@@ -18,11 +19,13 @@ histories: records out of order, late and repeated.
   --suite TEXT    only pipelines whose name has this text
   --after NAME    only pipelines behind that of this name, to go on where a run was broken off
   --processes N   over how many the pipelines are spread (default 1)
+  --drawn N       N pipelines that are drawn by chance, from --seed on, in place of those; on 4 histories each, or as --histories says
 `;
 
 const { values } = parseArgs({
   options: {
-    histories: { type: 'string', default: '200' },
+    histories: { type: 'string' },
+    drawn: { type: 'string' },
     seed: { type: 'string', default: '1' },
     suite: { type: 'string', default: '' },
     after: { type: 'string' },
@@ -35,8 +38,14 @@ if (values.help) {
   console.log(help);
   process.exit(0);
 }
-const histories = numberOf('histories', 1);
 const seed = numberOf('seed', 0);
+const processes = numberOf('processes', 1);
+// A process of several has every so manieth pipeline.
+const part = numberOf('part', 0);
+if (processes > 1 && part === 0) process.exit(await spread());
+if (values.drawn !== undefined) process.exit(await tryDrawn());
+
+const histories = numberOf('histories', 1, 200);
 const after = suites.findIndex(({ name }) => name === values.after);
 const chosen = suites.slice(after + 1).filter(({ name }) => name.includes(values.suite));
 if (chosen.length === 0 || (values.after !== undefined && after === -1)) {
@@ -47,10 +56,6 @@ if (chosen.length === 0 || (values.after !== undefined && after === -1)) {
   process.exit(2);
 }
 
-const processes = numberOf('processes', 1);
-if (processes > 1 && values.part === '0') process.exit(await spread());
-// A process of several has every so manieth pipeline.
-const part = numberOf('part', 0);
 const mine = part === 0 ? chosen : chosen.filter((_, index) => index % processes === part - 1);
 
 if (part <= 1) for (const one of untold) console.log(`${one}; it is not compared`);
@@ -78,6 +83,30 @@ for (const suite of mine) {
 }
 console.log(`${compared} histories of ${mine.length} pipelines agree.`);
 
+/** The exit code. */
+async function tryDrawn(): Promise<number> {
+  const [count, histories] = [numberOf('drawn', 1), numberOf('histories', 1, 4)];
+  const done = { pipelines: 0, histories: 0, records: 0, answers: 0 };
+  for (let number = Math.max(0, part - 1); number < count; number += processes) {
+    const { difference, ...tried } = await tryPipeline(seed + number, histories);
+    done.pipelines += 1;
+    done.histories += tried.histories;
+    done.records += tried.records;
+    done.answers += tried.answers;
+    if (difference === undefined) continue;
+    console.log(
+      `pipeline ${seed + number}: DIFFERENT, with --drawn 1 --seed ${seed + number} --histories ${histories}`,
+    );
+    for (const line of difference) console.log(line);
+    return 1;
+  }
+  const { pipelines, records, answers } = done;
+  console.log(
+    `${pipelines} drawn pipelines, ${done.histories} histories, ${records} records: ${answers} answers agree.`,
+  );
+  return 0;
+}
+
 /** Starts the processes; the exit code of the first that fails. */
 async function spread(): Promise<number> {
   const codes = await Promise.all(
@@ -96,8 +125,8 @@ async function spread(): Promise<number> {
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-function numberOf(name: 'histories' | 'seed' | 'processes' | 'part', least: number): number {
-  const value = Number(values[name]);
+function numberOf(name: 'histories' | 'seed' | 'processes' | 'part' | 'drawn', least: number, unless = 0): number {
+  const value = Number(values[name] ?? unless);
   if (Number.isSafeInteger(value) && value >= least) return value;
   console.error(`--${name} is ${values[name]}; it must be a whole number from ${least}.`);
   process.exit(2);
