@@ -28,7 +28,7 @@ import type {
   StepDefinition,
   StreamNode,
 } from './stream.ts';
-import { checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
+import { checkLateView, checkSource, checkStep, expectedKeysMax, slotsMax } from './validate.ts';
 
 /** The callbacks of a plan's node, found by the node's id. */
 export type Binding =
@@ -136,6 +136,7 @@ export function pipeline<const O extends readonly AnyOutput[]>(
     new Set(inputs.flatMap(({ name, isStep }) => (isStep ? [] : [name]))),
   );
   const feeds = ({ name }: StepDefinition): boolean => inputs.some((input) => input.isStep && input.name === name);
+  for (const step of steps) if (step.op === 'select') checkLateView(id, step, { steps, feeds });
   for (const step of steps) checkStep(id, step, feeds(step));
   const graph = new Graph(id, steps);
   for (const step of steps) graph.addStep(step, feeds(step));
@@ -164,15 +165,12 @@ class Graph {
   readonly #steps: readonly StepDefinition[];
   readonly #ids = new Map<StreamNode | KeyNode, string>();
 
-  readonly #feeding = new Set<string>();
-
   constructor(pipeline: string, steps: readonly StepDefinition[]) {
     this.#pipeline = pipeline;
     this.#steps = steps;
   }
 
   addStep(step: StepDefinition, feeds: boolean): void {
-    if (feeds) this.#feeding.add(step.name);
     const decision =
       step.op === 'select' && step.lateOf !== undefined ? this.#placeLate(step, step.lateOf) : place(step, feeds);
     if (decision.refusal !== undefined) {
@@ -276,12 +274,6 @@ class Graph {
   /** Beside the step that finds the records late, which is in the plan already. */
   #placeLate(view: SelectDefinition, { name }: AggregateDefinition): ReturnType<typeof place> {
     const step = this.nodes.find((node) => isStep(node) && node.id === name) as StepPlan;
-    if (step.sinks.length === 0 && !this.#feeding.has(name)) {
-      throw new MillraceError(
-        'PIPELINE_INVALID',
-        `${this.#pipeline}: step ${view.name} shows what ${name} finds late, which is no output of the pipeline. Add ${name} to the outputs.`,
-      );
-    }
     return placeLate(view, step);
   }
 

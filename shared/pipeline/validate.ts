@@ -55,6 +55,20 @@ export function checkSource(pipeline: string, source: SourceNode, taken: boolean
     throw invalid(where, 'goes on when it is silent, and does not say after how long it is. Add idleAfter.');
 }
 
+/** Before its window is checked, which lacks the sinks that it has as an output. */
+export function checkLateView(
+  pipeline: string,
+  { name, lateOf }: SelectDefinition,
+  { steps, feeds }: { readonly steps: readonly StepDefinition[]; readonly feeds: (step: StepDefinition) => boolean },
+): void {
+  const step = steps.find((other) => other.name === lateOf?.name);
+  if (step === undefined || step.sinks.length > 0 || feeds(step)) return;
+  throw invalid(
+    `${pipeline}: step ${name}`,
+    `shows what ${step.name} finds late, which is no output of the pipeline. Add ${step.name} to the outputs.`,
+  );
+}
+
 /** `feeds`: its rows are a stream again, which other steps read. */
 export function checkStep(pipeline: string, step: StepDefinition, feeds: boolean): void {
   const where = `${pipeline}: step ${step.name}`;

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import {
   count,
+  everyRecords,
+  global,
   kinesis,
   milliseconds,
   type Pipeline,
@@ -126,6 +128,13 @@ test('a view of what a step finds late needs the step', () => {
   const table = keyed.window(tumbling(milliseconds(10)), { allowedLateness }).aggregate('tens', { n: count() });
   expect(() => pipelineOf([table.late('late', shown).to(sink)])).toThrow(
     'test: step late shows what tens finds late, which is no output of the pipeline. Add tens to the outputs.',
+  );
+  // Whatever else its window would need as an output.
+  const ever = keyed
+    .window(global({ trigger: everyRecords(1) }), { allowedLateness })
+    .aggregate('ever', { n: count() });
+  expect(() => pipelineOf([ever.late('late', shown).to(sink)])).toThrow(
+    'test: step late shows what ever finds late, which is no output of the pipeline. Add ever to the outputs.',
   );
 });
 
