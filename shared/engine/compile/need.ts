@@ -28,3 +28,7 @@ export class Need {
     for (const [name, inner] of fields) this.at([name]).add(inner);
   }
 }
+
+/** Of what all is read. */
+export const wholeNeed: Need = new Need();
+wholeNeed.isWhole = true;

@@ -2,7 +2,7 @@ import { type AnyFunction, knownReadsOf, type ReadPath } from '#shared/pipeline/
 import type { ObjectShape } from '#shared/pipeline/shape.ts';
 import { readsInSourceOf } from './callback-source.ts';
 import type { CompiledSource, TransformNode } from './compile.ts';
-import { Need } from './need.ts';
+import { Need, wholeNeed } from './need.ts';
 import { oncePer } from './once-per.ts';
 
 /**
@@ -75,12 +75,10 @@ function oneOf(flows: readonly Flow[]): Flow {
 }
 
 const nothing: Flow = { use: () => {}, at: () => nothing };
-const whole = new Need();
-whole.isWhole = true;
 const touched = new Need();
 
 function use(flow: Flow): void {
-  flow.use(whole);
+  flow.use(wholeNeed);
 }
 
 /** What has come to a node already: what stands behind unions of branches is reached on very many ways. */

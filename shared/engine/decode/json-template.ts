@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { Need } from '#shared/engine/compile/need.ts';
+import { type Need, wholeNeed } from '#shared/engine/compile/need.ts';
 import type { ComputedField, FieldShape, ObjectShape } from '#shared/pipeline/shape.ts';
 import { skipBlanks, skipValue } from './json-values.ts';
 
@@ -158,8 +158,7 @@ class TemplateReader {
   #textHole(hole: Hole): number {
     const end = skipValue(this.#bytes, this.#at);
     this.#takeUpTo(this.#at + 1);
-    const index = this.#hole(hole, end);
-    return index;
+    return this.#hole(hole, end);
   }
 
   /** The value there, up to its end; what is read in its place later ends where that value ends. */
@@ -184,13 +183,10 @@ class TemplateReader {
   }
 }
 
-const whole = new Need();
-whole.isWhole = true;
-
 /** What is needed of an object's fields. Of one that is asked for what every object has, all of it: that may lead to anything. */
 export function needsOfFields(need: Need | undefined): (name: string) => Need | undefined {
   const isOfAll = (name: string): boolean => name in Object.prototype;
-  if (need?.isWhole === true || [...(need?.fields.keys() ?? [])].some(isOfAll)) return () => whole;
+  if (need?.isWhole === true || [...(need?.fields.keys() ?? [])].some(isOfAll)) return () => wholeNeed;
   return (name) => need?.fields.get(name);
 }
 
