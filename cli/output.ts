@@ -28,23 +28,19 @@ export function writeRows(output: Output, rows: Iterable<PrintedRow>): void {
   output.close();
 }
 
-/** Where the rows of a run go. */
-export interface RowsOutput {
-  readonly write: (rows: Iterable<PrintedRow>) => void;
-}
-
 /**
- * Opens what `--output` names: a file of Parquet, if that is how its name ends, and otherwise lines of JSON. A Parquet file has the rows of one
- * view, which are held in memory until the last one is there. `onUnfit` is told of a column whose values its type cannot hold.
+ * Opens what `--output` names, and gives what writes all rows to it and closes it. They go to a file of Parquet, if that is how its name ends, and
+ * otherwise become lines of JSON. A Parquet file has the rows of one view, which are held in memory until the last one is there. `onUnfit` is told
+ * of a column whose values its type cannot hold.
  */
 export function openRows(
   path: string,
   { pipeline, view }: { readonly pipeline: Pipeline; readonly view: string | undefined },
   onUnfit: (column: string, type: string) => void,
-): RowsOutput {
+): (rows: Iterable<PrintedRow>) => void {
   if (!parquet.test(path)) {
     const output = openOutput(path);
-    return { write: (rows) => writeRows(output, rows) };
+    return (rows) => writeRows(output, rows);
   }
   const views = view === undefined ? Object.keys(pipeline.outputs) : [view];
   const [only = ''] = views;
@@ -55,11 +51,9 @@ export function openRows(
     );
   const step = compile(pipeline).steps.find(({ plan }) => plan.id === only);
   const file = openFile(path, '--output');
-  return {
-    write: (rows) => {
-      file.put(encodeParquet(step ?? {}, rows, onUnfit));
-      file.close();
-    },
+  return (rows) => {
+    file.put(encodeParquet(step ?? {}, rows, onUnfit));
+    file.close();
   };
 }
 

@@ -1,4 +1,4 @@
-import { defineCommand } from 'citty';
+import { type ArgsDef, defineCommand } from 'citty';
 import type { CallbackFailure } from '#shared/engine/operators/emit.ts';
 import type { FileReader, RejectedRow, Taken, VisitTaken } from '#shared/engine/run.ts';
 import type { Pipeline } from '#shared/pipeline/pipeline.ts';
@@ -17,6 +17,18 @@ import { loadPipeline } from './registry.ts';
 import { readTables, tableFiles } from './tables.ts';
 
 const rejectionsShownMax = 5;
+
+/** What a run over files prints, and where. */
+export const rowOptions = {
+  view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
+  output: {
+    type: 'string',
+    valueHint: 'FILE|-',
+    default: '-',
+    description: 'Where the rows go, as NDJSON, or as Parquet to FILE.parquet',
+  },
+  'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
+} as const satisfies ArgsDef;
 
 export const runCommand = defineCommand({
   meta: {
@@ -45,14 +57,7 @@ export const runCommand = defineCommand({
       valueHint: 'NAME=FILE',
       description: 'The items of a table that records are enriched from, as NDJSON; for each such table',
     },
-    view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
-    output: {
-      type: 'string',
-      valueHint: 'FILE|-',
-      default: '-',
-      description: 'Where the rows go, as NDJSON, or as Parquet to FILE.parquet',
-    },
-    'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
+    ...rowOptions,
   },
   run: async ({ args, rawArgs }) => {
     const pipeline = withFormat(await loadPipeline(args.pipeline), args.format);
@@ -88,7 +93,7 @@ export async function runOverFiles(
   const run = createBoundedRun(pipeline, args.tables);
   // A run of hours that cannot write its rows is told so at its start.
   const unfit: string[] = [];
-  const output = openRows(args.output, { pipeline, view: args.view }, (column, type) =>
+  const writeAll = openRows(args.output, { pipeline, view: args.view }, (column, type) =>
     unfit.push(
       `${args.output}: column ${column} has values that ${type} cannot hold, so it has the type of its values`,
     ),
@@ -107,7 +112,7 @@ export async function runOverFiles(
   // What is arranged is a query, and so the one view that there is.
   const hasRecords = (): boolean =>
     Object.keys(pipeline.outputs).some((view) => (run.stepCounts()[view]?.counted ?? 0) > 0);
-  output.write(args.arrange?.(rows, hasRecords) ?? rows);
+  writeAll(args.arrange?.(rows, hasRecords) ?? rows);
   letters.close();
   for (const line of [...unfit, ...letters.shown, ...stepLines(run.stepCounts()), countsLine(run.counts())])
     process.stderr.write(`${line}\n`);

@@ -22,7 +22,7 @@ import {
 import { listOf, wholeNumber } from './arguments.ts';
 import { checkReadable, type Input, readInputBytes } from './input.ts';
 import { checkOutputs } from './output.ts';
-import { runOverFiles } from './run.ts';
+import { rowOptions, runOverFiles } from './run.ts';
 
 export const sqlCommand = defineCommand({
   meta: {
@@ -77,14 +77,7 @@ export const sqlCommand = defineCommand({
       valueHint: '+01:00',
       description: 'The time zone of times of syslog that have none; default UTC',
     },
-    view: { type: 'string', valueHint: 'NAME', description: 'Print the rows of this view only' },
-    output: {
-      type: 'string',
-      valueHint: 'FILE|-',
-      default: '-',
-      description: 'Where the rows go, as NDJSON, or as Parquet to FILE.parquet',
-    },
-    'dead-letters': { type: 'string', valueHint: 'FILE', description: 'Where rejected and late records go, as NDJSON' },
+    ...rowOptions,
   },
   run: async ({ args, rawArgs }) => {
     const text = textOf(args.query);
@@ -104,7 +97,7 @@ export const sqlCommand = defineCommand({
       onArrange: (found) => {
         arrange = found;
       },
-      id: args.query.endsWith('.sql') ? basename(args.query, '.sql') : 'query',
+      id: isFile(args.query) ? basename(args.query, '.sql') : 'query',
       tableNames: tables.flatMap(({ input }) => input.table ?? []),
       tableNamed: (name) => {
         const found = tables.find(

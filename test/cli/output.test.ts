@@ -129,6 +129,6 @@ test('a file of Parquet has one view, which is named where there are several', (
   const pipeline = sqlPipeline(text, { id: 'query' });
   const open = (view: string | undefined) => openRows(path, { pipeline, view }, () => undefined);
   expect(() => open(undefined)).toThrow(/^INPUT_INVALID: .* pipeline query has a, b. Name one of them with --view/);
-  open('b').write([]);
+  open('b')([]);
   expect(readFileSync(path, 'latin1')).toMatch(/^PAR1.*PAR1$/s);
 });
