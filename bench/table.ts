@@ -12,3 +12,7 @@ export function tableOf(head: readonly string[], lines: readonly (readonly strin
 export function whole(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
+
+export function megabytes(bytes: number): string {
+  return whole(bytes / 1e6);
+}

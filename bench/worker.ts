@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runChild } from './child.ts';
 import type { HandOverLoad, HandOverReport } from './hand-over.ts';
 import { type Backlog, type ReplayLoad, type ReplayReport, writeBacklog } from './replay.ts';
-import { tableOf, whole } from './table.ts';
+import { megabytes, tableOf, whole } from './table.ts';
 
 /** Of windows and sessions of a key each, as `--only checkpoint` measures them. */
 const stateBytesPerKey = 78;
@@ -111,8 +111,4 @@ async function withBacklog(
 
 async function run(load: ReplayLoad, isOnOneCore = false): Promise<ReplayReport> {
   return (await runChild('replay.ts', [JSON.stringify(load)], [], isOnOneCore)) as ReplayReport;
-}
-
-function megabytes(bytes: number): string {
-  return whole(bytes / 1e6);
 }
