@@ -60,11 +60,11 @@ export interface Save {
 const unheard: RowProgress = { toldMs: null, toldAt: logStart, madeAt: logStart };
 
 /** Behind a step's name, which has no such character: the rows that wait in its outlet. */
-const outletMark = '/outlet';
+const outletSuffix = '/outlet';
 
 /** The step that an entry is of, or of its outlet. */
 export function stepOf(id: string): string {
-  return id.endsWith(outletMark) ? id.slice(0, -outletMark.length) : id;
+  return id.endsWith(outletSuffix) ? id.slice(0, -outletSuffix.length) : id;
 }
 
 /** Some of what a save holds: entries of the steps' operators and, in its first part, the log up to P. */
@@ -237,7 +237,7 @@ export class MemoryStage implements Holder {
       entries: kind === 'base' ? operator.save() : operator.saveChanges(),
     }));
     for (const [{ plan }, outlet] of this.#outlets)
-      states.push({ id: `${plan.id}${outletMark}`, entries: [...outlet.save(kind)] });
+      states.push({ id: `${plan.id}${outletSuffix}`, entries: [...outlet.save(kind)] });
     this.#outletMarks = [...this.#outlets.values()].map((outlet) => [outlet, outlet.mark] as const);
     function* entries(): Iterable<StateEntry> {
       for (const state of states) for (const entry of state.entries) yield [state.id, entry];
@@ -376,7 +376,7 @@ export class MemoryStage implements Holder {
 
   #holderOf(id: string): Operator | Outlet {
     for (const [step, operator] of this.#operators) if (step.plan.id === id) return operator;
-    for (const [step, outlet] of this.#outlets) if (`${step.plan.id}${outletMark}` === id) return outlet;
+    for (const [step, outlet] of this.#outlets) if (`${step.plan.id}${outletSuffix}` === id) return outlet;
     throw new Error(`Bug in Millrace: state of plan ${this.#pipeline.planHash} is of its steps, and ${id} is none`);
   }
 
