@@ -206,6 +206,135 @@ export interface JoinSide {
   readonly inputs: readonly number[];
 }
 
+/** Compiles a pipeline, once in a process: what is compiled is never changed. */
+export const compile: (pipeline: Pipeline) => CompiledPipeline = oncePer(compileAnew);
+
+function compileAnew(pipeline: Pipeline): CompiledPipeline {
+  const { plan } = pipeline;
+  const routes = draftRoutes(pipeline);
+  const steps = stepsOf(plan).map((step) => compileStep(pipeline, step, routes));
+  for (const step of steps) addToRoutes(step, routes);
+  // The aggregate stage first, which then is the home of the records' counts.
+  for (const { stages } of routes.values()) stages.sort();
+  return {
+    id: plan.id,
+    planHash: pipeline.planHash,
+    slots: plan.slots,
+    groups: plan.groups,
+    ...compileOrigins(pipeline, routes, steps),
+    routes,
+    steps,
+    dropped: new Set(pipeline.dropped),
+  };
+}
+
+type Routes = ReadonlyMap<string, RouteDraft>;
+
+function draftRoutes(pipeline: Pipeline): Routes {
+  return new Map(
+    routesOf(pipeline.plan).map((route, index) => {
+      const { op: _, ...key } = bindingOf(pipeline, route.id, 'key');
+      return [route.id, draftRoute(route.id, index, sourcesOfInput(route), key)];
+    }),
+  );
+}
+
+/** What the step selects is added to the columns of its routes. */
+function compileStep(pipeline: Pipeline, step: StepPlan, routes: Routes): CompiledStep {
+  const { plan } = pipeline;
+  const contract = stateTokenOf(plan, step);
+  const projection = pipeline.projections?.get(step.id);
+  const columnTypes = pipeline.columnTypes?.get(step.id);
+  return {
+    ...compileKind(pipeline, step, contract, routes),
+    ...(projection === undefined ? {} : { projection }),
+    ...(columnTypes === undefined ? {} : { columnTypes }),
+  };
+}
+
+function compileKind(pipeline: Pipeline, step: StepPlan, contract: string, routes: Routes): CompiledStep {
+  const { plan } = pipeline;
+  const routeTo = (id: string): RouteDraft => routeOf(routes, id);
+  switch (step.op) {
+    case 'aggregate': {
+      const { aggregates } = bindingOf(pipeline, step.id, 'aggregate');
+      const ranking = rankingOf(plan, step);
+      return { ...compileAggregate(step, contract, aggregates, routeTo(step.input)), ranking };
+    }
+    case 'join':
+      return compileJoin(step, contract, bindingOf(pipeline, step.id, 'join'), routeTo);
+    case 'process':
+      return compileProcess(step, contract, bindingOf(pipeline, step.id, 'process'), routeTo);
+    case 'top': {
+      const ranked = stepsOf(plan).flatMap((one) => (one.id === step.source ? inputsOf(one) : []));
+      const { aggregates } = bindingOf(pipeline, step.source, 'aggregate');
+      return compileTop(step, contract, aggregates, {
+        route: routeTo(step.input),
+        ranked: ranked.map(({ input }) => routeTo(input)),
+      });
+    }
+    case 'running': {
+      const { aggregates } = bindingOf(pipeline, step.id, 'running');
+      const feeds = feedingStepsOf(plan).includes(step);
+      return compileRunning(step, contract, aggregates, routeTo(step.input), feeds);
+    }
+    case 'select':
+      return compileSelect(step, contract, bindingOf(pipeline, step.id, 'select').row, routeTo(step.input));
+  }
+}
+
+/** What its routes bring to a step, and which columns they may not have for its sake. */
+function addToRoutes(step: CompiledStep, routes: Routes): void {
+  const { plan, stage, sinks } = step;
+  const { kept, derived } = columnsOf(plan);
+  // The key of ranked rows is ours, and their columns are the ranked step's.
+  const hasOwnKey = plan.op === 'top' || (plan.op === 'select' && !plan.isKeyed);
+  for (const [index, { input }] of inputsOf(plan).entries()) {
+    const route = routeOf(routes, input);
+    route.steps.push(step);
+    route.readers.push(readerOf(step, index));
+    if (!hasOwnKey) for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
+    if (sinks.files !== undefined) route.taken.add(filePartition);
+    if (!route.stages.includes(stage)) route.stages.push(stage);
+  }
+}
+
+/** The trees that hang below the sources, and below the steps whose rows are streams again. */
+function compileOrigins(
+  pipeline: Pipeline,
+  routes: Routes,
+  steps: readonly CompiledStep[],
+): Pick<CompiledPipeline, 'sources' | 'rowSources'> {
+  const { plan } = pipeline;
+  const sources = new Map<string, CompiledSource>();
+  const rowSources = new Map<string, CompiledRowSource>();
+  const nodes = new Map<string, TransformNode>();
+  const routesFrom = (id: string): readonly CompiledRoute[] =>
+    [...routes.values()].filter((candidate) => candidate.sources.includes(id));
+  const feeding = new Set(feedingStepsOf(plan).map(({ id }) => id));
+  for (const node of plan.nodes) {
+    const { id } = node;
+    if (isStep(node) && !feeding.has(id)) continue;
+    const route = node.op === 'key' ? routes.get(id) : undefined;
+    const binding = bindingOf(pipeline, id, node.op);
+    const made: TransformNode = { binding, id, next: [], ...(route === undefined ? {} : { route }) };
+    nodes.set(id, made);
+    const step = steps.find((candidate) => candidate.plan.id === id);
+    if (step !== undefined) rowSources.set(id, { step, root: made, routes: routesFrom(id) });
+    else if (node.op === 'source') {
+      const { schema, timestamp, decoders } = bindingOf(pipeline, id, 'source');
+      sources.set(id, { plan: node, schema, timestamp, decoders, root: made, routes: routesFrom(id) });
+    } else {
+      for (const before of inputIdsOf(node)) {
+        const input = nodes.get(before);
+        assert(input !== undefined, `node ${before} stands before ${id} in plan ${plan.id}`);
+        input.next.push(made);
+      }
+    }
+  }
+  return { sources, rowSources };
+}
+
 type BindingOf<O extends Binding['op']> = Binding extends infer B
   ? B extends { readonly op: infer Ops }
     ? O extends Ops
@@ -214,124 +343,16 @@ type BindingOf<O extends Binding['op']> = Binding extends infer B
     : never
   : never;
 
-/** Compiles a pipeline, once in a process: what is compiled is never changed. */
-export const compile: (pipeline: Pipeline) => CompiledPipeline = oncePer(compileAnew);
+function bindingOf<O extends Binding['op']>({ plan, bindings }: Pipeline, id: string, op: O): BindingOf<O> {
+  const binding = bindings.get(id);
+  assert(binding?.op === op, `node ${id} of plan ${plan.id} has a binding of kind ${op}`);
+  return binding as BindingOf<O>;
+}
 
-function compileAnew(pipeline: Pipeline): CompiledPipeline {
-  const { plan, bindings } = pipeline;
-  const bindingOf = <O extends Binding['op']>(id: string, op: O): BindingOf<O> => {
-    const binding = bindings.get(id);
-    assert(binding?.op === op, `node ${id} of plan ${plan.id} has a binding of kind ${op}`);
-    return binding as BindingOf<O>;
-  };
-  const routes = new Map<string, RouteDraft>();
-  for (const route of routesOf(plan)) {
-    const sources = sourcesOfInput(route);
-    const { op: _, ...key } = bindingOf(route.id, 'key');
-    routes.set(route.id, draftRoute(route.id, routes.size, sources, key));
-  }
-  const routeOf = (id: string): RouteDraft => {
-    const route = routes.get(id);
-    assert(route !== undefined, `route ${id} is in plan ${plan.id}`);
-    return route;
-  };
-  const compileStep = (step: StepPlan, contract: string): CompiledStep => {
-    switch (step.op) {
-      case 'aggregate':
-        return {
-          ...compileAggregate(step, contract, bindingOf(step.id, 'aggregate').aggregates, routeOf(step.input)),
-          ranking: rankingOf(plan, step),
-        };
-      case 'join':
-        return compileJoin(step, contract, bindingOf(step.id, 'join'), routeOf);
-      case 'process':
-        return compileProcess(step, contract, bindingOf(step.id, 'process'), routeOf);
-      case 'top':
-        return compileTop(step, contract, bindingOf(step.source, 'aggregate').aggregates, {
-          route: routeOf(step.input),
-          ranked: routesTo(step.source),
-        });
-      case 'running': {
-        const feeds = feedingStepsOf(plan).includes(step);
-        return compileRunning(step, contract, bindingOf(step.id, 'running').aggregates, routeOf(step.input), feeds);
-      }
-      case 'select':
-        return compileSelect(step, contract, bindingOf(step.id, 'select').row, routeOf(step.input));
-    }
-  };
-  const routesTo = (id: string): readonly RouteDraft[] =>
-    stepsOf(plan).flatMap((step) => (step.id === id ? inputsOf(step).map(({ input }) => routeOf(input)) : []));
-  const steps = stepsOf(plan).map((step): CompiledStep => {
-    const projection = pipeline.projections?.get(step.id);
-    const columnTypes = pipeline.columnTypes?.get(step.id);
-    const compiled: CompiledStep = {
-      ...compileStep(step, stateTokenOf(plan, step)),
-      ...(projection === undefined ? {} : { projection }),
-      ...(columnTypes === undefined ? {} : { columnTypes }),
-    };
-    const { kept, derived } = columnsOf(step);
-    for (const [index, { input }] of inputsOf(step).entries()) {
-      const route = routeOf(input);
-      route.steps.push(compiled);
-      route.readers.push(readerOf(compiled, index));
-      // The key of ranked rows is ours, and their columns are the ranked step's.
-      const hasOwnKey = step.op === 'top' || (step.op === 'select' && !step.isKeyed);
-      if (!hasOwnKey) for (const column of [...kept, ...derived]) route.taken.add(column.toLowerCase());
-      if (compiled.sinks.files !== undefined) route.taken.add(filePartition);
-      if (!route.stages.includes(compiled.stage)) route.stages.push(compiled.stage);
-    }
-    return compiled;
-  });
-  // The aggregate stage first, which then is the home of the records' counts.
-  for (const { stages } of routes.values()) stages.sort();
-  const sources = new Map<string, CompiledSource>();
-  const rowSources = new Map<string, CompiledRowSource>();
-  const nodes = new Map<string, TransformNode>();
-  const routesFrom = (id: string): readonly CompiledRoute[] =>
-    [...routes.values()].filter((candidate) => candidate.sources.includes(id));
-  const feeding = new Set(feedingStepsOf(plan).map(({ id }) => id));
-  for (const node of plan.nodes) {
-    if (isStep(node)) {
-      const step = steps.find((candidate) => candidate.plan.id === node.id);
-      if (!feeding.has(node.id) || step === undefined) continue;
-      const root: TransformNode = { binding: bindingOf(node.id, node.op), id: node.id, next: [] };
-      nodes.set(node.id, root);
-      rowSources.set(node.id, { step, root, routes: routesFrom(node.id) });
-      continue;
-    }
-    const route = node.op === 'key' ? routes.get(node.id) : undefined;
-    const binding = bindingOf(node.id, node.op);
-    const compiled: TransformNode = { binding, id: node.id, next: [], ...(route === undefined ? {} : { route }) };
-    nodes.set(node.id, compiled);
-    if (node.op === 'source') {
-      const { schema, timestamp, decoders } = bindingOf(node.id, 'source');
-      sources.set(node.id, {
-        plan: node,
-        schema,
-        timestamp,
-        decoders,
-        root: compiled,
-        routes: routesFrom(node.id),
-      });
-    } else {
-      for (const id of inputIdsOf(node)) {
-        const input = nodes.get(id);
-        assert(input !== undefined, `node ${id} stands before ${node.id} in plan ${plan.id}`);
-        input.next.push(compiled);
-      }
-    }
-  }
-  return {
-    id: plan.id,
-    planHash: pipeline.planHash,
-    slots: plan.slots,
-    groups: plan.groups,
-    sources,
-    rowSources,
-    routes,
-    steps,
-    dropped: new Set(pipeline.dropped),
-  };
+function routeOf(routes: Routes, id: string): RouteDraft {
+  const route = routes.get(id);
+  assert(route !== undefined, `route ${id} is in the plan`);
+  return route;
 }
 
 /** The top step behind an aggregate that has no other reader and no sink. */
