@@ -6,6 +6,8 @@ import { hookLoading } from '../simulation/load.ts';
 // Without compression, and so before the product is loaded.
 hookLoading();
 const { agree } = await import('./agree.ts');
+const { agreeOnQueries } = await import('./queries/agree.ts');
+const { shapeNames } = await import('./queries/queries.ts');
 const { suites, untold } = await import('./suites.ts');
 const { tryPipeline } = await import('./drawn/drawn.ts');
 
@@ -20,6 +22,8 @@ histories: records out of order, late and repeated.
   --after NAME    only pipelines behind that of this name, to go on where a run was broken off
   --processes N   over how many the pipelines are spread (default 1)
   --drawn N       N pipelines that are drawn by chance, from --seed on, in place of those; on 4 histories each, or as --histories says
+  --queries N     N queries of SQL that are drawn by chance, from --seed on, in place of those, each over tables of its own, and beside DuckDB
+  --shape NAME    only queries that end with one of ${shapeNames.join(', ')}
 `;
 
 const { values } = parseArgs({
@@ -31,6 +35,8 @@ const { values } = parseArgs({
     after: { type: 'string' },
     processes: { type: 'string', default: '1' },
     part: { type: 'string', default: '0' },
+    queries: { type: 'string' },
+    shape: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -43,6 +49,7 @@ const processes = numberOf('processes', 1);
 // A process of several has every so manieth pipeline.
 const part = numberOf('part', 0);
 if (processes > 1 && part === 0) process.exit(await spread());
+if (values.queries !== undefined) process.exit(await compareQueries());
 if (values.drawn !== undefined) process.exit(await tryDrawn());
 
 const histories = numberOf('histories', 1, 200);
@@ -107,6 +114,37 @@ async function tryDrawn(): Promise<number> {
   return 0;
 }
 
+/** The exit code. */
+async function compareQueries(): Promise<number> {
+  const shape = shapeNames.find((name) => name === values.shape);
+  if (values.shape !== undefined && shape === undefined) {
+    console.error(`no query ends with ${values.shape}; there are ${shapeNames.join(', ')}.`);
+    return 2;
+  }
+  const queries = numberOf('queries', 1);
+  const { difference, ...done } = await agreeOnQueries({
+    queries,
+    seed: seed + Math.max(0, part - 1),
+    every: processes,
+    shape,
+    onProgress: (count) => {
+      if (count % 1_000 === 0 && count < queries)
+        console.log(`${count} queries agree, up to --seed ${seed + count - 1}`);
+    },
+  });
+  for (const [who, reasons] of [['Millrace', done.refused] as const, ['DuckDB', done.unasked] as const])
+    for (const [why, count] of [...reasons].sort(([, a], [, b]) => b - a))
+      console.log(`${who} refuses ${count}: ${why}`);
+  if (difference === undefined) {
+    console.log(`${done.compared} of ${done.drawn} queries, ${done.rows} rows: Millrace and DuckDB agree.`);
+    return 0;
+  }
+  const only = shape === undefined ? '' : ` --shape ${shape}`;
+  console.log(`DIFFERENT: npm run agree -- --queries 1 --seed ${difference.seed}${only}`);
+  for (const line of difference.lines) console.log(line);
+  return 1;
+}
+
 /** Starts the processes; the exit code of the first that fails. */
 async function spread(): Promise<number> {
   const codes = await Promise.all(
@@ -125,7 +163,11 @@ async function spread(): Promise<number> {
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-function numberOf(name: 'histories' | 'seed' | 'processes' | 'part' | 'drawn', least: number, unless = 0): number {
+function numberOf(
+  name: 'histories' | 'seed' | 'processes' | 'part' | 'drawn' | 'queries',
+  least: number,
+  unless = 0,
+): number {
   const value = Number(values[name] ?? unless);
   if (Number.isSafeInteger(value) && value >= least) return value;
   console.error(`--${name} is ${values[name]}; it must be a whole number from ${least}.`);
