@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { CompiledSource } from '#shared/engine/compile/compile.ts';
 import { describe } from '#shared/pipeline/aggregators/numeric.ts';
 import { recordsPerRawMax } from '#shared/pipeline/decoder.ts';
@@ -62,11 +63,7 @@ export function validate(source: CompiledSource, raw: unknown, atHand: RecordAtH
     );
   }
   if (result.issues !== undefined) {
-    return {
-      kind: 'rejected',
-      reason: 'invalid',
-      message: result.issues.slice(0, issuesShownMax).map(describeIssue).join('; '),
-    };
+    return { kind: 'rejected', reason: 'invalid', message: describeIssues(result.issues) };
   }
   return timed(source, result.value, atHand);
 }
@@ -111,14 +108,13 @@ function millisecondsOf(time: unknown): number {
 
 const issuesShownMax = 5;
 
-type Issue = {
-  readonly message: string;
-  readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined;
-};
-
-function describeIssue(issue: Issue): string {
-  const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
-  return path === '' ? issue.message : `${path}: ${issue.message}`;
+/** What a schema finds wrong, the first few things. */
+export function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
+  const texts = issues.slice(0, issuesShownMax).map(({ message, path = [] }) => {
+    const at = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
+    return at === '' ? message : `${at}: ${message}`;
+  });
+  return texts.join('; ');
 }
 
 function describeTime(timeMs: number, time: unknown): string {

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { messageOf } from '#shared/engine/decode/decode.ts';
+import { describeIssues, messageOf } from '#shared/engine/decode/decode.ts';
 import type { EnrichBinding } from '#shared/pipeline/enrich.ts';
 import {
   keyOfLookupItem,
@@ -73,7 +73,6 @@ export function lookUp(
 }
 
 const nothing = { value: undefined };
-const issuesShownMax = 5;
 
 function checked(schema: StandardSchemaV1, item: LookupItem): ReturnType<LookedUp['check']> {
   const result = schema['~standard'].validate(item);
@@ -82,12 +81,7 @@ function checked(schema: StandardSchemaV1, item: LookupItem): ReturnType<LookedU
     result.then(undefined, () => {});
     return { refusal: 'it validates asynchronously; use a schema without asynchronous checks' };
   }
-  if (result.issues === undefined) return { value: result.value };
-  const shown = result.issues.slice(0, issuesShownMax).map(({ message, path = [] }) => {
-    const at = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.');
-    return at === '' ? message : `${at}: ${message}`;
-  });
-  return { refusal: shown.join('; ') };
+  return result.issues === undefined ? { value: result.value } : { refusal: describeIssues(result.issues) };
 }
 
 /** Lookups in tables that are there and do not change. Throws an Error that says which item has no key. */
