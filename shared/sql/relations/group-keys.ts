@@ -10,7 +10,7 @@ import { freeName, isColumnName } from '#shared/sql/parse/names.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { endField, isBound, type Relation, type Role, resolve, startField } from './relation.ts';
-import { groupedWindow } from './windows.ts';
+import { checkBothBounds, groupedWindow } from './windows.ts';
 
 /** A column that is grouped by. */
 export interface Key {
@@ -60,11 +60,7 @@ export function readKeys(select: Select, relation: Relation, base: Scope): Group
         select.groupBy[0]?.at ?? select.at,
         'the rows have windows already. Group by those, or by others that are made of window_time.',
       );
-    if (!bounds.has('window-end') || (!bounds.has('window-start') && relation.windows?.op === 'pending'))
-      throw new SqlProblem(
-        select.groupBy[0]?.at ?? select.at,
-        'windows are grouped by both of their bounds. Write GROUP BY window_start, window_end, ….',
-      );
+    checkBothBounds(bounds, select.groupBy[0]?.at ?? select.at, 'GROUP BY window_start, window_end, …');
     spec = relation.windows?.op === 'pending' ? relation.windows.spec : undefined;
     if (relation.windows?.op === 'pending' && spec?.kind === 'session')
       checkPartition(relation.windows.partition, keys, select);

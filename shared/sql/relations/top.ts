@@ -29,7 +29,7 @@ import {
 import { together } from './select.ts';
 import { type BuiltTable, planStep, type StepTable } from './step-table.ts';
 import { numbersOf, topRows } from './top-rows.ts';
-import { bucketOf } from './windows.ts';
+import { bucketOf, checkBothBounds } from './windows.ts';
 
 const form =
   'SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY x DESC) AS rownum FROM t) WHERE rownum <= 10';
@@ -235,6 +235,12 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
     throw new SqlProblem(
       ranking.at,
       'the table has windows. Write PARTITION BY window_start, window_end, …, or leave TABLE(…) out.',
+    );
+  if (isWindowed)
+    checkBothBounds(
+      new Set(ranking.partition.map(({ role }) => role)),
+      ranking.at,
+      'OVER (PARTITION BY window_start, window_end ORDER BY …)',
     );
   const isInherited = isWindowed && windows?.op === 'rows';
   const spec: WindowSpec =

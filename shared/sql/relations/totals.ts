@@ -4,9 +4,9 @@ import type { Call, Expression, From, ScalarQuery } from '#shared/sql/parse/ast.
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { conjunctsOf, findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { roleOf } from './group-keys.ts';
-import { isBound, type Relation, recordScope } from './relation.ts';
+import { isBound, type Relation, type Role, recordScope } from './relation.ts';
 import { together } from './select.ts';
-import { boundOf, groupedWindow } from './windows.ts';
+import { boundOf, checkBothBounds, groupedWindow } from './windows.ts';
 
 /** `(SELECT SUM(bytes) FROM t)` beside the groups of the same table: a total over all of them. */
 export interface TotalQuery {
@@ -99,15 +99,17 @@ export function totalledOver(call: Call, relation: Relation, isWindowed: boolean
       call.at,
       `${name}(${inner.name}(…)) OVER is not supported; SUM(SUM(x)), SUM(COUNT(*)), MIN(MIN(x)) and MAX(MAX(x)) are.`,
     );
+  const bounds = new Set<Role>();
   for (const part of over.partition) {
     const role = part.op === 'call' ? boundOf(part) : roleOf(part, relation);
-    const isWindow = groupedWindow(part, relation) !== undefined;
-    if (!isBound(role) && !isWindow)
+    if (isBound(role)) bounds.add(role);
+    else if (groupedWindow(part, relation) === undefined)
       throw new SqlProblem(
         part.at,
         `a total is over all groups of a window, so PARTITION BY names the window and nothing else. Write ${overForm}; for the share within ${part.op === 'column' ? part.path.at(-1)?.text : 'a group'} group twice and join.`,
       );
   }
+  if (bounds.size > 0) checkBothBounds(bounds, over.at, overForm);
   if (isWindowed !== over.partition.length > 0)
     throw new SqlProblem(
       over.at,

@@ -12,6 +12,7 @@ import {
   once,
   type Relation,
   type RelationColumn,
+  type Role,
   readBound,
   resolve,
   scopeOf,
@@ -55,6 +56,15 @@ export function windowOf(kind: WindowKind, sizes: readonly Expression[], at: Spa
       return cumulative(milliseconds(size), { step: milliseconds(first) });
     }
   }
+}
+
+/** A window has both of its bounds alone: sessions of two keys may end together, and cumulative windows begin so. */
+export function checkBothBounds(roles: ReadonlySet<Role | undefined>, at: Span, form: string): void {
+  if (!roles.has('window-start') || !roles.has('window-end'))
+    throw new SqlProblem(
+      at,
+      `a window is named by both of its bounds, since several may have one in common. Write ${form}.`,
+    );
 }
 
 const forms: Readonly<Record<WindowKind, { readonly count: 1 | 2; readonly text: string; readonly example: string }>> =
