@@ -19,6 +19,7 @@ import { createPreprocess, type Preprocess, type RawRecord } from '#shared/runti
 import { createReader, type Reader } from '#shared/runtime/read.ts';
 import { createTick } from '#shared/runtime/tick.ts';
 import { createWorker, type Worker } from '#shared/runtime/worker.ts';
+import { hasCode } from '#shared/schemas/error.ts';
 import { type FaultOptions, Faults, FaultyExchange, HostProcess, Killed } from './faults.ts';
 import { createManualClock } from './manual-clock.ts';
 import { MemoryStream } from './memory-stream.ts';
@@ -27,6 +28,8 @@ import { MemoryStream } from './memory-stream.ts';
 const quietRoundsMaxDefault = 20;
 /** Of one batch. A lone record whose process dies three times is taken for poison (rule 6), and nothing tells a fault from a record. */
 const killsMax = 2;
+/** Of one batch, for each that has died. */
+const resentMax = killsMax;
 
 export interface HostsOptions {
   readonly startMs?: number;
@@ -199,13 +202,15 @@ export class Hosts {
 
   /** Starts a process for `work` until one comes through; undefined: any that is warm will do, since none can die. */
   async #survive(work: (process: HostProcess | undefined) => Promise<boolean>): Promise<void> {
-    for (let kills = 0; ; ) {
+    for (let kills = 0, resent = 0; ; ) {
       const process = this.faults.canKill && kills < killsMax ? new HostProcess(this.faults, true) : undefined;
       try {
         if (await (process?.run(() => work(process)) ?? work(undefined))) return;
       } catch (error) {
-        if (!(error instanceof Killed)) throw error;
-        kills += 1;
+        if (error instanceof Killed) kills += 1;
+        // Who has died was ahead of it: as its message says, the batch is sent again.
+        else if (kills > 0 && resent < resentMax && hasCode(error, 'STORE_CONFLICT')) resent += 1;
+        else throw error;
       }
     }
   }

@@ -8,6 +8,7 @@ import {
   dynamodb,
   hours,
   kinesis,
+  lookupTable,
   milliseconds,
   minutes,
   type Pipeline,
@@ -298,4 +299,28 @@ test('without late records, splits and merges of the raw stream change nothing',
     }),
     { numRuns: 25 },
   );
+});
+
+test('a batch for which a host that died has noted other lookups is sent again', async () => {
+  const users = lookupTable('users', { key: { id: 'string' }, schema: z.object({ id: z.string() }) });
+  const freshness = minutes(5);
+  // Once ann is known, bob is refused before anybody asks for the second item.
+  const known = clicks
+    .enrich(users, { key: () => ({ id: 'ann' }), freshness }, (click) => click)
+    .map((click) => {
+      if (click.user === 'bob') throw new Error('bob is refused');
+      return click;
+    });
+  const found = clicks.enrich(users, { key: (click) => ({ id: `${click.bytes}` }), freshness }, (click) => click);
+  const site = pipelineOf([
+    known.select('known', { user: (click) => click.user }).to(sink),
+    found.select('found', { bytes: (click) => click.bytes }).to(sink),
+  ]);
+  const records = ['ann', 'bob', 'bob', 'bob', 'ann', 'bob'].map((user, at) => ({ at, user, bytes: at }));
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const driver = testDriver(site, { faults: { seed, kill: 0.1 }, tables: { users: [{ id: 'ann' }] } });
+    await driver.send('clicks', records);
+    await driver.close();
+    expect(await driver.counts()).toMatchObject({ sent: 6, counted: 2, rejected: 4 });
+  }
 });
