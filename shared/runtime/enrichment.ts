@@ -170,5 +170,3 @@ export class Enrichment {
     );
   }
 }
-
-/** What becomes of the records is of no interest yet: only what they look up. */
