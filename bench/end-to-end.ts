@@ -24,16 +24,10 @@ export interface EndToEndLoad {
 export interface EndToEndReport {
   /** From the first put until every event was counted. */
   readonly eventsPerSecond: number;
-  /** From the first put until the last was accepted. */
-  readonly acceptedPerSecond: number;
   readonly counted: number;
-  readonly late: number;
-  readonly rejected: number;
-  readonly duplicates: number;
   /** From handing a probe to the producer until the write of the row that shows it is answered. */
   readonly latencyMsP50: number;
   readonly latencyMsP99: number;
-  readonly probeCount: number;
   /** By when every event was counted. */
   readonly billed: Meter;
 }
@@ -80,14 +74,9 @@ async function runEndToEnd(load: EndToEndLoad): Promise<EndToEndReport> {
       .sort((a, b) => a - b);
     return {
       eventsPerSecond: perSecond(load.eventCount, atMs - pushed.firstPutMs),
-      acceptedPerSecond: perSecond(load.eventCount, pushed.lastPutMs - pushed.firstPutMs),
       counted: counts.counted,
-      late: counts.late,
-      rejected: counts.rejected,
-      duplicates: counts.duplicates,
       latencyMsP50: quantileOf(latenciesMs, 0.5),
       latencyMsP99: quantileOf(latenciesMs, 0.99),
-      probeCount: latenciesMs.length,
       billed,
     };
   } finally {
