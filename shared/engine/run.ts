@@ -83,7 +83,6 @@ export class DirectRun {
   };
   #rowCount = 0;
   readonly #emission = createEmission();
-
   readonly #onRows: (emission: Emission) => void;
 
   constructor(

@@ -19,9 +19,9 @@ export interface FileContext {
 }
 
 /**
- * The final rows of one view in one slot, on their way into files. A file is closed when it is full or when its oldest row has waited
- * for `everyMs` on the slot's clock or nothing more will come, never by anything outside of the slot's log, and what waits is part of the slot's snapshot. So every
- * attempt closes the same files with the same rows, and a row is in exactly one of them.
+ * The final rows of one view in one slot, on their way into files. A file is closed when it is full, when its oldest row has waited for `everyMs`
+ * on the slot's clock, or when nothing more will come: never by anything outside of the slot's log. What waits is part of the slot's snapshot. So
+ * every attempt closes the same files with the same rows, and a row is in exactly one of them.
  */
 export class FileBuffer {
   readonly #view: string;

@@ -206,7 +206,8 @@ export class LayerStack<V> {
 
   /**
    * The newest neighbours, as many as make a tier, none of which is of a greater order than the others come to. Each value is so written
-   * again once for each power of that number that the state grows by. What is not saved is left as it is, since a delta has to tell it apart, and so is what a base holds in memory.
+   * again once for each power of that number that the state grows by. What is not saved is left as it is, since a delta has to tell it apart, and
+   * so is what a base holds in memory.
    */
   #rangeToMerge(topPart: number): readonly Placed<V>[] | undefined {
     const saved = this.#placed.findIndex(({ layer, wasSaved }) => !wasSaved || layer instanceof MemoryLayer);
