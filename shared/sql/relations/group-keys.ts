@@ -10,7 +10,7 @@ import { freeName, isColumnName } from '#shared/sql/parse/names.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { endField, isBound, type Relation, type Role, resolve, startField } from './relation.ts';
-import { checkBothBounds, groupedWindow } from './windows.ts';
+import { checkBothBounds, groupedWindow, ofFormerWindows } from './windows.ts';
 
 /** A column that is grouped by. */
 export interface Key {
@@ -27,6 +27,14 @@ export interface GroupKeys {
   readonly isWindowed: boolean;
   /** The window is that of the rows that are read, which is a part of their key. */
   readonly isInherited: boolean;
+}
+
+/** What the names behind GROUP BY are of: where windows are made there, the bounds of former ones are no longer those of the groups. */
+export function groupedRelation(select: Select, relation: Relation): Relation {
+  const makesWindows = select.groupBy.some(
+    (written) => groupedWindow(meant(written, select, relation), relation) !== undefined,
+  );
+  return makesWindows && relation.windows?.op === 'rows' ? ofFormerWindows(relation) : relation;
 }
 
 /** The columns and windows of GROUP BY. */
@@ -55,11 +63,6 @@ export function readKeys(select: Select, relation: Relation, base: Scope): Group
     keys.push(keyOf(expression, { select, base, taken }));
   }
   if (bounds.size > 0) {
-    if (spec !== undefined)
-      throw new SqlProblem(
-        select.groupBy[0]?.at ?? select.at,
-        'the rows have windows already. Group by those, or by others that are made of window_time.',
-      );
     checkBothBounds(bounds, select.groupBy[0]?.at ?? select.at, 'GROUP BY window_start, window_end, …');
     spec = relation.windows?.op === 'pending' ? relation.windows.spec : undefined;
     if (relation.windows?.op === 'pending' && spec?.kind === 'session')

@@ -5,7 +5,7 @@ import type { Call, ColumnReference, Expression, Select } from '#shared/sql/pars
 import { type Span, SqlProblem } from '#shared/sql/parse/problem.ts';
 import { findPart, isAggregate } from '#shared/sql/parse/walk.ts';
 import { refuseTotal } from './changes.ts';
-import { aliasedBy, type GroupKeys, type Key, readKeys, roleOf } from './group-keys.ts';
+import { aliasedBy, type GroupKeys, groupedRelation, type Key, readKeys, roleOf } from './group-keys.ts';
 import { type Groups, groupTable } from './group-table.ts';
 import { columnOf, KeptAggregates, type OfRecords } from './kept-aggregates.ts';
 import {
@@ -37,9 +37,10 @@ export interface Grouping {
  */
 export function groupRecords(
   select: Select,
-  relation: Relation,
+  given: Relation,
   { where, totals }: { readonly where: Compiled | undefined; readonly totals: readonly TotalQuery[] },
 ): Grouping {
+  const relation = groupedRelation(select, given);
   const base = recordScope(relation);
   const by = readKeys(select, relation, base);
   const { keys, spec, isWindowed } = by;

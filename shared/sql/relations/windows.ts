@@ -149,7 +149,7 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
   return {
     ...input,
     identity: `${kind}(${input.identity}, ${JSON.stringify(spec)})`,
-    columns: [...input.columns, ...windowColumns((role) => boundReader(role, spec, readTime))],
+    columns: [...ofFormerWindows(input).columns, ...windowColumns((role) => boundReader(role, spec, readTime))],
     windows: {
       op: 'pending',
       spec,
@@ -157,6 +157,16 @@ export function windowedRelation(table: WindowTable, input: Relation): Relation 
       readTime,
     },
   };
+}
+
+/** Rows of windows of which others are made: the bounds of the former ones are columns like any other, and their time is the event time. */
+export function ofFormerWindows(relation: Relation): Relation {
+  const columns = relation.columns.map((column): RelationColumn => {
+    const { role, ...plain } = column;
+    if (!isBound(role)) return column;
+    return role === 'window-time' ? { ...plain, role: 'time' } : plain;
+  });
+  return { ...relation, columns };
 }
 
 /** The bounds of the one window that a record is in; of other windows it has none before they are made. */

@@ -154,6 +154,14 @@ const queries: Readonly<Record<string, Query>> = {
     sql: `SELECT window_start AS w, MAX(bytes) AS most, COUNT(*) AS ips FROM (${windowed}) GROUP BY window_start, window_end`,
     duckdb: `SELECT epoch_ms(w) AS w, max(bytes) AS most, count(*) AS ips FROM (SELECT ${tumble} AS w, ip, sum(bytes) AS bytes FROM requests GROUP BY ${tumble}, ip) GROUP BY w`,
   },
+  'windows of windows, of which the former are columns': {
+    sql: `WITH q AS (SELECT window_start AS s, window_end AS e, window_time AS t, ip, COUNT(*) AS n ${tumbled} GROUP BY window_start, window_end, window_time, ip) SELECT window_end AS w, e, SUM(n) AS n, MAX(s) AS last FROM TABLE(HOP(TABLE q, DESCRIPTOR(t), INTERVAL '2' MINUTE, INTERVAL '4' MINUTE)) GROUP BY window_start, window_end, e`,
+    duckdb: `SELECT epoch_ms(w + ${4 * minute}) AS w, epoch_ms(m + ${minute}) AS e, sum(n) AS n, epoch_ms(max(m)) AS last FROM (SELECT *, unnest([m // ${2 * minute} * ${2 * minute} - ${2 * minute}, m // ${2 * minute} * ${2 * minute}]) AS w FROM (SELECT ip, ${tumble} AS m, count(*) AS n FROM requests GROUP BY 1, 2)) GROUP BY w, m`,
+  },
+  'windows of windows, in GROUP BY': {
+    sql: `SELECT e, TUMBLE_END(t, INTERVAL '5' MINUTE) AS w, SUM(n) AS n FROM (SELECT TUMBLE_END(ts, ${minutes}) AS e, TUMBLE_ROWTIME(ts, ${minutes}) AS t, ip, COUNT(*) AS n FROM requests GROUP BY ip, TUMBLE(ts, ${minutes})) GROUP BY e, TUMBLE(t, INTERVAL '5' MINUTE)`,
+    duckdb: `SELECT epoch_ms(${tumble} + ${minute}) AS e, epoch_ms(ms // ${5 * minute} * ${5 * minute} + ${5 * minute}) AS w, count(*) AS n FROM requests GROUP BY ${tumble}, ms // ${5 * minute}`,
+  },
   'the first rows of a window': {
     sql: `SELECT ip, w, rownum FROM (SELECT ip, window_start AS w, window_end, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY bytes DESC, ip) AS rownum FROM (${windowed})) WHERE rownum <= 2`,
     duckdb: `SELECT ip, epoch_ms(w) AS w, rownum FROM (SELECT *, row_number() OVER (PARTITION BY w ORDER BY bytes DESC NULLS LAST, ip) AS rownum FROM (SELECT ${tumble} AS w, ip, sum(bytes) AS bytes FROM requests GROUP BY ${tumble}, ip)) WHERE rownum <= 2`,
