@@ -1,6 +1,5 @@
 import { type CompiledAggregate, type CompiledPipeline, compile } from '#shared/engine/compile/compile.ts';
-import type { Accumulators } from '#shared/engine/operators/accumulate.ts';
-import { createAccumulators, encodeTotal } from '#shared/engine/operators/accumulate.ts';
+import { type Accumulators, createAccumulators, encodeTotal } from '#shared/engine/operators/accumulate.ts';
 import { gridOf } from '#shared/engine/operators/window.ts';
 import { cellKeptMs } from '#shared/engine/slots/cells.ts';
 import { MemoryStage, type StateEntry } from '#shared/engine/slots/memory-stage.ts';
@@ -26,7 +25,7 @@ import type { RawStreams } from '#shared/ports/raw-streams.ts';
 import type { ResultStore } from '#shared/ports/result-store.ts';
 import type { StateStore } from '#shared/ports/state-store.ts';
 import { assert, MillraceError } from '#shared/schemas/error.ts';
-import { type LogPosition, logEnd } from '#shared/schemas/position.ts';
+import { compareSequences, type LogPosition, logEnd } from '#shared/schemas/position.ts';
 import type { TotalPartial } from '#shared/schemas/row.ts';
 import type { SavepointManifest } from '#shared/schemas/savepoint.ts';
 import {
@@ -185,9 +184,7 @@ function leastMarks(logs: readonly Checkpoint[], source: string): ReadonlyMap<st
     for (const [shard, { mark, retired }] of Object.entries(sources[source]?.origins ?? {})) {
       if (mark === null || retired) continue;
       const known = marks.get(shard);
-      const isLess =
-        known === undefined || mark[0].length < known.length || (mark[0].length === known.length && mark[0] < known);
-      if (isLess) marks.set(shard, mark[0]);
+      if (known === undefined || compareSequences(mark[0], known) < 0) marks.set(shard, mark[0]);
     }
   }
   return marks;
