@@ -222,38 +222,7 @@ function isOfWindows(partition: Ranking['partition']): boolean {
 
 function topTable(relation: Relation, ranking: Ranking, count: number): StepTable {
   const { windows } = relation;
-  const isWindowed = isOfWindows(ranking.partition);
-  if (isWindowed && windows === undefined)
-    throw new SqlProblem(
-      ranking.at,
-      // Only what was computed with the bounds has made records of the windows.
-      relation.spanMs === undefined
-        ? 'the rows that are numbered have no windows. Write PARTITION BY without window_start and window_end.'
-        : `nothing is computed with window_start and window_end before the rows of a window are numbered. Put such conditions and columns into the query around: … AS ${ranking.column} FROM …) WHERE ${ranking.column} <= ${count} AND window_start > ….`,
-    );
-  if (windows?.op === 'pending' && !isWindowed)
-    throw new SqlProblem(
-      ranking.at,
-      'the table has windows. Write PARTITION BY window_start, window_end, …, or leave TABLE(…) out.',
-    );
-  if (isWindowed)
-    checkBothBounds(
-      new Set(ranking.partition.map(({ role }) => role)),
-      ranking.at,
-      'OVER (PARTITION BY window_start, window_end ORDER BY …)',
-    );
-  const isInherited = isWindowed && windows?.op === 'rows';
-  const spec: WindowSpec =
-    !isWindowed || windows === undefined
-      ? allTime
-      : windows.op === 'pending'
-        ? windows.spec
-        : tumbling(milliseconds(windows.bucketMs));
-  if (spec.kind === 'session')
-    throw new SqlProblem(
-      ranking.at,
-      'sessions of different keys have different bounds, so their records are not ranked with one another.',
-    );
+  const { spec, isWindowed, isInherited } = windowsOf(relation, ranking, count);
   const keys = ranking.partition
     .filter(({ role }) => role === undefined)
     .map(({ field }, index) => ({
@@ -323,4 +292,45 @@ function topTable(relation: Relation, ranking: Ranking, count: number): StepTabl
     totals: () => [],
     allowedLatenessMs: relation.allowedLatenessMs,
   };
+}
+
+/** The windows whose rows are numbered, or all time; `isInherited`: the rows come with them. */
+function windowsOf(
+  { windows, spanMs }: Relation,
+  ranking: Ranking,
+  count: number,
+): { readonly spec: WindowSpec; readonly isWindowed: boolean; readonly isInherited: boolean } {
+  const isWindowed = isOfWindows(ranking.partition);
+  if (isWindowed && windows === undefined)
+    throw new SqlProblem(
+      ranking.at,
+      // Only what was computed with the bounds has made records of the windows.
+      spanMs === undefined
+        ? 'the rows that are numbered have no windows. Write PARTITION BY without window_start and window_end.'
+        : `nothing is computed with window_start and window_end before the rows of a window are numbered. Put such conditions and columns into the query around: … AS ${ranking.column} FROM …) WHERE ${ranking.column} <= ${count} AND window_start > ….`,
+    );
+  if (windows?.op === 'pending' && !isWindowed)
+    throw new SqlProblem(
+      ranking.at,
+      'the table has windows. Write PARTITION BY window_start, window_end, …, or leave TABLE(…) out.',
+    );
+  if (isWindowed)
+    checkBothBounds(
+      new Set(ranking.partition.map(({ role }) => role)),
+      ranking.at,
+      'OVER (PARTITION BY window_start, window_end ORDER BY …)',
+    );
+  const isInherited = isWindowed && windows?.op === 'rows';
+  const spec: WindowSpec =
+    !isWindowed || windows === undefined
+      ? allTime
+      : windows.op === 'pending'
+        ? windows.spec
+        : tumbling(milliseconds(windows.bucketMs));
+  if (spec.kind === 'session')
+    throw new SqlProblem(
+      ranking.at,
+      'sessions of different keys have different bounds, so their records are not ranked with one another.',
+    );
+  return { spec, isWindowed, isInherited };
 }
