@@ -2,11 +2,10 @@ import { contractOf } from '#shared/pipeline/contract.ts';
 import { diffContracts } from '#shared/pipeline/contract-diff.ts';
 import { describePlan } from '#shared/pipeline/plan-text.ts';
 import { openDatabase } from '#shared/testing/batch/database.ts';
-import { createRandom } from '#shared/testing/random.ts';
 import { type Built, build, fileOf } from './build.ts';
 import { drawPipeline } from './draw.ts';
 import type { Drawn } from './drawing.ts';
-import { type Asked, lessOf, questions } from './questions.ts';
+import { type Asked, answerOf, lessOf, questions } from './questions.ts';
 import { drawHistory } from './records.ts';
 
 /** What came of one pipeline. */
@@ -43,7 +42,7 @@ export async function tryPipeline(seed: number, histories: number): Promise<Tria
       done.records += history.records.length;
       const asked: Asked = { seed: ofHistory, drawn, pipeline: built.pipeline, history, database };
       for (const [name, question] of Object.entries(questions)) {
-        const lines = await question(asked, createRandom(ofHistory, 'question'));
+        const lines = await answerOf(question, asked);
         if (lines === undefined) continue;
         done.answers += 1;
         if (lines.length === 0) continue;

@@ -78,6 +78,8 @@ export class Expressions {
       () => `(${inner()} * ${random.pick(['2', '-1', '0.25', '3'])})`,
       () => `(${inner()} % ${random.between(2, 9)})`,
       () => `Math.abs(${inner()})`,
+      // NaN of what is below 0.
+      () => `Math.sqrt(${inner()})`,
       () => `Math.floor(${inner()} / ${random.between(2, 9)})`,
       () => `(${this.#boolean(fields, read, depth + 1)} ? ${inner()} : ${inner()})`,
       () => `${this.#string(fields, read, depth + 1)}.length`,

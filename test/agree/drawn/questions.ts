@@ -3,13 +3,13 @@ import { place } from '#shared/pipeline/placement.ts';
 import { feedingStepsOf, isStep, type StepPlan, sourcesOf } from '#shared/pipeline/plan.ts';
 import { computedOf, differences, leftRowsOf } from '#shared/testing/batch/compare.ts';
 import type { Database } from '#shared/testing/batch/database.ts';
-import type { TestDriverOptions } from '#shared/testing/driver.ts';
 import { createRandom, type Random } from '#shared/testing/random.ts';
 import { compareWithBatch, inTable, viewsOfBatch } from '#shared/testing/same-as-batch.ts';
 import { build } from './build.ts';
 import type { Drawn } from './drawing.ts';
+import { movedOf } from './moved.ts';
 import { type History, isOnTime } from './records.ts';
-import { hostedOf, type Result, runOf, tablesOf } from './results.ts';
+import { type Hosting, hostedOf, type Result, runOf, tablesOf } from './results.ts';
 import { reordered, saidOtherwise } from './same.ts';
 import { untoldOf } from './told.ts';
 
@@ -73,6 +73,21 @@ export const questions: Readonly<Record<string, Question>> = {
     const faults = { seed: random.below(1_000_000), kill: 0.04 };
     return hosted(asked, pipeline, { slots: 2, exchangeShards: 2, faults });
   },
+  'a worker with little memory has them': (asked, random) =>
+    hosted(asked, inTable(asked.pipeline, 'fargate'), {
+      slots: random.pick([1, 4]),
+      memory: { bytesMax: random.pick([1, 500, 20_000]), stops: random },
+    }),
+  'they have them when their state is moved to other slots': async (asked, random) => {
+    // The logs before and after say nothing of one another's late records.
+    if (!asked.history.isOnTime) return undefined;
+    const { records } = asked.history;
+    const pipeline = random.chance(0.5) ? asked.pipeline : inTable(asked.pipeline, 'fargate');
+    const before = random.pick([2, 4]);
+    const slots = [before, random.pick([before, before * 2, before / 2])] as const;
+    const moved = await movedOf(pipeline, records, { read: random.below(records.length + 1), slots });
+    return moved && differ(asked, run(asked), moved, 'it');
+  },
   'they have them in batches and of several shards, where no record is late': async (asked, random) => {
     if (!asked.history.isOnTime) return undefined;
     const batchRecords = random.pick([2, 7, 100]);
@@ -90,13 +105,21 @@ export const questions: Readonly<Record<string, Question>> = {
   },
 };
 
+/** What a host throws is wrong as well. */
+export async function answerOf(question: Question, asked: Asked): Promise<readonly string[] | undefined> {
+  try {
+    return await question(asked, createRandom(asked.seed, 'question'));
+  } catch (error) {
+    return [(error as Error).stack ?? String(error)];
+  }
+}
+
 /** Asks one question again of less: without views and records that make no difference to the answer. */
 export async function lessOf(
   asked: Asked,
   question: Question,
 ): Promise<{ readonly asked: Asked; readonly lines: readonly string[] }> {
-  const ask = async (one: Asked): Promise<readonly string[]> =>
-    (await question(one, createRandom(one.seed, 'question'))) ?? [];
+  const ask = async (one: Asked): Promise<readonly string[]> => (await answerOf(question, one)) ?? [];
   let least = asked;
   // A view of late records stands behind the one that it needs.
   for (const view of Object.keys(asked.pipeline.outputs).reverse()) {
@@ -128,7 +151,7 @@ function run({ pipeline, history }: Asked, readBy?: 'schema' | 'check'): Result 
   return runOf(pipeline, history.records, readBy);
 }
 
-async function hosted(asked: Asked, pipeline: Pipeline, options: TestDriverOptions): Promise<readonly string[]> {
+async function hosted(asked: Asked, pipeline: Pipeline, options: Hosting): Promise<readonly string[]> {
   const result = await hostedOf(pipeline, asked.history.records, options);
   const { batchRecords = 1 } = options;
   // How many are late in a batch is a matter of the batch.

@@ -6,6 +6,7 @@ import type { DeadLetter } from '#shared/schemas/dead-letter.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
 import { Driver, type TestDriverOptions } from '#shared/testing/driver.ts';
 import type { Sent } from '#shared/testing/index.ts';
+import type { Random } from '#shared/testing/random.ts';
 
 /** What has become of a history. */
 export interface Result {
@@ -43,13 +44,33 @@ export function runOf(
   return { rows, counts, rejected: run.counts().rejected + run.rejectedRows().length };
 }
 
-/** Records of one stream that follow one another are sent together. */
+/** How much memory the worker has, and that it stops now and then and goes on from what was stored. */
+export interface Hosting extends TestDriverOptions {
+  readonly memory?: { readonly bytesMax: number; readonly stops: Random };
+}
+
 export async function hostedOf(
   pipeline: Pipeline,
   records: readonly Sent[],
-  options: TestDriverOptions,
+  { memory, ...options }: Hosting,
 ): Promise<Result> {
   const driver = new Driver(pipeline, { ...options, tables: tablesOf(pipeline) });
+  if (memory !== undefined) {
+    const { hosts } = driver;
+    const limits = { bytesMax: memory.bytesMax, timersInMemoryMax: 1 };
+    const work = hosts.work.bind(hosts);
+    hosts.work = async () => {
+      for (let stops = memory.stops.below(3); stops > 0; stops -= 1) await work(memory.stops.between(1, 4), limits);
+      await work(undefined, limits);
+    };
+  }
+  await send(driver, records);
+  await driver.close();
+  return resultOf(pipeline, driver);
+}
+
+/** Records of one stream that follow one another are sent together. */
+export async function send(driver: Driver, records: readonly Sent[]): Promise<void> {
   for (let at = 0; at < records.length; ) {
     const stream = records[at]?.stream ?? '';
     const other = records.findIndex((one, index) => index > at && one.stream !== stream);
@@ -60,7 +81,9 @@ export async function hostedOf(
     );
     at = end;
   }
-  await driver.close();
+}
+
+export async function resultOf(pipeline: Pipeline, driver: Driver): Promise<Result> {
   const rows: PrintedRow[] = [];
   for (const view of Object.keys(pipeline.outputs)) rows.push(...(await driver.printedRows(view)));
   const { duplicates: _, waiting: __, ...counts } = await (await driver.settled()).counts();

@@ -37,7 +37,12 @@ function drawRunning(drawing: Drawing, of: Flow): void {
 function drawSelected(drawing: Drawing, of: Flow): void {
   const { text, fields } = drawing.random.chance(0.5) ? drawing.keyed(of) : of;
   const view = drawing.view();
-  const select = `${text}.select('${view}', ${selectors(drawing, fields, 3).text})`;
+  const { text: columns } = selectors(drawing, fields, 3);
+  // What gives nothing is not in its row.
+  const some = drawing.random.chance(0.3)
+    ? `{ ${drawing.columns.name('c')}: (r) => (${drawing.expressions.of('boolean', fields)} ? 1 : undefined), ...${columns} }`
+    : columns;
+  const select = `${text}.select('${view}', ${some})`;
   drawing.finish({ text: select, view, isFinal: true, joins: of.joins });
 }
 
@@ -76,7 +81,9 @@ function processOptions(drawing: Drawing, fields: Fields): { readonly text: stri
   const set = hasTimer ? `if (n % 3 === 1) setTimer(timeMs + ${silenceMs});` : '';
   const forget = hasTimer && random.chance(0.4) ? `deleteTimer(timeMs + ${silenceMs} - 1);` : '';
   const told = `emit({ ${records}: n, ${last}: text });`;
+  const refusal = random.chance(0.3) ? `if (${value} === 3) throw new Error('three');` : '';
   const onEvent = `({ ${value} }, { state, timeMs, setTimer, deleteTimer, emit }) => {
+    ${refusal}
     const n = state.get().n + 1;
     const text = (state.get().text + ',' + ${value}).slice(-20);
     state.set({ n, text });

@@ -8,7 +8,7 @@ const itemsTable =
 /** Draws what has no state: another stream is made of one. */
 export function drawTransform(drawing: Drawing): void {
   const { random } = drawing;
-  const make = random.pick([filtered, mapped, mapped, flattened, branched, united, sampled, enriched]);
+  const make = random.pick([filtered, mapped, mapped, mapped, flattened, branched, united, sampled, enriched, thrown]);
   make(drawing, drawing.flow());
 }
 
@@ -37,6 +37,13 @@ function mapped(drawing: Drawing, of: Flow): void {
     ...made.map(({ name, kind }) => `${name}: ${expressions.of(kind, fields)}`),
   ];
   keep(drawing, of, `${text}.map((r) => ({ ${texts.join(', ')} }))`, [...kept, ...made]);
+}
+
+/** Some records are more than a callback can take. */
+function thrown(drawing: Drawing, of: Flow): void {
+  const condition = drawing.expressions.of('boolean', of.fields);
+  const text = `${of.text}.map((r) => { if (${condition} && ${drawing.expressions.of('boolean', of.fields)}) throw new Error('too much'); return r; })`;
+  keep(drawing, of, text);
 }
 
 function flattened(drawing: Drawing, of: Flow): void {
