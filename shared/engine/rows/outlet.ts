@@ -31,11 +31,14 @@ export class Outlet {
     return this.#files?.rowCount ?? 0;
   }
 
-  /** Takes what the step has emitted for one block, from row number `first` on, with the step's watermark behind it. Rows that are not meant for the table leave the emission. */
-  take(emission: Emission, first: number, watermarkMs: number, context: EmissionContext): void {
+  /**
+   * Takes what the step has emitted for one block, with the step's watermark behind it. Rows that are not meant for the table leave the
+   * emission.
+   */
+  take(emission: Emission, watermarkMs: number, context: EmissionContext): void {
     const { files, stream, table } = this.#step.sinks;
-    if (files !== undefined || stream !== undefined) this.#takeFinal(emission, first, watermarkMs, context);
-    if (table === undefined) emission.rows.length = first;
+    if (files !== undefined || stream !== undefined) this.#takeFinal(emission, watermarkMs, context);
+    if (table === undefined) emission.rows.length = 0;
   }
 
   *save(kind: 'base' | 'delta'): Iterable<Json> {
@@ -56,8 +59,8 @@ export class Outlet {
     this.#files?.restore(entry);
   }
 
-  #takeFinal(emission: Emission, first: number, watermarkMs: number, context: EmissionContext): void {
-    const rows = emission.rows.slice(first).filter(({ final }) => final);
+  #takeFinal(emission: Emission, watermarkMs: number, context: EmissionContext): void {
+    const rows = emission.rows.filter(({ final }) => final);
     rows.sort(compareRows);
     const lines = rows.flatMap((row) =>
       this.#print(row).map((json) => ({ day: toIso(row.windowStartMs).slice(0, dayCharacters), json })),

@@ -162,7 +162,7 @@ export class MemoryStage implements Holder {
     rowOrigin?.take(context.position, wanted.sort(compareRows), watermarkOfRows(step, watermarkMs), totals);
     // Without a table, only those who rank the rows ask for them.
     if (step.sinks.table === undefined) made.totals.length = 0;
-    this.#outletOf(step).take(made, 0, watermarkMs, context);
+    this.#outletOf(step).take(made, watermarkMs, context);
     append(into, made);
     this.#handedOnCount += count - made.rows.length;
   }
