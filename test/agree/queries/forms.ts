@@ -220,6 +220,7 @@ const plain: readonly Form[] = [
   ['text', 'ELEMENT_AT({column:texts}, {index})', '{0}[{1}]'],
   ['integer', 'CARDINALITY({column:texts})', 'len({0})'],
   ['boolean', 'ARRAY_CONTAINS({column:texts}, {leaf:text})', 'list_contains({0}, {1})'],
+  ['timestamp', 'TO_TIMESTAMP_LTZ({small} * 1000003, 3)', 'epoch_ms({0} * 1000003)'],
   ['date', 'CAST({timestamp} AS DATE)'],
   ['date', '{timestamp}::DATE'],
   ['date', '{date} + {small}', '{0} + {1}::INT'],
@@ -267,10 +268,7 @@ const otherwise: readonly { readonly why: string; readonly forms: readonly Form[
   },
   {
     why: 'Whole numbers are of one size here; there a product of columns may be a decimal or an INT128, which these do not take.',
-    forms: [
-      ['text', 'SUBSTR({text}, {column:integer})', 'SUBSTR({0}, ({1})::BIGINT)'],
-      ['timestamp', 'TO_TIMESTAMP_LTZ({column:integer} * 1000, 3)', 'epoch_ms(({0} * 1000)::BIGINT)'],
-    ],
+    forms: [['text', 'SUBSTR({text}, {column:integer})', 'SUBSTR({0}, ({1})::BIGINT)']],
   },
   {
     why: 'All places are replaced here, as in Flink; there the first.',

@@ -92,6 +92,8 @@ interface Windows {
   readonly by: readonly [own: readonly string[], theirs: readonly string[]];
   /** The bounds, as they are selected. */
   readonly items: readonly Piece[];
+  /** They are selected with the time of the windows, which others may be made of. */
+  readonly hasTime?: boolean;
 }
 
 interface Grouping {
@@ -109,8 +111,10 @@ interface Grouping {
 /** Aggregates, and what is computed of them. */
 function grouped(maker: Maker, given: Grouping): Selected {
   const { of, from = of.source, where, keys, windows, total, hasHaving = true } = given;
+  // DuckDB takes what is selected for what is meant in HAVING, where both have one name.
+  const prefix = maker.newName();
   const aggregates = Array.from({ length: 1 + maker.below(3) }, (_, at) => ({
-    name: `a${at}`,
+    name: `${prefix}a${at}`,
     ...drawAggregate(maker, of),
   }));
   const exact = aggregates.flatMap(({ kind, ...rest }): readonly Item[] =>
@@ -119,10 +123,12 @@ function grouped(maker: Maker, given: Grouping): Selected {
   const scope = { columns: [...exact, ...keys] };
   const kind = maker.pick(kinds);
   const computed: readonly Item[] = maker.chance(0.4)
-    ? [{ name: 'e', kind, piece: drawValue(maker, kind, scope, 2) }]
+    ? [{ name: 'b', kind, piece: drawValue(maker, kind, scope, 2) }]
     : [];
+  // What is selected may be named there too.
+  const conditioned = maker.chance(0.2) ? { columns: namesOf(exact) } : scope;
   const having =
-    hasHaving && maker.chance(0.3) ? clause(drawValue(maker, 'boolean', scope, 2), ' HAVING {0}') : nothing;
+    hasHaving && maker.chance(0.3) ? clause(drawValue(maker, 'boolean', conditioned, 2), ' HAVING {0}') : nothing;
   const shared = total?.(() => drawValue(maker, maker.pick(['integer', 'decimal', 'double']), of, 1));
   const items = listed([
     ...aggregates.map(({ name, piece }) => formed('item', [piece], `{0} AS ${name}`)),
@@ -130,7 +136,10 @@ function grouped(maker: Maker, given: Grouping): Selected {
     ...(shared === undefined ? [] : [formed('item', [shared], '{0} AS share')]),
     ...(windows?.items ?? []),
   ]);
-  const places = keys.map((_, at) => `{${at + 4}}`);
+  const grouping = maker.pick(['values', 'values', 'numbers', 'names']);
+  const places = keys.map(({ name }, at) =>
+    grouping === 'numbers' ? String(at + 1) : grouping === 'names' ? name : `{${at + 4}}`,
+  );
   const selected = keys.map(({ name }, at) => `{${at + 4}} AS ${name}, `).join('');
   const form = (bounds: readonly string[]): string => {
     const by = [...places, ...bounds];
@@ -144,9 +153,11 @@ function grouped(maker: Maker, given: Grouping): Selected {
       ...namesOf(exact),
       ...namesOf(computed),
       ...(shared === undefined ? [] : [{ name: 'share', kind: 'double' } as const]),
+      ...(windows?.hasTime === true ? [{ name: 'wt', kind: 'timestamp' } as const] : []),
       ...(windows === undefined ? [] : bounds.map((name): Named => ({ name, kind: 'timestamp' }))),
     ],
     ...(windows === undefined ? { changes: true } : { windows: bounds }),
+    ...(windows?.hasTime === true ? { time: 'wt' } : {}),
   };
 }
 
@@ -192,7 +203,13 @@ export function selectGroupsOfWindows(maker: Maker, of: Relation): Selected {
     word('item', `${call('_START')} AS ws`, 'window_start AS ws'),
     word('item', `${call('_END')} AS we`, 'window_end AS we'),
   ];
-  const windows: Windows = { by: [[call('')], ['window_start', 'window_end']], items };
+  const hasTime = maker.chance(0.5);
+  const time = word('item', `${call('_ROWTIME')} AS wt`, 'window_time AS wt');
+  const windows: Windows = {
+    by: [[call('')], ['window_start', 'window_end', 'window_time']],
+    items: hasTime ? [...items, time] : items,
+    hasTime,
+  };
   const keys = drawKeys(maker, of, 0);
   const where = whereOf(maker, of.columns);
   const { query, ...rest } = grouped(maker, { of, where, keys, windows });
@@ -208,15 +225,21 @@ export function selectGroupsOfWindows(maker: Maker, of: Relation): Selected {
 }
 
 /** Windows that a function adds to the records of a table. */
-export function selectGroupsOfFunction(maker: Maker, of: Relation, { hasShares = false } = {}): Selected {
+export function selectGroupsOfFunction(
+  maker: Maker,
+  of: Relation,
+  { hasShares = false, isCounted = false } = {},
+): Selected {
   const window = drawWindow(maker);
   const isSession = window.kind === 'SESSION';
   const texts = of.columns.filter(({ kind }) => kind === 'text').map(({ name }) => name);
   const partition = isSession && texts.length > 0 && maker.chance(0.6) ? [maker.pick(texts)] : [];
   const items = ['window_start', 'window_end'].map((name, at) => word('item', `${name} AS ${bounds[at]}`));
-  const by = [...partition, 'window_start', 'window_end'];
+  const hasTime = maker.chance(0.5);
+  if (hasTime) items.push(word('item', 'window_time AS wt'));
+  const by = [...partition, 'window_start', 'window_end', ...(hasTime ? ['window_time'] : [])];
   const isOver = hasShares && !isSession && maker.chance(0.4);
-  const isShare = hasShares && !isSession && !isOver && maker.chance(0.5);
+  const isShare = hasShares && !isCounted && !isSession && !isOver && maker.chance(0.5);
   // A record may be in several windows, or in none before its session ends.
   const knowsWindow = !isShare && window.kind === 'TUMBLE' && maker.chance(0.4);
   const seen: Relation = knowsWindow
@@ -236,12 +259,15 @@ export function selectGroupsOfFunction(maker: Maker, of: Relation, { hasShares =
     // Sessions are those of all records.
     where: isSession ? nothing : whereOf(maker, seen.columns),
     keys: isSession ? [] : drawKeys(maker, seen, 0),
-    windows: { by: [by, by], items },
+    windows: { by: [by, by], items, hasTime },
     hasHaving: !isOver,
-    ...(isOver ? { total: (value) => over(maker, value()) } : {}),
+    ...(isOver ? { total: (value) => (isCounted ? counted : over(maker, value())) } : {}),
     ...(isShare ? { total: (value) => share(maker, of, value(), theirFrom) } : {}),
   });
 }
+
+/** The share of all records of the window, by which groups may be ranked: it is the same number however it is computed. */
+const counted = word('double', 'COUNT(*) / SUM(COUNT(*)) OVER (PARTITION BY window_start, window_end)');
 
 function over(maker: Maker, value: Piece): Piece {
   const form = maker.pick(['SUM(SUM({0}))', 'SUM(COUNT({0}))', 'MAX(MAX({0}))', 'MIN(MIN({0}))']);

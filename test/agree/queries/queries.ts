@@ -15,6 +15,7 @@ import {
   joinVersions,
   type Maker,
   nothing,
+  putRowsOfWindowsTogether,
   putTogether,
   type Relation,
   type Selected,
@@ -32,9 +33,20 @@ const shapes = {
   groups: (maker, depth) => selectGroups(maker, finalOf(maker, depth)),
   // Of which it is known how the total is asked for.
   shares: (maker, depth) => shares(maker, depth),
-  windows: (maker, depth) => selectGroupsOfWindows(maker, timed(maker, depth)),
-  function: (maker, depth) => selectGroupsOfFunction(maker, timed(maker, depth, true)),
+  windows: (maker, depth) => selectGroupsOfWindows(maker, withTime(maker, depth)),
+  function: (maker, depth) => selectGroupsOfFunction(maker, withTime(maker, depth, true)),
   again: (maker, depth) => selectGroupsAgain(maker, windowedOf(maker, depth)),
+  againTogether: (maker, depth) => {
+    const one = windowedOf(maker, depth);
+    const sides = [one, maker.chance(0.5) ? one : windowedOf(maker, depth)];
+    return selectGroupsAgain(maker, around(maker, putRowsOfWindowsTogether(maker, sides)));
+  },
+  firstShares: (maker, depth) =>
+    selectFirst(
+      maker,
+      around(maker, selectGroupsOfFunction(maker, timed(maker, depth, true), { hasShares: true, isCounted: true })),
+      { hasShares: true },
+    ),
   changes: (maker, depth) => selectGroups(maker, changing(maker, depth)),
   first: (maker, depth) => selectFirst(maker, finalOf(maker, depth)),
   join: (maker, depth) => join(maker, timed(maker, depth), timed(maker, depth)),
@@ -68,7 +80,8 @@ export function drawCase(draw: Draw, shape: Shape = draw.pick(shapeNames)): Case
 /** Sometimes the first of all rows, where it is told which these are. */
 function arranged(maker: Maker, { query, columns, unique }: Selected): Piece {
   if (unique === undefined || maker.chance(0.8)) return query;
-  const { name } = maker.pick(columns);
+  // A list has no order here.
+  const { name } = maker.pick(columns.filter(({ kind }) => kind !== 'texts'));
   const order = word(
     'order',
     `${name}${maker.pick(['', ' DESC', ' DESC NULLS FIRST', ' NULLS FIRST'])}, ${unique.join(', ')}`,
@@ -93,6 +106,16 @@ function timed(maker: Maker, depth: number, isNamed = false): Relation {
   return stored(maker.pick(['t', 't', 'r']), tableScope.columns);
 }
 
+/** Records, or rows of windows, whose time other windows are made of. */
+function withTime(maker: Maker, depth: number, isNamed = false): Relation {
+  if (depth > 1 && maker.chance(0.3)) {
+    const shape = maker.pick([selectGroupsOfWindows, selectGroupsOfFunction]);
+    const found = around(maker, shape(maker, withTime(maker, depth - 1, true)));
+    if (found.time !== undefined && (found.isNamed || !isNamed)) return found;
+  }
+  return timed(maker, depth, isNamed);
+}
+
 function sidesOf(maker: Maker, depth: number): readonly Relation[] {
   return Array.from({ length: 2 + maker.below(2) }, () => timed(maker, depth - 1));
 }
@@ -107,13 +130,14 @@ function windowedOf(maker: Maker, depth: number): Relation {
 /** Rows that stay as they are. */
 function finalOf(maker: Maker, depth: number): Relation {
   if (depth <= 1 || maker.chance(0.4)) return timed(maker, depth);
-  const shape = maker.pick(['windows', 'first', 'join'] as const);
-  if (shape === 'windows') return windowedOf(maker, depth);
-  const inner =
-    shape === 'first'
-      ? selectFirst(maker, finalOf(maker, depth - 1))
-      : join(maker, timed(maker, depth - 1), timed(maker, depth - 1));
-  return around(maker, inner);
+  return maker.pick([
+    () => windowedOf(maker, depth),
+    () => around(maker, putRowsOfWindowsTogether(maker, [windowedOf(maker, depth - 1), windowedOf(maker, depth - 1)])),
+    () => around(maker, selectFirst(maker, finalOf(maker, depth - 1))),
+    () => around(maker, join(maker, timed(maker, depth - 1), timed(maker, depth - 1))),
+    () => around(maker, shapes.versions(maker)),
+    () => around(maker, shapes.ever(maker)),
+  ])();
 }
 
 function changing(maker: Maker, depth: number): Relation {

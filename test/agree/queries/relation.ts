@@ -159,6 +159,26 @@ export function putTogether(maker: Maker, sides: readonly Relation[], kind: 'UNI
   return { query, columns: [...kept, ...columns], unique: ['id'], time: 'ts' };
 }
 
+/** Rows of windows of several. */
+export function putRowsOfWindowsTogether(maker: Maker, sides: readonly Relation[]): Selected {
+  const columns = drawItems(maker, 1 + maker.below(2), [], { depth: 0 }).map(({ name, kind }) => ({ name, kind }));
+  const queries = sides.map((of) => {
+    const own = columns.map((column) => ({ ...column, piece: drawValue(maker, column.kind, of, 2) }));
+    const bounds = (of.windows ?? []).map((name, at) => word('item', `${name} AS ${at === 0 ? 'ws' : 'we'}`));
+    return formed(
+      'query',
+      [listed([...bounds, ...itemPieces(own)]), of.source, whereOf(maker, of.columns)],
+      'SELECT {0} FROM {1}{2}',
+    );
+  });
+  const bounds = ['ws', 'we'] as const;
+  return {
+    query: listed(queries, ' UNION ALL '),
+    columns: [...namesOf(columns), ...bounds.map((name): Named => ({ name, kind: 'timestamp' }))],
+    windows: bounds,
+  };
+}
+
 /** Each record with the version that was valid at its time, of the table of versions no two of which are of one time. */
 export function joinVersions(maker: Maker, a: Relation, versions: Relation): Selected {
   const kind = maker.pick(['JOIN', 'LEFT JOIN']);
@@ -257,7 +277,7 @@ function nearness(maker: Maker, a: Relation, b: Relation): Piece {
 }
 
 /** The first rows of each group. */
-export function selectFirst(maker: Maker, of: Relation): Selected {
+export function selectFirst(maker: Maker, of: Relation, { hasShares = false } = {}): Selected {
   const unique = of.unique ?? [];
   // Where rows may be alike, all that have a number must be shown.
   const rank =
@@ -274,9 +294,14 @@ export function selectFirst(maker: Maker, of: Relation): Selected {
     );
   const computed = (): Piece =>
     formed('order', [drawValue(maker, maker.pick(kinds), of, 2)], `{0}${maker.pick(['', ' DESC'])}`);
-  const orders = Array.from({ length: 1 + maker.below(2) }, () => (maker.chance(0.7) ? order() : computed()));
-  const isOfWindows = of.windows !== undefined && maker.chance(0.7);
-  const keys = Array.from({ length: maker.below(3) }, () => drawValue(maker, maker.pick(kinds), of, maker.below(2)));
+  const orders = Array.from({ length: 1 + maker.below(2) }, () =>
+    hasShares || maker.chance(0.7) ? order() : computed(),
+  );
+  const isOfWindows = of.windows !== undefined && (hasShares || maker.chance(0.7));
+  // The total is that of the groups which are numbered together.
+  const keys = Array.from({ length: hasShares ? 0 : maker.below(3) }, () =>
+    drawValue(maker, maker.pick(kinds), of, maker.below(2)),
+  );
   const parts = [...(isOfWindows ? (of.windows ?? []) : []).map((name) => word('bound', name)), ...keys];
   const partition = parts.length === 0 ? nothing : clause(listed(parts), 'PARTITION BY {0} ');
   const limit = maker.pick(['<= 1', '= 1', '<= 2', '< 3', '= 2', '<= 3']);
@@ -286,7 +311,7 @@ export function selectFirst(maker: Maker, of: Relation): Selected {
   return {
     query: formed(
       'query',
-      [shown, partition, listed(orders), of.source, whereOf(maker, of.columns, 0.3)],
+      [shown, partition, listed(orders), of.source, whereOf(maker, of.columns, hasShares ? 0 : 0.3)],
       `SELECT {0} FROM (SELECT *, ${rank}() OVER ({1}ORDER BY {2}${last}) AS ${number} FROM {3}{4}) WHERE ${number} ${limit}`,
     ),
     columns: [...kept, { name: number, kind: 'integer' satisfies Kind }],
