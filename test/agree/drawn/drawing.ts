@@ -53,8 +53,11 @@ export interface KeyedFlow extends Flow {
 export interface DrawnTable {
   readonly text: string;
   readonly view: string;
-  /** Of the rows as a stream again; left out where they are none. */
+  /** Of the rows as a stream again, which `feed` gives; left out where they are none. */
   readonly rows?: Fields;
+  readonly feed?: string;
+  /** Its rows are a stream only if they are in the table too. */
+  readonly hasEarly?: boolean;
   readonly isFinal: boolean;
   readonly joins: number;
 }
@@ -131,13 +134,14 @@ export class Drawing {
   }
 
   /** A table becomes an output, a stream again, or both. Says whether it is an output. */
-  finish({ text, view, rows, isFinal, joins }: DrawnTable): boolean {
+  finish({ text, view, rows, feed, hasEarly = false, isFinal, joins }: DrawnTable): boolean {
     const { random } = this;
     const feeds = rows !== undefined && random.chance(0.5);
-    const isOutput = !feeds || random.chance(0.7);
-    const name = feeds && isOutput ? this.variable('t', text) : text;
+    const isOutput = !feeds || hasEarly || random.chance(0.7);
+    const name = feeds && isOutput && feed === undefined ? this.variable('t', text) : text;
     if (isOutput) this.outputs.push({ view, text: `${name}.to(${this.#sinks(isFinal)})` });
-    if (feeds) this.flows.push({ text: this.variable('r', `${name}.asStream()`), fields: rows, isRows: true, joins });
+    if (feeds)
+      this.flows.push({ text: this.variable('r', `${feed ?? name}.asStream()`), fields: rows, isRows: true, joins });
     return isOutput;
   }
 

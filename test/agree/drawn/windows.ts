@@ -36,7 +36,7 @@ export function drawAligned(drawing: Drawing, of: Flow): void {
   const base = drawing.variable('w', `${text}.${window}.aggregate('${view}', ${textsOf(columns)})`);
   const whole = derivedOf(base, derived);
   const rows = fieldsOf(key, [...bounds, ...columns]);
-  const may = isFinal && !hasEarly && derived.length === 0 ? { rows } : {};
+  const may = isFinal ? { rows, feed: base, hasEarly } : {};
   const ranks = isFinal && !hasEarly && random.chance(0.3) && drawRank();
   if (ranks && random.chance(0.4)) return;
   if (drawing.finish({ text: whole, view, isFinal, joins, ...may })) drawLate(drawing, fields, base);
@@ -93,8 +93,8 @@ export function drawOwn(drawing: Drawing, of: Flow): void {
   const options = `{ ${drawing.lateness()}${early} }`;
   const base = drawing.variable('w', `${text}.window(${window}, ${options}).aggregate('${view}', ${textsOf(columns)})`);
   // Incomplete windows would be late for others.
-  const feeds = early === '' && derived.length === 0 && !(isCount && incomplete !== '');
-  const may = feeds ? { rows: fieldsOf(key, [...bounds, ...columns]) } : {};
+  const feeds = !(isCount && incomplete !== '');
+  const may = feeds ? { rows: fieldsOf(key, [...bounds, ...columns]), feed: base, hasEarly: early !== '' } : {};
   const isOutput = drawing.finish({ text: derivedOf(base, derived), view, isFinal: true, joins, ...may });
   if (isOutput) drawLate(drawing, fields, base);
 }
