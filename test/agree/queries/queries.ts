@@ -121,6 +121,10 @@ function sidesOf(maker: Maker, depth: number): readonly Relation[] {
 }
 
 function windowedOf(maker: Maker, depth: number): Relation {
+  if (depth > 2 && maker.chance(0.3)) {
+    const joined = joinOfWindows(maker, depth - 1);
+    if (joined.windows !== undefined) return around(maker, joined);
+  }
   const of = timed(maker, depth - 1, true);
   const shape = maker.pick([selectGroupsOfWindows, selectGroupsOfFunction, selectGroupsOfFunction, selectWindowedRows]);
   const found = around(maker, shape(maker, of));

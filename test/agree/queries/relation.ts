@@ -249,20 +249,32 @@ export function join(maker: Maker, a: Relation, b: Relation): Selected {
     : nothing;
   const made = drawItems(maker, 1 + maker.below(4), both, { depth: 2 });
   const of = [...(a.unique ?? []).map((name) => `a.${name}`), ...(b.unique ?? []).map((name) => `b.${name}`)];
-  const items = [...of.map((name) => word('item', `${name} AS ${name.replace('.', '_')}`)), ...itemPieces(made)];
+  // Both have the same window, so it is that of the side that is always there.
+  const always = kind === 'RIGHT JOIN' ? 'b' : 'a';
+  const bounds = near.kind === 'windows' && kind !== 'FULL JOIN' ? ((always === 'a' ? a : b).windows ?? []) : [];
+  const items = [
+    ...of.map((name) => word('item', `${name} AS ${name.replace('.', '_')}`)),
+    ...bounds.map((name, at) => word('item', `${always}.${name} AS ${at === 0 ? 'ws' : 'we'}`)),
+    ...itemPieces(made),
+  ];
   return {
     query: formed(
       'query',
       [listed(items), a.source, b.source, listed([...equals, near], ' AND '), on, whereOf(maker, both, 0.3)],
       `SELECT {0} FROM {1} AS a ${kind} {2} AS b ON {3}{4}{5}`,
     ),
-    columns: namesOf(made),
+    columns: [
+      ...namesOf(made),
+      ...(bounds.length === 0 ? [] : (['ws', 'we'] as const)).map((name): Named => ({ name, kind: 'timestamp' })),
+    ],
+    ...(bounds.length === 0 ? {} : { windows: ['ws', 'we'] as const }),
   };
 }
 
 function nearness(maker: Maker, a: Relation, b: Relation): Piece {
-  if (a.windows !== undefined && b.windows !== undefined)
-    return word('near', `a.${a.windows[0]} = b.${b.windows[0]} AND a.${a.windows[1]} = b.${b.windows[1]}`);
+  const haveTimes = a.time !== undefined && b.time !== undefined;
+  if (a.windows !== undefined && b.windows !== undefined && !(haveTimes && maker.chance(0.3)))
+    return word('windows', `a.${a.windows[0]} = b.${b.windows[0]} AND a.${a.windows[1]} = b.${b.windows[1]}`);
   const [one, other] = [`a.${a.time}`, `b.${b.time}`];
   return word(
     'near',
