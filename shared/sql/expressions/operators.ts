@@ -167,6 +167,12 @@ function carefulCompare(sign: BinarySign): Strict {
   return (a: unknown, b: unknown) => holds(orderOf(a, b));
 }
 
+/** Refuses what has no order: lists and rows. */
+export function checkOrdered(type: SqlType, at: Span): void {
+  if (type.kind === 'row' || type.kind === 'array')
+    throw new SqlProblem(at, `values of type ${describeType(type)} have no order.`);
+}
+
 /** Below 0 when `a` comes first. Neither is NULL. */
 export function orderOf(a: unknown, b: unknown): number {
   if (typeof a !== typeof b || typeof a === 'object')

@@ -18,7 +18,7 @@ import { roundTo } from '#shared/sql/expressions/cast.ts';
 import { type Compiled, constantOf, readingParts, type Values } from '#shared/sql/expressions/compiled.ts';
 import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
 import { argumentOf, type Parameter } from '#shared/sql/expressions/functions/signature.ts';
-import { condition, scalarOf } from '#shared/sql/expressions/operators.ts';
+import { checkOrdered, condition, scalarOf } from '#shared/sql/expressions/operators.ts';
 import {
   booleanType,
   describeType,
@@ -255,8 +255,7 @@ function makeExtreme(request: Request, kind: 'min' | 'max'): Made {
   const value = readingParts(scalarOf(given), [given]);
   const { type } = value;
   const isNumber = isNumeric(type) || ['timestamp', 'date', 'interval', 'months'].includes(type.kind);
-  if (type.kind === 'row' || type.kind === 'array')
-    throw new SqlProblem(request.call.at, `values of type ${describeType(type)} have no order.`);
+  checkOrdered(type, request.call.at);
   if (!isNumber) return { type, aggregator: extremeOf(kind, value.evaluate) };
   const of = value.evaluate as (values: Values) => number;
   return { type, aggregator: kind === 'min' ? min(of) : max(of) };

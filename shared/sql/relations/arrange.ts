@@ -1,6 +1,6 @@
 import type { Json } from '#shared/pipeline/aggregator.ts';
 import type { PrintedRow } from '#shared/schemas/row.ts';
-import { orderIn } from '#shared/sql/expressions/operators.ts';
+import { checkOrdered, orderIn } from '#shared/sql/expressions/operators.ts';
 import { lengthOfInterval, parseTimestamp } from '#shared/sql/expressions/time.ts';
 import type { SqlType } from '#shared/sql/expressions/types.ts';
 import type { Expression, OrderItem, Query, SelectItem } from '#shared/sql/parse/ast.ts';
@@ -63,7 +63,9 @@ export function arrangementOf(
   const shown = columns.map(({ name }) => name).filter((name) => !hidden.includes(name));
   const keys = order.map((item) => {
     const column = columnOf(item, shown, hidden);
-    const unprint = unprinter(columns.find(({ name }) => name === column)?.type);
+    const type = columns.find(({ name }) => name === column)?.type;
+    if (type !== undefined) checkOrdered(type, item.expression.at);
+    const unprint = unprinter(type);
     const keyOf = (row: PrintedRow): Json => {
       const value = (row[column] ?? null) as Json;
       return typeof value === 'string' ? unprint(value) : value;

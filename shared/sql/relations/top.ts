@@ -4,6 +4,7 @@ import type { KeyedStream, KeyShape } from '#shared/pipeline/stream.ts';
 import { allTime, tumbling, type WindowSpec } from '#shared/pipeline/window.ts';
 import type { Compiled, Values } from '#shared/sql/expressions/compiled.ts';
 import { compileExpression, type Scope } from '#shared/sql/expressions/expression.ts';
+import { checkOrdered } from '#shared/sql/expressions/operators.ts';
 import { integerType } from '#shared/sql/expressions/types.ts';
 import type { Call, Expression, Select } from '#shared/sql/parse/ast.ts';
 import { SqlProblem } from '#shared/sql/parse/problem.ts';
@@ -74,7 +75,8 @@ export function readRanking(
   const order = over.order.map(({ expression, descending, nullsFirst }, index) => {
     const field = `#order ${index}`;
     const usesBefore = groupTotals?.uses();
-    const { text } = hide(expression, field);
+    const { text, type } = hide(expression, field);
+    checkOrdered(type, expression.at);
     const way = { descending, nullsFirst: nullsFirst ?? false, field };
     if (groupTotals === undefined || groupTotals.uses() === usesBefore) return { text, ...way };
     hidden.pop();

@@ -328,3 +328,8 @@ test('which version is valid does not depend on what is asked of it', () => {
     expect(joined(rest), rest).toEqual([]);
   expect(joined('AND b.x = 7 WHERE a.x > b.x')).toEqual([{ l: 3, v: 2 }]);
 });
+
+test('rows are not ordered by lists, which have no order', () => {
+  const text = "CREATE TABLE r (tags ARRAY<STRING>) WITH ('connector' = 'kinesis'); SELECT tags FROM r ORDER BY tags";
+  expect(() => runSql(text, { r: [{ tags: [] }] })).toThrow('values of type ARRAY<STRING> have no order.');
+});

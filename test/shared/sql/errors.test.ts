@@ -50,6 +50,7 @@ test.each([
   "SELECT e, COUNT(*) AS n FROM (SELECT ip, SESSION_START(ts, INTERVAL '1' MINUTE) AS s, SESSION_END(ts, INTERVAL '1' MINUTE) AS e FROM requests GROUP BY ip, SESSION(ts, INTERVAL '1' MINUTE)) GROUP BY e",
   "SELECT ip FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY e ORDER BY ip) AS n FROM (SELECT ip, SESSION_START(ts, INTERVAL '1' MINUTE) AS s, SESSION_END(ts, INTERVAL '1' MINUTE) AS e FROM requests GROUP BY ip, SESSION(ts, INTERVAL '1' MINUTE))) WHERE n = 1",
   "SELECT ip, SUM(COUNT(*)) OVER (PARTITION BY window_start) AS total FROM TABLE(CUMULATE(TABLE requests, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)) GROUP BY ip, window_start, window_end",
+  "CREATE TABLE lists (k STRING, tags ARRAY<STRING>) WITH ('connector' = 'kinesis'); SELECT k FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY tags) AS n FROM lists) WHERE n = 1",
   "CREATE TABLE clicks (ip STRING) WITH ('connector' = 'kinesis', 'format' = 'avro'); SELECT ip FROM clicks",
   'SELECT ip FROM requests ORDER BY ip LIMIT 3',
   "CREATE TABLE s (n INT, share DOUBLE) WITH ('connector' = 'dynamodb', 'ttl' = '1 d'); INSERT INTO s (n, n) SELECT status, bytes FROM requests",

@@ -1,8 +1,6 @@
 import type { Call } from '#shared/sql/parse/ast.ts';
-import { SqlProblem } from '#shared/sql/parse/problem.ts';
 import { type Compiled, folded } from '../compiled.ts';
-import { compileComparison, condition, orderOf } from '../operators.ts';
-import { describeType } from '../types.ts';
+import { checkOrdered, compileComparison, condition, orderOf } from '../operators.ts';
 import { unified } from '../unified.ts';
 import type { FunctionTable, ScalarFunction } from './signature.ts';
 
@@ -16,8 +14,7 @@ function extreme(name: string, sign: 1 | -1): ScalarFunction {
     compile: (given, call) => {
       const args = unified(given, placesOf(call), name);
       const { type } = args[0] as Compiled;
-      if (type.kind === 'row' || type.kind === 'array')
-        throw new SqlProblem(call.at, `values of type ${describeType(type)} have no order.`);
+      checkOrdered(type, call.at);
       const evaluates = args.map((arg) => arg.evaluate);
       return folded({
         type,
