@@ -343,7 +343,6 @@ class World {
     return this.#mappings.every((mapping) => mapping.isIdle);
   }
 
-  /** When all is drained: the promises that close every window, then the end. True when it was the end. */
   /** Closes every window. */
   get #lastMs(): number {
     const isEndless = stepsOf(this.#pipeline.plan).some(
@@ -352,6 +351,7 @@ class World {
     return isEndless ? endOfStreamMs : farFutureMs;
   }
 
+  /** When all is drained: the promises that close every window, then the end. True when it was the end. */
   async #advancePhase(): Promise<boolean> {
     if (!this.#isDrained()) return false;
     if (!this.#promised) {

@@ -237,6 +237,16 @@ export class CellStage {
 
   #checkpoint(): Checkpoint {
     const steps: Record<string, StepProgress> = {};
+    // Views of late records have numbers and no state.
+    for (const step of this.#pipeline.steps)
+      if (step.stage === 'aggregate' && step.op === 'select')
+        steps[step.plan.id] = {
+          contract: step.contract,
+          ...this.reader.countsOf(step),
+          open: [],
+          emittedMs: 0,
+          pending: [],
+        };
     for (const [name, { step, since, open, emittedMs, pending }] of this.#steps) {
       steps[name] = {
         contract: step.contract,

@@ -48,7 +48,10 @@ describe('a view of late records', () => {
       const rows = (await driver.read('late', { from: new Date(0), to: new Date(100) })).map((row) => ({ ...row }));
       expect(rows).toMatchObject(lateRows);
       expect(await driver.deadLetters()).toEqual([]);
-      expect(await driver.counts()).toMatchObject({ sent: 5, counted: 2, late: 3, rejected: 0, filtered: 0 });
+      expect(await driver.counts()).toMatchObject({
+        ...{ sent: 5, counted: 2, late: 3, rejected: 0, filtered: 0 },
+        steps: { tens: { counted: 2, late: 3 }, late: { counted: 3, late: 0 } },
+      });
     },
   );
 
