@@ -25,8 +25,6 @@ export function untoldOf({ plan }: Pipeline): Untold {
     const isMixed = isBehind(feeding) && !sources.every((source) => feeding.has(source));
     if (isMixed || isBehind(lateness) || isBehind(isEver)) lateness.add(step.id);
     if (isBehind(running) || isBehind(counts) || step.op === 'top') counts.add(step.id);
-    // What Lambda finds late it counts there alone.
-    if (step.op === 'select' && step.lateOf !== undefined) counts.add(step.id);
     if (isBehind(rough) || isBehind(values)) values.add(step.id);
   }
   return { lateness, counts, values };
