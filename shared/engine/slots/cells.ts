@@ -239,19 +239,11 @@ export class CellStage {
     const steps: Record<string, StepProgress> = {};
     // Views of late records have numbers and no state.
     for (const step of this.#pipeline.steps)
-      if (step.stage === 'aggregate' && step.op === 'select')
-        steps[step.plan.id] = {
-          contract: step.contract,
-          ...this.reader.countsOf(step),
-          open: [],
-          emittedMs: 0,
-          pending: [],
-        };
+      if (step.stage === 'aggregate' && step.op === 'select') steps[step.plan.id] = this.reader.savedProgressOf(step);
     for (const [name, { step, since, open, emittedMs, pending }] of this.#steps) {
       steps[name] = {
-        contract: step.contract,
+        ...this.reader.savedProgressOf(step),
         ...(since === logStart ? {} : { since }),
-        ...this.reader.countsOf(step),
         open: [...open].sort((a, b) => a - b),
         emittedMs,
         pending: [...pending].filter((cell) => open.has(Number(cell.slice(0, cell.indexOf('/'))))),

@@ -270,11 +270,7 @@ export class MemoryStage implements Holder {
         [...this.#operators.keys()].map((step) => [
           step.plan.id,
           {
-            contract: step.contract,
-            ...this.reader.countsOf(step),
-            open: [],
-            emittedMs: 0,
-            pending: [],
+            ...this.reader.savedProgressOf(step),
             waiting: this.#outlets.get(step)?.waitingCount ?? 0,
           },
         ]),

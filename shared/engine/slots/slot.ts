@@ -110,6 +110,11 @@ export class SlotReader {
     return this.#stepCounts.get(step.plan.id) ?? { counted: 0, late: 0 };
   }
 
+  /** What a checkpoint has of a step that keeps nothing beside its numbers there. */
+  savedProgressOf(step: CompiledStep): StepProgress {
+    return { contract: step.contract, ...this.countsOf(step), open: [], emittedMs: 0, pending: [] };
+  }
+
   /** Applies a block by rule 8; one at or below P was applied before and is passed over (rule 11). */
   apply({ block, position, arrivalMs, keyNumbers }: PlacedBlock, add: AddToStep): boolean {
     checkSlots(this.#pipeline, block, `a block of slot ${this.slot} at ${position}`);
