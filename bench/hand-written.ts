@@ -15,11 +15,11 @@ interface Traffic {
   bytes: number;
 }
 
-const windowMs = 60_000;
-const zero = 0x30;
-const comma = 0x2c;
-const quote = 0x22;
-const brace = 0x7d;
+export const windowMs = 60_000;
+export const zero = 0x30;
+export const comma = 0x2c;
+export const quote = 0x22;
+export const brace = 0x7d;
 
 /** What a line holds. */
 export interface FlowRecord {

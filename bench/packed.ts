@@ -1,11 +1,6 @@
-import type { FlowRow } from './hand-written.ts';
+import { brace, comma, type FlowRow, quote, windowMs, zero } from './hand-written.ts';
 
-const windowMs = 60_000;
-const comma = 0x2c;
 const point = 0x2e;
-const zero = 0x30;
-const quote = 0x22;
-const brace = 0x7d;
 
 /** The octets in the order of their texts, with what follows them: of 1, 10, 100, 101, …, 2, 20, … each has its number. */
 const octets = Array.from({ length: 256 }, (_, octet) => octet).sort((a, b) => (`${a}.` < `${b}.` ? -1 : 1));
@@ -30,7 +25,7 @@ export class Packed {
   readonly #windows = new Int32Array(linesAtOnce);
   readonly #bytes = new Int32Array(linesAtOnce);
   readonly #first = new Int32Array(linesAtOnce);
-  /** Numbers of windows begin here, at 1: where it is 0 a cell is free. */
+  /** Windows are numbered from here on, well before the first record: none has the number 0, which says that a cell is free. */
   #beginMs = Number.NaN;
   /** What was read ahead, so that it is read. */
   #seen = 0;
